@@ -1,0 +1,11 @@
+"""graphnet: write a brain-like network down as a spec, see it, and train it.
+
+`load` a spec, look at its `plan`, `draw` it, `compile` it to a PyTorch module. Importing this loads no torch.
+"""
+
+from graphnet.errors import Fault, SpecError
+from graphnet.ir.plan import Plan
+from graphnet.pipeline import compile, draw, load, plan
+from graphnet.spec.model import Spec
+
+__all__ = ["Fault", "Plan", "Spec", "SpecError", "compile", "draw", "load", "plan"]

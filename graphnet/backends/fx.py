@@ -1,0 +1,140 @@
+"""Plan → torch.fx GraphModule with the parameters it needs."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import operator
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from graphnet.backends.torch_calls import RULES
+from graphnet.ir.network import Tensor
+from graphnet.ir.plan import IMAGE, Line, Plan
+
+
+def build(plan: Plan, seed: int = 0) -> fx.GraphModule:
+    """The net of a plan; draws its initial weights from `seed` and nothing else at random."""
+    root = nn.Module()
+    for tensor in plan.tensors:
+        _own(root, tensor, initial(tensor, seed))
+    for line in plan.lines:
+        if line.op.kind == "value":
+            holder = _module(root, line.place)
+            if not hasattr(holder, "output"):
+                holder.add_module("output", nn.Identity())
+    net = fx.GraphModule(root, _Writer(plan).graph(), class_name="Net")
+    net.meta["plan"] = plan
+    return net
+
+
+def initial(tensor: Tensor, seed: int) -> torch.Tensor:
+    """A tensor's first values, float32, from a generator of its own (rule 17)."""
+    scheme, fan_in = tensor.init
+    if scheme != "he":
+        return torch.full(tensor.shape, float(scheme == "ones"))
+    digest = hashlib.sha256(f"{seed} {tensor.seed}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+    return torch.randn(tensor.shape, generator=generator) * math.sqrt(2.0 / fan_in)
+
+
+def _own(root: nn.Module, tensor: Tensor, values: torch.Tensor) -> None:
+    place, _, role = tensor.name.rpartition(".")
+    holder = _module(root, place)
+    if tensor.trainable:
+        holder.register_parameter(role, nn.Parameter(values))
+    else:
+        holder.register_buffer(role, values)
+
+
+def _module(root: nn.Module, path: str) -> nn.Module:
+    """The module at a dotted path, made where it is missing."""
+    for name in path.split("."):
+        if not hasattr(root, name):
+            root.add_module(name, nn.Module())
+        root = getattr(root, name)
+    return root
+
+
+class _Writer:
+    """Writes a plan's lines as fx nodes under the lines' names."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.nodes = fx.Graph()
+        self.values: dict[str, fx.Node] = {}
+
+    def graph(self) -> fx.Graph:
+        self.values[IMAGE] = self.nodes.placeholder(IMAGE, type_expr=torch.Tensor)
+        self.values[IMAGE].name = IMAGE
+        for tensor in self.plan.tensors:
+            name = tensor.name.replace(".", "_")
+            self.values[tensor.name] = self.nodes.create_node("get_attr", tensor.name, name=name)
+        if any(line.op.kind == "batch_norm" for line in self.plan.lines):
+            self.values["training"] = self.nodes.create_node("get_attr", "training", name="training")
+        for line in self.plan.lines:
+            self._write(line)
+        outputs = {t: self.values[name] for t, name in self.plan.outputs}
+        result: Any = next(iter(outputs.values())) if len(outputs) == 1 else outputs
+        self.nodes.output(result)
+        self.nodes.on_generate_code(_readable(self.plan))
+        self.nodes.lint()
+        return self.nodes
+
+    def _write(self, line: Line) -> None:
+        given = [self.values[name] for name in line.arguments] + [self.values[name] for name in line.tensors]
+        if line.op.kind == "value":
+            node = self.nodes.call_module(f"{line.place}.output", tuple(given))
+        else:
+            node = RULES[line.op.kind](self, line, given)
+        node.name = line.name
+        self.values[line.name] = node
+
+    def call(self, function: str, *arguments: Any, **settings: Any) -> fx.Node:
+        return self.nodes.call_function(_function(function), arguments, settings)
+
+    def method(self, name: str, *arguments: Any) -> fx.Node:
+        return self.nodes.call_method(name, arguments)
+
+    def training(self) -> fx.Node:
+        return self.values["training"]
+
+
+def _function(name: str) -> Any:
+    modules: dict[str, Any] = {"torch": torch, "operator": operator}
+    first, *rest = name.split(".")
+    found = modules[first]
+    for part in rest:
+        found = getattr(found, part)
+    return found
+
+
+def _readable(plan: Plan) -> Any:
+    """A code transformer: headings for the weights and the time steps, and no freeing of weights, which stay."""
+    times = {line.name: line.t for line in plan.lines if line.t >= 0}
+    weights = {tensor.name.replace(".", "_") for tensor in plan.tensors} | {"training"}
+
+    def transform(code: list[str]) -> list[str]:
+        headed: list[str] = []
+        now: str | None = None
+        for text in code:
+            name = text.split(" = ", 1)[0].strip()
+            heading = "parameters and statistics" if name in weights else f"t = {times[name]}" if name in times else now
+            if heading != now:
+                now = heading
+                headed.append(f"\n# {heading}\n")
+            headed.append(_kept(text, weights))
+        return headed
+
+    return lambda current: transform if current is None else lambda code: transform(current(code))
+
+
+def _kept(text: str, weights: set[str]) -> str:
+    """A line of code without `weight = None` at its end."""
+    code, freed, names = text.rstrip("\n").partition(";  ")
+    if not freed:
+        return text
+    left = [name for name in names.split(" = ")[:-1] if name not in weights]
+    return code + (f";  {' = '.join(left)} = None" if left else "") + "\n"

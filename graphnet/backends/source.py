@@ -1,0 +1,98 @@
+"""Plan → the forward pass as plain Python: for reading, for teaching, for a repository without graphnet."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import Any
+
+from graphnet.backends.torch_calls import RULES
+from graphnet.ir.plan import Line, Plan
+
+SIGNS = {"operator.add": "+", "operator.mul": "*", "operator.truediv": "/"}
+WIDTH = 110
+
+
+def write_source(plan: Plan) -> str:
+    """Python source of `forward(input, w, training=False)`; needs torch to run, none to write.
+
+    `w` is the net's `state_dict()`; in training the running statistics in it are updated in place.
+    """
+    body: list[str] = []
+    now = None
+    for line in plan.lines:
+        if line.t != now and line.t >= 0:
+            now = line.t
+            body += ["", f"# t = {now}"]
+        body += _statement(line)
+    outputs = dict(plan.outputs)
+    result = next(iter(outputs.values())) if len(outputs) == 1 else None
+    result = result or "{" + ", ".join(f"{t}: {name}" for t, name in outputs.items()) + "}"
+    kind = "Tensor" if len(outputs) == 1 else "dict[int, Tensor]"
+    cite = f" After {plan.cite}." if plan.cite else ""
+    head = f'''"""{_plain(plan.name)}: written by graphnet from a spec.{_plain(cite)}
+
+{plan.parameters:,} parameters, depth {plan.depth}; an image is [N, {", ".join(map(str, plan.input_shape))}].
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def forward(input: Tensor, w: dict[str, Tensor], training: bool = False) -> {kind}:
+    """Logits of images; `w` holds the weights and statistics by name."""'''
+    return head + "\n" + textwrap.indent("\n".join([*body, "", f"return {result}"]), "    ").lstrip("\n") + "\n"
+
+
+def _plain(text: str) -> str:
+    """Text that may stand in a docstring."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def _statement(line: Line) -> list[str]:
+    given = [*line.arguments, *(f"w[{name!r}]".replace("'", '"') for name in line.tensors)]
+    expression = given[0] if line.op.kind == "value" else RULES[line.op.kind](_Writer(), line, given)
+    text = f"{line.name} = {expression}"
+    if len(text) + 4 <= WIDTH or not text.endswith(")") or "(" not in text:
+        return [text]
+    start, inside = text[:-1].split("(", 1)
+    return [f"{start}(", *(f"    {part}," for part in _parts(inside)), ")"]
+
+
+def _parts(text: str) -> list[str]:
+    """Split arguments at the commas that stand in no bracket."""
+    parts, depth, start = [], 0, 0
+    for at, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and not depth:
+            parts.append(text[start:at].strip())
+            start = at + 1
+    return [*parts, text[start:].strip()]
+
+
+class _Writer:
+    """Writes calls as Python expressions."""
+
+    def call(self, function: str, *arguments: Any, **settings: Any) -> str:
+        if function in SIGNS:
+            left, right = map(self._value, arguments)
+            left = f"({left})" if " " in left and function != "operator.add" else left
+            return f"{left} {SIGNS[function]} {right}"
+        name = function.replace("torch.nn.functional.", "F.")
+        given = [self._value(argument) for argument in arguments]
+        given += [f"{key}={self._value(value)}" for key, value in settings.items()]
+        return f"{name}({', '.join(given)})"
+
+    def method(self, name: str, *arguments: Any) -> str:
+        first, *rest = map(self._value, arguments)
+        return f"{first}.{name}({', '.join(rest)})"
+
+    def training(self) -> str:
+        return "training"
+
+    def _value(self, value: Any) -> str:
+        if isinstance(value, list | tuple):
+            inner = ", ".join(map(self._value, value))
+            return f"[{inner}]" if isinstance(value, list) else f"({inner})"
+        return str(value)

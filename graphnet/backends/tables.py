@@ -1,0 +1,122 @@
+"""Plan → tables: what fires when, what is skipped and why, and the figures of the net."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from graphnet.ir.network import INPUT, LOGITS, System
+from graphnet.ir.plan import Cell, Fate, Firing, Plan
+
+
+def plan_text(plan: Plan) -> str:
+    """The plan for a reader, by time step; plain text that ends with a newline."""
+    lines = [f"{plan.name}{f' — {plan.cite}' if plan.cite else ''}", ""]
+    lines += _columns([(f"{name}:", value) for name, value in _figures(plan)], indent=0)
+    cells = {(cell.source, cell.target): cell for cell in plan.cells}
+    for t, now in groupby(plan.firings, key=lambda firing: firing.t):
+        lines += ["", *_step(t, list(now), cells)]
+    return "\n".join(lines) + "\n"
+
+
+def _figures(plan: Plan) -> list[tuple[str, str]]:
+    low, high = plan.milliseconds
+    readouts = ", ".join(str(t) for t, _ in plan.outputs)
+    shapes = ", ".join(f"{area.name} {'x'.join(map(str, area.shape))}" for area in plan.areas)
+    return [
+        ("states", shapes),
+        ("input", f"{'x'.join(map(str, plan.input_shape))} at t = {plan.input_times}"),
+        ("readout", f"t = {readouts}"),
+        ("parameters", f"{plan.parameters:,} in {sum(tensor.trainable for tensor in plan.tensors)} tensors"),
+        ("FLOPs", f"{plan.flops:,} per image (2 a multiply-add; convolutions and linear layers)"),
+        ("depth", f"{plan.depth}"),
+        ("biological time", f"{low} to {high} ms (20 to 50 ms a step)"),
+        ("system", system_text(plan.system)),
+    ]
+
+
+def system_text(system: System) -> str:
+    """What kind of dynamical system a net is, in LP's words (section 2.2)."""
+    varying = [
+        name
+        for name, constant in (
+            ("weights", system.shared_weights),
+            ("matrix", system.constant_matrix),
+            ("normalisation", system.constant_statistics),
+        )
+        if not constant
+    ]
+    kind = "homogeneous" if system.homogeneous else "inhomogeneous"
+    if system.time_invariant:
+        return f"{kind}, time-invariant"
+    return f"{kind}, time-variant (not constant: {', '.join(varying)})"
+
+
+def _step(t: int, firings: Sequence[Firing], cells: dict[tuple[str, str], Cell]) -> list[str]:
+    firing = [each for each in firings if each.fate is Fate.FIRES]
+    inner = sum(each.source != INPUT and each.target != LOGITS for each in firing)
+    head = f"t = {t}: {inner} transition{'' if inner == 1 else 's'} fire{'s' if inner == 1 else ''}"
+    rows = [(each.reads, "→", f"{each.target}_t{t}", cells[each.source, each.target].ops) for each in firing]
+    lines = [head, *_columns(rows, indent=2)]
+    for fate in (Fate.EMPTY, Fate.WAITING, Fate.UNREAD):
+        skipped = [f"{each.source}→{each.target}" for each in firings if each.fate is fate]
+        if skipped:
+            lines.append(f"  skipped, {fate}: {', '.join(skipped)}")
+    return lines
+
+
+def _columns(rows: Iterable[tuple[str, ...]], indent: int) -> list[str]:
+    """Rows with their columns aligned."""
+    table = list(rows)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        (" " * indent + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))).rstrip()
+        for row in table
+    ]
+
+
+def plan_data(plan: Plan) -> dict[str, Any]:
+    """The plan as data for JSON: figures, what fires when, every line and every tensor."""
+    return {
+        "name": plan.name,
+        "cite": plan.cite,
+        "input": {"shape": list(plan.input_shape), "t": plan.input_times},
+        "states": {area.name: list(area.shape) for area in plan.areas},
+        "readouts": {str(t): name for t, name in plan.outputs},
+        "parameters": plan.parameters,
+        "flops": plan.flops,
+        "depth": plan.depth,
+        "biological_ms": list(plan.milliseconds),
+        "system": plan.system.__dict__ | {"time_invariant": plan.system.time_invariant},
+        "steps": [{"t": t, **_fates(list(now))} for t, now in groupby(plan.firings, key=lambda firing: firing.t)],
+        "lines": [
+            {
+                "name": line.name,
+                "op": line.op.kind,
+                "settings": dict(line.op.attributes),
+                "arguments": list(line.arguments),
+                "tensors": list(line.tensors),
+                "shape": list(line.shape),
+                "t": line.t,
+                "place": line.place,
+            }
+            for line in plan.lines
+        ],
+        "tensors": [
+            {
+                "name": tensor.name,
+                "shape": list(tensor.shape),
+                "trainable": tensor.trainable,
+                "size": math.prod(tensor.shape),
+            }
+            for tensor in plan.tensors
+        ],
+    }
+
+
+def _fates(firings: Sequence[Firing]) -> dict[str, list[str]]:
+    return {
+        fate.name.lower(): [f"{each.source}->{each.target}" for each in firings if each.fate is fate] for fate in Fate
+    }

@@ -1,0 +1,104 @@
+"""How each op of the plan is said in PyTorch: one table for every backend that speaks it.
+
+A rule is given a `Writer`, which turns calls into graph nodes or into text, so that both say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
+from typing import Any, Protocol, TypeVar
+
+from graphnet.ir.ops import Op
+from graphnet.ir.plan import Line
+
+V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
+
+
+class Writer(Protocol[V_co]):
+    """Writes calls; `function` is a dotted name below `torch` or `operator`."""
+
+    def call(self, function: str, *arguments: object, **settings: object) -> V_co: ...
+
+    def method(self, name: str, *arguments: object) -> V_co: ...
+
+    def training(self) -> V_co: ...
+
+
+Rule = Callable[[Writer[V], Line, Sequence[V]], V]
+"""`rule(writer, line, given)`: the line's arguments and then its tensors are `given`, in their order."""
+
+DEFAULTS = {"stride": 1, "padding": 0, "output_padding": 0}
+
+
+def _rank(line: Line) -> int:
+    """The dimensions of space."""
+    return len(line.shape) - 1
+
+
+def _settings(op: Op, *names: str) -> dict[str, object]:
+    return {name: op[name] for name in names if op[name] != DEFAULTS[name]}
+
+
+def _conv(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    settings = _settings(line.op, "stride", "padding")
+    return writer.call(f"torch.conv{_rank(line)}d", *given, **settings)
+
+
+def _conv_transpose(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    settings = _settings(line.op, "stride", "padding", "output_padding")
+    return writer.call(f"torch.conv_transpose{_rank(line)}d", *given, **settings)
+
+
+def _batch_norm(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    settings = {"training": writer.training(), "momentum": line.op["momentum"], "eps": line.op["eps"]}
+    return writer.call("torch.nn.functional.batch_norm", *given, **settings)
+
+
+def _pool(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    function = f"torch.nn.functional.{line.op.kind}{_rank(line)}d"
+    return writer.call(function, *given, line.op["kernel"], **_settings(line.op, "stride", "padding"))
+
+
+def _global_pool(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    return writer.call("torch.flatten", writer.call("torch.nn.functional.adaptive_avg_pool2d", *given, 1), 1)
+
+
+def _zeros(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    return writer.method("new_zeros", given[0], (writer.method("size", given[0], 0), *line.shape))
+
+
+def _chain(function: str, writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    return reduce(lambda left, right: writer.call(function, left, right), given)
+
+
+def _mean(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    return writer.call("operator.truediv", _chain("operator.add", writer, line, given), len(given))
+
+
+def _plain(function: str, *more: object) -> Rule[Any]:
+    return lambda writer, line, given: writer.call(function, *given, *more)
+
+
+RULES: dict[str, Rule[Any]] = {
+    "conv": _conv,
+    "conv_transpose": _conv_transpose,
+    "linear": _plain("torch.nn.functional.linear"),
+    "batch_norm": _batch_norm,
+    "max_pool": _pool,
+    "avg_pool": _pool,
+    "global_pool": _global_pool,
+    "flatten": _plain("torch.flatten", 1),
+    "relu": _plain("torch.relu"),
+    "sigmoid": _plain("torch.sigmoid"),
+    "tanh": _plain("torch.tanh"),
+    **{name: _plain(f"torch.nn.functional.{name}") for name in ("elu", "gelu", "leaky_relu", "silu", "softplus")},
+    "sum": partial(_chain, "operator.add"),
+    "product": partial(_chain, "operator.mul"),
+    "max": partial(_chain, "torch.maximum"),
+    "mean": _mean,
+    "concat": lambda writer, line, given: writer.call("torch.cat", list(given), 1),
+    "zeros": _zeros,
+}
+"""Every kind of op but `value`, which a backend says in its own way."""

@@ -1,0 +1,12 @@
+"""`graphnet code`: the forward pass as Python."""
+
+from __future__ import annotations
+
+from graphnet.backends.source import write_source
+from graphnet.cli.report import SpecPath, planned
+
+
+def code(spec: SpecPath) -> None:
+    """Print the net's forward pass as plain PyTorch code that a person can read."""
+    _, compiled = planned(spec)
+    print(write_source(compiled), end="")

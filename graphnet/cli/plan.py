@@ -1,0 +1,24 @@
+"""`graphnet plan`: what fires when."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from graphnet.backends.tables import plan_data, plan_text
+from graphnet.cli.report import SpecPath, planned
+
+
+def plan(
+    spec: SpecPath,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole plan as JSON.")] = False,
+    keep_dead: Annotated[bool, typer.Option("--keep-dead", help="Keep what no readout needs, for debugging.")] = False,
+) -> None:
+    """Show the unrolled net: what fires at each time step, what is skipped and why, and the net's figures."""
+    _, compiled = planned(spec, keep_dead)
+    if as_json:
+        print(json.dumps(plan_data(compiled), indent=1, ensure_ascii=False))
+    else:
+        print(plan_text(compiled), end="")

@@ -1,0 +1,66 @@
+"""What commands have in common: reading a spec, saying what is wrong, writing a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graphnet.errors import Fault, SpecError
+from graphnet.ir.plan import Plan
+from graphnet.pipeline import load
+from graphnet.pipeline import plan as plan_of
+from graphnet.spec.model import Spec
+from graphnet.spec.read import placed
+
+SpecPath = Annotated[str, typer.Argument(metavar="SPEC", help="A spec file, TOML or JSON; '-' is standard input.")]
+
+
+class Failure(Exception):  # noqa: N818 - it ends the command with a message and status 1
+    """A command cannot do what it was asked to; the text is for the user."""
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn the errors of the compiler into a Failure."""
+    try:
+        yield
+    except SpecError as error:
+        raise Failure(f"{error}\n\n{counted(error.faults)}") from None
+
+
+def planned(path: str, keep_dead: bool = False) -> tuple[Spec, Plan]:
+    """A spec and its plan; warnings go to standard error."""
+    with told():
+        spec = load(path)
+        plan = plan_of(spec, keep_dead=keep_dead)
+    show(placed(plan.warnings, spec.source))
+    return spec, plan
+
+
+def show(faults: Iterable[Fault]) -> None:
+    """Print faults to standard error, a blank line after each."""
+    for fault in faults:
+        print(fault, end="\n\n", file=sys.stderr)
+
+
+def counted(faults: Iterable[Fault]) -> str:
+    """`2 errors, 1 warning`."""
+    severities = [fault.severity for fault in faults]
+    return ", ".join(
+        f"{number} {kind}{'' if number == 1 else 's'}"
+        for kind in ("error", "warning")
+        if (number := severities.count(kind))
+    )
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file. Raises Failure where that cannot be done."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as fault:
+        raise Failure(f"cannot write {path}: {fault.strerror}") from None

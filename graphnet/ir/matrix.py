@@ -1,0 +1,148 @@
+"""The slabs of a spec → which cell of the transition matrix holds when (rules 2 and 7)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from graphnet.errors import Fault, KeyPath, did_you_mean
+from graphnet.spec.model import Cell, Slab, Spec, TimeEntry
+from graphnet.spec.times import ALWAYS, TimeRange, Times, parse_times, union
+from graphnet.spec.wholes import Misspelt, parse_whole
+
+READOUT = "T"
+
+
+def misspelt(path: KeyPath, fault: Misspelt, shift: int = 0) -> Fault:
+    """A fault inside a string of the spec, with its place."""
+    return Fault(path, fault.what, fault.fix, span=(fault.start + shift, fault.end + shift))
+
+
+def read_constants(spec: Spec, faults: list[Fault]) -> dict[str, int]:
+    """The constants of `[let]`; each may use those before it."""
+    constants: dict[str, int] = {}
+    for name, written in spec.let.items():
+        path: KeyPath = ("let", name)
+        if not re.fullmatch(r"[A-Za-z_]\w*", name) or name in (READOUT, "inf", "x"):
+            faults.append(Fault(path, f"'{name}' is no name for a constant", "such as N", on="key"))
+            continue
+        try:
+            whole = parse_whole(written)
+        except Misspelt as fault:
+            faults.append(misspelt(path, fault))
+            continue
+        unknown = [used for used in whole.names if used not in constants]
+        if unknown:
+            what = f"no constant before this one is called '{unknown[0]}'"
+            faults.append(Fault(path, what, did_you_mean(unknown[0], tuple(constants))))
+            continue
+        constants[name] = whole.value(constants)
+    return constants
+
+
+@dataclass(frozen=True)
+class TimeSet:
+    """Times as written in one entry of the spec, read and checked."""
+
+    ranges: tuple[TimeRange, ...] = ()
+
+    @property
+    def names_readout(self) -> bool:
+        return any(READOUT in entry.names for entry in self.ranges)
+
+    @property
+    def open(self) -> bool:
+        return any(entry.last is None for entry in self.ranges)
+
+    def times(self, constants: Mapping[str, int]) -> Times:
+        return union(entry.times(constants) for entry in self.ranges)
+
+
+def read_times(
+    entries: tuple[TimeEntry, ...],
+    path: KeyPath,
+    constants: Mapping[str, int],
+    faults: list[Fault],
+    *,
+    readout: bool,
+) -> TimeSet:
+    """Read a list of times; `readout` says whether `T` may stand in it."""
+    ranges = []
+    for number, entry in enumerate(entries):
+        here = (*path, number)
+        try:
+            parsed = parse_times(entry)
+        except Misspelt as fault:
+            faults.append(misspelt(here, fault) if isinstance(entry, str) else Fault(here, fault.what))
+            continue
+        known = (*constants, READOUT) if readout else tuple(constants)
+        unknown = [name for name in parsed.names if name not in known]
+        if unknown:
+            what = f"no constant is called '{unknown[0]}'"
+            if unknown[0] == READOUT:
+                what = "'T' is the readout time, which only the times of transitions may name"
+            faults.append(Fault(here, what, did_you_mean(unknown[0], known)))
+            continue
+        ranges.append(parsed)
+    return TimeSet(tuple(ranges))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One written cell with the times of its slab and its place in the spec."""
+
+    source: str
+    target: str
+    cell: Cell
+    slab: Slab
+    when: TimeSet | None
+    path: KeyPath
+
+    def times(self, constants: Mapping[str, int]) -> Times:
+        return ALWAYS if self.when is None else self.when.times(constants)
+
+    @property
+    def open(self) -> bool:
+        """Whether the slab leaves its times open, so that a time at which nothing happens is no surprise."""
+        return self.when is None or self.when.open
+
+
+def read_entries(spec: Spec, constants: Mapping[str, int], faults: list[Fault]) -> list[Entry]:
+    """Every written cell whose states exist, in the order of the text."""
+    entries = []
+    names = tuple(spec.states)
+    for number, slab in enumerate(spec.transitions):
+        path: KeyPath = ("transitions", number)
+        when = None
+        if slab.t is not None:
+            when = read_times(slab.t, (*path, "t"), constants, faults, readout=True)
+        for source, row in slab.rows.items():
+            if source not in names:
+                faults.append(_unknown_state((*path, source), source, names))
+            for target, cell in row.items():
+                if target not in names:
+                    faults.append(_unknown_state((*path, source, target), target, names))
+                elif source in names:
+                    entries.append(Entry(source, target, cell, slab, when, (*path, source, target)))
+    return entries
+
+
+def _unknown_state(path: KeyPath, name: str, names: tuple[str, ...]) -> Fault:
+    return Fault(path, f"no state is called '{name}'", did_you_mean(name, names), on="key")
+
+
+def holding(entries: list[Entry], constants: Mapping[str, int]) -> list[tuple[Entry, Times]]:
+    """The cells that hold at some time, each with the times at which no later slab overrides it.
+
+    Ordered by target, then source, then time, as the states come in `entries`' spec; blocked cells are left out.
+    """
+    taken: dict[tuple[str, str], Times] = {}
+    left = []
+    for entry in reversed(entries):
+        key = (entry.source, entry.target)
+        times = entry.times(constants)
+        mine = times.minus(taken.get(key, Times()))
+        taken[key] = union((times, taken.get(key, Times())))
+        left.append((entry, mine))
+    return [(entry, times) for entry, times in reversed(left) if times and entry.cell.ops != "-"]

@@ -1,0 +1,140 @@
+"""The ops of the plan: one table of what there is, with its shape rule, its FLOPs and its part in the depth.
+
+Shapes leave the batch out: `(C, H, W)`, `(C, L)` or `(C,)`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+Shape = tuple[int, ...]
+Attribute = int | float | bool | str | tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """What a line of the plan computes: a kind from `KINDS` and its fixed settings."""
+
+    kind: str
+    attributes: tuple[tuple[str, Attribute], ...] = ()
+
+    def __getitem__(self, name: str) -> Attribute:
+        for key, value in self.attributes:
+            if key == name:
+                return value
+        raise KeyError(f"{self.kind} has no {name}")
+
+    def number(self, name: str) -> int:
+        """A setting that is a whole number."""
+        value = self[name]
+        assert isinstance(value, int)
+        return value
+
+    def __str__(self) -> str:
+        return f"{self.kind}({', '.join(f'{key}={value}' for key, value in self.attributes)})"
+
+
+def op(kind: str, **attributes: Attribute) -> Op:
+    """An op with its settings, in the order given."""
+    return Op(kind, tuple(attributes.items()))
+
+
+class Kind(NamedTuple):
+    """What is known of a kind of op.
+
+    `shape` maps the op and the shapes of its arguments to the shape of its value and raises ValueError where
+    they do not fit. `flops` counts 2 for a multiply-add, per image; only convolutions and linear layers count.
+    """
+
+    shape: Callable[[Op, tuple[Shape, ...]], Shape]
+    flops: Callable[[Op, tuple[Shape, ...], Shape], int] = lambda op, arguments, value: 0
+    depth: int = 0
+    roles: tuple[str, ...] = ()
+
+
+def _same(op: Op, shapes: tuple[Shape, ...]) -> Shape:
+    (shape,) = shapes
+    return shape
+
+
+def _all_same(op: Op, shapes: tuple[Shape, ...]) -> Shape:
+    if not shapes or len(set(shapes)) != 1:
+        raise ValueError(f"{op.kind} of unequal shapes {shapes}")
+    return shapes[0]
+
+
+def _concatenated(op: Op, shapes: tuple[Shape, ...]) -> Shape:
+    if len({shape[1:] for shape in shapes}) != 1:
+        raise ValueError(f"concat of unequal sizes {shapes}")
+    return (sum(shape[0] for shape in shapes), *shapes[0][1:])
+
+
+def _convolved(op: Op, shapes: tuple[Shape, ...]) -> Shape:
+    ((_, *sizes),) = shapes
+    kernel, stride, padding = op.number("kernel"), op.number("stride"), op.number("padding")
+    return (op.number("channels"), *((size + 2 * padding - kernel) // stride + 1 for size in sizes))
+
+
+def _upsampled(op: Op, shapes: tuple[Shape, ...]) -> Shape:
+    ((_, *sizes),) = shapes
+    kernel, stride, padding = op.number("kernel"), op.number("stride"), op.number("padding")
+    extra = op.number("output_padding")
+    return (op.number("channels"), *((size - 1) * stride - 2 * padding + kernel + extra for size in sizes))
+
+
+def _pooled(op: Op, shapes: tuple[Shape, ...]) -> Shape:
+    ((channels, *sizes),) = shapes
+    kernel, stride, padding = op.number("kernel"), op.number("stride"), op.number("padding")
+    return (channels, *((size + 2 * padding - kernel) // stride + 1 for size in sizes))
+
+
+def _zeros(op: Op, shapes: tuple[Shape, ...]) -> Shape:
+    shape = op["shape"]
+    assert isinstance(shape, tuple)
+    return shape
+
+
+def _macs(op: Op, arguments: tuple[Shape, ...], value: Shape) -> int:
+    kernel = (op.number("kernel"),) * (len(value) - 1)
+    return 2 * math.prod(value) * arguments[0][0] * math.prod(kernel)
+
+
+def _macs_up(op: Op, arguments: tuple[Shape, ...], value: Shape) -> int:
+    kernel = (op.number("kernel"),) * (len(value) - 1)
+    return 2 * math.prod(arguments[0]) * value[0] * math.prod(kernel)
+
+
+KINDS: dict[str, Kind] = {
+    "conv": Kind(_convolved, _macs, depth=1, roles=("weight",)),
+    "conv_transpose": Kind(_upsampled, _macs_up, depth=1, roles=("weight",)),
+    "linear": Kind(
+        lambda op, shapes: (op.number("channels"),),
+        lambda op, arguments, value: 2 * value[0] * arguments[0][0],
+        depth=1,
+        roles=("weight", "bias"),
+    ),
+    "batch_norm": Kind(_same, roles=("running_mean", "running_var", "weight", "bias")),
+    "max_pool": Kind(_pooled, depth=1),
+    "avg_pool": Kind(_pooled, depth=1),
+    "global_pool": Kind(lambda op, shapes: shapes[0][:1], depth=1),
+    "flatten": Kind(lambda op, shapes: (math.prod(shapes[0]),)),
+    **{name: Kind(_same) for name in ("relu", "elu", "gelu", "leaky_relu", "sigmoid", "silu", "softplus", "tanh")},
+    **{name: Kind(_all_same) for name in ("sum", "mean", "max", "product")},
+    "concat": Kind(_concatenated),
+    "zeros": Kind(_zeros),
+    "value": Kind(_same),
+}
+MERGES = ("sum", "mean", "max", "product", "concat")
+NEEDS_ALL = ("product", "concat")
+"""Merges that are empty where one active arrow has an empty source (rule 12)."""
+
+
+def shape_of(op: Op, arguments: tuple[Shape, ...]) -> Shape:
+    """Shape of an op's value; raises ValueError where the arguments do not fit or nothing is left of them."""
+    shape = KINDS[op.kind].shape(op, arguments)
+    if min(shape, default=1) < 1:
+        raise ValueError(f"{op} leaves nothing of {arguments[0]}")
+    return shape

@@ -1,0 +1,270 @@
+"""Spec → Network: look every name up, read every string, fit every size, name every tensor.
+
+Nothing stops at the first fault: a cell that cannot be read still counts as an arrow, so that the later checks
+say what they can. All faults leave together in one SpecError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from graphnet.errors import Fault, KeyPath, SpecError, did_you_mean
+from graphnet.ir.activity import ZeroDelayCycle, readout_faults
+from graphnet.ir.fit import Ends, fit, size_text
+from graphnet.ir.matrix import Entry, holding, misspelt, read_constants, read_entries, read_times
+from graphnet.ir.network import INPUT, LOGITS, Function, Net, Network, State, System, Transition
+from graphnet.ir.ops import Shape
+from graphnet.ir.weights import Member, bind
+from graphnet.spec.functions import parse_function
+from graphnet.spec.model import Spec
+from graphnet.spec.names import name_fault
+from graphnet.spec.selectors import parse_selector
+from graphnet.spec.times import FOREVER, Span, Times, union
+from graphnet.spec.wholes import Misspelt
+
+
+def resolve(spec: Spec) -> Network:
+    """The network a spec means. Raises SpecError with every fault found."""
+    network, faults = resolve_as_far_as_possible(spec)
+    if network is None or faults:
+        raise SpecError(faults)
+    return network
+
+
+def resolve_as_far_as_possible(spec: Spec) -> tuple[Network | None, list[Fault]]:
+    """The network, or None if too little of it is right, and every fault found."""
+    return _Resolver(spec).run()
+
+
+class _Resolver:
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.faults: list[Fault] = []
+        self.constants = read_constants(spec, self.faults)
+        self.functions: dict[KeyPath, Function] = {}
+
+    def run(self) -> tuple[Network | None, list[Fault]]:
+        states = self._states()
+        entry, read = self._end("input", states[0].name), self._end("readout", states[-1].name)
+        input_times = self._input_times()
+        readouts = self._readouts()
+        entries = read_entries(self.spec, self.constants, self.faults)
+        if not readouts or not input_times or self._broken_times():
+            return None, self.faults
+        nets = [
+            Net(times, output, self._transitions(entries, states, times, entry, read, input_times))
+            for times, output in self._nets(entries, readouts, read)
+        ]
+        nets = self._bound(nets, states)
+        network = Network(
+            self.spec.name,
+            self.spec.cite,
+            self.spec.input.shape,
+            input_times,
+            states,
+            read,
+            tuple(nets),
+            self._system(nets, input_times),
+        )
+        self._check_activity(network)
+        return network, self.faults
+
+    def _states(self) -> tuple[State, ...]:
+        states = []
+        for name, state in self.spec.states.items():
+            if fault := name_fault(name):
+                self.faults.append(Fault(("states", name), *fault, on="key"))
+            states.append(
+                State(
+                    name,
+                    state.shape,
+                    state.merge or self.spec.merge,
+                    state.label or name,
+                    state.hold,
+                    (state.unpopulated or self.spec.unpopulated) == "zeros",
+                )
+            )
+        return tuple(states)
+
+    def _end(self, table: str, default: str) -> str:
+        name: str = getattr(self.spec, table).state or default
+        if name not in self.spec.states:
+            names = tuple(self.spec.states)
+            self.faults.append(Fault((table, "state"), f"no state is called '{name}'", did_you_mean(name, names)))
+            return default
+        return name
+
+    def _input_times(self) -> Times:
+        path: KeyPath = ("input", "t")
+        return read_times(self.spec.input.t, path, self.constants, self.faults, readout=False).times(self.constants)
+
+    def _readouts(self) -> tuple[int, ...]:
+        path: KeyPath = ("readout", "t")
+        written = read_times(self.spec.readout.t, path, self.constants, self.faults, readout=False)
+        times = written.times(self.constants)
+        if times and times.spans[-1].last >= FOREVER:
+            self.faults.append(Fault(path, "a readout has an end", "name the last readout time instead of 'inf'"))
+            return ()
+        return tuple(times.upto(FOREVER)) if times else ()
+
+    def _broken_times(self) -> bool:
+        """Whether the times of some slab could not be read, so that nothing can be said of what happens when."""
+        return any(fault.path[0] == "transitions" and "t" in fault.path[2:3] for fault in self.faults)
+
+    def _nets(self, entries: list[Entry], readouts: tuple[int, ...], read: str) -> list[tuple[tuple[int, ...], str]]:
+        output = read if self.spec.post_net is None else LOGITS
+        if any(entry.when and entry.when.names_readout for entry in entries):
+            return [((t,), output) for t in readouts]
+        return [(readouts, output)]
+
+    def _transitions(
+        self,
+        entries: list[Entry],
+        states: Sequence[State],
+        readouts: tuple[int, ...],
+        entry: str,
+        read: str,
+        input_times: Times,
+    ) -> tuple[Transition, ...]:
+        shapes = {state.name: state.shape for state in states}
+        constants = self.constants | ({"T": readouts[0]} if len(readouts) == 1 else {})
+        found = [self._pre_net(shapes, entry, input_times)]
+        for written, times in holding(entries, constants):
+            found.append(self._transition(written, times, shapes))
+        if self.spec.post_net is not None:
+            found.append(self._post_net(shapes, read, union(Times((Span(t, t),)) for t in readouts)))
+        return tuple(found)
+
+    def _transition(self, entry: Entry, times: Times, shapes: Mapping[str, Shape]) -> Transition:
+        source, target, cell = entry.source, entry.target, entry.cell
+        between = (shapes[source][0] + shapes[target][0]) // 2
+        ends = Ends(shapes[source], shapes[target], between, source, target, self.spec.norm, self.constants)
+        path = entry.path if cell.is_short else (*entry.path, "ops")
+        return Transition(
+            source,
+            target,
+            f"{target}.from_{source}",
+            cell.ops,
+            times,
+            self._delay(entry),
+            self._function(cell.ops, ends, path),
+            entry.path,
+            entry.open,
+        )
+
+    def _delay(self, entry: Entry) -> int:
+        for delay in (entry.cell.delay, entry.slab.delay):
+            if delay is not None:
+                return delay
+        order = list(self.spec.states)
+        forward = order.index(entry.source) < order.index(entry.target)
+        return 0 if self.spec.unroll == "engineering" and forward else 1
+
+    def _pre_net(self, shapes: Mapping[str, Shape], entry: str, times: Times) -> Transition:
+        pre_net, image = self.spec.pre_net, self.spec.input.shape
+        function: Function = ()
+        if pre_net is not None:
+            norm = pre_net.norm.over(self.spec.norm)
+            ends = Ends(image, shapes[entry], shapes[entry][0], INPUT, entry, norm, self.constants)
+            function = self._function(pre_net.ops, ends, ("pre_net", "ops"))
+        elif image != shapes[entry]:
+            what = f"the input is {size_text(image)}, but '{entry}', where it arrives, is {size_text(shapes[entry])}"
+            self.faults.append(Fault(("input", "shape"), what, 'give a [pre_net], such as ops = "C"'))
+        text = pre_net.ops if pre_net else "I"
+        return Transition(INPUT, entry, "pre_net", text, times, 0, function, ("pre_net",))
+
+    def _post_net(self, shapes: Mapping[str, Shape], read: str, times: Times) -> Transition:
+        post_net = self.spec.post_net
+        assert post_net is not None
+        norm = post_net.norm.over(self.spec.norm)
+        target = (post_net.classes,) if post_net.classes else None
+        ends = Ends(shapes[read], target, shapes[read][0], read, LOGITS, norm, self.constants)
+        function = self._function(post_net.ops, ends, ("post_net", "ops"))
+        return Transition(read, LOGITS, "post_net", post_net.ops, times, 0, function, ("post_net",))
+
+    def _function(self, text: str, ends: Ends, path: KeyPath) -> Function:
+        """The fitted function written at `path`; once for each place, whatever number of nets it serves."""
+        if path not in self.functions:
+            self.functions[path] = ()
+            try:
+                self.functions[path] = fit(parse_function(text), ends)
+            except Misspelt as fault:
+                self.faults.append(misspelt(path, fault))
+        return self.functions[path]
+
+    def _bound(self, nets: list[Net], states: Sequence[State]) -> list[Net]:
+        transitions = [transition for net in nets for transition in net.transitions]
+        rank = {state.name: number for number, state in enumerate(states)} | {INPUT: -1, LOGITS: -2}
+        over_time = self.spec.sharing.over_time
+        bound = iter(bind(transitions, self._sets(transitions), over_time, rank, self.faults))
+        return [Net(net.readouts, net.output, tuple(next(bound) for _ in net.transitions)) for net in nets]
+
+    def _sets(self, transitions: Sequence[Transition]) -> list[list[Member]]:
+        pairs = dict.fromkeys(each.key for each in transitions if each.place not in ("pre_net", "post_net"))
+        order = {name: number for number, name in enumerate(self.spec.states)}
+        pairs_in_order = sorted(pairs, key=lambda pair: (order[pair[0]], order[pair[1]]))
+        sets = []
+        for number, group in enumerate(self.spec.sharing.sets):
+            members: list[Member] = []
+            for place, text in enumerate(group.members):
+                path: KeyPath = ("sharing", "sets", number, "members", place)
+                members += self._members(text, pairs_in_order, path)
+            sets.append(members)
+        return sets
+
+    def _members(self, text: str, pairs: Sequence[tuple[str, str]], path: KeyPath) -> list[Member]:
+        try:
+            selector = parse_selector(text)
+        except Misspelt as fault:
+            self.faults.append(misspelt(path, fault))
+            return []
+        names = tuple(self.spec.states)
+        for role in ("source", "target"):
+            name = getattr(selector, role)
+            if "*" not in name and name not in names:
+                what = f"no state is called '{name}'"
+                self.faults.append(Fault(path, what, did_you_mean(name, names), span=selector.spans[role]))
+                return []
+        times = selector.times.times(self.constants) if selector.times else None
+        found = [Member(source, target, times, path) for source, target in pairs if selector.matches(source, target)]
+        if not found:
+            shown = ", ".join(f"{source}->{target}" for source, target in pairs)
+            self.faults.append(Fault(path, f"'{text}' selects no transition", f"there are: {shown}"))
+        return found
+
+    def _system(self, nets: Sequence[Net], input_times: Times) -> System:
+        inner = [each for net in nets for each in net.transitions if INPUT not in each.key and LOGITS not in each.key]
+        slots = [
+            (slot, binding)
+            for each in inner
+            for layer, bindings in zip(each.function, each.bindings, strict=True)
+            for slot, binding in zip(layer.slots, bindings, strict=True)
+        ]
+        places: dict[str, set[str]] = {}
+        for each in inner:
+            for layer, bindings in zip(each.function, each.bindings, strict=True):
+                for slot, binding in zip(layer.slots, bindings, strict=True):
+                    names = places.setdefault(f"{each.place}.{layer.label}.{slot.role}", set())
+                    names.update(tensor.name for _, tensor in binding.pieces)
+        weights = [binding for slot, binding in slots if not slot.per_time]
+        last = max(t for net in nets for t in net.readouts)
+        return System(
+            homogeneous=len(input_times.upto(last)) <= 1,
+            shared_weights=all(len(names) == 1 for names in places.values())
+            and not any("{t}" in tensor.name for binding in weights for _, tensor in binding.pieces),
+            constant_matrix=all(not Times((Span(1, last),)).minus(each.times) for each in inner),
+            constant_statistics=not any(slot.per_time for slot, _ in slots),
+        )
+
+    def _check_activity(self, network: Network) -> None:
+        try:
+            self.faults += readout_faults(network)
+        except ZeroDelayCycle as cycle:
+            first = cycle.arrivals[0]
+            self.faults.append(
+                Fault(
+                    first.transition.path,
+                    f"at t = {first.t} these arrows take no time and run in a circle: {cycle}",
+                    "give one of them a delay of 1",
+                )
+            )

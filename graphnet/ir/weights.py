@@ -1,0 +1,152 @@
+"""Which tensor fills which slot at which time: sharing over time, sharing sets, names, seeds (rules 14 to 18, 24).
+
+Every (place, layer, role, time) belongs to one *owner*: a sharing set, the place itself at that time (untied),
+or the place at all the other times. Owners become tensors; names and seeds follow from where an owner comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from graphnet.errors import Fault, KeyPath
+from graphnet.ir.fit import size_text
+from graphnet.ir.network import INPUT, LOGITS, Binding, Layer, Slot, Tensor, Transition
+from graphnet.spec.times import Times, union
+
+Owner = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Member:
+    """Transitions that a set ties, as resolved: the pair of states, and the times or None for all."""
+
+    source: str
+    target: str
+    times: Times | None
+    path: KeyPath
+
+
+@dataclass(frozen=True)
+class Use:
+    """One slot of one transition over the times that one owner has there."""
+
+    transition: Transition
+    layer: Layer
+    slot: Slot
+    times: Times
+    member: Member | None = None
+
+    @property
+    def place(self) -> str:
+        return f"{self.transition.place}.{self.layer.label}"
+
+
+def bind(
+    transitions: Sequence[Transition],
+    sets: Sequence[Sequence[Member]],
+    over_time: bool,
+    index: Mapping[str, int],
+    faults: list[Fault],
+) -> tuple[Transition, ...]:
+    """The transitions with their slots filled. Faults of the sets are appended to `faults`."""
+    owners = _owners(transitions, sets, over_time, faults)
+    faults += _unequal(owners)
+    tensors = _tensors(owners, index)
+    pieces: dict[tuple[int, str, str], list[tuple[Times, Tensor]]] = {}
+    for owner, uses in owners.items():
+        for use in uses:
+            key = (id(use.transition), use.layer.label, use.slot.role)
+            pieces.setdefault(key, []).append((use.times, tensors[owner]))
+    return tuple(
+        replace(
+            transition,
+            bindings=tuple(
+                tuple(Binding(tuple(pieces[id(transition), layer.label, slot.role])) for slot in layer.slots)
+                for layer in transition.function
+            ),
+        )
+        for transition in transitions
+    )
+
+
+def _owners(
+    transitions: Sequence[Transition], sets: Sequence[Sequence[Member]], over_time: bool, faults: list[Fault]
+) -> dict[Owner, list[Use]]:
+    owners: dict[Owner, list[Use]] = {}
+    for transition in transitions:
+        fixed = over_time or INPUT in transition.key or LOGITS in transition.key
+        shares = list(_shares(transition, sets, faults))
+        for layer in transition.function:
+            for slot in layer.slots:
+                where: Owner = (transition.place, layer.label, slot.role)
+                left = transition.times
+                for number, member, times in () if slot.per_time else shares:
+                    use = Use(transition, layer, slot, times, member)
+                    owners.setdefault(("set", number, layer.label, slot.role), []).append(use)
+                    left = left.minus(times)
+                if left:
+                    kind = "time" if slot.per_time else "place" if fixed else "untied"
+                    use = Use(transition, layer, slot, left)
+                    owners.setdefault((kind, *where, slot.shape), []).append(use)
+    return owners
+
+
+def _shares(
+    transition: Transition, sets: Sequence[Sequence[Member]], faults: list[Fault]
+) -> Iterator[tuple[int, Member, Times]]:
+    """The sets a transition is in, each with its first member that says so and the times it takes."""
+    left = transition.times
+    for number, members in enumerate(sets):
+        mine = [member for member in members if (member.source, member.target) == transition.key]
+        times = union(
+            transition.times if member.times is None else transition.times.both(member.times) for member in mine
+        )
+        if twice := times.minus(left):
+            what = f"{transition.source}->{transition.target} is in an earlier set already at t = {twice}"
+            faults.append(Fault(mine[0].path, what, "a weight is in one set: merge the sets, or part their times"))
+        if times := times.both(left):
+            yield number, mine[0], times
+            left = left.minus(times)
+
+
+def _unequal(owners: dict[Owner, list[Use]]) -> Iterator[Fault]:
+    for owner, uses in owners.items():
+        for use in uses[1:]:
+            if owner[0] == "set" and use.slot.shape != uses[0].slot.shape:
+                assert use.member is not None
+                yield Fault(
+                    use.member.path,
+                    f"{use.place}.{use.slot.role} is {size_text(use.slot.shape)}, but "
+                    f"{uses[0].place}.{use.slot.role} in the same set is {size_text(uses[0].slot.shape)}",
+                    "tied weights have one shape: give both transitions the same kernel and widths",
+                )
+                break
+
+
+def _tensors(owners: dict[Owner, list[Use]], index: Mapping[str, int]) -> dict[Owner, Tensor]:
+    crowded: dict[tuple[str, str], set[Owner]] = {}
+    for owner, uses in owners.items():
+        for use in uses:
+            crowded.setdefault((use.place, use.slot.role), set()).add(owner)
+    tensors = {}
+    for owner, uses in owners.items():
+        home = _home(owner, uses)
+        when = ""
+        if owner[0] in ("time", "untied"):
+            when = ".t{t}"
+        elif len(crowded[home.place, home.slot.role]) > 1:
+            first = min(use.times.first for use in uses if use.place == home.place)
+            when = f".t{first}"
+        name = f"{home.place}{when}.{home.slot.role}"
+        source, target = (index[state] for state in home.transition.key)
+        seed = f"{source}>{target}:{home.layer.label}{when}.{home.slot.role}"
+        tensors[owner] = Tensor(name, home.slot.role, home.slot.shape, home.slot.init, seed)
+    return tensors
+
+
+def _home(owner: Owner, uses: list[Use]) -> Use:
+    """The use that names a tensor: a set's first listed member, else the only place there is."""
+    if owner[0] != "set":
+        return uses[0]
+    return min(uses, key=lambda use: use.member.path if use.member else ())

@@ -1,0 +1,95 @@
+"""The compiler, top to bottom. Read this first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphnet.errors import Fault, SpecError
+from graphnet.ir.plan import Plan
+from graphnet.ir.resolve import resolve, resolve_as_far_as_possible
+from graphnet.ir.schedule import schedule
+from graphnet.ir.verify import verify
+from graphnet.passes import run_passes
+from graphnet.spec.model import Spec
+from graphnet.spec.read import placed, read, related
+
+if TYPE_CHECKING:
+    from torch.fx import GraphModule
+
+SpecLike = Spec | Mapping[str, Any] | str | os.PathLike[str]
+"""A spec, its dict, or the path of its file."""
+
+
+def compile_plan(spec: Spec, keep_dead: bool = False) -> Plan:
+    """Spec → verified plan. Read this first."""
+    network = resolve(spec)
+    plan = verify(schedule(network, keep_dead))
+    return run_passes(plan)
+
+
+def load(path: SpecLike) -> Spec:
+    """Read a spec from a TOML or JSON file (`-` is standard input), or from a dict of the same form.
+
+    Raises SpecError with every fault that can be found: of the text, of the form, and of the meaning of the
+    entries that are well-formed.
+    """
+    if isinstance(path, Spec):
+        return path
+    spec, faults = read(path)
+    if faults or spec is None:
+        raise SpecError(placed(faults + _further(spec, faults), spec.source if spec else None))
+    return spec
+
+
+def plan(spec: SpecLike, *, keep_dead: bool = False) -> Plan:
+    """Compile a spec to its plan, without torch. Raises SpecError."""
+    spec = load(spec)
+    try:
+        return compile_plan(spec, keep_dead)
+    except SpecError as error:
+        raise SpecError(placed(error.faults, spec.source)) from None
+
+
+def draw(spec: SpecLike, path: str | os.PathLike[str] | None = None) -> str:
+    """Draw a spec's net, unrolled in time, as SVG text; also write it to `path` if one is given.
+
+    Raises SpecError, or OSError where the file cannot be written.
+    """
+    from graphnet.backends.unrolled import draw_unrolled
+
+    svg = draw_unrolled(plan(spec))
+    if path is not None:
+        Path(path).write_text(svg, encoding="utf-8")
+    return svg
+
+
+def compile(spec: SpecLike, *, seed: int = 0, keep_dead: bool = False) -> GraphModule:
+    """Compile a spec to a PyTorch module.
+
+    Args:
+        spec: a spec, its dict, or the path of its file.
+        seed: seed of the initial weights; the same seed gives the same weights for a place whatever the
+            readout, the order of drawing or the device.
+        keep_dead: compute also what no readout needs, for debugging.
+
+    Returns:
+        A `torch.fx.GraphModule` from images `[N, C, H, W]` to logits `[N, classes]`, or to a dict of them by
+        readout time if the spec has several.
+
+    Raises:
+        SpecError: the spec is wrong.
+    """
+    from graphnet.backends.fx import build
+
+    return build(plan(spec, keep_dead=keep_dead), seed)
+
+
+def _further(spec: Spec | None, faults: list[Fault]) -> list[Fault]:
+    """What is wrong with the meaning of the entries whose form is right, unless it follows from the others."""
+    if spec is None:
+        return []
+    _, more = resolve_as_far_as_possible(spec)
+    return [fault for fault in more if not any(related(fault.path, known.path) for known in faults)]

@@ -1,0 +1,181 @@
+"""Text or dict → Spec, with every fault of its form and the places of all faults."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from graphnet.errors import Fault, KeyPath, did_you_mean
+from graphnet.spec.model import Spec
+from graphnet.spec.source import Source, read_file
+
+MAX_ROUNDS = 4
+
+
+def read(given: str | os.PathLike[str] | Mapping[str, Any] | Source) -> tuple[Spec | None, list[Fault]]:
+    """The spec in a file (`-` is standard input), or given as a dict, and the faults of its form.
+
+    With faults, the spec is what is left without the entries at fault, so that more can be found out about it;
+    None if nothing is. Raises SpecError where the text cannot be read at all.
+    """
+    source = None
+    if isinstance(given, Source):
+        source, data = given, given.data
+    elif isinstance(given, Mapping):
+        data = dict(given)
+    else:
+        source = read_file(given)
+        data = source.data
+    spec, faults = _validated(data)
+    if spec is not None:
+        spec._source = source
+    return spec, faults
+
+
+def placed(faults: Iterable[Fault], source: Source | None) -> list[Fault]:
+    """The faults with their places in the text, in the order of the text, none twice."""
+    found = list(dict.fromkeys(source.locate(fault) if source and fault.line is None else fault for fault in faults))
+    if source is not None:
+        found.sort(key=lambda fault: (fault.line or 0, fault.column or 0))
+    return found
+
+
+def related(path: KeyPath, other: KeyPath) -> bool:
+    """Whether one of two entries is inside the other."""
+    shorter = min(len(path), len(other))
+    return path[:shorter] == other[:shorter]
+
+
+def _validated(data: Mapping[str, Any]) -> tuple[Spec | None, list[Fault]]:
+    """Validate, and after faults validate again without the entries at fault."""
+    faults: list[Fault] = []
+    left: Any = data
+    for _ in range(MAX_ROUNDS):
+        try:
+            return Spec.model_validate(left), faults
+        except ValidationError as error:
+            if not faults:
+                left = deepcopy(dict(data))
+            found = [_fault(details, left) for details in error.errors(include_url=False)]
+            faults += [fault for fault in found if not any(related(fault.path, old.path) for old in faults)]
+            for fault in found:
+                _remove(left, fault.path)
+    return None, faults
+
+
+def _fault(details: ErrorDetails, data: Any) -> Fault:
+    kind, loc = details["type"], details["loc"]
+    path = _data_path(loc, data, keep_last=kind == "missing")
+    context = details.get("ctx", {})
+    if kind == "extra_forbidden":
+        return Fault(path, f"no key is called '{path[-1]}' here", did_you_mean(str(path[-1]), _keys(loc)), on="key")
+    if kind == "missing":
+        return Fault(path, f"the key '{path[-1]}' is missing", _example(path))
+    if kind == "literal_error":
+        options = [word.strip("' ") for word in str(context["expected"]).replace(" or ", ", ").split(",")]
+        return Fault(
+            path,
+            f"{_shown(details['input'])} is not known here",
+            did_you_mean(str(details["input"]), options),
+        )
+    what = details["msg"]
+    if kind in WORDS:
+        what = WORDS[kind].format(shown=_shown(details["input"]), **context)
+    elif kind != "kind":
+        what = what.removeprefix("Input should be ").removeprefix("Value error, ")
+        what = f"this must be {what}" if details["msg"].startswith("Input") else what
+    return Fault(path, what if kind != "kind" else f"{what}, not {_shown(details['input'])}")
+
+
+WORDS = {
+    "greater_than_equal": "{shown} is too small: at least {ge}",
+    "less_than_equal": "{shown} is too large: at most {le}",
+    "int_type": "this must be a whole number, not {shown}",
+    "string_type": "this must be a string, not {shown}",
+    "bool_type": "this must be true or false, not {shown}",
+    "dict_type": "this must be a table, not {shown}",
+    "tuple_type": "this must be a list, not {shown}",
+    "too_short": "{actual_length} entries are too few: {min_length} are needed",
+    "too_long": "{actual_length} entries are too many: {max_length} are needed",
+}
+EXAMPLES = {
+    "graphnet": "graphnet = 1 says which version of the language this is",
+    "input": "[input] with a shape, such as shape = [3, 32, 32]",
+    "states": "[states] with one entry an area, such as V1 = [64, 32, 32]",
+    "readout": "[readout] with a time, such as t = 5",
+    "ops": 'such as ops = "BRGL"',
+    "shape": "such as shape = [64, 32, 32]",
+    "t": "such as t = 5",
+    "members": 'such as members = ["V1->V1", "V2->V2"]',
+}
+
+
+def _example(path: KeyPath) -> str:
+    return EXAMPLES.get(str(path[-1]), "")
+
+
+def _shown(value: Any) -> str:
+    """A value of the spec in short."""
+    if isinstance(value, Mapping):
+        return "a table"
+    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _data_path(loc: tuple[int | str, ...], data: Any, keep_last: bool) -> KeyPath:
+    """Where in the data a model's location lies: what the long forms put in between is left out."""
+    path: list[str | int] = []
+    for number, part in enumerate(loc):
+        last = number == len(loc) - 1
+        inside = (
+            part in data
+            if isinstance(data, Mapping)
+            else isinstance(part, int) and isinstance(data, list | tuple) and 0 <= part < len(data)
+        )
+        if inside:
+            data = data[part]
+            path.append(part)
+        elif last and keep_last:
+            path.append(part)
+    return tuple(path)
+
+
+def _keys(loc: tuple[int | str, ...]) -> list[str]:
+    """The keys of the table that holds the entry at a model's location."""
+    model: Any = Spec
+    for part in loc[:-1]:
+        model = _below(model, part)
+    fields = getattr(model, "model_fields", {})
+    return [field.alias or name for name, field in fields.items()]
+
+
+def _below(model: Any, part: int | str) -> Any:
+    fields = getattr(model, "model_fields", None)
+    annotation = fields[part].annotation if fields and part in fields else model
+    if fields is None:
+        return model
+    return next(_models(annotation), None)
+
+
+def _models(annotation: Any) -> Iterator[Any]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
+
+
+def _remove(data: Any, path: KeyPath) -> None:
+    for part in path[:-1]:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return
+    if path and isinstance(data, dict):
+        data.pop(path[-1], None)
+    elif path and isinstance(data, list) and isinstance(path[-1], int) and path[-1] < len(data):
+        data[path[-1]] = None

@@ -1,0 +1,127 @@
+"""When a transition holds: `4`, `"5..7"`, `"1..inf"`, `"T-1"`, lists of these (design.md, rule 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from graphnet.spec.wholes import Misspelt, Reader, Whole
+
+FOREVER = 1 << 40
+"""Stands for `inf`: later than any readout."""
+
+
+class Span(NamedTuple):
+    """Times from `first` to `last`, both ends in."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Times:
+    """A set of whole times, as disjoint ascending spans."""
+
+    spans: tuple[Span, ...] = ()
+
+    def __contains__(self, t: int) -> bool:
+        return any(first <= t <= last for first, last in self.spans)
+
+    def __bool__(self) -> bool:
+        return bool(self.spans)
+
+    def __str__(self) -> str:
+        return ", ".join(_span_text(span) for span in self.spans) or "never"
+
+    @property
+    def first(self) -> int:
+        return self.spans[0].first
+
+    def minus(self, other: Times) -> Times:
+        """The times of this set that are not in the other."""
+        left = self.spans
+        for cut in other.spans:
+            left = tuple(
+                part
+                for span in left
+                for part in (
+                    Span(span.first, min(span.last, cut.first - 1)),
+                    Span(max(span.first, cut.last + 1), span.last),
+                )
+                if part.first <= part.last
+            )
+        return Times(left)
+
+    def both(self, other: Times) -> Times:
+        """The times in both sets."""
+        return self.minus(self.minus(other))
+
+    def upto(self, last: int) -> list[int]:
+        """The times 0 ≤ t ≤ last of this set, ascending."""
+        return [t for first, end in self.spans for t in range(first, min(end, last) + 1)]
+
+
+ALWAYS = Times((Span(0, FOREVER),))
+
+
+def union(parts: Iterable[Times]) -> Times:
+    """The times in any of the sets."""
+    merged: list[Span] = []
+    for span in sorted(span for part in parts for span in part.spans):
+        if merged and span.first <= merged[-1].last + 1:
+            merged[-1] = Span(merged[-1].first, max(merged[-1].last, span.last))
+        else:
+            merged.append(span)
+    return Times(tuple(merged))
+
+
+def _span_text(span: Span) -> str:
+    if span.first == span.last:
+        return str(span.first)
+    return f"{span.first}..{'inf' if span.last >= FOREVER else span.last}"
+
+
+@dataclass(frozen=True)
+class TimeRange:
+    """One written range `first..last`; a single time has `last == first`, an open one `last is None`."""
+
+    first: Whole
+    last: Whole | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.first.names + (self.last.names if self.last else ())
+
+    def times(self, constants: Mapping[str, int]) -> Times:
+        """The times meant; a range that comes out empty or before 0 is no time."""
+        first = self.first.value(constants)
+        last = FOREVER if self.last is None else self.last.value(constants)
+        span = Span(max(first, 0), last)
+        return Times((span,)) if span.first <= span.last else Times()
+
+
+def parse_times(text: str | int) -> TimeRange:
+    """One time or range. Raises Misspelt, with the characters at fault."""
+    if isinstance(text, int):
+        if text < 0:
+            raise Misspelt(f"{text} is no time: time is 0, 1, 2, …", 0, 0)
+        whole = Whole(str(text), literal=text)
+        return TimeRange(whole, whole)
+    reader = Reader(text)
+    if reader.next.text == "-":
+        raise Misspelt("a negative number is no time: time is 0, 1, 2, …", 0, len(text))
+    first = last = reader.whole()
+    if reader.skip(".."):
+        if reader.skip("inf"):
+            return _finished(reader, TimeRange(first, None))
+        last = reader.whole()
+        if first.literal is not None and last.literal is not None and last.literal < first.literal:
+            raise Misspelt(f"'{text}' runs backwards", 0, len(text), f"did you mean '{last.text}..{first.text}'?")
+    return _finished(reader, TimeRange(first, last))
+
+
+def _finished(reader: Reader, result: TimeRange) -> TimeRange:
+    if reader.next.kind != "end":
+        raise reader.misspelt("'..' or the end of the time")
+    return result

@@ -1,0 +1,127 @@
+"""A net's tensors in a safetensors file that carries the spec; a GraphModule is never pickled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from graphnet.training.atomic import replacing
+from graphnet.training.errors import CheckpointError
+
+VERSION_KEY = "graphnet_checkpoint"
+VERSION = "1"
+SPEC_KEY = "spec"
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """What a checkpoint file holds.
+
+    Attributes:
+        tensors: by the names of the net's `state_dict()`, on the CPU.
+        spec_text: the flattened spec, as JSON.
+        metadata: what else was said at saving.
+    """
+
+    tensors: dict[str, Tensor]
+    spec_text: str
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """Names that loading left aside.
+
+    Attributes:
+        left: tensors of the checkpoint that the net has no use for.
+        uncalibrated: running statistics of the net that the checkpoint does not hold; they are as they were.
+    """
+
+    left: tuple[str, ...]
+    uncalibrated: tuple[str, ...]
+
+
+def save_checkpoint(
+    path: Path, net: nn.Module, spec_text: str, extra: Mapping[str, str] | None = None
+) -> None:
+    """Write the net's parameters and buffers, its spec, and more to say; whole or not at all."""
+    own = {VERSION_KEY: VERSION, SPEC_KEY: spec_text}
+    if taken := sorted(own.keys() & (extra or {}).keys()):
+        raise ValueError(f"reserved in a checkpoint's metadata: {', '.join(taken)}")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, {**own, **(extra or {})})
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a file that `save_checkpoint` wrote.
+
+    Raises:
+        CheckpointError: there is no such file, it is damaged, or it is not graphnet's.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
+    except FileNotFoundError as fault:
+        raise CheckpointError(f"there is no checkpoint at {path}") from fault
+    except (SafetensorError, OSError) as fault:
+        raise CheckpointError(f"{path} is no safetensors file, or a damaged one: {fault}") from fault
+    version, spec_text = metadata.pop(VERSION_KEY, None), metadata.pop(SPEC_KEY, None)
+    if version is None or spec_text is None:
+        raise CheckpointError(
+            f"{path} is a safetensors file, but no checkpoint of graphnet's: no spec is in it"
+        )
+    if version != VERSION:
+        raise CheckpointError(
+            f"{path} is a checkpoint of version {version}; this graphnet reads version {VERSION}"
+        )
+    return Checkpoint(tensors, spec_text, metadata)
+
+
+def load_into(net: nn.Module, tensors: Mapping[str, Tensor], *, calibrate: bool = False) -> LoadReport:
+    """Copy into `net` what it needs; nothing is copied if something is missing or does not fit.
+
+    Args:
+        net: keeps its device and number types.
+        tensors: by the names of `state_dict()`.
+        calibrate: running statistics may be missing, because the caller calibrates them next.
+
+    Raises:
+        CheckpointError: weights or statistics are missing, or shapes differ; all of them at once.
+    """
+    needed: dict[str, Tensor] = net.state_dict()
+    missing = [name for name in needed if name not in tensors]
+    uncalibrated = tuple(name for name in missing if name.rpartition(".")[2] in STATISTICS)
+    weights = [name for name in missing if name not in uncalibrated]
+    unfit = [name for name in needed if name in tensors and tensors[name].shape != needed[name].shape]
+    faults = [f"the checkpoint holds no {name}" for name in weights]
+    faults += [
+        f"{name} is {list(tensors[name].shape)} in the checkpoint, {list(needed[name].shape)} in the net"
+        for name in unfit
+    ]
+    if uncalibrated and not calibrate:
+        faults.append(_must_be_calibrated(uncalibrated))
+    if faults:
+        raise CheckpointError("\n".join(faults))
+    with torch.no_grad():
+        for name, tensor in needed.items():
+            if name in tensors:
+                tensor.copy_(tensors[name])
+    return LoadReport(tuple(name for name in tensors if name not in needed), uncalibrated)
+
+
+def _must_be_calibrated(names: Iterable[str]) -> str:
+    names = list(names)
+    times = sorted({int(t) for name in names for t in re.findall(r"\.t(\d+)\.", name)})
+    at = f" at t = {', '.join(map(str, times))}" if times else ""
+    head = f"the checkpoint holds no running statistics{at}: they must be calibrated on training data first"
+    return "\n".join([head, *(f"  {name}" for name in names)])

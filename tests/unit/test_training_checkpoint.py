@@ -1,0 +1,166 @@
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+import graphnet.training.checkpoint as module
+from graphnet.training.checkpoint import LoadReport, load_into, read_checkpoint, save_checkpoint
+from graphnet.training.errors import CheckpointError
+
+SPEC = '{"graphnet": 1, "name": "Grüße"}'
+
+
+def norm_net(channels: int = 4, times: tuple[int, ...] = (2, 3)) -> nn.Module:
+    """Names as the compiler makes them: `conv1.weight`, `norm1.t2.running_mean`, …"""
+    norms = nn.ModuleDict({f"t{t}": nn.BatchNorm2d(channels, affine=False) for t in times})
+    net = nn.Module()
+    net.conv1 = nn.Conv2d(1, channels, 3, bias=False)
+    net.norm1 = norms
+    for tensor in net.state_dict().values():
+        tensor.copy_(torch.randint(1, 100, tensor.shape))
+    return net
+
+
+def tensors_of(net: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in net.state_dict().items()}
+
+
+def test_a_checkpoint_comes_back_whole(tmp_path: Path) -> None:
+    net, path = norm_net(), tmp_path / "checkpoint.safetensors"
+    net.conv1.weight.data = net.conv1.weight.data.transpose(2, 3)  # not contiguous
+    save_checkpoint(path, net, SPEC, {"epoch": "7"})
+    checkpoint = read_checkpoint(path)
+    assert checkpoint.spec_text == SPEC
+    assert checkpoint.metadata == {"epoch": "7"}
+    wanted = net.state_dict()
+    assert checkpoint.tensors.keys() == wanted.keys()
+    other = norm_net()
+    assert load_into(other, checkpoint.tensors) == LoadReport((), ())
+    for name, tensor in other.state_dict().items():
+        assert tensor.dtype == wanted[name].dtype
+        assert torch.equal(tensor, wanted[name])
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_loading_reports_what_it_leaves() -> None:
+    tensors = tensors_of(norm_net(times=(2, 3, 4)))
+    net = norm_net(times=(2, 3))
+    report = load_into(net, tensors)
+    assert report.left == ("norm1.t4.running_mean", "norm1.t4.running_var", "norm1.t4.num_batches_tracked")
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in net.state_dict().items())
+
+
+def test_loading_keeps_the_parameters_and_their_type() -> None:
+    net = norm_net().double()
+    parameter = net.conv1.weight
+    load_into(net, tensors_of(norm_net()))
+    assert net.conv1.weight is parameter
+    assert parameter.requires_grad
+    assert parameter.dtype == torch.float64
+
+
+def test_every_missing_weight_and_unfit_shape_is_named_and_nothing_loaded() -> None:
+    net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4), nn.Linear(4, 5))
+    before = tensors_of(net)
+    tensors = {"0.weight": torch.zeros(3, 2), "0.bias": torch.zeros(3), "1.weight": torch.zeros(4, 7)}
+    with pytest.raises(CheckpointError) as caught:
+        load_into(net, tensors | {"1.bias": torch.zeros(4)})
+    assert str(caught.value).splitlines() == [
+        "the checkpoint holds no 2.weight",
+        "the checkpoint holds no 2.bias",
+        "1.weight is [4, 7] in the checkpoint, [4, 3] in the net",
+    ]
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+
+
+def test_statistics_of_times_that_were_not_trained_ask_for_calibration() -> None:
+    tensors = tensors_of(norm_net(times=(2, 3)))
+    net = norm_net(times=(3, 4, 11))
+    with pytest.raises(CheckpointError) as caught:
+        load_into(net, tensors)
+    head, *names = str(caught.value).splitlines()
+    assert head == (
+        "the checkpoint holds no running statistics at t = 4, 11: "
+        "they must be calibrated on training data first"
+    )
+    assert names[:2] == ["  norm1.t4.running_mean", "  norm1.t4.running_var"]
+    assert len(names) == 6
+
+
+def test_statistics_may_be_missing_for_a_caller_who_calibrates() -> None:
+    tensors = tensors_of(norm_net(times=(2, 3)))
+    net = norm_net(times=(3, 4))
+    report = load_into(net, tensors, calibrate=True)
+    assert report.uncalibrated == (
+        "norm1.t4.running_mean",
+        "norm1.t4.running_var",
+        "norm1.t4.num_batches_tracked",
+    )
+    assert report.left == ("norm1.t2.running_mean", "norm1.t2.running_var", "norm1.t2.num_batches_tracked")
+    assert torch.equal(net.state_dict()["norm1.t3.running_mean"], tensors["norm1.t3.running_mean"])
+    del tensors["conv1.weight"]
+    with pytest.raises(CheckpointError, match=r"^the checkpoint holds no conv1\.weight$"):
+        load_into(net, tensors, calibrate=True)
+
+
+def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(CheckpointError, match=r"^there is no checkpoint at "):
+        read_checkpoint(path)
+    with pytest.raises(CheckpointError, match="no safetensors file, or a damaged one"):
+        read_checkpoint(tmp_path)
+    path.write_bytes(b"")
+    with pytest.raises(CheckpointError, match="no safetensors file, or a damaged one"):
+        read_checkpoint(path)
+    torch.save({"weight": torch.zeros(3)}, path)
+    with pytest.raises(CheckpointError, match="no safetensors file, or a damaged one"):
+        read_checkpoint(path)
+    save_file({"weight": torch.zeros(3)}, path, {"format": "pt"})
+    with pytest.raises(CheckpointError, match="no checkpoint of graphnet's"):
+        read_checkpoint(path)
+    save_file({"weight": torch.zeros(3)}, path, {"graphnet_checkpoint": "2", "spec": "{}"})
+    with pytest.raises(CheckpointError, match="version 2; this graphnet reads version 1"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("kept", [4, 40, -1])
+def test_a_truncated_checkpoint(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, norm_net(), SPEC)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(CheckpointError, match="damaged"):
+        read_checkpoint(path)
+
+
+def test_an_interrupted_save_leaves_the_older_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, norm_net(), SPEC)
+    before = path.read_bytes()
+
+    def interrupted(tensors: dict[str, Tensor], target: Path, metadata: dict[str, str]) -> None:
+        target.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "save_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(path, norm_net(), SPEC)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_read_checkpoint_outlives_the_next_save(tmp_path: Path) -> None:
+    path, net = tmp_path / "checkpoint.safetensors", norm_net()
+    save_checkpoint(path, net, SPEC)
+    first = read_checkpoint(path).tensors["conv1.weight"]
+    expected = first.clone()
+    net.conv1.weight.data.zero_()
+    save_checkpoint(path, net, SPEC)
+    assert torch.equal(first, expected)
+    assert not load_file(path)["conv1.weight"].any()
+
+
+def test_the_metadata_of_the_caller_cannot_hide_the_spec(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="reserved"):
+        save_checkpoint(tmp_path / "c.safetensors", norm_net(), SPEC, {"spec": "{}"})
