@@ -103,6 +103,18 @@ class Entry:
         return ALWAYS if self.when is None else self.when.times(constants)
 
     @property
+    def names_readout(self) -> bool:
+        """Whether its times are relative to T."""
+        return self.when is not None and self.when.names_readout
+
+    @property
+    def symbol(self) -> str:
+        """Its first time as it stands in tensor names, if it is relative to T: `T_1` for `T-1`."""
+        if self.when is None or not self.when.names_readout:
+            return ""
+        return re.sub(r"\W+", "_", self.when.ranges[0].first.text).strip("_")
+
+    @property
     def open(self) -> bool:
         """Whether the slab leaves its times open, so that a time at which nothing happens is no surprise."""
         return self.when is None or self.when.open
@@ -132,17 +144,18 @@ def _unknown_state(path: KeyPath, name: str, names: tuple[str, ...]) -> Fault:
     return Fault(path, f"no state is called '{name}'", did_you_mean(name, names), on="key")
 
 
-def holding(entries: list[Entry], constants: Mapping[str, int]) -> list[tuple[Entry, Times]]:
-    """The cells that hold at some time, each with the times at which no later slab overrides it.
+def holding(entries: list[Entry], constants: Mapping[str, int]) -> dict[KeyPath, Times]:
+    """For each cell, by its path, the times at which it holds: those that no later slab overrides.
 
-    Ordered by target, then source, then time, as the states come in `entries`' spec; blocked cells are left out.
+    Without `T` among the constants, slabs whose times name T are passed over: their cells hold never.
     """
     taken: dict[tuple[str, str], Times] = {}
-    left = []
+    times: dict[KeyPath, Times] = {}
     for entry in reversed(entries):
+        if entry.names_readout and READOUT not in constants:
+            continue
         key = (entry.source, entry.target)
-        times = entry.times(constants)
-        mine = times.minus(taken.get(key, Times()))
-        taken[key] = union((times, taken.get(key, Times())))
-        left.append((entry, mine))
-    return [(entry, times) for entry, times in reversed(left) if times and entry.cell.ops != "-"]
+        written = entry.times(constants)
+        times[entry.path] = written.minus(taken.get(key, Times()))
+        taken[key] = union((written, taken.get(key, Times())))
+    return times

@@ -87,7 +87,8 @@ class Binding(NamedTuple):
 class Transition:
     """One cell of the transition matrix: it arrives at `target` at `times` and reads `source` `delay` steps before.
 
-    `bindings[k]` fill the slots of layer k. `open` cells hold at open or unsaid times.
+    `bindings[k]` fill the slots of layer k. `open` cells hold at open or unsaid times. `symbol` is the first time
+    of a cell that names T, as it stands in tensor names.
     """
 
     source: str
@@ -99,6 +100,7 @@ class Transition:
     function: Function
     path: KeyPath = ()
     open: bool = True
+    symbol: str = ""
     bindings: tuple[tuple[Binding, ...], ...] = ()
 
     @property

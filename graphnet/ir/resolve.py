@@ -7,13 +7,15 @@ say what they can. All faults leave together in one SpecError.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from graphnet.errors import Fault, KeyPath, SpecError, did_you_mean
 from graphnet.ir.activity import ZeroDelayCycle, readout_faults
 from graphnet.ir.fit import Ends, fit, size_text
 from graphnet.ir.matrix import Entry, holding, misspelt, read_constants, read_entries, read_times
-from graphnet.ir.network import INPUT, LOGITS, Function, Net, Network, State, System, Transition
+from graphnet.ir.network import INPUT, LOGITS, Function, Net, Network, State, Transition
 from graphnet.ir.ops import Shape
+from graphnet.ir.system import classify
 from graphnet.ir.weights import Member, bind
 from graphnet.spec.functions import parse_function
 from graphnet.spec.model import Spec
@@ -51,11 +53,8 @@ class _Resolver:
         entries = read_entries(self.spec, self.constants, self.faults)
         if not readouts or not input_times or self._broken_times():
             return None, self.faults
-        nets = [
-            Net(times, output, self._transitions(entries, states, times, entry, read, input_times))
-            for times, output in self._nets(entries, readouts, read)
-        ]
-        nets = self._bound(nets, states)
+        cells = self._bound(self._cells(entries, states, entry, read, input_times, readouts), states)
+        nets = [self._net(cells, entries, times) for times in self._groups(entries, readouts)]
         network = Network(
             self.spec.name,
             self.spec.cite,
@@ -64,7 +63,7 @@ class _Resolver:
             states,
             read,
             tuple(nets),
-            self._system(nets, input_times),
+            classify(nets, input_times),
         )
         self._check_activity(network)
         return network, self.faults
@@ -111,29 +110,41 @@ class _Resolver:
         """Whether the times of some slab could not be read, so that nothing can be said of what happens when."""
         return any(fault.path[0] == "transitions" and "t" in fault.path[2:3] for fault in self.faults)
 
-    def _nets(self, entries: list[Entry], readouts: tuple[int, ...], read: str) -> list[tuple[tuple[int, ...], str]]:
-        output = read if self.spec.post_net is None else LOGITS
-        if any(entry.when and entry.when.names_readout for entry in entries):
-            return [((t,), output) for t in readouts]
-        return [(readouts, output)]
+    def _groups(self, entries: list[Entry], readouts: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """The readout times that share one net."""
+        return [(t,) for t in readouts] if any(entry.names_readout for entry in entries) else [readouts]
 
-    def _transitions(
+    def _cells(
         self,
         entries: list[Entry],
         states: Sequence[State],
-        readouts: tuple[int, ...],
         entry: str,
         read: str,
         input_times: Times,
-    ) -> tuple[Transition, ...]:
+        readouts: tuple[int, ...],
+    ) -> list[Transition]:
+        """Every written cell that does not block, with the times at which it holds whatever the readout."""
         shapes = {state.name: state.shape for state in states}
-        constants = self.constants | ({"T": readouts[0]} if len(readouts) == 1 else {})
-        found = [self._pre_net(shapes, entry, input_times)]
-        for written, times in holding(entries, constants):
-            found.append(self._transition(written, times, shapes))
+        times = holding(entries, self.constants)
+        cells = [self._pre_net(shapes, entry, input_times)]
+        for written in entries:
+            if written.cell.ops != "-":
+                cells.append(self._transition(written, times.get(written.path, Times()), shapes))
         if self.spec.post_net is not None:
-            found.append(self._post_net(shapes, read, union(Times((Span(t, t),)) for t in readouts)))
-        return tuple(found)
+            cells.append(self._post_net(shapes, read, union(Times((Span(t, t),)) for t in readouts)))
+        return cells
+
+    def _net(self, cells: Sequence[Transition], entries: list[Entry], readouts: tuple[int, ...]) -> Net:
+        """The cells that hold for some readout times, with their times."""
+        times = holding(entries, self.constants | ({"T": readouts[0]} if len(readouts) == 1 else {}))
+        only = Times(tuple(Span(t, t) for t in readouts))
+        found = []
+        for cell in cells:
+            holds = cell.times.both(only) if cell.target == LOGITS else times.get(cell.path, cell.times)
+            if holds:
+                found.append(replace(cell, times=holds))
+        output = LOGITS if self.spec.post_net else self.spec.readout.state or list(self.spec.states)[-1]
+        return Net(readouts, output, tuple(found))
 
     def _transition(self, entry: Entry, times: Times, shapes: Mapping[str, Shape]) -> Transition:
         source, target, cell = entry.source, entry.target, entry.cell
@@ -150,6 +161,7 @@ class _Resolver:
             self._function(cell.ops, ends, path),
             entry.path,
             entry.open,
+            entry.symbol,
         )
 
     def _delay(self, entry: Entry) -> int:
@@ -192,12 +204,9 @@ class _Resolver:
                 self.faults.append(misspelt(path, fault))
         return self.functions[path]
 
-    def _bound(self, nets: list[Net], states: Sequence[State]) -> list[Net]:
-        transitions = [transition for net in nets for transition in net.transitions]
+    def _bound(self, cells: Sequence[Transition], states: Sequence[State]) -> tuple[Transition, ...]:
         rank = {state.name: number for number, state in enumerate(states)} | {INPUT: -1, LOGITS: -2}
-        over_time = self.spec.sharing.over_time
-        bound = iter(bind(transitions, self._sets(transitions), over_time, rank, self.faults))
-        return [Net(net.readouts, net.output, tuple(next(bound) for _ in net.transitions)) for net in nets]
+        return bind(cells, self._sets(cells), self.spec.sharing.over_time, rank, self.faults)
 
     def _sets(self, transitions: Sequence[Transition]) -> list[list[Member]]:
         pairs = dict.fromkeys(each.key for each in transitions if each.place not in ("pre_net", "post_net"))
@@ -231,30 +240,6 @@ class _Resolver:
             shown = ", ".join(f"{source}->{target}" for source, target in pairs)
             self.faults.append(Fault(path, f"'{text}' selects no transition", f"there are: {shown}"))
         return found
-
-    def _system(self, nets: Sequence[Net], input_times: Times) -> System:
-        inner = [each for net in nets for each in net.transitions if INPUT not in each.key and LOGITS not in each.key]
-        slots = [
-            (slot, binding)
-            for each in inner
-            for layer, bindings in zip(each.function, each.bindings, strict=True)
-            for slot, binding in zip(layer.slots, bindings, strict=True)
-        ]
-        places: dict[str, set[str]] = {}
-        for each in inner:
-            for layer, bindings in zip(each.function, each.bindings, strict=True):
-                for slot, binding in zip(layer.slots, bindings, strict=True):
-                    names = places.setdefault(f"{each.place}.{layer.label}.{slot.role}", set())
-                    names.update(tensor.name for _, tensor in binding.pieces)
-        weights = [binding for slot, binding in slots if not slot.per_time]
-        last = max(t for net in nets for t in net.readouts)
-        return System(
-            homogeneous=len(input_times.upto(last)) <= 1,
-            shared_weights=all(len(names) == 1 for names in places.values())
-            and not any("{t}" in tensor.name for binding in weights for _, tensor in binding.pieces),
-            constant_matrix=all(not Times((Span(1, last),)).minus(each.times) for each in inner),
-            constant_statistics=not any(slot.per_time for slot, _ in slots),
-        )
 
     def _check_activity(self, network: Network) -> None:
         try:

@@ -6,13 +6,13 @@ or the place at all the other times. Owners become tensors; names and seeds foll
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from graphnet.errors import Fault, KeyPath
 from graphnet.ir.fit import size_text
 from graphnet.ir.network import INPUT, LOGITS, Binding, Layer, Slot, Tensor, Transition
-from graphnet.spec.times import Times, union
+from graphnet.spec.times import ALWAYS, Times, union
 
 Owner = tuple[object, ...]
 
@@ -29,12 +29,16 @@ class Member:
 
 @dataclass(frozen=True)
 class Use:
-    """One slot of one transition over the times that one owner has there."""
+    """One slot of one cell over the times that one owner has there.
+
+    `times` are all of them; `named` those at which the cell holds whatever the readout, which give the name.
+    """
 
     transition: Transition
     layer: Layer
     slot: Slot
     times: Times
+    named: Times
     member: Member | None = None
 
     @property
@@ -49,7 +53,11 @@ def bind(
     index: Mapping[str, int],
     faults: list[Fault],
 ) -> tuple[Transition, ...]:
-    """The transitions with their slots filled. Faults of the sets are appended to `faults`."""
+    """The written cells with their slots filled, for any time; faults of the sets are appended to `faults`.
+
+    The times of the cells are those at which they hold whatever the readout; none, and a symbol, for a cell whose
+    times are relative to T. So no name depends on the readout.
+    """
     owners = _owners(transitions, sets, over_time, faults)
     faults += _unequal(owners)
     tensors = _tensors(owners, index)
@@ -62,7 +70,7 @@ def bind(
         replace(
             transition,
             bindings=tuple(
-                tuple(Binding(tuple(pieces[id(transition), layer.label, slot.role])) for slot in layer.slots)
+                tuple(Binding(tuple(pieces.get((id(transition), layer.label, slot.role), ()))) for slot in layer.slots)
                 for layer in transition.function
             ),
         )
@@ -80,15 +88,18 @@ def _owners(
         for layer in transition.function:
             for slot in layer.slots:
                 where: Owner = (transition.place, layer.label, slot.role)
-                left = transition.times
+                kind = "time" if slot.per_time else "place" if fixed else "untied"
+                left = ALWAYS
+                claims: list[tuple[Owner, Times, Member | None]] = []
                 for number, member, times in () if slot.per_time else shares:
-                    use = Use(transition, layer, slot, times, member)
-                    owners.setdefault(("set", number, layer.label, slot.role), []).append(use)
+                    claims.append((("set", number, layer.label, slot.role), times, member))
                     left = left.minus(times)
-                if left:
-                    kind = "time" if slot.per_time else "place" if fixed else "untied"
-                    use = Use(transition, layer, slot, left)
-                    owners.setdefault((kind, *where, slot.shape), []).append(use)
+                claims.append(((kind, *where, slot.shape), left, None))
+                for owner, times, claimant in claims:
+                    named = times.both(transition.times)
+                    if named or (transition.symbol and times):
+                        use = Use(transition, layer, slot, times, named, claimant)
+                        owners.setdefault(owner, []).append(use)
     return owners
 
 
@@ -96,13 +107,12 @@ def _shares(
     transition: Transition, sets: Sequence[Sequence[Member]], faults: list[Fault]
 ) -> Iterator[tuple[int, Member, Times]]:
     """The sets a transition is in, each with its first member that says so and the times it takes."""
-    left = transition.times
+    holds = ALWAYS if transition.symbol else transition.times
+    left = ALWAYS
     for number, members in enumerate(sets):
         mine = [member for member in members if (member.source, member.target) == transition.key]
-        times = union(
-            transition.times if member.times is None else transition.times.both(member.times) for member in mine
-        )
-        if twice := times.minus(left):
+        times = union(ALWAYS if member.times is None else member.times for member in mine)
+        if twice := times.minus(left).both(holds):
             what = f"{transition.source}->{transition.target} is in an earlier set already at t = {twice}"
             faults.append(Fault(mine[0].path, what, "a weight is in one set: merge the sets, or part their times"))
         if times := times.both(left):
@@ -136,8 +146,7 @@ def _tensors(owners: dict[Owner, list[Use]], index: Mapping[str, int]) -> dict[O
         if owner[0] in ("time", "untied"):
             when = ".t{t}"
         elif len(crowded[home.place, home.slot.role]) > 1:
-            first = min(use.times.first for use in uses if use.place == home.place)
-            when = f".t{first}"
+            when = f".t{_first(use for use in uses if use.place == home.place)}"
         name = f"{home.place}{when}.{home.slot.role}"
         source, target = (index[state] for state in home.transition.key)
         seed = f"{source}>{target}:{home.layer.label}{when}.{home.slot.role}"
@@ -150,3 +159,10 @@ def _home(owner: Owner, uses: list[Use]) -> Use:
     if owner[0] != "set":
         return uses[0]
     return min(uses, key=lambda use: use.member.path if use.member else ())
+
+
+def _first(uses: Iterable[Use]) -> str:
+    """The first time of an owner, as it stands in names: a number, or the time relative to T where it has no other."""
+    uses = list(uses)
+    numbers = [use.named.first for use in uses if use.named]
+    return str(min(numbers)) if numbers else uses[0].transition.symbol

@@ -16,7 +16,7 @@ import tomllib
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, NoReturn
 
 import tree_sitter_json
@@ -147,8 +147,9 @@ def read_text(text: str, format: Format, file: str) -> Source:
         lines = [match.start() for match in re.finditer("\n", text)]
     for path, first, second in outline.twice:
         line = bisect_left(lines, _origin(first, edits)) + 1
-        what, fix = f"'{path[-1]}' is written twice", f"the first '{path[-1]}' is on line {line}; keep one"
-        faults.append((_origin(second, edits), Fault(path, what, fix, on="key")))
+        key = _short(str(path[-1]))
+        fault = Fault(path, f"{key} is written twice", f"the first {key} is on line {line}; keep one", on="key")
+        faults.append((_origin(second, edits), fault))
     if faults:
         _refuse(text, file, faults)
     return source
@@ -165,7 +166,13 @@ def _refuse(text: str, file: str, faults: list[Found]) -> NoReturn:
     if (more := len(faults) - MAX_FAULTS) > 0:
         rest = Fault((), f"{more} more {'fault' if more == 1 else 'faults'} from here on", "mend the first ones first")
         faults[MAX_FAULTS:] = [(faults[MAX_FAULTS][0], rest)]
-    raise SpecError(_at(text, file, found) for found in faults)
+    raise SpecError(_at(text, file, (offset, _printable(fault))) for offset, fault in faults)
+
+
+def _printable(fault: Fault) -> Fault:
+    """The fault without halves of characters in its path, which no terminal can show."""
+    path = (part if isinstance(part, int) else part.encode(errors="replace").decode() for part in fault.path)
+    return replace(fault, path=tuple(path))
 
 
 # Strings, comments and words have no name: a bracket or a line's end that is found here is a real one.
@@ -181,6 +188,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _CLOSER = {"[": "]", "{": "}"}
 _LEAVE_OUT = "leave the key out"
 _HALF = "this is half of a surrogate pair, no character"
+_WHOLE = r"write both halves, as in \ud83d\ude00, or the character"
 _DEEP = f"this is nested more than {MAX_DEPTH} levels deep"
 _LARGE = "this integer does not fit in 64 bits"
 _VALUE = "a value is a number, true, false, a list, a table or a string in straight quotes"
@@ -495,12 +503,12 @@ def _value_faults(data: Any) -> Iterator[Fault]:
             yield Fault(path, _DEEP, "no spec needs that many", on="key")
         elif isinstance(value, dict):
             todo += [((*path, key), inner) for key, inner in value.items()]
-            yield from (Fault((*path, key), _HALF, on="key") for key in value if _SURROGATE.search(key))
+            yield from (Fault((*path, key), _HALF, _WHOLE, on="key") for key in value if _SURROGATE.search(key))
         elif isinstance(value, list):
             todo += [((*path, index), inner) for index, inner in enumerate(value)]
         elif isinstance(value, str):
             if half := _SURROGATE.search(value):
-                yield Fault(path, _HALF, r"write both halves, \ud83d\ude00, or the character", span=half.span())
+                yield Fault(path, _HALF, _WHOLE, span=half.span())
         elif value is None:
             yield Fault(path, "null has no meaning in a spec", _LEAVE_OUT)
         elif isinstance(value, int):

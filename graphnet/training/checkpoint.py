@@ -49,9 +49,7 @@ class LoadReport:
     uncalibrated: tuple[str, ...]
 
 
-def save_checkpoint(
-    path: Path, net: nn.Module, spec_text: str, extra: Mapping[str, str] | None = None
-) -> None:
+def save_checkpoint(path: Path, net: nn.Module, spec_text: str, extra: Mapping[str, str] | None = None) -> None:
     """Write the net's parameters and buffers, its spec, and more to say; whole or not at all."""
     own = {VERSION_KEY: VERSION, SPEC_KEY: spec_text}
     if taken := sorted(own.keys() & (extra or {}).keys()):
@@ -77,13 +75,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path} is no safetensors file, or a damaged one: {fault}") from fault
     version, spec_text = metadata.pop(VERSION_KEY, None), metadata.pop(SPEC_KEY, None)
     if version is None or spec_text is None:
-        raise CheckpointError(
-            f"{path} is a safetensors file, but no checkpoint of graphnet's: no spec is in it"
-        )
+        raise CheckpointError(f"{path} is a safetensors file, but no checkpoint of graphnet's: no spec is in it")
     if version != VERSION:
-        raise CheckpointError(
-            f"{path} is a checkpoint of version {version}; this graphnet reads version {VERSION}"
-        )
+        raise CheckpointError(f"{path} is a checkpoint of version {version}; this graphnet reads version {VERSION}")
     return Checkpoint(tensors, spec_text, metadata)
 
 

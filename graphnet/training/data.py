@@ -110,9 +110,7 @@ def _digits(data_root: Path | None, held_out_seed: int) -> Dataset:
     labels = torch.from_numpy(source.target).long()
     train_images, test_images = _standardise(images[train], images[test])
     held_out_hash = hashlib.sha256(test.astype("<i8").tobytes()).hexdigest()
-    return Dataset(
-        "digits", train_images, labels[train], test_images, labels[test], 10, held_out_seed, held_out_hash
-    )
+    return Dataset("digits", train_images, labels[train], test_images, labels[test], 10, held_out_seed, held_out_hash)
 
 
 @dataclass(frozen=True)
@@ -145,9 +143,7 @@ class _Published:
 
     def _found(self, data_root: Path | None) -> Path:
         if data_root is None:
-            raise DataError(
-                f"{self.name} needs a data root, the folder that holds {self.folder}\n{self._remedy()}"
-            )
+            raise DataError(f"{self.name} needs a data root, the folder that holds {self.folder}\n{self._remedy()}")
         if not (data_root / self.folder).is_dir():
             looked = f"{self.name} is not there: looked for the folder {data_root / self.folder}"
             raise DataError(f"{looked}\n{self._remedy(data_root)}")

@@ -78,9 +78,7 @@ def train(net: nn.Module, dataset: Dataset, recipe: Recipe, report: Report) -> R
     device = choose_device(recipe.device)
     net.to(device)
     optimizer = _optimizer(net, recipe)
-    data = replace(
-        dataset, train_images=dataset.train_images.to(device), train_labels=dataset.train_labels.to(device)
-    )
+    data = replace(dataset, train_images=dataset.train_images.to(device), train_labels=dataset.train_labels.to(device))
     generator = torch.Generator().manual_seed(recipe.seed)
     steps = len(split_batches(torch.arange(len(data.train_labels)), recipe.batch_size))
     report(Started(recipe, dataset.name, steps, str(device)))
@@ -97,9 +95,7 @@ def train(net: nn.Module, dataset: Dataset, recipe: Recipe, report: Report) -> R
     return Result(evaluation, tuple(epochs), time.perf_counter() - started, str(device))
 
 
-def evaluate(
-    net: nn.Module, images: Tensor, labels: Tensor, batch_size: int = EVALUATION_BATCH
-) -> Evaluation:
+def evaluate(net: nn.Module, images: Tensor, labels: Tensor, batch_size: int = EVALUATION_BATCH) -> Evaluation:
     """Test `net`, in evaluation mode, on the device where it is; it is left as found.
 
     Args:
@@ -112,9 +108,7 @@ def evaluate(
     hits: dict[int | None, int] = {}
     predictions: list[Tensor] = []
     with _mode(net, training=False), torch.no_grad():
-        for some, wanted in zip(
-            torch.split(images, batch_size), torch.split(labels, batch_size), strict=True
-        ):
+        for some, wanted in zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True):
             targets = wanted.to(device)
             for t, logits in by_time(net(some.to(device))).items():
                 best = logits.argmax(dim=1)
@@ -126,9 +120,7 @@ def evaluate(
     return Evaluation(loss, {t: hit / count for t, hit in hits.items()}, torch.cat(predictions))
 
 
-def readout_loss(
-    output: Tensor | Mapping[int, Tensor], labels: Tensor, weights: Mapping[int, float] | None
-) -> Tensor:
+def readout_loss(output: Tensor | Mapping[int, Tensor], labels: Tensor, weights: Mapping[int, float] | None) -> Tensor:
     """The cross-entropy averaged over the images and, by weight, over the readout times.
 
     Args:
@@ -222,9 +214,7 @@ def _optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
     if not parameters:
         raise TrainingError("the net has no parameters to train")
-    return torch.optim.SGD(
-        parameters, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-    )
+    return torch.optim.SGD(parameters, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
 
 
 def _diverged(loss: float, epoch: int, step: int, steps: int, rate: float) -> str:
@@ -236,9 +226,7 @@ def _weights_do_not_fit(weights: Mapping[int, float], readouts: Mapping[int | No
     if None in readouts:
         return "readout_weights are for a net with several readouts; this one has a single readout"
     named, there = (", ".join(map(str, times)) for times in (sorted(weights), readouts))
-    return (
-        f"readout_weights name t = {named}; the net reads out at t = {there}\n  give each of these a weight"
-    )
+    return f"readout_weights name t = {named}; the net reads out at t = {there}\n  give each of these a weight"
 
 
 @contextmanager
@@ -262,9 +250,7 @@ def _settings(recipe: Recipe, device: torch.device) -> Iterator[None]:
         undo.enter_context(torch.random.fork_rng(devices=[device] if device.type == "cuda" else []))
         torch.manual_seed(recipe.seed)
         if recipe.deterministic:
-            os.environ.setdefault(
-                "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-            )  # cuBLAS refuses to be deterministic without
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS refuses to be deterministic without
             torch.use_deterministic_algorithms(True)
             undo.callback(torch.use_deterministic_algorithms, before, warn_only=warn_only)
         yield

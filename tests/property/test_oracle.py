@@ -694,6 +694,7 @@ def test_hold_keeps_a_value_and_does_not_update_it_again() -> None:
     outputs = Oracle(spec, {}, training=False)(x)
     for y in outputs.values():
         close(y, F.softplus(x))
+    close(Oracle(spec | {"readout": {"t": 2}}, {}, training=False)(x)[2], F.softplus(x))
     spec["states"]["a"]["hold"] = False
     with pytest.raises(ValueError, match="b is empty at t = 1"):
         Oracle(spec, {}, training=False)(x)
@@ -1025,6 +1026,8 @@ def test_tensors_of_every_time() -> None:
     some = {"over_time": False, "sets": [{"members": ["h1->h1@2..3", "h2->h1"]}]}
     names = set(tensor_shapes(two(sharing=some)))
     assert {name for name in names if name.startswith("h1.")} == timed(1, 2, 4, 5, 6, 7)
+    alone = {"over_time": False, "sets": [{"members": ["h1->h1@2"]}]}  # a member with nothing to be one with
+    assert "h1.from_h1.conv1.t2.weight" in tensor_shapes(two(sharing=alone))
     soft = {"sets": [{"members": ["h1->h1"], "coupling": 0.5}]}  # many tensors, though weights are shared over time
     assert set(tensor_shapes(two(sharing=soft))) == OTHERS | timed(*range(1, 8))
 

@@ -82,8 +82,7 @@ def test_statistics_of_times_that_were_not_trained_ask_for_calibration() -> None
         load_into(net, tensors)
     head, *names = str(caught.value).splitlines()
     assert head == (
-        "the checkpoint holds no running statistics at t = 4, 11: "
-        "they must be calibrated on training data first"
+        "the checkpoint holds no running statistics at t = 4, 11: they must be calibrated on training data first"
     )
     assert names[:2] == ["  norm1.t4.running_mean", "  norm1.t4.running_var"]
     assert len(names) == 6

@@ -38,8 +38,7 @@ def test_digits_are_every_image_once_in_two_parts(digits: Dataset) -> None:
 def test_digits_keep_their_labels(digits: Dataset) -> None:
     source = load_digits()
     label_of = {
-        image.astype("float32").tobytes(): label
-        for image, label in zip(source.images, source.target, strict=True)
+        image.astype("float32").tobytes(): label for image, label in zip(source.images, source.target, strict=True)
     }
     # Standardising is affine with one mean and deviation; the raw values are whole numbers from 0 to 16.
     for images, labels in [
@@ -129,9 +128,7 @@ def torchvision(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return datasets
 
 
-def test_cifar_is_channels_first_and_standardised_by_channel(
-    torchvision: SimpleNamespace, tmp_path: Path
-) -> None:
+def test_cifar_is_channels_first_and_standardised_by_channel(torchvision: SimpleNamespace, tmp_path: Path) -> None:
     (tmp_path / "cifar-10-batches-py").mkdir()
     dataset = load_dataset("cifar10", tmp_path)
     assert dataset.train_images.shape == (20, 3, 32, 32)
@@ -197,9 +194,7 @@ def test_the_linear_baseline_is_linear(digits: Dataset) -> None:
     """Exclusive or, which no linear classifier can do: the best gets three corners of four."""
     corners = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]).reshape(4, 1, 1, 2)
     labels = torch.tensor([0, 1, 1, 0])
-    xor = replace(
-        digits, train_images=corners, train_labels=labels, test_images=corners, test_labels=labels, classes=2
-    )
+    xor = replace(digits, train_images=corners, train_labels=labels, test_images=corners, test_labels=labels, classes=2)
     assert linear_baseline(xor) <= 0.75
 
 

@@ -65,9 +65,7 @@ def test_a_small_net_learns_digits(digits: Dataset) -> None:
     assert [epoch.epoch for epoch in result.epochs] == [1, 2, 3, 4]
     assert result.epochs[-1].train_loss < result.epochs[0].train_loss / 3
     assert result.epochs[-1].train_accuracy > 0.97
-    assert (
-        result.epochs[-1].test_accuracy == result.evaluation.accuracy == {None: pytest.approx(0.97, abs=0.03)}
-    )
+    assert result.epochs[-1].test_accuracy == result.evaluation.accuracy == {None: pytest.approx(0.97, abs=0.03)}
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
@@ -177,9 +175,7 @@ LOSS_5 = (-math.log(1 / 2) - math.log(9 / 10)) / 2
         ({2: 0.0, 5: 0.5}, LOSS_5),
     ],
 )
-def test_the_loss_is_averaged_over_readouts_by_weight(
-    weights: dict[int, float] | None, expected: float
-) -> None:
+def test_the_loss_is_averaged_over_readouts_by_weight(weights: dict[int, float] | None, expected: float) -> None:
     assert readout_loss(LOGITS, LABELS, weights).item() == pytest.approx(expected, rel=1e-6)
 
 

@@ -173,6 +173,7 @@ def tell(report: Report) -> None:
     report(Started(Recipe(epochs=10), "digits", 22, "cpu"))
     report(StepDone(1, 1, 2.5))
     report(EpochDone(1, 0.01, 0.53124, 0.842, {None: 0.4}, {None: 0.9733333}, 1.26))
+    report(StepDone(3, 5, 1.25))
     report(EpochDone(10, 0.0001, 0.5, 1.0, {2: 0.4, 3: 0.3}, {2: 0.5, 3: 0.75}, 1.0))
     report(EpochDone(10, 0.0001, 0.5, 1.0, None, None, 1.0))
 
@@ -199,7 +200,7 @@ def test_on_a_terminal_training_draws_a_bar_under_the_same_lines() -> None:
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue()).replace("\r", "\n")
     assert [line for line in map(str.rstrip, text.splitlines()) if line in LINES] == LINES
     assert "\x1b[" in out.getvalue()
-    assert re.search(r"epoch 1/10 .*step \d+/220  loss \d\.\d{4}", text)
+    assert re.search(r"epoch 3/10 .*step 49/220  loss 1\.2500", text)  # 2 epochs of 22 steps, and 5
 
 
 def test_the_bar_is_ended_by_an_interrupt() -> None:

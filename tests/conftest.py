@@ -1,0 +1,34 @@
+"""What all tests have in common: hypothesis profiles, `--thorough`, `--rewrite-golden`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).parent.parent
+
+SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
+settings.register_profile("dev", max_examples=20, **SLOW)
+settings.register_profile("ci", max_examples=60, derandomize=True, **SLOW)
+settings.register_profile("thorough", max_examples=2000, **SLOW)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--thorough", action="store_true", help="also run the slow tests, with the thorough profile")
+    parser.addoption("--rewrite-golden", action="store_true", help="write the golden files anew; read the diff")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    thorough = config.getoption("--thorough")
+    settings.load_profile("thorough" if thorough else os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--thorough"):
+        skip = pytest.mark.skip(reason="slow: runs with --thorough")
+        for item in items:
+            if "thorough" in item.keywords:
+                item.add_marker(skip)
