@@ -65,9 +65,11 @@ def dotted(path: KeyPath) -> str:
     return text or "spec"
 
 
+MOST_LISTED = 20
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """A hint that lists what exists, the closest name first of all."""
-    close = get_close_matches(word, known, n=1, cutoff=0.6) or [name for name in known if name.lower() == word.lower()]
-    if close:
-        return f"did you mean '{close[0]}'?"
-    return f"known: {', '.join(known)}" if known else ""
+    """A hint that names the closest of the names there are, and lists them unless they are many."""
+    close = get_close_matches(word, known, n=1, cutoff=0.5) or [name for name in known if name.lower() == word.lower()]
+    listed = f"known: {', '.join(known)}" if known and len(known) <= MOST_LISTED else ""
+    return f"did you mean '{close[0]}'? {listed}".strip() if close else listed

@@ -38,9 +38,9 @@ def load(path: SpecLike) -> Spec:
     """
     if isinstance(path, Spec):
         return path
-    spec, faults = read(path)
+    spec, faults, source = read(path)
     if faults or spec is None:
-        raise SpecError(placed(faults + _further(spec, faults), spec.source if spec else None))
+        raise SpecError(placed(faults + _further(spec, faults), source))
     return spec
 
 
@@ -91,5 +91,5 @@ def _further(spec: Spec | None, faults: list[Fault]) -> list[Fault]:
     """What is wrong with the meaning of the entries whose form is right, unless it follows from the others."""
     if spec is None:
         return []
-    _, more = resolve_as_far_as_possible(spec)
+    _, more = resolve_as_far_as_possible(spec, form_faults=faults)
     return [fault for fault in more if not any(related(fault.path, known.path) for known in faults)]

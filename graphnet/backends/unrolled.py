@@ -1,20 +1,18 @@
 """Plan → a picture of the net unrolled in time, as SVG: time runs to the right, states from top to bottom.
 
-Arrows that use the same weights have one letter, colour and dash. Arrows run in the gaps between the columns and
-rows of values, never over a value: to the next step straight across the gap, over several steps along a track
-between two rows, within a step down the column or, around values, in a bow at its right.
+Arrows that use the same weights have one letter, colour and dash. They run between the columns and rows of values,
+never over a value. Time and size of the picture grow linearly with the number of arrows.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
-from graphnet.backends.arrows import OWN_NAMES, Feed, Weights, feeds, is_value, weigh
-from graphnet.backends.legend import KEY, key, shape_text
+from graphnet.backends.arrows import feeds, is_value, weigh
+from graphnet.backends.legend import entries, legend, letter_order
+from graphnet.backends.routes import Port, Route, Spot, ports, routes, spots
 from graphnet.backends.svg import (
     HEAD,
     INK,
@@ -24,7 +22,6 @@ from graphnet.backends.svg import (
     Label,
     Node,
     Picture,
-    Point,
     Stroke,
     fitted,
     label,
@@ -32,15 +29,16 @@ from graphnet.backends.svg import (
     to_svg,
     wrapped,
 )
-from graphnet.ir.plan import IMAGE, Plan
+from graphnet.ir.network import LOGITS
+from graphnet.ir.ops import Shape
+from graphnet.ir.plan import IMAGE, Area, Line, Plan
 
-MARGIN, PAD = 8.0, 4.0
-TITLE, TEXT, SMALL, TAG, LEAST = 11.0, 9.0, 8.0, 8.0, 6.5
-PORT, TRACK, STUB = 9.5, 5.0, 3.0
-"""Distance of two arrows' ends at a value and of two tracks; what is seen of an arrow before its letter."""
-
-BOX_WIDTHS = (26.0, 44.0)
-BOX_HEIGHT = 22.0
+MARGIN, PAD, LEAD = 8.0, 3.0, 12.0
+TITLE, TEXT, SMALL, LEAST = 11.0, 9.0, 8.0, 6.5
+LEAST_WIDTH = 240.0
+BOX_WIDTHS, BOX_HEIGHT, IMAGE_HEIGHT = (26.0, 44.0), 22.0, 26.0
+PORT, TRACK, STUB, TURN = 9.5, 5.0, 3.0, 6.0
+"""Distance of ports and of tracks; what is seen of an arrow before its letter; the radius of a drop's corner."""
 
 
 def draw_unrolled(plan: Plan) -> str:
@@ -48,27 +46,28 @@ def draw_unrolled(plan: Plan) -> str:
     return to_svg(layout(plan))
 
 
-class _Spot(NamedTuple):
-    """Where a value stands: its row (0 is the image's), its column (0 is the first time), its level in the cell."""
-
-    row: int
-    column: int
-    level: int
+def layout(plan: Plan) -> Picture:
+    """The picture, as boxes, curves and labels."""
+    found = feeds(plan)
+    weights = weigh(plan, found)
+    where = spots(plan)
+    drawn = routes(found, weights, where)
+    grid = _grid(plan, where, drawn)
+    head = _head(plan, grid)
+    return head
 
 
 @dataclass(frozen=True)
-class _Arrow:
-    """An arrow and its way: `across` columns, `along` the column to the value next to it, or in a `bow`.
+class _Grid:
+    """Where rows and columns are.
 
-    `leaves` and `enters` number its ends among those at the same side of the row's values. `track` is set if
-    it passes columns: the gap (that above the row of this number) and the track in it.
+    Attributes:
+        left: x of the first column's left side; pitch: from column to column; width: of a value's box.
+        tops: y of the top of each row, by its number; heights: of a value's box in it.
+        tracks: y of the first track in the gap above a row.
+        ports: of each row, from top to bottom.
+        tag: width of the widest letter at a value's side; curve: width in which arrows change their height.
+        image: the image's box.
+        right, bottom: where the last column and the last row end, bows included.
     """
-
-    feed: Feed
-    weights: Weights
-    start: _Spot
-    end: _Spot
-    way: str
-    leaves: int = 0
-    enters: int = 0
-    track: tuple[int, int] | None = None
+    left: float

@@ -70,7 +70,7 @@ def read_times(
     """Read a list of times; `readout` says whether `T` may stand in it."""
     ranges = []
     for number, entry in enumerate(entries):
-        here = (*path, number)
+        here = (*path, number) if len(entries) > 1 else path
         try:
             parsed = parse_times(entry)
         except Misspelt as fault:

@@ -18,7 +18,7 @@ from graphnet.ir.ops import Shape
 from graphnet.ir.system import classify
 from graphnet.ir.weights import Member, bind
 from graphnet.spec.functions import parse_function
-from graphnet.spec.model import Spec
+from graphnet.spec.model import Norm, Spec
 from graphnet.spec.names import name_fault
 from graphnet.spec.selectors import parse_selector
 from graphnet.spec.times import FOREVER, Span, Times, union
@@ -33,50 +33,66 @@ def resolve(spec: Spec) -> Network:
     return network
 
 
-def resolve_as_far_as_possible(spec: Spec) -> tuple[Network | None, list[Fault]]:
-    """The network, or None if too little of it is right, and every fault found."""
-    return _Resolver(spec).run()
+def resolve_as_far_as_possible(spec: Spec, form_faults: Sequence[Fault] = ()) -> tuple[Network | None, list[Fault]]:
+    """The network, or None if too little of it is right, and every fault found.
+
+    `form_faults` are those already known of the spec; what follows from them is not looked into.
+    """
+    return _Resolver(spec, form_faults).run()
+
+
+TIMING = ("t", "delay", "unroll", "unpopulated", "hold", "merge", "let", "readout")
+"""Keys that decide what happens when."""
+MAX_TIME = 1_000_000
+"""The latest readout that is compiled."""
 
 
 class _Resolver:
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, form_faults: Sequence[Fault]) -> None:
         self.spec = spec
+        self.form_faults = form_faults
         self.faults: list[Fault] = []
         self.constants = read_constants(spec, self.faults)
-        self.functions: dict[KeyPath, Function] = {}
 
     def run(self) -> tuple[Network | None, list[Fault]]:
         states = self._states()
+        image = self._input_shape()
         entry, read = self._end("input", states[0].name), self._end("readout", states[-1].name)
-        input_times = self._input_times()
-        readouts = self._readouts()
+        input_times, readouts = self._input_times(), self._readouts()
         entries = read_entries(self.spec, self.constants, self.faults)
-        if not readouts or not input_times or self._broken_times():
+        cells = self._bound(self._cells(entries, entry, read, input_times, readouts), states)
+        if self._timing_is_wrong():
             return None, self.faults
-        cells = self._bound(self._cells(entries, states, entry, read, input_times, readouts), states)
-        nets = [self._net(cells, entries, times) for times in self._groups(entries, readouts)]
-        network = Network(
-            self.spec.name,
-            self.spec.cite,
-            self.spec.input.shape,
-            input_times,
-            states,
-            read,
-            tuple(nets),
-            classify(nets, input_times),
-        )
+        nets = tuple(self._net(cells, entries, times) for times in self._groups(entries, readouts))
+        system = classify(nets, input_times)
+        network = Network(self.spec.name, self.spec.cite, image, input_times, states, read, nets, system)
         self._check_activity(network)
         return network, self.faults
+
+    def _timing_is_wrong(self) -> bool:
+        """Whether an entry is at fault that decides what happens when, so that nothing can be said of that."""
+        return any(
+            key in TIMING or (key == "state" and fault.path[0] in ("input", "readout"))
+            for fault in (*self.form_faults, *self.faults)
+            for key in fault.path
+        )
+
+    def _input_shape(self) -> Shape:
+        if self.spec.input.shape is None:
+            self.faults.append(Fault(("input",), "the input has no shape", "such as shape = [3, 32, 32]"))
+        return self.spec.input.shape or ()
 
     def _states(self) -> tuple[State, ...]:
         states = []
         for name, state in self.spec.states.items():
             if fault := name_fault(name):
                 self.faults.append(Fault(("states", name), *fault, on="key"))
+            if state.shape is None:
+                self.faults.append(Fault(("states", name), f"'{name}' has no shape", "such as shape = [64, 32, 32]"))
             states.append(
                 State(
                     name,
-                    state.shape,
+                    state.shape or (),
                     state.merge or self.spec.merge,
                     state.label or name,
                     state.hold,
@@ -95,7 +111,11 @@ class _Resolver:
 
     def _input_times(self) -> Times:
         path: KeyPath = ("input", "t")
-        return read_times(self.spec.input.t, path, self.constants, self.faults, readout=False).times(self.constants)
+        written = read_times(self.spec.input.t, path, self.constants, self.faults, readout=False)
+        times = written.times(self.constants)
+        if not times and written.ranges:
+            self.faults.append(Fault(path, "the input never arrives", "name a time, such as t = 0"))
+        return times
 
     def _readouts(self) -> tuple[int, ...]:
         path: KeyPath = ("readout", "t")
@@ -104,11 +124,12 @@ class _Resolver:
         if times and times.spans[-1].last >= FOREVER:
             self.faults.append(Fault(path, "a readout has an end", "name the last readout time instead of 'inf'"))
             return ()
-        return tuple(times.upto(FOREVER)) if times else ()
-
-    def _broken_times(self) -> bool:
-        """Whether the times of some slab could not be read, so that nothing can be said of what happens when."""
-        return any(fault.path[0] == "transitions" and "t" in fault.path[2:3] for fault in self.faults)
+        if times and times.spans[-1].last > MAX_TIME:
+            self.faults.append(Fault(path, f"t = {times.spans[-1].last:,} is over the limit of {MAX_TIME:,} steps"))
+            return ()
+        if not times and written.ranges:
+            self.faults.append(Fault(path, "nothing is read out at any time", "name a time, such as t = 5"))
+        return tuple(times.upto(MAX_TIME))
 
     def _groups(self, entries: list[Entry], readouts: tuple[int, ...]) -> list[tuple[int, ...]]:
         """The readout times that share one net."""
@@ -117,14 +138,13 @@ class _Resolver:
     def _cells(
         self,
         entries: list[Entry],
-        states: Sequence[State],
         entry: str,
         read: str,
         input_times: Times,
         readouts: tuple[int, ...],
     ) -> list[Transition]:
         """Every written cell that does not block, with the times at which it holds whatever the readout."""
-        shapes = {state.name: state.shape for state in states}
+        shapes = {name: state.shape for name, state in self.spec.states.items() if state.shape}
         times = holding(entries, self.constants)
         cells = [self._pre_net(shapes, entry, input_times)]
         for written in entries:
@@ -148,21 +168,20 @@ class _Resolver:
 
     def _transition(self, entry: Entry, times: Times, shapes: Mapping[str, Shape]) -> Transition:
         source, target, cell = entry.source, entry.target, entry.cell
-        between = (shapes[source][0] + shapes[target][0]) // 2
-        ends = Ends(shapes[source], shapes[target], between, source, target, self.spec.norm, self.constants)
         path = entry.path if cell.is_short else (*entry.path, "ops")
-        return Transition(
-            source,
-            target,
-            f"{target}.from_{source}",
-            cell.ops,
-            times,
-            self._delay(entry),
-            self._function(cell.ops, ends, path),
-            entry.path,
-            entry.open,
-            entry.symbol,
-        )
+        width = (shapes[source][0] + shapes[target][0]) // 2 if source in shapes and target in shapes else 0
+        ends = self._ends(source, target, shapes.get(source), shapes.get(target), width, self.spec.norm)
+        function = self._function(cell.ops, ends, path)
+        place, delay = f"{target}.from_{source}", self._delay(entry)
+        return Transition(source, target, place, cell.ops, times, delay, function, entry.path, entry.open, entry.symbol)
+
+    def _ends(
+        self, source: str, target: str, reads: Shape | None, makes: Shape | None, width: int, norm: Norm
+    ) -> Ends | None:
+        """What a function runs between; None where a shape is not known."""
+        if reads is None or (makes is None and target != LOGITS):
+            return None
+        return Ends(reads, makes, width, source, target, norm, self.constants)
 
     def _delay(self, entry: Entry) -> int:
         for delay in (entry.cell.delay, entry.slab.delay):
@@ -173,36 +192,35 @@ class _Resolver:
         return 0 if self.spec.unroll == "engineering" and forward else 1
 
     def _pre_net(self, shapes: Mapping[str, Shape], entry: str, times: Times) -> Transition:
-        pre_net, image = self.spec.pre_net, self.spec.input.shape
+        pre_net, image, shape = self.spec.pre_net, self.spec.input.shape, shapes.get(entry)
         function: Function = ()
         if pre_net is not None:
-            norm = pre_net.norm.over(self.spec.norm)
-            ends = Ends(image, shapes[entry], shapes[entry][0], INPUT, entry, norm, self.constants)
+            width = shape[0] if shape else 0
+            ends = self._ends(INPUT, entry, image, shape, width, pre_net.norm.over(self.spec.norm))
             function = self._function(pre_net.ops, ends, ("pre_net", "ops"))
-        elif image != shapes[entry]:
-            what = f"the input is {size_text(image)}, but '{entry}', where it arrives, is {size_text(shapes[entry])}"
+        elif image and shape and image != shape:
+            what = f"the input is {size_text(image)}, but '{entry}', where it arrives, is {size_text(shape)}"
             self.faults.append(Fault(("input", "shape"), what, 'give a [pre_net], such as ops = "C"'))
         text = pre_net.ops if pre_net else "I"
         return Transition(INPUT, entry, "pre_net", text, times, 0, function, ("pre_net",))
 
     def _post_net(self, shapes: Mapping[str, Shape], read: str, times: Times) -> Transition:
-        post_net = self.spec.post_net
+        post_net, shape = self.spec.post_net, shapes.get(read)
         assert post_net is not None
-        norm = post_net.norm.over(self.spec.norm)
         target = (post_net.classes,) if post_net.classes else None
-        ends = Ends(shapes[read], target, shapes[read][0], read, LOGITS, norm, self.constants)
+        norm = post_net.norm.over(self.spec.norm)
+        ends = self._ends(read, LOGITS, shape, target, shape[0] if shape else 0, norm)
         function = self._function(post_net.ops, ends, ("post_net", "ops"))
         return Transition(read, LOGITS, "post_net", post_net.ops, times, 0, function, ("post_net",))
 
-    def _function(self, text: str, ends: Ends, path: KeyPath) -> Function:
-        """The fitted function written at `path`; once for each place, whatever number of nets it serves."""
-        if path not in self.functions:
-            self.functions[path] = ()
-            try:
-                self.functions[path] = fit(parse_function(text), ends)
-            except Misspelt as fault:
-                self.faults.append(misspelt(path, fault))
-        return self.functions[path]
+    def _function(self, text: str, ends: Ends | None, path: KeyPath) -> Function:
+        """The fitted function written at `path`; the identity where it is at fault or a shape is not known."""
+        try:
+            chain = parse_function(text)
+            return fit(chain, ends) if ends else ()
+        except Misspelt as fault:
+            self.faults.append(misspelt(path, fault))
+            return ()
 
     def _bound(self, cells: Sequence[Transition], states: Sequence[State]) -> tuple[Transition, ...]:
         rank = {state.name: number for number, state in enumerate(states)} | {INPUT: -1, LOGITS: -2}

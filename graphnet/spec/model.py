@@ -96,7 +96,7 @@ class Norm(Table):
 class Input(Table):
     """`shape` is C, H, W; `t` says when the pre-net's output arrives at the entry state `state` (rule 3)."""
 
-    shape: Shape
+    shape: Shape | None = None
     t: TimeList = (0,)
     state: str | None = None
 
@@ -104,7 +104,7 @@ class Input(Table):
 class State(Table):
     """A place that holds one value at each time it is populated."""
 
-    shape: Shape
+    shape: Shape | None = None
     label: str | None = None
     merge: Merge | None = None
     hold: bool = False
@@ -175,7 +175,7 @@ class PostNet(Table):
 class SharingSet(Table):
     """Transitions whose weights are tied tensor by tensor."""
 
-    members: Annotated[tuple[str, ...], AsTuple, Field(min_length=1)]
+    members: Annotated[tuple[str, ...], AsTuple]
 
 
 class Sharing(Table):

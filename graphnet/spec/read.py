@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -17,11 +17,22 @@ from graphnet.spec.source import Source, read_file
 MAX_ROUNDS = 4
 
 
-def read(given: str | os.PathLike[str] | Mapping[str, Any] | Source) -> tuple[Spec | None, list[Fault]]:
-    """The spec in a file (`-` is standard input), or given as a dict, and the faults of its form.
+class Reading(NamedTuple):
+    """What was read: the spec, the faults of its form, and its text (None for a dict).
 
-    With faults, the spec is what is left without the entries at fault, so that more can be found out about it;
-    None if nothing is. Raises SpecError where the text cannot be read at all.
+    With faults, the spec is what is left when the entries at fault are mended or left out, so that more can be found
+    out about it; None if nothing is left.
+    """
+
+    spec: Spec | None
+    faults: list[Fault]
+    source: Source | None
+
+
+def read(given: str | os.PathLike[str] | Mapping[str, Any] | Source) -> Reading:
+    """Read the spec in a file (`-` is standard input), or given as a dict.
+
+    Raises SpecError where the text cannot be read at all.
     """
     source = None
     if isinstance(given, Source):
@@ -34,7 +45,7 @@ def read(given: str | os.PathLike[str] | Mapping[str, Any] | Source) -> tuple[Sp
     spec, faults = _validated(data)
     if spec is not None:
         spec._source = source
-    return spec, faults
+    return Reading(spec, faults, source)
 
 
 def placed(faults: Iterable[Fault], source: Source | None) -> list[Fault]:
@@ -52,7 +63,7 @@ def related(path: KeyPath, other: KeyPath) -> bool:
 
 
 def _validated(data: Mapping[str, Any]) -> tuple[Spec | None, list[Fault]]:
-    """Validate, and after faults validate again without the entries at fault."""
+    """Validate, and after faults validate again with the entries at fault mended."""
     faults: list[Fault] = []
     left: Any = data
     for _ in range(MAX_ROUNDS):
@@ -64,7 +75,7 @@ def _validated(data: Mapping[str, Any]) -> tuple[Spec | None, list[Fault]]:
             found = [_fault(details, left) for details in error.errors(include_url=False)]
             faults += [fault for fault in found if not any(related(fault.path, old.path) for old in faults)]
             for fault in found:
-                _remove(left, fault.path)
+                _mend(left, fault.path)
     return None, faults
 
 
@@ -169,13 +180,22 @@ def _models(annotation: Any) -> Iterator[Any]:
         yield from _models(inner)
 
 
-def _remove(data: Any, path: KeyPath) -> None:
+STANDINS: dict[str, Any] = {"graphnet": 1, "input": {}, "readout": {"t": 0}, "t": 0, "ops": "I", "members": []}
+"""What stands for an entry that is needed and missing or wrong, while the rest is looked at."""
+
+
+def _mend(data: Any, path: KeyPath) -> None:
+    """Leave an entry out, or put something harmless in its place; a list is mended as a whole."""
+    while len(path) > 1 and isinstance(path[-1], int) and path[-2] not in ("transitions", "sets"):
+        path = path[:-1]
     for part in path[:-1]:
-        try:
-            data = data[part]
-        except (KeyError, IndexError, TypeError):
-            return
-    if path and isinstance(data, dict):
-        data.pop(path[-1], None)
-    elif path and isinstance(data, list) and isinstance(path[-1], int) and path[-1] < len(data):
-        data[path[-1]] = None
+        data = data[part]
+    last = path[-1] if path else None
+    if isinstance(last, int):
+        data[last] = {"members": []} if "sets" in path else {}
+    elif last in STANDINS:
+        data[last] = STANDINS[last]
+    elif path[0] == "states" and len(path) == 2:
+        data[last] = {}
+    elif isinstance(data, dict):
+        data.pop(last, None)

@@ -30,6 +30,8 @@ Found = tuple[int, Fault]
 """A fault behind its offset."""
 Edit = tuple[int, int, str]
 """A mend of a text: what stands from the first to the second offset becomes the string."""
+Twice = tuple[KeyPath, int, int]
+"""A key that comes again, the offset of the first and of the second."""
 Reading = tuple[Any, list[Found], str, list[Edit]]
 """What a parser made of a text: data, faults, the text without these faults, and the edits that made it so."""
 
@@ -138,21 +140,32 @@ def read_text(text: str, format: Format, file: str) -> Source:
         _refuse(text, file, [unsafe])
     data, faults, clean, edits = _read_toml(text) if format == "toml" else _read_json(text)
     outline = Outline(clean)
-    outline.read(_PARSERS[format].parse(clean.encode("ascii", "replace")).root_node)  # one byte a character
+    tree = Parser(_GRAMMARS[format]).parse(clean.encode("ascii", "replace"))  # one byte a character
+    outline.read(tree.root_node)
     source = Source(file, text, format, data, outline.places)
     if not faults:
         faults = [(source.offset(fault), fault) for fault in _value_faults(data)]
     if outline.twice:
-        faults = [found for found in faults if not found[1].what.startswith(_TWICE)]
-        lines = [match.start() for match in re.finditer("\n", text)]
-    for path, first, second in outline.twice:
-        line = bisect_left(lines, _origin(first, edits)) + 1
-        key = _short(str(path[-1]))
-        fault = Fault(path, f"{key} is written twice", f"the first {key} is on line {line}; keep one", on="key")
-        faults.append((_origin(second, edits), fault))
+        faults = _with_twice(text, faults, outline.twice, edits)
     if faults:
         _refuse(text, file, faults)
     return source
+
+
+def _with_twice(text: str, faults: list[Found], twice: list[Twice], edits: list[Edit]) -> list[Found]:
+    """The faults and the keys that come twice, but for lines where a fault of syntax can make them up."""
+    faults = [found for found in faults if not found[1].what.startswith(_TWICE)]
+    ends = [match.start() for match in re.finditer("\n", text)]
+    taken = {bisect_left(ends, offset) for offset, _ in faults}
+    for path, before, again in twice:
+        first, second = (bisect_left(ends, _origin(offset, edits)) for offset in (before, again))
+        if second not in taken:
+            key = _short(str(path[-1]))
+            fault = Fault(
+                path, f"{key} is written twice", f"the first {key} is on line {first + 1}; keep one", on="key"
+            )
+            faults.append((_origin(again, edits), fault))
+    return faults
 
 
 def _at(text: str, file: str, found: Found) -> Fault:
@@ -179,7 +192,7 @@ def _printable(fault: Fault) -> Fault:
 _TOKEN = re.compile(
     r"""(?P<deep> (?: (?: [\w-]++ | "(?:[^"\\\n]|\\[^\n])*+" | '[^'\n]*+' ) [ \t]*+ \. [ \t]*+ ){64} )
     | \"""(?:[^"\\]|\\.|"{1,2}(?!"))*+\"""(?:"{0,2}) | '''(?:[^']|'{1,2}(?!'))*+'''(?:'{0,2})
-    | "(?:[^"\\\n]|\\[^\n])*+"(?!") | '[^'\n]*+'(?!') | \#[^\n]*+ | [\w-]++
+    | "(?:[^"\\\n]|\\[^\n])*+"(?!")[ \t=,]*+ | '[^'\n]*+'(?!') | \#[^\n]*+ | [\w-]++[ \t=,]*+ | [ \t=,]++
     | (?P<quote> \""".*+ | '''.*+ | ["'][^\n]*+ )
     | (?P<open> [\[{] ) | (?P<close> [\]}] ) | (?P<newline> \n )""",
     re.VERBOSE | re.DOTALL,
@@ -276,8 +289,10 @@ def _read_toml(text: str) -> Reading:
             if not str(error).startswith(_TWICE):
                 found = _toml_fault(text, start, end, error)
                 faults.append(found if endless is None or found[0] < endless else _endless(text, endless))
-        if statement.lstrip().startswith("["):
-            lost = found is not None
+        if found and _HEADER.search(statement):
+            lost = True
+        elif statement.lstrip().startswith("["):
+            lost = False
         clean.append(re.sub(r"[^\n]", " ", statement) if found or lost else statement)
     return None, faults or [refusal], "".join(clean), []
 
@@ -298,6 +313,7 @@ def _toml_fault(text: str, start: int, end: int, error: ValueError) -> Found:
     return (offset, Fault((), message)) if message.startswith(_TWICE) else _stop(text, "toml", offset, message)
 
 
+_HEADER = re.compile(r"^[ \t]*\[|[A-Za-z_][\w.-]*\]")  # meant as a header, or possibly so
 _STATEMENT = re.compile(
     r"""\[\[?[A-Za-z_][\w. "'-]*\]\]?[ \t]*(?:\#|\r?$) | (?:[\w.-]|"[^"\n]*"|'[^'\n]*')+[ \t]*=""",
     re.VERBOSE | re.MULTILINE,
@@ -323,7 +339,7 @@ def _statements(text: str) -> Iterator[tuple[int, int, int | None]]:
 
 def _read_json(text: str) -> Reading:
     """Read JSON; where it is refused, mend the place and read on, to find all faults."""
-    work, faults, edits, at = text, dict[int, Found](), list[Edit](), 0
+    work, faults, edits = text, dict[int, Found](), list[Edit]()
     for _ in range(5 * MAX_FAULTS):
         try:
             data = json.loads(work, parse_int=lambda digits: int(digits) if len(digits) < 40 else 1 << 64)
@@ -332,15 +348,14 @@ def _read_json(text: str) -> Reading:
         except RecursionError:  # a mend has uncovered what was a comment before
             break
         except json.JSONDecodeError as error:
-            at = error.pos
-            (offset, fault), mend = _json_fault(work, at, error.msg)
+            (offset, fault), mend = _json_fault(work, error.pos, error.msg)
             offset = _origin(offset, edits)
             faults.setdefault(text.count("\n", 0, offset), (offset, fault))  # a line's later ones may be echoes
             if mend is None:
                 break
             work = work[: mend[0]] + mend[2] + work[mend[1] :]
             edits.append(mend)
-    return None, [*faults.values()], work[:at], edits
+    return None, [*faults.values()], "", edits  # nobody knows what is in what
 
 
 def _origin(offset: int, edits: list[Edit]) -> int:
@@ -388,9 +403,9 @@ def _json_fault(text: str, at: int, message: str) -> tuple[Found, Edit | None]:
     return _stop(text, "json", at, message), None
 
 
-_PARSERS = {
-    "toml": Parser(Language(tree_sitter_toml.language())),
-    "json": Parser(Language(tree_sitter_json.language())),
+_GRAMMARS = {
+    "toml": Language(tree_sitter_toml.language()),
+    "json": Language(tree_sitter_json.language()),
 }
 _MAY_FOLLOW = {  # which entries may come again, as what; tomllib forbids a few more
     "part": ("part", "head", "table", "array"),  # a and b of a.b.c = 1
@@ -405,12 +420,12 @@ class Outline:
     """Where the entries of a text stand, and which come twice, read from its syntax tree.
 
     Attributes:
-        twice: path, first and second offset of each key that was seen before.
+        twice: the keys that were seen before.
     """
 
     def __init__(self, text: str) -> None:
         self.places: dict[KeyPath, Place] = {}
-        self.twice: list[tuple[KeyPath, int, int]] = []
+        self.twice: list[Twice] = []
         self._text = text
         self._roles: dict[KeyPath, str] = {}
         self._sizes: dict[KeyPath, int] = {}  # of arrays of tables
@@ -428,21 +443,26 @@ class Outline:
         """Read pairs and values at their paths, last one first; quietly below a key that comes twice."""
         while todo:
             node, path, quiet = todo.pop()
+            kind = node.type
+            if kind not in ("pair", "array", "inline_table", "object"):
+                continue
             inner = [child for child in node.named_children if child.type not in ("comment", "ERROR")]
-            if node.type == "pair" and len(inner) == 2:
-                *parts, (name, start) = self._words(inner[0])
+            if kind == "array":
+                for index, value in reversed([*enumerate(inner)]):
+                    start = value.start_byte
+                    self.places[*path, index] = Place(start, start, value.end_byte)
+                    todo.append((value, (*path, index), quiet))
+            elif kind != "pair":
+                todo += [(pair, path, quiet) for pair in reversed(inner)]
+            elif len(inner) == 2:
+                key, value = inner
+                *parts, (name, start) = self._words(key)
                 for part, offset in parts:
                     path += (part,)
                     quiet = self._claim(path, "part", Place(offset, offset, offset), quiet)
                 path += (name,)
-                quiet = self._claim(path, "value", Place(start, inner[1].start_byte, inner[1].end_byte), quiet)
-                todo.append((inner[1], path, quiet))
-            elif node.type == "array":
-                for index, value in reversed([*enumerate(inner)]):
-                    self.places[*path, index] = Place(value.start_byte, value.start_byte, value.end_byte)
-                    todo.append((value, (*path, index), quiet))
-            elif node.type in ("object", "inline_table"):
-                todo += [(pair, path, quiet) for pair in reversed(inner)]
+                quiet = self._claim(path, "value", Place(start, value.start_byte, value.end_byte), quiet)
+                todo.append((value, path, quiet))
 
     def _header(self, node: Node) -> tuple[KeyPath, bool]:
         """Read `[a.b]` or `[[a.b]]`: the path of what follows, and whether to be quiet about that."""
@@ -485,10 +505,13 @@ class Outline:
 
     def _word(self, key: Node) -> str:
         word = self._text[key.start_byte : key.end_byte]
-        for decode in (json.loads, lambda text: tomllib.loads(f"word = {text}")["word"]):
-            with suppress(ValueError):
-                return str(decode(word)) if word.startswith(('"', "'")) else word
-        return word
+        if word[0] not in "\"'":
+            return word
+        if word[0] == '"' and "\\" in word:
+            for decode in (json.loads, lambda text: tomllib.loads(f"word = {text}")["word"]):
+                with suppress(ValueError):
+                    return str(decode(word))
+        return word[1:-1]
 
 
 def _value_faults(data: Any) -> Iterator[Fault]:

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 import torch
 import torch.nn.functional as F
-from oracle import Net, Oracle, Sum, Transition, parse, tensor_shapes, whole
+from tests.property.oracle import Net, Oracle, Sum, Transition, parse, tensor_shapes, whole
 from torch import Tensor, nn
 
 torch.set_num_threads(2)
@@ -694,7 +694,9 @@ def test_hold_keeps_a_value_and_does_not_update_it_again() -> None:
     outputs = Oracle(spec, {}, training=False)(x)
     for y in outputs.values():
         close(y, F.softplus(x))
-    close(Oracle(spec | {"readout": {"t": 2}}, {}, training=False)(x)[2], F.softplus(x))
+    late = spec | {"readout": {"t": 2}}
+    close(Oracle(late, {}, training=False)(x)[2], F.softplus(x))
+    assert list(tensor_shapes(late | {"pre_net": {"ops": "L"}})) == [f"pre_net.linear1.{k}" for k in ("weight", "bias")]
     spec["states"]["a"]["hold"] = False
     with pytest.raises(ValueError, match="b is empty at t = 1"):
         Oracle(spec, {}, training=False)(x)
@@ -780,20 +782,38 @@ def test_concat_in_the_order_of_states_after_the_input() -> None:
     close(once[:, 4:], F.conv2d(oracle.value("x", 0, 2), tensors["late.from_x.conv1.weight"], padding=1))
 
 
-def test_first_value_added_at_every_step() -> None:
+@pytest.mark.parametrize("start", [0, 1])
+def test_first_value_added_at_every_step(start: int) -> None:
     """LPK's PCR: z_t = x + f(z_{t-1})."""
     spec = {
-        "input": {"shape": [3, 4, 4], "t": 1},
+        "input": {"shape": [3, 4, 4], "t": start},
         "states": {"z": [2, 4, 4]},
         "transitions": [{"z": {"z": "RC+I0"}}],
         "pre_net": {"ops": "C"},
-        "readout": {"t": 4},
+        "readout": {"t": start + 3},
     }
     tensors, picture = tensors_for(spec), image(2, 3, 4, 4)
     z = x = F.conv2d(picture, tensors["pre_net.conv1.weight"], padding=1)
     for _ in range(3):
         z = x + F.conv2d(z.relu(), tensors["z.from_z.conv1.weight"], padding=1)
-    close(Oracle(spec, tensors, training=False)(picture)[4], z)
+    close(Oracle(spec, tensors, training=False)(picture)[start + 3], z)
+
+
+def test_values_that_differ_by_their_first_value_only() -> None:
+    """a@3 is one for both readouts; a@4 is not, since a had another first value."""
+    spec = {
+        "input": {"shape": [1]},
+        "states": {"b": {"shape": [1], "hold": True}, "a": [1]},
+        "transitions": [
+            {"t": "T-5", "b": {"a": {"ops": "I", "gain": 7}}},
+            {"t": "T-4", "b": {"a": {"ops": "I", "gain": 2}}},
+            {"t": 3, "b": {"a": "I"}},
+            {"t": "4..inf", "a": {"a": "I+I0"}},
+        ],
+        "readout": {"t": [5, 6]},
+    }
+    outputs = Oracle(spec, {}, training=False)(torch.ones(1, 1))
+    assert {t: y.item() for t, y in outputs.items()} == {5: 1 + 2 * 2, 6: 1 + 3 * 7}
 
 
 def test_gains() -> None:
@@ -910,6 +930,7 @@ def test_ops_against_torch_modules() -> None:
     close(y, module(nn.Sequential(), {}, "").flatten(1) @ own["linear1.weight"].T + own["linear1.bias"])
     close(run("P3", [4, 5, 5])[0], F.max_pool2d(x, 3, 2, 1))
     close(run("P", [4, 4, 4])[0], F.max_pool2d(x, 2))
+    close(run("P4", [4, 3, 3])[0], F.max_pool2d(x, 4, 2))
     close(run("A3/3", [4, 3, 3])[0], F.avg_pool2d(x, 3, 3, 1))
     close(run("G", [4])[0], x.mean((2, 3)))
     y, own = run("B", [4, 9, 9], norm={"kind": "layer", "affine": "shared"})
@@ -1026,8 +1047,10 @@ def test_tensors_of_every_time() -> None:
     some = {"over_time": False, "sets": [{"members": ["h1->h1@2..3", "h2->h1"]}]}
     names = set(tensor_shapes(two(sharing=some)))
     assert {name for name in names if name.startswith("h1.")} == timed(1, 2, 4, 5, 6, 7)
-    alone = {"over_time": False, "sets": [{"members": ["h1->h1@2"]}]}  # a member with nothing to be one with
-    assert "h1.from_h1.conv1.t2.weight" in tensor_shapes(two(sharing=alone))
+    alone = {"over_time": False, "sets": [{"members": ["a->b"]}]}  # a member with nothing to be one with
+    once = one_transition("C", [2, 4, 4], [2, 4, 4], sharing=alone)
+    once["transitions"][0]["t"] = 1
+    assert set(tensor_shapes(once)) == {"b.from_a.conv1.t1.weight"}
     soft = {"sets": [{"members": ["h1->h1"], "coupling": 0.5}]}  # many tensors, though weights are shared over time
     assert set(tensor_shapes(two(sharing=soft))) == OTHERS | timed(*range(1, 8))
 

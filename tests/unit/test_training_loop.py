@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from graphnet.training.data import Dataset, load_dataset
 from graphnet.training.errors import DivergenceError, RecipeError, TrainingError
 from graphnet.training.events import EpochDone, Event, Started, StepDone, ignore
-from graphnet.training.loop import choose_device, evaluate, readout_loss, split_batches, train
+from graphnet.training.loop import choose_device, evaluate, split_batches, train
 from graphnet.training.recipe import Recipe
 
 
@@ -154,38 +154,6 @@ def test_a_single_image_left_over_is_left_out(images: int, sizes: list[int]) -> 
 
 def test_batches_of_one_are_kept() -> None:
     assert [len(batch) for batch in split_batches(torch.arange(3), 1)] == [1, 1, 1]
-
-
-LOGITS = {
-    2: torch.tensor([[math.log(3.0), 0.0], [0.0, 0.0]]),
-    5: torch.tensor([[0.0, 0.0], [0.0, math.log(9.0)]]),
-}
-LABELS = torch.tensor([0, 1])
-# By hand: -log of the right class's softmax, averaged over the two images.
-LOSS_2 = (-math.log(3 / 4) - math.log(1 / 2)) / 2
-LOSS_5 = (-math.log(1 / 2) - math.log(9 / 10)) / 2
-
-
-@pytest.mark.parametrize(
-    ("weights", "expected"),
-    [
-        (None, (LOSS_2 + LOSS_5) / 2),
-        ({2: 1.0, 5: 1.0}, (LOSS_2 + LOSS_5) / 2),
-        ({5: 3.0, 2: 1.0}, (LOSS_2 + 3 * LOSS_5) / 4),
-        ({2: 0.0, 5: 0.5}, LOSS_5),
-    ],
-)
-def test_the_loss_is_averaged_over_readouts_by_weight(weights: dict[int, float] | None, expected: float) -> None:
-    assert readout_loss(LOGITS, LABELS, weights).item() == pytest.approx(expected, rel=1e-6)
-
-
-def test_a_readout_of_no_weight_gives_no_gradient() -> None:
-    logits = {t: values.clone().requires_grad_() for t, values in LOGITS.items()}
-    logits[2].data[:] = math.nan
-    torch.autograd.backward(readout_loss(logits, LABELS, {2: 0.0, 5: 1.0}))
-    assert logits[2].grad is None
-    assert logits[5].grad is not None
-    assert logits[5].grad.isfinite().all()
 
 
 def test_readout_weights_change_what_is_learned(few: Dataset) -> None:

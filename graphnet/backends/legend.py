@@ -1,0 +1,112 @@
+"""The legend of an unrolled net: a line for each transition, with the stroke and name of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphnet.backends.arrows import OWN_NAMES, Feed, Weights
+from graphnet.backends.svg import PALE, Box, Curve, Label, label, text_width, wrapped
+from graphnet.ir.plan import Plan
+
+SIZE, LINE, SWATCH = 8.0, 12.0, 15.0
+GAP, COLUMN_GAP = 7.0, 18.0
+FEW = 3
+"""So many weights of a letter are shown one by one; of more, the first and the last."""
+
+NOTE = "Same letter, colour and dash: same weights. Thick frame: read out."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the legend: weights, `from → to`, ops."""
+
+    weights: tuple[Weights, ...]
+    texts: tuple[str, str]
+
+    @property
+    def shown(self) -> tuple[tuple[str, Weights], ...]:
+        """The weights shown, and what stands before them."""
+        if len(self.weights) <= FEW:
+            return tuple(("", each) for each in self.weights)
+        return ("", self.weights[0]), ("…", self.weights[-1])
+
+    @property
+    def widths(self) -> tuple[float, float, float]:
+        """Of the weights, of `from → to`, and of the ops."""
+        before = sum(
+            SWATCH + 5 + text_width(joint, SIZE) + text_width(each.name, SIZE) for joint, each in self.shown
+        )
+        return before, text_width(self.texts[0], SIZE), text_width(self.texts[1], SIZE)
+
+    def draw(self, x: float, y: float, tabs: Sequence[float]) -> tuple[list[Curve], list[Label]]:
+        """Curves and labels with their left end at x and their middle at y; the texts start at the tabs."""
+        curves: list[Curve] = []
+        labels = [label(text, SIZE, x + tab, y) for text, tab in zip(self.texts, tabs, strict=True)]
+        for joint, each in self.shown:
+            if joint:
+                labels.append(label(joint, SIZE, x, y))
+                x = labels[-1].box.right
+            curves.append(Curve((("M", ((x, y),)), ("L", ((x + SWATCH, y),))), each.stroke))
+            labels.append(label(each.name, SIZE, x + SWATCH + 2, y))
+            x = labels[-1].box.right + 3
+        return curves, labels
+
+
+def entries(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) -> tuple[Entry, ...]:
+    """A line for each letter and transition, in the order of the letters."""
+    used: dict[tuple[str, str], dict[Weights, None]] = {}
+    for feed, each in zip(found, weights, strict=True):
+        used.setdefault((each.letter, feed.place), {})[each] = None
+    names = {area.name: area.label for area in plan.areas}
+    between = {
+        cell.place: f"{names.get(cell.source, cell.source)} → {names.get(cell.target, cell.target)}"
+        for cell in plan.cells
+    }
+    order = sorted(used, key=lambda one: letter_order(one[0]))
+    return tuple(
+        Entry(tuple(used[letter, place]), (between[place], ops_text(plan, place))) for letter, place in order
+    )
+
+
+def letter_order(letter: str) -> tuple[int, int, str]:
+    """Sorts letters: the pre-net, a, b, …, z, aa, …, the post-net."""
+    pre, post = OWN_NAMES.values()
+    return {pre: -1, post: 1}.get(letter, 0), len(letter), letter
+
+
+def ops_text(plan: Plan, place: str) -> str:
+    """The transition function; where it changes over time, each with its times."""
+    times: dict[str, list[str]] = {}
+    for cell in plan.cells:
+        if cell.place == place:
+            times.setdefault(cell.ops, []).append(cell.times)
+    if len(times) == 1:
+        return next(iter(times))
+    return "; ".join(f"{ops} at {', '.join(dict.fromkeys(when))}" for ops, when in times.items())
+
+
+def legend(lines: Sequence[Entry], room: Box) -> tuple[list[Curve], list[Label], Box]:
+    """The legend at the top of `room`, in as many columns as its width takes, and the box it takes.
+
+    The box is wider than the room if a single column is.
+    """
+    first, second, third = (max(widths) for widths in zip(*(line.widths for line in lines), strict=True))
+    tabs = (first + GAP - 3, first + second + 2 * GAP - 3)
+    width = tabs[1] + third
+    columns = max(1, min(len(lines), int((room.w + COLUMN_GAP) // (width + COLUMN_GAP))))
+    rows = -(-len(lines) // columns)
+    curves: list[Curve] = []
+    labels: list[Label] = []
+    for number, line in enumerate(lines):
+        column, row = divmod(number, rows)
+        x, y = room.x + column * (width + COLUMN_GAP), room.y + (row + 0.5) * LINE
+        more, texts = line.draw(x, y, tabs)
+        curves += more
+        labels += texts
+    taken = max(room.w, width)
+    y = room.y + rows * LINE + 3
+    for text in wrapped(NOTE, SIZE, taken):
+        labels.append(label(text, SIZE, room.x, y + LINE / 2, colour=PALE))
+        y += LINE
+    return curves, labels, Box(room.x, room.y, taken, y - room.y)

@@ -1,0 +1,103 @@
+"""Every compiled net computes what the oracle says (style.md, rule 15)."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+
+import graphnet
+from tests.conftest import ROOT
+from tests.property.agreement import TOLERANCE, compare
+from tests.property.strategies import specs
+
+SMALL_FRNN = """
+graphnet = 1
+input = { shape = [2, 8, 8], t = 1 }
+merge = "mean"
+[states]
+h1 = [4, 8, 8]
+h2 = [6, 4, 4]
+h3 = [5, 2, 2]
+[[transitions]]
+t = "1..inf"
+h1 = { h1 = "BRCx2+I", h2 = "BRCx2",   h3 = "BRCx2"   }
+h2 = { h1 = "BRDx2",   h2 = "BRCx2+I", h3 = "BRCx2"   }
+h3 = { h1 = "BRDx2",   h2 = "BRDx2",   h3 = "BRCx2+I" }
+[pre_net]
+ops = "CBRC"
+norm = { affine = "shared" }
+[post_net]
+ops = "BRGL"
+classes = 3
+[readout]
+t = [4, 5]
+"""
+
+
+def frnn(states: int, **changes: Any) -> dict[str, Any]:
+    """The small FRNN with two or three states; several arrivals, and sources that are empty at first."""
+    spec = tomllib.loads(SMALL_FRNN)
+    if states == 2:
+        del spec["states"]["h3"], spec["transitions"][0]["h3"]
+        for row in ("h1", "h2"):
+            del spec["transitions"][0][row]["h3"]
+    return spec | changes
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("over_time", [True, False])
+@pytest.mark.parametrize("states", [2, 3])
+def test_recurrent_nets_agree_with_the_oracle(states: int, over_time: bool, training: bool) -> None:
+    spec = frnn(states, sharing={"over_time": over_time})
+    assert max(compare(spec, training)) < TOLERANCE
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("statistics", ["per-time", "shared"])
+@pytest.mark.parametrize("affine", ["none", "shared", "per-time"])
+def test_every_normalisation_agrees(affine: str, statistics: str, training: bool) -> None:
+    spec = frnn(2, norm={"statistics": statistics, "affine": affine})
+    assert max(compare(spec, training)) < TOLERANCE
+
+
+def test_a_weight_shared_over_time_is_one_tensor_with_the_sum_of_its_gradients() -> None:
+    """The gradient of a shared weight is the sum of those of untied copies that are equal (LP section 3)."""
+    import torch
+
+    shared = graphnet.compile(frnn(2), seed=1).double()
+    untied = graphnet.compile(frnn(2, sharing={"over_time": False})).double()
+    copies: dict[str, list[torch.nn.Parameter]] = {}
+    with torch.no_grad():
+        for name, parameter in untied.named_parameters():
+            place, _, role = name.rpartition(".")
+            stem, _, last = place.rpartition(".")
+            home = f"{stem}.{role}" if last[0] == "t" and last[1:].isdigit() else name
+            parameter.copy_(shared.get_parameter(home))
+            copies.setdefault(home, []).append(parameter)
+    image = torch.randn(3, 2, 8, 8, dtype=torch.float64)
+    for net in (shared, untied):
+        sum(logits.square().sum() for logits in net(image).values()).backward()
+    assert set(copies) == {name for name, _ in shared.named_parameters()}
+    assert max(map(len, copies.values())) == 4
+    for name, parameter in shared.named_parameters():
+        total = sum(copy.grad for copy in copies[name])
+        assert (parameter.grad - total).abs().max() <= TOLERANCE * parameter.grad.abs().max()
+
+
+@given(specs())
+def test_drawn_specs_agree_with_the_oracle(spec: dict[str, Any]) -> None:
+    try:
+        graphnet.plan(spec)
+    except graphnet.SpecError:
+        assume(False)
+    for training in (True, False):
+        assert max(compare(spec, training)) < TOLERANCE
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "specs").rglob("*.toml")), ids=lambda path: path.stem)
+def test_specs_that_come_with_graphnet_agree(path: Any) -> None:
+    spec = tomllib.loads(path.read_text())
+    assert max(compare(spec, training=True, batch=2)) < TOLERANCE
