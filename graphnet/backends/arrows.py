@@ -12,7 +12,7 @@ from graphnet.ir.plan import Line, Plan
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 """Okabe and Ito's palette for all kinds of colour vision, without yellow (too pale for a line) and black."""
 
-DASHES = ("", "4 2", "1.3 1.7", "6 1.7 1.3 1.7", "9 3")
+DASHES = ("", "4 2", "1.3 1.7", "6 1.7 1.3 1.7", "9 3", "5 1.5 1.3 1.5 1.3 1.5")
 ALPHABET = "abcdefghijkmnpqrstuvwxyz"
 """Without l and o, which look like digits."""
 
@@ -149,6 +149,6 @@ def _letter(number: int) -> str:
 
 
 def _stroke(family: int, number: int) -> Stroke:
-    """Colour and dash of the number-th weights of a letter: the first 30 letters differ, and so do a letter's times."""
+    """Colour and dash of the number-th weights of a letter: the first 36 letters differ, and so do a letter's times."""
     shift = family // len(COLOURS)
     return Stroke(COLOURS[(family + number) % len(COLOURS)], DASHES[(shift + number) % len(DASHES)])

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphnet.backends.arrows import OWN_NAMES, Feed, Weights
-from graphnet.backends.svg import PALE, Box, Curve, Label, label, text_width, wrapped
+from graphnet.backends.svg import PALE, Curve, Label, label, text_width, wrapped
 from graphnet.ir.plan import Plan
 
-SIZE, LINE, SWATCH = 8.0, 12.0, 15.0
-GAP, COLUMN_GAP = 7.0, 18.0
+SIZE, LINE, SWATCH = 9.5, 13.5, 15.0
+GAP, COLUMN_GAP = 5.0, 14.0
 FEW = 3
 """So many weights of a letter are shown one by one; of more, the first and the last."""
 
@@ -34,9 +34,7 @@ class Entry:
     @property
     def widths(self) -> tuple[float, float, float]:
         """Of the weights, of `from → to`, and of the ops."""
-        before = sum(
-            SWATCH + 5 + text_width(joint, SIZE) + text_width(each.name, SIZE) for joint, each in self.shown
-        )
+        before = sum(SWATCH + 5 + text_width(joint, SIZE) + text_width(each.name, SIZE) for joint, each in self.shown)
         return before, text_width(self.texts[0], SIZE), text_width(self.texts[1], SIZE)
 
     def draw(self, x: float, y: float, tabs: Sequence[float]) -> tuple[list[Curve], list[Label]]:
@@ -64,9 +62,7 @@ def entries(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) -> tu
         for cell in plan.cells
     }
     order = sorted(used, key=lambda one: letter_order(one[0]))
-    return tuple(
-        Entry(tuple(used[letter, place]), (between[place], ops_text(plan, place))) for letter, place in order
-    )
+    return tuple(Entry(tuple(used[letter, place]), (between[place], ops_text(plan, place))) for letter, place in order)
 
 
 def letter_order(letter: str) -> tuple[int, int, str]:
@@ -86,27 +82,31 @@ def ops_text(plan: Plan, place: str) -> str:
     return "; ".join(f"{ops} at {', '.join(dict.fromkeys(when))}" for ops, when in times.items())
 
 
-def legend(lines: Sequence[Entry], room: Box) -> tuple[list[Curve], list[Label], Box]:
-    """The legend at the top of `room`, in as many columns as its width takes, and the box it takes.
+def least_width(lines: Sequence[Entry]) -> float:
+    """Width of the widest line."""
+    return _tabs(lines)[-1]
 
-    The box is wider than the room if a single column is.
-    """
-    first, second, third = (max(widths) for widths in zip(*(line.widths for line in lines), strict=True))
-    tabs = (first + GAP - 3, first + second + 2 * GAP - 3)
-    width = tabs[1] + third
-    columns = max(1, min(len(lines), int((room.w + COLUMN_GAP) // (width + COLUMN_GAP))))
+
+def legend(lines: Sequence[Entry], x: float, y: float, width: float) -> tuple[list[Curve], list[Label], float]:
+    """The legend from x, y, in as many columns as the width takes; also y where it ends."""
+    *tabs, column_width = _tabs(lines)
+    columns = max(1, int((width + COLUMN_GAP) // (column_width + COLUMN_GAP)))
     rows = -(-len(lines) // columns)
     curves: list[Curve] = []
     labels: list[Label] = []
     for number, line in enumerate(lines):
         column, row = divmod(number, rows)
-        x, y = room.x + column * (width + COLUMN_GAP), room.y + (row + 0.5) * LINE
-        more, texts = line.draw(x, y, tabs)
+        more, texts = line.draw(x + column * (column_width + COLUMN_GAP), y + (row + 0.5) * LINE, tabs)
         curves += more
         labels += texts
-    taken = max(room.w, width)
-    y = room.y + rows * LINE + 3
-    for text in wrapped(NOTE, SIZE, taken):
-        labels.append(label(text, SIZE, room.x, y + LINE / 2, colour=PALE))
+    y += rows * LINE + 3
+    for text in wrapped(NOTE, SIZE, width):
+        labels.append(label(text, SIZE, x, y + LINE / 2, colour=PALE))
         y += LINE
-    return curves, labels, Box(room.x, room.y, taken, y - room.y)
+    return curves, labels, y
+
+
+def _tabs(lines: Sequence[Entry]) -> tuple[float, float, float]:
+    """Where the two texts of a line start and where the second one ends, from the line's left end."""
+    first, second, third = (max(widths) for widths in zip(*(line.widths for line in lines), strict=True))
+    return first + GAP, first + second + 2 * GAP, first + second + third + 2 * GAP

@@ -47,15 +47,15 @@ class Track(NamedTuple):
 
 @dataclass(frozen=True)
 class Route:
-    """An arrow and its way; `leaves` and `enters` are set where it has ends at a value's sides."""
+    """An arrow and its way. `leaves` and `enters` mean something where it ends at a value's side."""
 
     feed: Feed
     weights: Weights
     start: Spot
     end: Spot
     way: Way
-    leaves: Port = Port(0)
-    enters: Port = Port(0)
+    leaves: Port
+    enters: Port
     track: Track | None = None
 
 

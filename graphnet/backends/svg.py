@@ -16,7 +16,10 @@ HEAD = 6.0
 """Length of an arrowhead."""
 
 Anchor = Literal["start", "middle", "end"]
+Head = Literal["left", "right", "up", "down", ""]
 Point = tuple[float, float]
+Path = tuple[tuple[str, tuple[Point, ...]], ...]
+"""Moves (1 point), lines (1 point) and cubic Béziers (3 points): `M`, `L` and `C` as in SVG."""
 
 
 class Box(NamedTuple):
@@ -45,9 +48,7 @@ class Box(NamedTuple):
 
     def meets(self, other: Box) -> bool:
         """Whether the two share an area."""
-        return (
-            self.x < other.right and other.x < self.right and self.y < other.bottom and other.y < self.bottom
-        )
+        return self.x < other.right and other.x < self.right and self.y < other.bottom and other.y < self.bottom
 
 
 class Stroke(NamedTuple):
@@ -70,15 +71,14 @@ class Node:
 
 @dataclass(frozen=True)
 class Curve:
-    """A path of moves (1 point), lines (1 point) and cubic Béziers (3 points), `M`, `L` and `C` as in SVG.
+    """A path, and the side that an arrowhead at its end points to.
 
-    `head` is the side that an arrowhead at its end points to. Curves that follow each other in a picture and
-    have the same `weights` are written as one SVG group.
+    Curves that follow each other in a picture and have the same `weights` are written as one group of the SVG.
     """
 
-    path: tuple[tuple[str, tuple[Point, ...]], ...]
+    path: Path
     stroke: Stroke
-    head: Literal["left", "right", "up", "down", ""] = ""
+    head: Head = ""
     name: str = ""
     title: str = ""
     weights: str = ""
@@ -109,7 +109,7 @@ class Picture:
     labels: tuple[Label, ...]
 
 
-_EMS = dict.fromkeys("ijl|.,:;'!`()[] -", 0.42) | dict.fromkeys("mwMWOQ@%+=→…—", 1.0)
+_EMS = dict.fromkeys("ijl|.,:;'!`()[] -", 0.42) | dict.fromkeys("mwMWOQ@%+=→…—", 1.0) | dict.fromkeys("×–", 0.84)
 _EM, _CAPITAL, _FOREIGN, _WIDE, _BOLD = 0.66, 0.8, 0.95, 1.25, 1.1
 
 
@@ -206,7 +206,7 @@ def _lines(picture: Picture) -> Iterator[str]:
         yield (
             f'<g class="value"{_id(node.name)}><title>{escape(clean(node.title))}</title>'
             f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="3" fill="#f2f2f2" stroke="{INK}" '
-            f'stroke-width="{"2.2" if node.heavy else "0.8"}"/></g>'
+            f'stroke-width="{"2" if node.heavy else "0.8"}"/></g>'
         )
     for each in picture.labels:
         yield _text(each)
@@ -218,9 +218,7 @@ def _group(weights: str, stroke: Stroke, curves: Sequence[Curve]) -> Iterator[st
     dash = f' stroke-dasharray="{stroke.dash}"' if stroke.dash else ""
     yield f'<g{named} fill="none" stroke="{stroke.colour}" stroke-width="{_number(stroke.width)}"{dash}>'
     for curve in curves:
-        path = "".join(
-            code + " ".join(f"{_number(x)},{_number(y)}" for x, y in points) for code, points in curve.path
-        )
+        path = "".join(code + " ".join(f"{_number(x)},{_number(y)}" for x, y in points) for code, points in curve.path)
         title = f"<title>{escape(clean(curve.title))}</title>" if curve.title else ""
         yield f'<g{_id(curve.name)}>{title}<path d="{path}"/>{_head(curve)}</g>'
     yield "</g>"

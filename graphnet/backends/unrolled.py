@@ -1,27 +1,41 @@
 """Plan → a picture of the net unrolled in time, as SVG: time runs to the right, states from top to bottom.
 
 Arrows that use the same weights have one letter, colour and dash. They run between the columns and rows of values,
-never over a value. Time and size of the picture grow linearly with the number of arrows.
+never over a value. The time it takes grows linearly with the number of arrows.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import accumulate
 
 from graphnet.backends.arrows import feeds, is_value, weigh
-from graphnet.backends.legend import entries, legend, letter_order
-from graphnet.backends.routes import Port, Route, Spot, ports, routes, spots
+from graphnet.backends.grid import (
+    LEAST,
+    MARGIN,
+    PAD,
+    SMALL,
+    STUB,
+    TEXT,
+    TURN,
+    Grid,
+    make_grid,
+    row_names,
+    shape_text,
+    value_texts,
+)
+from graphnet.backends.legend import entries, least_width, legend, letter_order, ops_text
+from graphnet.backends.routes import Port, Route, Spot, routes, spots
 from graphnet.backends.svg import (
     HEAD,
-    INK,
     PALE,
-    Box,
     Curve,
+    Head,
     Label,
     Node,
+    Path,
     Picture,
+    Point,
     Stroke,
     fitted,
     label,
@@ -29,16 +43,11 @@ from graphnet.backends.svg import (
     to_svg,
     wrapped,
 )
-from graphnet.ir.network import LOGITS
-from graphnet.ir.ops import Shape
-from graphnet.ir.plan import IMAGE, Area, Line, Plan
+from graphnet.ir.network import INPUT
+from graphnet.ir.plan import IMAGE, Plan
 
-MARGIN, PAD, LEAD = 8.0, 3.0, 12.0
-TITLE, TEXT, SMALL, LEAST = 11.0, 9.0, 8.0, 6.5
-LEAST_WIDTH = 240.0
-BOX_WIDTHS, BOX_HEIGHT, IMAGE_HEIGHT = (26.0, 44.0), 22.0, 26.0
-PORT, TRACK, STUB, TURN = 9.5, 5.0, 3.0, 6.0
-"""Distance of ports and of tracks; what is seen of an arrow before its letter; the radius of a drop's corner."""
+TITLE, TINY = 13.0, 8.0
+LEAST_WIDTH = 330.0
 
 
 def draw_unrolled(plan: Plan) -> str:
@@ -52,22 +61,187 @@ def layout(plan: Plan) -> Picture:
     weights = weigh(plan, found)
     where = spots(plan)
     drawn = routes(found, weights, where)
-    grid = _grid(plan, where, drawn)
-    head = _head(plan, grid)
-    return head
+    grid = make_grid(plan, where, drawn)
+    lines = entries(plan, found, weights)
+    width = max(grid.right + MARGIN, LEAST_WIDTH, least_width(lines) + 2 * MARGIN)
+    head = list(_title(plan, width - 2 * MARGIN))
+    grid = grid.below(head[-1].box.bottom + 4)
+    axis, times = _axis(plan, where, grid)
+    key, texts, end = legend(lines, MARGIN, times[-1].box.bottom + 8, width - 2 * MARGIN)
+    return Picture(
+        plan.name,
+        width,
+        end + MARGIN,
+        tuple(_arrows(plan, drawn, grid)) + tuple(axis) + tuple(key),
+        tuple(_nodes(plan, where, drawn, grid)),
+        (*head, *_names(plan, where, grid), *_letters(drawn, grid), *times, *texts),
+    )
 
 
-@dataclass(frozen=True)
-class _Grid:
-    """Where rows and columns are.
+def _title(plan: Plan, width: float) -> Iterator[Label]:
+    y = MARGIN
+    for text in wrapped(plan.name, TITLE, width, bold=True) or ["net"]:
+        yield label(text, TITLE, MARGIN, y + 0.6 * TITLE, bold=True)
+        y += 1.25 * TITLE
+    for text in wrapped(plan.cite, SMALL, width):
+        yield label(text, SMALL, MARGIN, y + 0.6 * SMALL, colour=PALE)
+        y += 1.25 * SMALL
 
-    Attributes:
-        left: x of the first column's left side; pitch: from column to column; width: of a value's box.
-        tops: y of the top of each row, by its number; heights: of a value's box in it.
-        tracks: y of the first track in the gap above a row.
-        ports: of each row, from top to bottom.
-        tag: width of the widest letter at a value's side; curve: width in which arrows change their height.
-        image: the image's box.
-        right, bottom: where the last column and the last row end, bows included.
-    """
-    left: float
+
+def _nodes(plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route], grid: Grid) -> Iterator[Node]:
+    arriving = Counter(route.feed.target for route in drawn)
+    merges = {area.name: area.merge for area in plan.areas}
+    read = {name for _, name in plan.outputs}
+    yield Node(IMAGE, grid.image, f"{IMAGE}: {shape_text(plan.input_shape)}")
+    for line in filter(is_value, plan.lines):
+        title = f"{line.name}: {shape_text(line.shape)}"
+        if arriving[line.name] > 1:
+            title += f", {merges[line.place]} of {arriving[line.name]} arrivals"
+        yield Node(line.name, grid.box(where[line.name]), title, heavy=line.name in read)
+
+
+def _names(plan: Plan, where: Mapping[str, Spot], grid: Grid) -> Iterator[Label]:
+    """Names of rows, at their left, and of values, in their boxes."""
+    names, seen = row_names(plan), set()
+    image = grid.image
+    yield label(INPUT, TEXT, image.cx, image.cy - 6, anchor="middle", owner=IMAGE)
+    shape = shape_text(plan.input_shape)
+    yield label(shape, SMALL, image.cx, image.cy + 7, anchor="middle", owner=IMAGE)
+    texts = value_texts(plan)
+    for line in filter(is_value, plan.lines):
+        box = grid.box(where[line.name])
+        if line.place not in seen:
+            seen.add(line.place)
+            y = box.cy
+            yield label(names[line.place], TEXT, MARGIN, y - 6, bold=True)
+            yield label(shape_text(line.shape), SMALL, MARGIN, y + 6, colour=PALE)
+        text, size = fitted(texts[line.name], TEXT, box.w - PAD, LEAST)
+        yield label(text, size, box.cx, box.cy, anchor="middle", owner=line.name)
+
+
+def _axis(plan: Plan, where: Mapping[str, Spot], grid: Grid) -> tuple[list[Curve], list[Label]]:
+    """The time axis below the last row: time steps, and biological time."""
+    y = grid.tops[-1] + 10
+    columns = range(1 + max(spot.column for spot in where.values()))
+    first = min(line.t for line in plan.lines if is_value(line))
+    read = {t for t, _ in plan.outputs}
+    ends = ((grid.left - 4, y), (max(grid.right - HEAD, grid.left + grid.width), y))
+    curves = [Curve((("M", ends[:1]), ("L", ends[1:])), Stroke(PALE, width=0.8), "right")]
+    labels = [label("time t", SMALL, MARGIN, y + 10), label("ms", SMALL, MARGIN, y + 21, colour=PALE)]
+    times = [first + column for column in columns]
+    widest = max(text_width(_milliseconds(t), TINY) for t in times)
+    every = int((widest + 4) // grid.pitch) + 1
+    for column, t in enumerate(times):
+        x = grid.left + column * grid.pitch + grid.width / 2
+        curves.append(Curve((("M", ((x, y - 2),)), ("L", ((x, y + 2),))), Stroke(PALE, width=0.8)))
+        text = str(t) if t >= 0 else "before"
+        labels.append(label(text, TEXT, x, y + 10, anchor="middle", bold=t in read))
+        if t >= 0 and column % every == 0:
+            labels.append(label(_milliseconds(t), TINY, x, y + 21, anchor="middle", colour=PALE))
+    return curves, labels
+
+
+def _milliseconds(t: int) -> str:
+    """Biological time of a step: 20 to 50 ms a step (LP section 3)."""
+    return f"{20 * t}–{50 * t}"
+
+
+def _arrows(plan: Plan, drawn: Sequence[Route], grid: Grid) -> Iterator[Curve]:
+    """The arrows, those with the same weights after one another."""
+    ops = {cell.place: ops_text(plan, cell.place) for cell in plan.cells}
+    trainable = {tensor.name for tensor in plan.tensors if tensor.trainable}
+    for route in sorted(drawn, key=lambda each: (letter_order(each.weights.letter), each.weights.name)):
+        feed = route.feed
+        tensors = ", ".join(name for name in feed.tensors if name in trainable) or "no weights"
+        path, head = _WAYS[route.way](route, grid)
+        name = f"{feed.source}-{feed.target}"
+        title = f"{feed.source} → {feed.target}: {ops[feed.place]} ({tensors})"
+        yield Curve(path, route.weights.stroke, head, name, title, route.weights.name)
+
+
+def _letters(drawn: Sequence[Route], grid: Grid) -> Iterator[Label]:
+    """The name of its weights on each arrow; once where several arrows leave a value together."""
+    seen: set[tuple[str, Port]] = set()
+    for route in drawn:
+        place = (route.feed.source, route.leaves)
+        if route.way != "along" and place in seen:
+            continue
+        seen.add(place)
+        box = grid.box(route.start)
+        if route.start.row == 0:
+            x, y = box.right + STUB, box.cy - 7.5
+        elif route.way == "along":
+            x, y = box.cx + 4, min(box.bottom, grid.box(route.end).bottom) + 7
+        else:
+            x, y = box.right + STUB, grid.end(route.start, route.leaves)
+        yield label(route.weights.name, SMALL, x, y)
+
+
+def _across(route: Route, grid: Grid) -> tuple[Path, Head]:
+    """Past the letter, then to the height of the target in the gap before it, or to a track and then so."""
+    start, end = grid.box(route.start), grid.box(route.end)
+    enters = end.x - HEAD, grid.end(route.end, route.enters)
+    if route.start.row == 0:
+        lane = grid.image.cy
+        return (
+            ("M", ((start.right, lane),)),
+            ("L", ((enters[0] - grid.curve, lane),)),
+            _bend((enters[0] - grid.curve, lane), enters),
+        ), "right"
+    path = _past_letter(route, grid)
+    here = path[-1][1][-1]
+    if route.track:
+        lane = grid.track(*route.track)
+        path += (_bend(here, (here[0] + grid.curve, lane)), ("L", ((enters[0] - grid.curve, lane),)))
+        here = path[-1][1][-1]
+    return (*path, _bend(here, enters)), "right"
+
+
+def _along(route: Route, grid: Grid) -> tuple[Path, Head]:
+    """Straight down, or up."""
+    start, end = grid.box(route.start), grid.box(route.end)
+    if start.y < end.y:
+        return (("M", ((start.cx, start.bottom),)), ("L", ((end.cx, end.y - HEAD),))), "down"
+    return (("M", ((start.cx, start.y),)), ("L", ((end.cx, end.bottom + HEAD),))), "up"
+
+
+def _bow(route: Route, grid: Grid) -> tuple[Path, Head]:
+    """Past the letter, around the values in between, and back."""
+    end = grid.box(route.end)
+    path = _past_letter(route, grid)
+    x, y = path[-1][1][-1]
+    back = grid.end(route.end, route.enters)
+    reach = x + 1.2 * grid.curve
+    return (*path, ("C", ((reach, y), (reach, back), (x, back))), ("L", ((end.right + HEAD, back),))), "left"
+
+
+def _drop(route: Route, grid: Grid) -> tuple[Path, Head]:
+    """From the image to the right, and down into the value."""
+    end, y = grid.box(route.end), grid.image.cy
+    return (
+        ("M", ((grid.image.right, y),)),
+        ("L", ((end.cx - TURN, y),)),
+        ("C", ((end.cx, y), (end.cx, y), (end.cx, y + TURN))),
+        ("L", ((end.cx, end.y - HEAD),)),
+    ), "down"
+
+
+_WAYS = {"across": _across, "along": _along, "bow": _bow, "drop": _drop}
+
+
+def _past_letter(route: Route, grid: Grid) -> Path:
+    """From the value's side to where arrows bend, with room for the letter."""
+    box, y = grid.box(route.start), grid.end(route.start, route.leaves)
+    after = box.right + STUB + text_width(route.weights.name, SMALL)
+    return (
+        ("M", ((box.right, y),)),
+        ("L", ((box.right + STUB - 1, y),)),
+        ("M", ((after + 1, y),)),
+        ("L", ((box.right + STUB + grid.letter + 2, y),)),
+    )
+
+
+def _bend(start: Point, end: Point) -> tuple[str, tuple[Point, ...]]:
+    """A curve that is level at both ends."""
+    middle = (start[0] + end[0]) / 2
+    return "C", ((middle, start[1]), (middle, end[1]), end)

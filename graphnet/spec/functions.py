@@ -9,41 +9,41 @@ kernel   := digits       width := ':' (digits | name | '(' whole ')')       stri
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from graphnet.errors import did_you_mean
+from graphnet.errors import KeyPath, did_you_mean
+from graphnet.spec.op_table import LETTERS, OPS, WIDTH, Setting, known_letters
 from graphnet.spec.wholes import MAX_DEPTH, MAX_LENGTH, Misspelt, Whole, parse_whole
 
-LETTERS = {
-    "B": "norm",
-    "R": "relu",
-    "C": "conv",
-    "D": "deconv",
-    "P": "max_pool",
-    "A": "avg_pool",
-    "G": "global_pool",
-    "L": "linear",
-    "I": "identity",
-}
-ACTIVATIONS = ("relu", "elu", "gelu", "leaky_relu", "sigmoid", "silu", "softplus", "tanh")
-WORDS = tuple(dict.fromkeys((*LETTERS.values(), *ACTIVATIONS)))
 MAX_CALLS = 10_000
 """Most ops that one transition function may hold once its repeats are written out."""
 
-KERNEL = ("conv", "deconv", "max_pool", "avg_pool")
-WIDTH = ("conv", "deconv", "linear")
-STRIDE = KERNEL
+Ops = str | tuple[Any, ...]
+"""A transition function as it stands in a spec: a string, or a list of strings and tables."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a transition function something stands: below `path`, the characters `start` to `end`."""
+
+    path: KeyPath = ()
+    start: int = 0
+    end: int = 0
 
 
 @dataclass(frozen=True)
 class Call:
-    """One op of a transition function, as written; None where the spec leaves a choice to the compiler."""
+    """One op of a transition function, as written, with the settings that the spec gives."""
 
     op: str
-    span: tuple[int, int]
-    kernel: int | None = None
-    width: Whole | None = None
-    stride: int | None = None
+    place: Place
+    settings: tuple[tuple[str, Setting], ...] = ()
+
+    def get(self, name: str) -> Setting | None:
+        """A setting; None where the spec leaves the choice to the compiler."""
+        return dict(self.settings).get(name)
 
 
 @dataclass(frozen=True)
@@ -51,22 +51,76 @@ class Branches:
     """Chains that read one value and are added up."""
 
     chains: tuple[Chain, ...]
-    span: tuple[int, int]
+    place: Place
 
 
 Chain = tuple["Call | Branches", ...]
 
 
-def parse_function(text: str) -> Chain:
-    """A transition function as a chain of ops. Raises Misspelt, with the characters at fault."""
-    return _FunctionReader(text).function()
+class FunctionFault(Exception):  # noqa: N818 - one fault of a function, turned into a Fault by the caller
+    """A transition function cannot be read or does not fit, at a place."""
+
+    def __init__(self, what: str, place: Place, fix: str = "") -> None:
+        super().__init__(what)
+        self.what, self.place, self.fix = what, place, fix
+
+
+def parse_function(ops: Ops) -> Chain:
+    """A transition function as a chain of ops. Raises FunctionFault."""
+    chain = _parsed(ops, ())
+    if count_calls(chain) > MAX_CALLS:
+        raise FunctionFault(f"this is more than {MAX_CALLS:,} ops", Place(), "use several steps of time")
+    return chain
+
+
+def _parsed(ops: Any, path: KeyPath) -> Chain:
+    if isinstance(ops, str):
+        try:
+            return _FunctionReader(ops, path).function()
+        except Misspelt as fault:
+            raise FunctionFault(fault.what, Place(path, fault.start, fault.end), fault.fix) from None
+    if not isinstance(ops, list | tuple) or not ops:
+        raise FunctionFault("an op or a list of ops is expected here", Place(path), 'such as "BRC"')
+    return tuple(item for number, entry in enumerate(ops) for item in _entry(entry, (*path, number)))
+
+
+def _entry(entry: Any, path: KeyPath) -> Chain:
+    """One entry of the list form: a string, or a table `{ op = { settings } }` or `{ sum = [ops, ops] }`."""
+    if not isinstance(entry, Mapping):
+        return _parsed(entry, path)
+    if len(entry) != 1:
+        raise FunctionFault(f"{len(entry)} ops in one table", Place(path), "one op a table: { conv = { kernel = 3 } }")
+    ((word, settings),) = entry.items()
+    here = (*path, word)
+    if word == "sum":
+        if not isinstance(settings, list | tuple) or len(settings) < 2:
+            raise FunctionFault("a sum is of two or more functions", Place(here), 'such as sum = ["BRC", "I"]')
+        chains = tuple(_parsed(branch, (*here, number)) for number, branch in enumerate(settings))
+        return (Branches(chains, Place(here)),)
+    if word not in OPS:
+        raise FunctionFault(f"no op is called '{word}'", Place(path), did_you_mean(word, (*OPS, "sum")))
+    if not isinstance(settings, Mapping):
+        raise FunctionFault(f"the settings of '{word}' are a table", Place(here), f"such as {{ {word} = {{}} }}")
+    return (Call(word, Place(here), tuple((name, _setting(word, name, settings[name], here)) for name in settings)),)
+
+
+def _setting(word: str, name: str, value: Any, path: KeyPath) -> Setting:
+    readers = OPS[word].settings
+    if name not in readers:
+        hint = did_you_mean(name, tuple(readers)) or f"'{word}' takes none"
+        raise FunctionFault(f"'{word}' has no setting '{name}'", Place((*path, name)), hint)
+    try:
+        return readers[name](value)
+    except Misspelt as fault:
+        raise FunctionFault(fault.what, Place((*path, name), fault.start, fault.end), fault.fix) from None
 
 
 class _FunctionReader:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, path: KeyPath) -> None:
         if len(text) > MAX_LENGTH:
             raise Misspelt(f"longer than {MAX_LENGTH} characters", 0, len(text))
         self.text = text
+        self.path = path
         self.at = 0
         self.depth = 0
 
@@ -81,7 +135,7 @@ class _FunctionReader:
         chains = [self._chain()]
         while self._match(r"\+"):
             chains.append(self._chain())
-        return chains[0] if len(chains) == 1 else (Branches(tuple(chains), (start, self.at)),)
+        return chains[0] if len(chains) == 1 else (Branches(tuple(chains), Place(self.path, start, self.at)),)
 
     def _chain(self) -> Chain:
         items: Chain = ()
@@ -110,13 +164,13 @@ class _FunctionReader:
     def _item(self) -> Call | Branches | None:
         if bracket := self._match(r"\("):
             return self._group(bracket.start())
-        if letter := self._match(r"[A-Z]"):
+        if letter := self._match(r"I[p0]|[A-Z]"):
             if letter[0] not in LETTERS:
                 raise Misspelt(f"no op has the letter '{letter[0]}'", *letter.span(), known_letters())
             return self._call(LETTERS[letter[0]], letter.start(), kernel=self._match(r"\d+", spaces=False))
         if not re.match(r"\s*x\s*\d", self.text[self.at :]) and (word := self._match(r"[a-z_][a-z0-9_]*")):
-            if word[0] not in WORDS:
-                raise Misspelt(f"no op is called '{word[0]}'", *word.span(), did_you_mean(word[0], WORDS))
+            if word[0] not in OPS:
+                raise Misspelt(f"no op is called '{word[0]}'", *word.span(), did_you_mean(word[0], tuple(OPS)))
             return self._call(word[0], word.start(), kernel=None)
         return None
 
@@ -128,33 +182,32 @@ class _FunctionReader:
         if not self._match(r"\)"):
             raise Misspelt("this bracket is not closed", start, start + 1, "add ')'")
         self.depth -= 1
-        return Branches((chain,), (start, self.at))
+        return Branches((chain,), Place(self.path, start, self.at))
 
     def _call(self, op: str, start: int, kernel: re.Match[str] | None) -> Call:
         width = self._width() if self._match(r":", spaces=False) else None
+        if width and "width" not in OPS[op].settings:
+            raise Misspelt(f"'{op}' takes no width", start, self.at, f"widths belong to {_takers('width')}")
         stride = self._match(r"/(\d+)", spaces=False)
-        call = Call(
-            op,
-            (start, self.at),
-            kernel=self._size(kernel, "kernel", op, KERNEL),
-            width=width,
-            stride=self._size(stride, "stride", op, STRIDE),
+        settings = (
+            ("kernel", self._size(kernel, "kernel", op)),
+            ("width", width),
+            ("stride", self._size(stride, "stride", op)),
         )
-        if width and op not in WIDTH:
-            raise Misspelt(f"'{op}' takes no width", *call.span, f"widths belong to {', '.join(WIDTH)}")
-        return call
+        given = tuple((name, value) for name, value in settings if value is not None)
+        return Call(op, Place(self.path, start, self.at), given)
 
-    def _size(self, match: re.Match[str] | None, what: str, op: str, allowed: tuple[str, ...]) -> int | None:
+    def _size(self, match: re.Match[str] | None, what: str, op: str) -> Whole | None:
         if match is None:
             return None
-        if op not in allowed:
-            raise Misspelt(f"'{op}' takes no {what}", *match.span(), f"it belongs to {', '.join(allowed)}")
+        if what not in OPS[op].settings:
+            raise Misspelt(f"'{op}' takes no {what}", *match.span(), f"it belongs to {_takers(what)}")
         size = int(match[0].lstrip("/")[:9])
         if not 1 <= size <= 1000:
             raise Misspelt(f"a {what} of {size} is not between 1 and 1000", *match.span())
         if what == "kernel" and op in WIDTH and size % 2 == 0:
             raise Misspelt(f"the kernel {size} is even", *match.span(), f"kernels are odd: {size - 1} or {size + 1}")
-        return size
+        return Whole(str(size), literal=size)
 
     def _width(self) -> Whole:
         start = self.at
@@ -185,9 +238,8 @@ class _FunctionReader:
         return Misspelt(what, self.at, self.at + 1, fix)
 
 
-def known_letters() -> str:
-    """The letters there are, for error texts."""
-    return "letters: " + ", ".join(f"{letter} {op}" for letter, op in LETTERS.items())
+def _takers(setting: str) -> str:
+    return ", ".join(word for word, rule in OPS.items() if setting in rule.settings)
 
 
 def count_calls(chain: Chain) -> int:

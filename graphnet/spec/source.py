@@ -249,7 +249,7 @@ def _stop(text: str, format: Format, offset: int, message: str) -> Found:
     fix = next((fix for start, fix in _FIXES.items() if message.startswith(start)), "")
     if fix == _VALUE and (word := re.match(r"[A-Za-z_][\w+:/.*-]*", rest)):
         plain = {"true": "write true", "false": "write false", "null": _LEAVE_OUT, "none": _LEAVE_OUT}
-        fix = plain.get(word[0].lower(), f'text stands in quotes: "{word[0]}"')
+        fix = plain.get(rest.rstrip(",]} ").lower(), f'text stands in quotes: "{word[0]}"')
     elif fix == _VALUE and rest.startswith("'"):
         fix = "text stands in double quotes"
     line = text[text.rfind("\n", 0, offset) + 1 : offset].strip()
@@ -257,11 +257,13 @@ def _stop(text: str, format: Format, offset: int, message: str) -> Found:
         fix = "an inline table stands on one line, without a comma before its '}'"
     if rest:
         return offset, Fault((), f"this is not {format.upper()}: {_short(rest)}", fix)
-    return offset, Fault((), f"this ends too early: {_short(line)}" if line else "this ends too early", fix)
+    return offset, Fault((), f"this ends too early: {_short(line)}" if line else "there is nothing here", fix)
 
 
 def _short(text: str) -> str:
-    return repr(text if len(text) <= 30 else text[:30] + "...")
+    """A text in quotes, at most 30 characters of it, and none that would disturb a terminal."""
+    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[:30])
+    return f"'{shown}...'" if len(text) > 30 else f"'{shown}'"
 
 
 def _endless(text: str, offset: int) -> Found:
@@ -350,7 +352,8 @@ def _read_json(text: str) -> Reading:
         except json.JSONDecodeError as error:
             (offset, fault), mend = _json_fault(work, error.pos, error.msg)
             offset = _origin(offset, edits)
-            faults.setdefault(text.count("\n", 0, offset), (offset, fault))  # a line's later ones may be echoes
+            if not (edits and error.msg == "Extra data"):
+                faults.setdefault(text.count("\n", 0, offset), (offset, fault))  # later ones may be its echoes
             if mend is None:
                 break
             work = work[: mend[0]] + mend[2] + work[mend[1] :]
@@ -385,10 +388,11 @@ _MENDS = [  # what json says, what stands there, a text with which json gets fur
 
 def _json_fault(text: str, at: int, message: str) -> tuple[Found, Edit | None]:
     """The fault where `json` stopped, and an edit with which it gets further."""
+    line = text[text.rfind("\n", 0, at) + 1 :].partition("\n")[0]
     if text.startswith("\n", at) and message.startswith("Invalid control"):
-        line = text[text.rfind("\n", 0, at) + 1 : at]
         end = at - len(line) + len(line.rstrip(" \r,]}"))
-        return _endless(text, text.rfind('"', 0, at)), (end, end, '"')
+        swallowed = re.search(r"[:\[{]", line[line.rfind('"') :])
+        return _endless(text, text.rfind('"', 0, at)), None if swallowed else (end, end, '"')
     *_, (_, _, endless) = _statements(text) if at == len(text) else [(0, 0, None)]
     if message.startswith("Unterminated") or endless is not None:
         return _endless(text, at if endless is None else endless), None
@@ -399,7 +403,8 @@ def _json_fault(text: str, at: int, message: str) -> tuple[Found, Edit | None]:
     for start, there, new, what, fix in _MENDS:
         if message.startswith(start) and (match := re.compile(there, re.DOTALL).match(text, at)):
             found = (at, Fault((), what, fix)) if what else _stop(text, "json", at, message)
-            return found, (at, match.end(), match.expand(new))
+            astray = line.replace(r"\"", "").count('"') % 2 and not what  # what follows would be inside out
+            return found, None if astray else (at, match.end(), match.expand(new))
     return _stop(text, "json", at, message), None
 
 

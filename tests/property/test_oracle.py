@@ -9,8 +9,9 @@ from itertools import pairwise
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.property.oracle import Net, Oracle, Sum, Transition, parse, tensor_shapes, whole
 from torch import Tensor, nn
+
+from tests.property.oracle import Net, Oracle, Sum, Transition, parse, tensor_shapes, whole
 
 torch.set_num_threads(2)
 SEED = 0

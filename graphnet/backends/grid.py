@@ -1,0 +1,145 @@
+"""Sizes of an unrolled net's picture: where its rows and columns are, and the labels along its sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from graphnet.backends.arrows import is_value
+from graphnet.backends.routes import Port, Route, Spot, ports
+from graphnet.backends.svg import HEAD, Box, text_width
+from graphnet.ir.network import INPUT, LOGITS
+from graphnet.ir.ops import Shape
+from graphnet.ir.plan import IMAGE, Line, Plan
+
+MARGIN, PAD = 8.0, 3.0
+TEXT, SMALL, LEAST = 11.0, 9.5, 8.0
+"""Sizes of text: names; shapes, letters; a name that is fitted into a value's box."""
+
+STUB, TURN = 3.0, 6.0
+"""What is seen of an arrow before its letter; the radius of the corner of an arrow from the image."""
+
+BOX_WIDTHS, BOX_HEIGHT, IMAGE_HEIGHT = (26.0, 48.0), 24.0, 29.0
+ROW_GAP, LEVEL_GAP, LETTER_GAP, LEAD = 11.0, 8.0, 13.0, 8.0
+PORT, TRACK = 11.5, 5.0
+"""Distance of ports, and of tracks."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where rows and columns are, with y = 0 at the top of row 0.
+
+    Attributes:
+        image: the image's box.
+        left: x of the first column; pitch: from one column to the next; width: of a value's box.
+        tops: y of each row, and of the end of the last one; heights: of a value's box in it.
+        ports: of each row, from top to bottom.
+        letter: width kept for letters at the right of a value; curve: width in which arrows change their height.
+        right: where the last column ends, with bows.
+    """
+
+    image: Box
+    left: float
+    pitch: float
+    width: float
+    tops: tuple[float, ...]
+    heights: tuple[float, ...]
+    ports: Mapping[int, tuple[Port, ...]]
+    letter: float
+    curve: float
+    right: float
+
+    def below(self, y: float) -> Grid:
+        """The same grid, y further down."""
+        image = self.image._replace(y=self.image.y + y)
+        return replace(self, image=image, tops=tuple(top + y for top in self.tops))
+
+    def box(self, spot: Spot) -> Box:
+        """The box of the value that stands there."""
+        if spot.row == 0:
+            return self.image
+        height = self.heights[spot.row]
+        y = self.tops[spot.row] + spot.level * (height + LEVEL_GAP)
+        return Box(self.left + spot.column * self.pitch, y, self.width, height)
+
+    def end(self, spot: Spot, port: Port) -> float:
+        """y of a port of the value that stands there."""
+        if spot.row == 0:
+            return self.image.cy
+        row = self.ports[spot.row]
+        return self.box(spot).cy + (row.index(port) - (len(row) - 1) / 2) * PORT
+
+    def track(self, row: int, number: int) -> float:
+        """y of a track in the gap above a row."""
+        return self.tops[row] - HEAD - 2 - TRACK * number
+
+
+def make_grid(plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route]) -> Grid:
+    """The sizes that all the arrows and names need."""
+    aside = [route for route in drawn if route.way == "bow" or (route.way == "across" and route.start.row)]
+    letter = max((text_width(route.weights.name, SMALL) for route in aside), default=0.0)
+    heights, tops = _rows(where, drawn)
+    curve = 13.0 + 2.0 * min(len(heights), 9)
+    width = min(max(BOX_WIDTHS[0], *_value_widths(plan)), BOX_WIDTHS[1])
+    pitch = width + STUB + letter + 2 + curve + HEAD
+    image_width = max(text_width(INPUT, TEXT), text_width(shape_text(plan.input_shape), SMALL)) + 2 * PAD
+    image = Box(MARGIN, 0.0, image_width, IMAGE_HEIGHT)
+    sides = [text_width(name, TEXT, bold=True) for name in row_names(plan).values()]
+    sides += [text_width(shape_text(line.shape), SMALL) for line in plan.lines if is_value(line)]
+    from_image = any(route.way == "across" and not route.start.row for route in drawn)
+    left = MARGIN + max(image_width, *sides) + (curve + HEAD if from_image else LEAD)
+    last = max(spot.column for spot in where.values())
+    bowed = any(route.way == "bow" and route.end.column == last for route in drawn)
+    right = left + last * pitch + width + (STUB + letter + 2 + curve if bowed else LEAD)
+    return Grid(image, left, pitch, width, tops, heights, ports(drawn), letter, curve, right)
+
+
+def _rows(where: Mapping[str, Spot], drawn: Sequence[Route]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Heights of the boxes of each row, and where each row begins."""
+    rows = 1 + max(spot.row for spot in where.values())
+    levels, tracks, lettered = [1] * rows, [0] * rows, [0] * rows
+    for spot in where.values():
+        levels[spot.row] = max(levels[spot.row], spot.level + 1)
+    for route in drawn:
+        if route.track:
+            tracks[route.track.row] = max(tracks[route.track.row], route.track.number + 1)
+        if route.way == "along":
+            lettered[min(route.start.row, route.end.row) + 1] = 1
+    needed = ports(drawn)
+    heights = [max(BOX_HEIGHT, len(needed.get(row, ())) * PORT + 4) for row in range(rows)]
+    heights[0] = IMAGE_HEIGHT
+    tops = [0.0]
+    for row in range(rows):
+        bottom = tops[-1] + levels[row] * (heights[row] + LEVEL_GAP) - LEVEL_GAP
+        below = row + 1 < rows
+        tops.append(bottom + (ROW_GAP + tracks[row + 1] * TRACK + lettered[row + 1] * LETTER_GAP if below else 0.0))
+    return tuple(heights), tuple(tops)
+
+
+def _value_widths(plan: Plan) -> list[float]:
+    """What the names in the boxes take; `logits` may be set smaller."""
+    least = text_width(LOGITS, LEAST) + PAD
+    return [least if text == LOGITS else text_width(text, TEXT) + 2 * PAD for text in set(value_texts(plan).values())]
+
+
+def row_names(plan: Plan) -> dict[str, str]:
+    """What stands at the left of each row: the states' labels."""
+    return {area.name: area.label for area in plan.areas} | {LOGITS: LOGITS}
+
+
+def value_texts(plan: Plan) -> dict[str, str]:
+    """What stands in the box of each value: its state's label, or the T that it belongs to."""
+    names = row_names(plan)
+    return {line.name: _value_text(line, names) for line in plan.lines if is_value(line)} | {IMAGE: INPUT}
+
+
+def _value_text(line: Line, names: Mapping[str, str]) -> str:
+    if line.t < 0:
+        return "0"
+    suffix = line.name.removeprefix(f"{line.place}_t{line.t}").removeprefix("_T")
+    return f"T = {suffix}" if suffix.isdigit() else names[line.place]
+
+
+def shape_text(shape: Shape) -> str:
+    """As in `64×32×32`."""
+    return "×".join(map(str, shape))

@@ -1,0 +1,114 @@
+"""One op as written → its op in the plan and the tensors it needs (rules 9, 17, 18)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from graphnet.ir.network import Init, Slot
+from graphnet.ir.ops import KINDS, Op, Shape, op
+from graphnet.ir.sizes import MAPS, number, size_text, window
+from graphnet.spec.functions import Call, FunctionFault, Place
+from graphnet.spec.model import Norm
+
+Made = tuple[Op | None, tuple[Slot, ...]]
+"""An op, None if nothing is to be done, and its tensors."""
+
+
+def make_layer(
+    call: Call, shape: Shape, width: int, stride: int, norm: Norm, constants: Mapping[str, int]
+) -> Made:
+    """The op of a call on a value of `shape`, its width and stride chosen. Raises FunctionFault."""
+    if call.op == "norm":
+        return _norm(call, shape, norm.of(call))
+    if call.op in MAPS:
+        return _windowed(call, shape, width, stride, constants)
+    if call.op == "linear":
+        weight = _init(call, "init", (width, shape[0]), shape[0], width)
+        slots = (Slot("weight", (width, shape[0]), weight), *_bias(call, width, default=True))
+        return op("linear", channels=width), slots
+    if call.op == "pad_identity":
+        if width < shape[0]:
+            what = f"Ip pads with zeros and cannot make {width} channels of {shape[0]}"
+            raise FunctionFault(what, call.place, "use a convolution, such as C1")
+        return op("pad_identity", channels=width, stride=stride), ()
+    settings = {name: value for name, value in call.settings if isinstance(value, int | float | str | bool)}
+    return op(call.op, **settings), tuple(Slot(*each) for each in KINDS[call.op].own_tensors(shape))
+
+
+def _norm(call: Call, shape: Shape, norm: Norm) -> Made:
+    per_time = norm.affine == "per-time"
+    size = shape if norm.kind == "layer" else shape[:1]
+    affine = (Slot("weight", size, Init("ones"), per_time), Slot("bias", size, Init("zeros"), per_time))
+    affine = () if norm.affine == "none" else affine
+    if norm.kind == "none":
+        return None, ()
+    if norm.kind == "group":
+        if shape[0] % norm.groups:
+            what = f"{shape[0]} channels do not split into {norm.groups} groups"
+            raise FunctionFault(what, call.place, "choose norm.groups so that they do")
+        return op("group_norm", groups=norm.groups, eps=norm.eps), affine
+    if norm.kind == "layer":
+        return op("layer_norm", eps=norm.eps), affine
+    per_time = norm.statistics == "per-time"
+    statistics = (
+        Slot("running_mean", size, Init("zeros"), per_time),
+        Slot("running_var", size, Init("ones"), per_time),
+    )
+    return op("batch_norm", momentum=norm.momentum, eps=norm.eps), statistics + affine
+
+
+def _windowed(call: Call, shape: Shape, width: int, stride: int, constants: Mapping[str, int]) -> Made:
+    view = window(call, constants)
+    settings: dict[str, int] = {"kernel": view.kernel, "stride": stride, "padding": view.padding}
+    if call.op not in ("conv", "deconv"):
+        if 2 * view.padding > view.kernel:
+            raise FunctionFault(f"a padding of {view.padding} is more than half the kernel {view.kernel}", call.place)
+        return op(call.op, **settings), ()
+    groups = number(call, "groups", constants) or 1
+    if shape[0] % groups or width % groups:
+        what = f"{shape[0]} and {width} channels do not both split into {groups} groups"
+        raise FunctionFault(what, call.place, "choose groups that divide both")
+    settings |= {"dilation": view.dilation, "groups": groups}
+    kernel = (view.kernel,) * (len(shape) - 1)
+    area = math.prod(kernel)
+    size = (width, shape[0] // groups, *kernel)
+    if call.op == "deconv":
+        size = (shape[0], width // groups, *kernel)
+        settings["output_padding"] = stride - 1
+    weight = _init(call, "init", size, shape[0] // groups * area, width // groups * area)
+    slots = (Slot("weight", size, weight), *_bias(call, width, default=False))
+    return op("conv" if call.op == "conv" else "conv_transpose", channels=width, **settings), slots
+
+
+def _bias(call: Call, width: int, default: bool) -> tuple[Slot, ...]:
+    wanted = call.get("bias")
+    wanted = default if wanted is None else wanted
+    if not wanted:
+        if call.get("bias_init") is not None:
+            raise FunctionFault("bias_init without a bias", call.place, "say bias = true")
+        return ()
+    return (Slot("bias", (width,), _init(call, "bias_init", (width,), 0, 0)),)
+
+
+def _init(call: Call, name: str, size: Shape, fan_in: int, fan_out: int) -> Init:
+    given: Any = call.get(name)
+    if given is None:
+        return Init("he" if name == "init" else "zeros", fan_in, fan_out)
+    if isinstance(given, str):
+        if name == "bias_init" and given not in ("zeros", "ones"):
+            raise FunctionFault(f"a bias does not start by '{given}'", call.place, "zeros, ones, a number or an array")
+        return Init(given, fan_in, fan_out)
+    if isinstance(given, tuple) and _array_size(given) != size:
+        what = f"this array is {size_text(_array_size(given))}, but the {name.replace('init', 'weight')} is {size_text(size)}"
+        raise FunctionFault(what, Place((*call.place.path, name)))
+    return Init("constant", fan_in, fan_out, given)
+
+
+def _array_size(array: Any) -> Shape:
+    """The shape of nested tuples; -1 where they are ragged."""
+    if not isinstance(array, tuple):
+        return ()
+    inner = {_array_size(entry) for entry in array}
+    return (len(array), *inner.pop()) if len(inner) == 1 else (-1,)
