@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import fx, nn
 
 from graphnet.backends.torch_calls import RULES
 from graphnet.ir.network import Tensor
+from graphnet.ir.ops import Shape
 from graphnet.ir.plan import IMAGE, Line, Plan
 
 
@@ -32,12 +34,33 @@ def build(plan: Plan, seed: int = 0) -> fx.GraphModule:
 
 def initial(tensor: Tensor, seed: int) -> torch.Tensor:
     """A tensor's first values, float32, from a generator of its own (rule 17)."""
-    scheme, fan_in = tensor.init
-    if scheme != "he":
+    scheme, fan_in, fan_out, value = tensor.init
+    if scheme == "constant":
+        return torch.tensor(value, dtype=torch.float32).expand(tensor.shape).clone()
+    if scheme in ("zeros", "ones"):
         return torch.full(tensor.shape, float(scheme == "ones"))
+    if scheme == "identity":
+        return _identity(tensor.shape)
     digest = hashlib.sha256(f"{seed} {tensor.seed}".encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
-    return torch.randn(tensor.shape, generator=generator) * math.sqrt(2.0 / fan_in)
+    return torch.randn(tensor.shape, generator=generator) * math.sqrt(VARIANCES[scheme](fan_in, fan_out))
+
+
+VARIANCES: dict[str, Callable[[int, int], float]] = {
+    "he": lambda fan_in, fan_out: 2 / fan_in,
+    "he-fan-out": lambda fan_in, fan_out: 2 / fan_out,
+    "glorot": lambda fan_in, fan_out: 2 / (fan_in + fan_out),
+    "lecun": lambda fan_in, fan_out: 1 / fan_in,
+}
+
+
+def _identity(shape: Shape) -> torch.Tensor:
+    """Weights that copy channel k to channel k, through the middle of the kernel."""
+    values = torch.zeros(shape)
+    middle = tuple(size // 2 for size in shape[2:])
+    for channel in range(min(shape[:2])):
+        values[(channel, channel, *middle)] = 1
+    return values
 
 
 def _own(root: nn.Module, tensor: Tensor, values: torch.Tensor) -> None:

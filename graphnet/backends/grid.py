@@ -10,7 +10,7 @@ from graphnet.backends.routes import Port, Route, Spot, ports
 from graphnet.backends.svg import HEAD, Box, text_width
 from graphnet.ir.network import INPUT, LOGITS
 from graphnet.ir.ops import Shape
-from graphnet.ir.plan import IMAGE, Line, Plan
+from graphnet.ir.plan import Line, Plan
 
 MARGIN, PAD = 8.0, 3.0
 TEXT, SMALL, LEAST = 11.0, 9.5, 8.0
@@ -130,7 +130,7 @@ def row_names(plan: Plan) -> dict[str, str]:
 def value_texts(plan: Plan) -> dict[str, str]:
     """What stands in the box of each value: its state's label, or the T that it belongs to."""
     names = row_names(plan)
-    return {line.name: _value_text(line, names) for line in plan.lines if is_value(line)} | {IMAGE: INPUT}
+    return {line.name: _value_text(line, names) for line in plan.lines if is_value(line)}
 
 
 def _value_text(line: Line, names: Mapping[str, str]) -> str:

@@ -47,7 +47,7 @@ def draw_recurrent(plan: Plan) -> str:
         graph.edge(
             ids[source],
             ids[target],
-            label=_literal(*_lines(cells)),
+            label=_literal(*(f" {line} " for line in _lines(cells))),
             constraint="false" if upward else "true",
             **look,
         )
@@ -100,4 +100,5 @@ def _line(cell: Cell, ops: str, delay: int, times: Sequence[str]) -> str:
 def _literal(*lines: str) -> str:
     """Lines of a label in DOT, each shown as it is: no HTML, entities or escapes of Graphviz."""
     shown = (graphviz.escape(clean(line).replace("&", "&amp;")) for line in lines)
-    return str.__str__(graphviz.nohtml("\\n".join(shown)))
+    text: str = graphviz.nohtml("\\n".join(shown))
+    return text

@@ -79,6 +79,8 @@ class _Writer:
             left, right = map(self._value, arguments)
             left = f"({left})" if " " in left and function != "operator.add" else left
             return f"{left} {SIGNS[function]} {right}"
+        if function == "operator.getitem":
+            return f"{arguments[0]}[{', '.join(map(self._value, arguments[1]))}]"
         name = function.replace("torch.nn.functional.", "F.")
         given = [self._value(argument) for argument in arguments]
         given += [f"{key}={self._value(value)}" for key, value in settings.items()]
@@ -95,4 +97,6 @@ class _Writer:
         if isinstance(value, list | tuple):
             inner = ", ".join(map(self._value, value))
             return f"[{inner}]" if isinstance(value, list) else f"({inner})"
+        if isinstance(value, slice):
+            return ":" if value.step is None else f"::{value.step}"
         return str(value)

@@ -109,18 +109,23 @@ class Picture:
     labels: tuple[Label, ...]
 
 
-_EMS = dict.fromkeys("ijl|.,:;'!`()[] -", 0.42) | dict.fromkeys("mwMWOQ@%+=→…—", 1.0) | dict.fromkeys("×–", 0.84)
+_EMS = (
+    dict.fromkeys("ijl|.,:;'!()[] -", 0.44)
+    | dict.fromkeys("#&<>^~×–", 0.88)
+    | dict.fromkeys("mwMWOQ@%+=→…—", 1.01)
+    | dict.fromkeys("ЖШЩЮМФЫжшщюмфыŒœÆæ©®¼½¾", 1.21)
+)
 _EM, _CAPITAL, _FOREIGN, _WIDE, _BOLD = 0.66, 0.8, 0.95, 1.25, 1.1
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """No less than the width of a line of text in any font of FONTS.
+    """No less than the width of a line of European or East Asian text in any font of FONTS.
 
-    The characters' widths, in ems, are those of DejaVu Sans, the widest of FONTS, rounded up by class; East
-    Asian wide characters and emoji take 1.25, combining marks nothing. Helvetica needs about a fifth less.
+    The characters' widths, in ems, are those of DejaVu Sans, the widest of FONTS, rounded up by class; wide
+    East Asian characters and emoji take 1.25, accents nothing. Helvetica needs about a fifth less.
     """
     ems = 0.0
-    for char in text:
+    for char in unicodedata.normalize("NFD", text):
         if char in _EMS:
             ems += _EMS[char]
         elif char < "\x7f":

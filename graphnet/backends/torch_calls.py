@@ -29,7 +29,7 @@ class Writer(Protocol[V_co]):
 Rule = Callable[[Writer[V], Line, Sequence[V]], V]
 """`rule(writer, line, given)`: the line's arguments and then its tensors are `given`, in their order."""
 
-DEFAULTS = {"stride": 1, "padding": 0, "output_padding": 0}
+DEFAULTS = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
 
 
 def _rank(line: Line) -> int:
@@ -38,16 +38,16 @@ def _rank(line: Line) -> int:
 
 
 def _settings(op: Op, *names: str) -> dict[str, object]:
-    return {name: op[name] for name in names if op[name] != DEFAULTS[name]}
+    return {name: op[name] for name in names if op[name] != DEFAULTS.get(name)}
 
 
 def _conv(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
-    settings = _settings(line.op, "stride", "padding")
+    settings = _settings(line.op, "stride", "padding", "dilation", "groups")
     return writer.call(f"torch.conv{_rank(line)}d", *given, **settings)
 
 
 def _conv_transpose(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
-    settings = _settings(line.op, "stride", "padding", "output_padding")
+    settings = _settings(line.op, "stride", "padding", "output_padding", "groups", "dilation")
     return writer.call(f"torch.conv_transpose{_rank(line)}d", *given, **settings)
 
 
@@ -56,13 +56,47 @@ def _batch_norm(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
     return writer.call("torch.nn.functional.batch_norm", *given, **settings)
 
 
+def _group_norm(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    x, *affine = given
+    function = "torch.nn.functional.group_norm"
+    return writer.call(function, x, line.op["groups"], *affine, **_settings(line.op, "eps"))
+
+
+def _layer_norm(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    x, *affine = given
+    function = "torch.nn.functional.layer_norm"
+    return writer.call(function, x, line.shape, *affine, **_settings(line.op, "eps"))
+
+
+def _scale(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    factors = [] if line.tensors else [line.op["factor"]]
+    return writer.call("operator.mul", *given, *factors)
+
+
+def _pad_identity(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    """Every stride-th pixel, and zeros for the channels that are new (He et al. 2015, option A)."""
+    x, stride = given[0], line.op.number("stride")
+    if stride > 1:
+        every = (slice(None), slice(None), *[slice(None, None, stride)] * _rank(line))
+        x = writer.call("operator.getitem", x, every)
+    if not line.op["added"]:
+        return x
+    size = (writer.method("size", x, 0), line.op.number("added"), *line.shape[1:])
+    return writer.call("torch.cat", [x, writer.method("new_zeros", x, size)], 1)
+
+
+def _slice(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    return writer.call("torch.select", *given, 1, line.op["index"])
+
+
 def _pool(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
     function = f"torch.nn.functional.{line.op.kind}{_rank(line)}d"
     return writer.call(function, *given, line.op["kernel"], **_settings(line.op, "stride", "padding"))
 
 
 def _global_pool(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
-    return writer.call("torch.flatten", writer.call("torch.nn.functional.adaptive_avg_pool2d", *given, 1), 1)
+    function = f"torch.nn.functional.adaptive_avg_pool{line.op.number('rank')}d"
+    return writer.call("torch.flatten", writer.call(function, *given, 1), 1)
 
 
 def _zeros(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
@@ -77,6 +111,10 @@ def _mean(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
     return writer.call("operator.truediv", _chain("operator.add", writer, line, given), len(given))
 
 
+def _activation(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    return writer.call(f"torch.nn.functional.{line.op.kind}", *given, **dict(line.op.attributes))
+
+
 def _plain(function: str, *more: object) -> Rule[Any]:
     return lambda writer, line, given: writer.call(function, *given, *more)
 
@@ -86,6 +124,11 @@ RULES: dict[str, Rule[Any]] = {
     "conv_transpose": _conv_transpose,
     "linear": _plain("torch.nn.functional.linear"),
     "batch_norm": _batch_norm,
+    "group_norm": _group_norm,
+    "layer_norm": _layer_norm,
+    "scale": _scale,
+    "pad_identity": _pad_identity,
+    "slice": _slice,
     "max_pool": _pool,
     "avg_pool": _pool,
     "global_pool": _global_pool,

@@ -47,7 +47,7 @@ from graphnet.ir.network import INPUT
 from graphnet.ir.plan import IMAGE, Plan
 
 TITLE, TINY = 13.0, 8.0
-LEAST_WIDTH = 330.0
+LEAST_WIDTH = 370.0
 
 
 def draw_unrolled(plan: Plan) -> str:
@@ -67,7 +67,7 @@ def layout(plan: Plan) -> Picture:
     head = list(_title(plan, width - 2 * MARGIN))
     grid = grid.below(head[-1].box.bottom + 4)
     axis, times = _axis(plan, where, grid)
-    key, texts, end = legend(lines, MARGIN, times[-1].box.bottom + 8, width - 2 * MARGIN)
+    key, texts, end = legend(lines, MARGIN, max(each.box.bottom for each in times) + 8, width - 2 * MARGIN)
     return Picture(
         plan.name,
         width,
@@ -114,7 +114,7 @@ def _names(plan: Plan, where: Mapping[str, Spot], grid: Grid) -> Iterator[Label]
             seen.add(line.place)
             y = box.cy
             yield label(names[line.place], TEXT, MARGIN, y - 6, bold=True)
-            yield label(shape_text(line.shape), SMALL, MARGIN, y + 6, colour=PALE)
+            yield label(shape_text(line.shape), SMALL, MARGIN, y + 7, colour=PALE)
         text, size = fitted(texts[line.name], TEXT, box.w - PAD, LEAST)
         yield label(text, size, box.cx, box.cy, anchor="middle", owner=line.name)
 
@@ -127,7 +127,7 @@ def _axis(plan: Plan, where: Mapping[str, Spot], grid: Grid) -> tuple[list[Curve
     read = {t for t, _ in plan.outputs}
     ends = ((grid.left - 4, y), (max(grid.right - HEAD, grid.left + grid.width), y))
     curves = [Curve((("M", ends[:1]), ("L", ends[1:])), Stroke(PALE, width=0.8), "right")]
-    labels = [label("time t", SMALL, MARGIN, y + 10), label("ms", SMALL, MARGIN, y + 21, colour=PALE)]
+    labels = [label("time t", SMALL, MARGIN, y + 10), label("ms", SMALL, MARGIN, y + 22, colour=PALE)]
     times = [first + column for column in columns]
     widest = max(text_width(_milliseconds(t), TINY) for t in times)
     every = int((widest + 4) // grid.pitch) + 1
@@ -137,7 +137,7 @@ def _axis(plan: Plan, where: Mapping[str, Spot], grid: Grid) -> tuple[list[Curve
         text = str(t) if t >= 0 else "before"
         labels.append(label(text, TEXT, x, y + 10, anchor="middle", bold=t in read))
         if t >= 0 and column % every == 0:
-            labels.append(label(_milliseconds(t), TINY, x, y + 21, anchor="middle", colour=PALE))
+            labels.append(label(_milliseconds(t), TINY, x, y + 22, anchor="middle", colour=PALE))
     return curves, labels
 
 

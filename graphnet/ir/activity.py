@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,18 +10,19 @@ import networkx as nx
 
 from graphnet.errors import Fault
 from graphnet.ir.network import INPUT, Net, Network, State, Transition
-from graphnet.ir.ops import NEEDS_ALL
+from graphnet.ir.ops import NEEDS_ALL, Shape
 
 Node = tuple[str, int]
 """A state at a time."""
 
 
 class Arrival(NamedTuple):
-    """A transition at one of its times, and the state at a time that it reads."""
+    """A transition at one of its times, the state at a time that it reads, and its first value where I0 adds that."""
 
     transition: Transition
     t: int
     reads: Node
+    first: Node | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def trace(network: Network, net: Net, last: int) -> Activity:
     populated = {(INPUT, t) for t in network.input_times.upto(last)}
     populated |= {(state.name, -1) for state in states if state.zeros}
     firing: dict[Node, list[Arrival]] = {}
+    first: dict[str, Node] = {}
     for node in order:
         name, t = node
         live = [arrival for arrival in arrivals.get(node, ()) if arrival.reads in populated]
@@ -74,7 +76,13 @@ def trace(network: Network, net: Net, last: int) -> Activity:
         holds = state is not None and state.hold and (name, t - 1) in populated
         if live or holds or (state and state.zeros):
             populated.add(node)
-            firing[node] = live
+            first.setdefault(name, node)
+            firing[node] = [
+                arrival._replace(first=first[name] if arrival.reads[1] >= 0 else arrival.reads)
+                if arrival.transition.adds_first
+                else arrival
+                for arrival in live
+            ]
     return Activity(order, arrivals, firing, frozenset(populated), _needed(net, firing, populated))
 
 
@@ -111,26 +119,58 @@ def _needed(net: Net, firing: dict[Node, list[Arrival]], populated: set[Node]) -
         needed.add(node)
         live = firing[node]
         stack += [arrival.reads for arrival in live] if live else [(node[0], node[1] - 1)]
+        stack += [arrival.first for arrival in live if arrival.first]
     return frozenset(needed)
 
 
-def readout_faults(network: Network) -> list[Fault]:
-    """A fault for every readout time at which the state that is read is empty."""
+def timing_faults(network: Network) -> list[Fault]:
+    """What is wrong with a network once it runs: cycles without delay, empty readouts, concat that does not fit."""
     faults = []
     for net in network.nets:
-        activity = trace(network, net, max(net.readouts) + len(network.states) + 1)
-        reached = [t for name, t in sorted(activity.populated) if name == network.read and t >= 0]
-        for t in net.readouts:
-            if t not in reached:
-                times = " and ".join(f"t = {r}" for r in reached[:4]) + (", …" if len(reached) > 4 else "")
-                here = f"signals reach it at {times}" + (" only" if len(reached) < 5 else "")
-                faults.append(
-                    Fault(
-                        network.readout_path,
-                        f"'{network.read}' is empty at t = {t}: {here if reached else 'no signal ever reaches it'}",
-                        f"use {' or '.join(map(str, reached[:4]))}, or give '{network.read}' a self-transition"
-                        if reached
-                        else f"give it a transition that leads from '{network.states[0].name}' to '{network.read}'",
-                    )
-                )
+        try:
+            activity = trace(network, net, max(net.readouts))
+        except ZeroDelayCycle as cycle:
+            first = cycle.arrivals[0]
+            what = f"at t = {first.t} these arrows take no time and run in a circle: {cycle}"
+            faults.append(Fault(first.transition.path, what, "give one of them a delay of 1"))
+            continue
+        faults += _joined_faults(network, activity)
+        if any((network.read, t) not in activity.populated for t in net.readouts):
+            faults += _readout_faults(network, net)
     return faults
+
+
+def _joined_faults(network: Network, activity: Activity) -> Iterator[Fault]:
+    """A fault for each concat state whose arrivals do not add up to its channels, at the first such time."""
+    told = set()
+    for (name, t), live in activity.firing.items():
+        state = network.state(name)
+        if state and state.merge == "concat" and live and state.shape and name not in told:
+            shapes = [_result_shape(network, arrival.transition) for arrival in live]
+            channels = [shape[0] for shape in shapes if shape]
+            if sum(channels) != state.shape[0] and len(channels) == len(shapes):
+                told.add(name)
+                made = " + ".join(map(str, channels))
+                what = f"at t = {t} the arrivals at '{name}' have {made} channels, not {state.shape[0]}"
+                yield Fault(live[-1].transition.path, what, "under concat give each its width, such as C:16")
+
+
+def _result_shape(network: Network, transition: Transition) -> Shape:
+    if transition.function:
+        return transition.function[-1].shape
+    source = network.state(transition.source)
+    return source.shape if source else network.slice_shape
+
+
+def _readout_faults(network: Network, net: Net) -> Iterator[Fault]:
+    activity = trace(network, net, max(net.readouts) + len(network.states) + 1)
+    reached = [t for name, t in sorted(activity.populated) if name == network.read and t >= 0]
+    times = " and ".join(f"t = {r}" for r in reached[:4]) + (", …" if len(reached) > 4 else "")
+    here = f"signals reach it at {times}" + (" only" if len(reached) < 5 else "")
+    fix = f"use {' or '.join(map(str, reached[:4]))}, or give '{network.read}' a self-transition"
+    if not reached:
+        here = "no signal ever reaches it"
+        fix = f"give it a transition that leads from '{network.states[0].name}' to '{network.read}'"
+    for t in net.readouts:
+        if t not in reached:
+            yield Fault(("readout", "t"), f"'{network.read}' is empty at t = {t}: {here}", fix)

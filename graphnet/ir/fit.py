@@ -85,9 +85,7 @@ class _Builder:
         self.labels = _Labels()
         self.skips = 0
 
-    def chain(
-        self, chain: Chain, at: int, shape: Shape, target: Shape | None, labels: _Labels
-    ) -> tuple[int, Shape]:
+    def chain(self, chain: Chain, at: int, shape: Shape, target: Shape | None, labels: _Labels) -> tuple[int, Shape]:
         """Append a chain that runs from the value `at` towards `target`; returns its last value and shape."""
         strides = share_strides(first_path(chain), shape, target, self.ends.constants)
         width = target[0] if target else self.ends.between
@@ -151,7 +149,9 @@ class _Builder:
         if call.op == "linear" and len(shape) > 1:
             at, shape = self.append(op("flatten"), (at,), labels), (math.prod(shape),)
         if len(shape) == 1 and call.op in (*MAPS, "global_pool", "pad_identity"):
-            raise FunctionFault(f"{call.op} needs a map, not {size_text(shape)}", call.place, "drop it, or what makes a vector")
+            raise FunctionFault(
+                f"{call.op} needs a map, not {size_text(shape)}", call.place, "drop it, or what makes a vector"
+            )
         stride = self._stride(call, shape, path)
         width = self._width(call, path) if call.op in WIDTH else path.last_width
         chosen, slots = make_layer(call, shape, width, stride, self.ends.norm, self.ends.constants)
@@ -165,7 +165,8 @@ class _Builder:
 
     def _first_value(self, call: Call) -> tuple[int, Shape]:
         if not self.ends.same:
-            what = f"I0 adds a state's first value, but this runs from '{self.ends.source_name}' to '{self.ends.target_name}'"
+            ends = f"from '{self.ends.source_name}' to '{self.ends.target_name}'"
+            what = f"I0 adds a state's first value, but this runs {ends}"
             raise FunctionFault(what, call.place, "use it from a state to itself")
         return FIRST, self.ends.source
 

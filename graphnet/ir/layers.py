@@ -16,9 +16,7 @@ Made = tuple[Op | None, tuple[Slot, ...]]
 """An op, None if nothing is to be done, and its tensors."""
 
 
-def make_layer(
-    call: Call, shape: Shape, width: int, stride: int, norm: Norm, constants: Mapping[str, int]
-) -> Made:
+def make_layer(call: Call, shape: Shape, width: int, stride: int, norm: Norm, constants: Mapping[str, int]) -> Made:
     """The op of a call on a value of `shape`, its width and stride chosen. Raises FunctionFault."""
     if call.op == "norm":
         return _norm(call, shape, norm.of(call))
@@ -32,7 +30,11 @@ def make_layer(
         if width < shape[0]:
             what = f"Ip pads with zeros and cannot make {width} channels of {shape[0]}"
             raise FunctionFault(what, call.place, "use a convolution, such as C1")
-        return op("pad_identity", channels=width, stride=stride), ()
+        if width == shape[0] and stride == 1:
+            return None, ()
+        return op("pad_identity", channels=width, added=width - shape[0], stride=stride), ()
+    if call.op == "global_pool":
+        return op("global_pool", rank=len(shape) - 1), ()
     settings = {name: value for name, value in call.settings if isinstance(value, int | float | str | bool)}
     return op(call.op, **settings), tuple(Slot(*each) for each in KINDS[call.op].own_tensors(shape))
 
@@ -40,8 +42,9 @@ def make_layer(
 def _norm(call: Call, shape: Shape, norm: Norm) -> Made:
     per_time = norm.affine == "per-time"
     size = shape if norm.kind == "layer" else shape[:1]
-    affine = (Slot("weight", size, Init("ones"), per_time), Slot("bias", size, Init("zeros"), per_time))
-    affine = () if norm.affine == "none" else affine
+    affine: tuple[Slot, ...] = ()
+    if norm.affine != "none":
+        affine = (Slot("weight", size, Init("ones"), per_time), Slot("bias", size, Init("zeros"), per_time))
     if norm.kind == "none":
         return None, ()
     if norm.kind == "group":
@@ -101,7 +104,7 @@ def _init(call: Call, name: str, size: Shape, fan_in: int, fan_out: int) -> Init
             raise FunctionFault(f"a bias does not start by '{given}'", call.place, "zeros, ones, a number or an array")
         return Init(given, fan_in, fan_out)
     if isinstance(given, tuple) and _array_size(given) != size:
-        what = f"this array is {size_text(_array_size(given))}, but the {name.replace('init', 'weight')} is {size_text(size)}"
+        what = f"this array is {size_text(_array_size(given))}, but {size_text(size)} values are needed"
         raise FunctionFault(what, Place((*call.place.path, name)))
     return Init("constant", fan_in, fan_out, given)
 

@@ -88,9 +88,9 @@ def read_times(
     return TimeSet(tuple(ranges))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Entry:
-    """One written cell with the times of its slab and its place in the spec."""
+    """One written cell with the times of its slab and its place in the spec; `delay` is what its unrolling says."""
 
     source: str
     target: str
@@ -98,6 +98,7 @@ class Entry:
     slab: Slab
     when: TimeSet | None
     path: KeyPath
+    delay: int
 
     def times(self, constants: Mapping[str, int]) -> Times:
         return ALWAYS if self.when is None else self.when.times(constants)
@@ -120,42 +121,18 @@ class Entry:
         return self.when is None or self.when.open
 
 
-def read_entries(spec: Spec, constants: Mapping[str, int], faults: list[Fault]) -> list[Entry]:
-    """Every written cell whose states exist, in the order of the text."""
-    entries = []
-    names = tuple(spec.states)
-    for number, slab in enumerate(spec.transitions):
-        path: KeyPath = ("transitions", number)
-        when = None
-        if slab.t is not None:
-            when = read_times(slab.t, (*path, "t"), constants, faults, readout=True)
-        for source, row in slab.rows.items():
-            if source not in names:
-                faults.append(_unknown_state((*path, source), source, names))
-            for target, cell in row.items():
-                if target not in names:
-                    faults.append(_unknown_state((*path, source, target), target, names))
-                elif source in names:
-                    entries.append(Entry(source, target, cell, slab, when, (*path, source, target)))
-    return entries
+def holding(entries: list[Entry], constants: Mapping[str, int]) -> dict[Entry, Times]:
+    """For each cell the times at which it holds: those that no later slab overrides.
 
-
-def _unknown_state(path: KeyPath, name: str, names: tuple[str, ...]) -> Fault:
-    return Fault(path, f"no state is called '{name}'", did_you_mean(name, names), on="key")
-
-
-def holding(entries: list[Entry], constants: Mapping[str, int]) -> dict[KeyPath, Times]:
-    """For each cell, by its path, the times at which it holds: those that no later slab overrides.
-
-    Without `T` among the constants, slabs whose times name T are passed over: their cells hold never.
+    Without `T` among the constants, slabs whose times name T are passed over: their cells are not among the keys.
     """
     taken: dict[tuple[str, str], Times] = {}
-    times: dict[KeyPath, Times] = {}
+    times: dict[Entry, Times] = {}
     for entry in reversed(entries):
         if entry.names_readout and READOUT not in constants:
             continue
         key = (entry.source, entry.target)
         written = entry.times(constants)
-        times[entry.path] = written.minus(taken.get(key, Times()))
+        times[entry] = written.minus(taken.get(key, Times()))
         taken[key] = union((written, taken.get(key, Times())))
     return times

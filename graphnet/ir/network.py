@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from graphnet.errors import KeyPath
 from graphnet.ir.ops import Op, Shape
@@ -13,15 +13,22 @@ from graphnet.spec.times import Times
 INPUT, LOGITS = "input", "logits"
 """The two states every net has: the image, and what the post-net makes of the state that is read out."""
 
-SOURCE = -1
-"""Stands among a layer's arguments for the value that the transition reads."""
+SOURCE, FIRST = -1, -2
+"""Stand among a layer's arguments for the value that the transition reads, and for the state's first value (I0)."""
 
 
 class Init(NamedTuple):
-    """How a tensor starts: `he` draws N(0, 2 / fan_in) (He et al. 2015b, eq. 10); zeros; ones."""
+    """How a tensor starts.
 
-    scheme: Literal["he", "zeros", "ones"]
+    Schemes: `he` draws N(0, 2 / fan_in) (He et al. 2015b, eq. 10), `he-fan-out` N(0, 2 / fan_out), `glorot`
+    N(0, 2 / (fan_in + fan_out)), `lecun` N(0, 1 / fan_in); `identity` copies channel k to channel k; `zeros`,
+    `ones`; `constant` is `value`, a number or nested tuples of the tensor's shape.
+    """
+
+    scheme: str
     fan_in: int = 0
+    fan_out: int = 0
+    value: Any = None
 
 
 class Slot(NamedTuple):
@@ -50,7 +57,8 @@ Function = tuple[Layer, ...]
 class Tensor(NamedTuple):
     """A parameter or statistic under its name in `state_dict()`; `seed` is its place (rule 17).
 
-    One that belongs to the arrival time has `{t}` in its name and seed until `at` fills it in.
+    One that belongs to the arrival time has `{t}` in its name and seed until `at` fills it in. `coupled` names the
+    group of tensors that it is softly coupled with (rule 16).
     """
 
     name: str
@@ -58,6 +66,7 @@ class Tensor(NamedTuple):
     shape: Shape
     init: Init
     seed: str
+    coupled: str = ""
 
     @property
     def trainable(self) -> bool:
@@ -101,7 +110,13 @@ class Transition:
     path: KeyPath = ()
     open: bool = True
     symbol: str = ""
+    kind: Literal["cell", "pre_net", "post_net", "update"] = "cell"
     bindings: tuple[tuple[Binding, ...], ...] = ()
+
+    @property
+    def adds_first(self) -> bool:
+        """Whether it reads its state's first value too (I0)."""
+        return any(FIRST in layer.arguments for layer in self.function)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -118,6 +133,7 @@ class State:
     label: str
     hold: bool = False
     zeros: bool = False
+    update: Transition | None = None
 
 
 @dataclass(frozen=True)
@@ -156,11 +172,19 @@ class Network:
     cite: str
     input_shape: Shape
     input_times: Times
+    sequence: bool
     states: tuple[State, ...]
     read: str
     nets: tuple[Net, ...]
     system: System
-    readout_path: KeyPath = ("readout", "t")
+    couplings: dict[int, tuple[float, str]]
+    combine: str
+    weights: tuple[float, ...]
+
+    @property
+    def slice_shape(self) -> Shape:
+        """C, H, W of what arrives at one time."""
+        return self.input_shape
 
     @property
     def rank(self) -> dict[str, int]:

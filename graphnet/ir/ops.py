@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Shape = tuple[int, ...]
 Attribute = int | float | bool | str | tuple[int, ...]
@@ -47,12 +47,14 @@ class Kind(NamedTuple):
 
     `shape` maps the op and the shapes of its arguments to the shape of its value and raises ValueError where
     they do not fit. `flops` counts 2 for a multiply-add, per image; only convolutions and linear layers count.
+    `own_tensors` gives the tensors (role, shape, init) of an op that a user registered, for the shape it reads.
     """
 
     shape: Callable[[Op, tuple[Shape, ...]], Shape]
     flops: Callable[[Op, tuple[Shape, ...], Shape], int] = lambda op, arguments, value: 0
     depth: int = 0
     roles: tuple[str, ...] = ()
+    own_tensors: Callable[[Shape], tuple[tuple[str, Shape, Any], ...]] = lambda shape: ()
 
 
 def _same(op: Op, shapes: tuple[Shape, ...]) -> Shape:
@@ -74,21 +76,31 @@ def _concatenated(op: Op, shapes: tuple[Shape, ...]) -> Shape:
 
 def _convolved(op: Op, shapes: tuple[Shape, ...]) -> Shape:
     ((_, *sizes),) = shapes
-    kernel, stride, padding = op.number("kernel"), op.number("stride"), op.number("padding")
-    return (op.number("channels"), *((size + 2 * padding - kernel) // stride + 1 for size in sizes))
+    reach = op.number("dilation") * (op.number("kernel") - 1)
+    left = 2 * op.number("padding") - reach - 1
+    return (op.number("channels"), *((size + left) // op.number("stride") + 1 for size in sizes))
 
 
 def _upsampled(op: Op, shapes: tuple[Shape, ...]) -> Shape:
     ((_, *sizes),) = shapes
-    kernel, stride, padding = op.number("kernel"), op.number("stride"), op.number("padding")
-    extra = op.number("output_padding")
-    return (op.number("channels"), *((size - 1) * stride - 2 * padding + kernel + extra for size in sizes))
+    reach = op.number("dilation") * (op.number("kernel") - 1)
+    more = reach - 2 * op.number("padding") + op.number("output_padding") + 1
+    return (op.number("channels"), *((size - 1) * op.number("stride") + more for size in sizes))
 
 
 def _pooled(op: Op, shapes: tuple[Shape, ...]) -> Shape:
     ((channels, *sizes),) = shapes
-    kernel, stride, padding = op.number("kernel"), op.number("stride"), op.number("padding")
-    return (channels, *((size + 2 * padding - kernel) // stride + 1 for size in sizes))
+    left = 2 * op.number("padding") - op.number("kernel")
+    return (channels, *((size + left) // op.number("stride") + 1 for size in sizes))
+
+
+def _padded(op: Op, shapes: tuple[Shape, ...]) -> Shape:
+    ((_, *sizes),) = shapes
+    return (op.number("channels"), *(-(-size // op.number("stride")) for size in sizes))
+
+
+def _sliced(op: Op, shapes: tuple[Shape, ...]) -> Shape:
+    return shapes[0][1:]
 
 
 def _zeros(op: Op, shapes: tuple[Shape, ...]) -> Shape:
@@ -99,17 +111,17 @@ def _zeros(op: Op, shapes: tuple[Shape, ...]) -> Shape:
 
 def _macs(op: Op, arguments: tuple[Shape, ...], value: Shape) -> int:
     kernel = (op.number("kernel"),) * (len(value) - 1)
-    return 2 * math.prod(value) * arguments[0][0] * math.prod(kernel)
+    return 2 * math.prod(value) * arguments[0][0] * math.prod(kernel) // op.number("groups")
 
 
 def _macs_up(op: Op, arguments: tuple[Shape, ...], value: Shape) -> int:
     kernel = (op.number("kernel"),) * (len(value) - 1)
-    return 2 * math.prod(arguments[0]) * value[0] * math.prod(kernel)
+    return 2 * math.prod(arguments[0]) * value[0] * math.prod(kernel) // op.number("groups")
 
 
 KINDS: dict[str, Kind] = {
-    "conv": Kind(_convolved, _macs, depth=1, roles=("weight",)),
-    "conv_transpose": Kind(_upsampled, _macs_up, depth=1, roles=("weight",)),
+    "conv": Kind(_convolved, _macs, depth=1, roles=("weight", "bias")),
+    "conv_transpose": Kind(_upsampled, _macs_up, depth=1, roles=("weight", "bias")),
     "linear": Kind(
         lambda op, shapes: (op.number("channels"),),
         lambda op, arguments, value: 2 * value[0] * arguments[0][0],
@@ -117,6 +129,11 @@ KINDS: dict[str, Kind] = {
         roles=("weight", "bias"),
     ),
     "batch_norm": Kind(_same, roles=("running_mean", "running_var", "weight", "bias")),
+    "group_norm": Kind(_same, roles=("weight", "bias")),
+    "layer_norm": Kind(_same, roles=("weight", "bias")),
+    "scale": Kind(_same, roles=("gain",)),
+    "pad_identity": Kind(_padded),
+    "slice": Kind(_sliced),
     "max_pool": Kind(_pooled, depth=1),
     "avg_pool": Kind(_pooled, depth=1),
     "global_pool": Kind(lambda op, shapes: shapes[0][:1], depth=1),
@@ -136,5 +153,5 @@ def shape_of(op: Op, arguments: tuple[Shape, ...]) -> Shape:
     """Shape of an op's value; raises ValueError where the arguments do not fit or nothing is left of them."""
     shape = KINDS[op.kind].shape(op, arguments)
     if min(shape, default=1) < 1:
-        raise ValueError(f"{op} leaves nothing of {arguments[0]}")
+        raise ValueError("nothing is left")
     return shape

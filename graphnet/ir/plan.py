@@ -81,13 +81,21 @@ class Area:
     merge: str
 
 
+class Coupling(NamedTuple):
+    """Tensors whose gradients are mixed by `strength` (LPK eq. 2), in the order of time."""
+
+    strength: float
+    kernel: str
+    tensors: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Plan:
     """The unrolled net.
 
     Attributes:
         name, cite: from the spec.
-        input_shape: C, H, W of an image.
+        input_shape: C, H, W of an image; T, C, H, W of a sequence.
         input_times: when it arrives, as text.
         areas: the states in the order of the spec.
         cells: the written cells of the matrix, pre-net first, post-net last.
@@ -96,6 +104,8 @@ class Plan:
         lines: the values, each after those it is made of.
         outputs: readout time → name of the value read.
         system: what kind of dynamical system the net is.
+        couplings: the tensors that are softly coupled.
+        weights: the weight of each readout's loss; empty where all are equal.
         warnings: what is legal but hardly meant.
     """
 
@@ -110,6 +120,8 @@ class Plan:
     lines: tuple[Line, ...]
     outputs: tuple[tuple[int, str], ...]
     system: System
+    couplings: tuple[Coupling, ...] = ()
+    weights: tuple[float, ...] = ()
     warnings: tuple[Fault, ...] = ()
 
     @property

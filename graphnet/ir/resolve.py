@@ -10,25 +10,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from graphnet.errors import Fault, KeyPath, SpecError, did_you_mean
-from graphnet.ir.activity import ZeroDelayCycle, readout_faults
-from graphnet.ir.fit import Ends, fit, size_text
-from graphnet.ir.matrix import Entry, holding, misspelt, read_constants, read_entries, read_times
+from graphnet.ir.activity import timing_faults
+from graphnet.ir.expand import Expanded, WrittenState, expand
+from graphnet.ir.fit import Ends, fit
+from graphnet.ir.matrix import Entry, holding, misspelt, read_constants, read_times
 from graphnet.ir.network import INPUT, LOGITS, Function, Net, Network, State, Transition
 from graphnet.ir.ops import Shape
+from graphnet.ir.sets import resolve_sets
+from graphnet.ir.sizes import size_text
 from graphnet.ir.system import classify
-from graphnet.ir.weights import Member, bind
-from graphnet.spec.functions import parse_function
-from graphnet.spec.model import Norm, Spec
-from graphnet.spec.names import name_fault
-from graphnet.spec.selectors import parse_selector
-from graphnet.spec.times import FOREVER, Span, Times, union
-from graphnet.spec.wholes import Misspelt
+from graphnet.ir.weights import bind
+from graphnet.spec.functions import FunctionFault, Ops, parse_function
+from graphnet.spec.model import Gain, Norm, Spec
+from graphnet.spec.times import ALWAYS, FOREVER, Span, Times, union
+from graphnet.spec.wholes import Misspelt, parse_whole
+
+TIMING = ("t", "delay", "unroll", "unpopulated", "hold", "merge", "let", "readout")
+"""Keys that decide what happens when."""
+MAX_TIME = 1_000_000
+"""The latest readout that is compiled."""
 
 
 def resolve(spec: Spec) -> Network:
     """The network a spec means. Raises SpecError with every fault found."""
     network, faults = resolve_as_far_as_possible(spec)
-    if network is None or faults:
+    if network is None or any(fault.severity == "error" for fault in faults):
         raise SpecError(faults)
     return network
 
@@ -41,32 +47,45 @@ def resolve_as_far_as_possible(spec: Spec, form_faults: Sequence[Fault] = ()) ->
     return _Resolver(spec, form_faults).run()
 
 
-TIMING = ("t", "delay", "unroll", "unpopulated", "hold", "merge", "let", "readout")
-"""Keys that decide what happens when."""
-MAX_TIME = 1_000_000
-"""The latest readout that is compiled."""
-
-
 class _Resolver:
     def __init__(self, spec: Spec, form_faults: Sequence[Fault]) -> None:
         self.spec = spec
         self.form_faults = form_faults
         self.faults: list[Fault] = []
         self.constants = read_constants(spec, self.faults)
+        self.expanded: Expanded = expand(spec, self.constants, self.faults)
+        self.shapes = self._shapes()
+        self.image = self._shape(spec.input.shape, ("input", "shape"))
+        names = list(self.expanded.states)
+        self.entry = self._end("input", self.expanded.first, names[0])
+        self.read = self._end("readout", self.expanded.last, names[-1])
 
     def run(self) -> tuple[Network | None, list[Fault]]:
-        states = self._states()
-        image = self._input_shape()
-        entry, read = self._end("input", states[0].name), self._end("readout", states[-1].name)
         input_times, readouts = self._input_times(), self._readouts()
-        entries = read_entries(self.spec, self.constants, self.faults)
-        cells = self._bound(self._cells(entries, entry, read, input_times, readouts), states)
+        if self.image is None:
+            self.faults.append(Fault(("input",), "the input has no shape", "such as shape = [3, 32, 32]"))
+        cells = self._cells(input_times, readouts)
+        sets = resolve_sets(self.spec, self.expanded, cells, self.constants, self.faults)
+        index = {name: number for number, name in enumerate(self.expanded.states)} | {INPUT: -1, LOGITS: -2}
+        bound = bind(cells, sets, self.spec.sharing.over_time, index, self.faults)
         if self._timing_is_wrong():
             return None, self.faults
-        nets = tuple(self._net(cells, entries, times) for times in self._groups(entries, readouts))
-        system = classify(nets, input_times)
-        network = Network(self.spec.name, self.spec.cite, image, input_times, states, read, nets, system)
-        self._check_activity(network)
+        nets = tuple(self._net(bound, times) for times in self._groups(readouts))
+        network = Network(
+            name=self.spec.name,
+            cite=self.spec.cite,
+            input_shape=self.image or (),
+            input_times=input_times,
+            sequence=self.spec.input.sequence,
+            states=self._states(bound),
+            read=self.read,
+            nets=nets,
+            system=classify(nets, input_times),
+            couplings={k: (group.coupling, group.kernel) for k, group in enumerate(sets) if group.coupling is not None},
+            combine=self.spec.readout.combine,
+            weights=self._weights(readouts),
+        )
+        self.faults += timing_faults(network)
         return network, self.faults
 
     def _timing_is_wrong(self) -> bool:
@@ -74,40 +93,80 @@ class _Resolver:
         return any(
             key in TIMING or (key == "state" and fault.path[0] in ("input", "readout"))
             for fault in (*self.form_faults, *self.faults)
+            if fault.severity == "error"
             for key in fault.path
         )
 
-    def _input_shape(self) -> Shape:
-        if self.spec.input.shape is None:
-            self.faults.append(Fault(("input",), "the input has no shape", "such as shape = [3, 32, 32]"))
-        return self.spec.input.shape or ()
+    # ---- states and shapes
 
-    def _states(self) -> tuple[State, ...]:
-        states = []
-        for name, state in self.spec.states.items():
-            if fault := name_fault(name):
-                self.faults.append(Fault(("states", name), *fault, on="key"))
-            if state.shape is None:
-                self.faults.append(Fault(("states", name), f"'{name}' has no shape", "such as shape = [64, 32, 32]"))
-            states.append(
-                State(
-                    name,
-                    state.shape or (),
-                    state.merge or self.spec.merge,
-                    state.label or name,
-                    state.hold,
-                    (state.unpopulated or self.spec.unpopulated) == "zeros",
-                )
+    def _shapes(self) -> dict[str, Shape]:
+        """The shapes of the states; a state whose shape is at fault has none."""
+        found = {}
+        for name, written in self.expanded.states.items():
+            if written.shape is None:
+                self.faults.append(Fault(written.path, f"'{name}' has no shape", "such as shape = [64, 32, 32]"))
+            elif shape := self._shape(written.shape, self._shape_path(written)):
+                found[name] = shape
+        return found
+
+    def _shape_path(self, written: WrittenState) -> KeyPath:
+        if written.state.shape is None:  # it has that of the state that is made of its part
+            return ("states", written.name.split(".")[0], "shape")
+        return written.path if written.state.model_fields_set == {"shape"} else (*written.path, "shape")
+
+    def _shape(self, written: Sequence[int | str] | None, path: KeyPath) -> Shape | None:
+        if written is None:
+            return None
+        sizes = []
+        for number, entry in enumerate(written):
+            size = self._whole(entry, (*path, number))
+            if size is not None and not 1 <= size <= 1 << 40:
+                self.faults.append(Fault((*path, number), f"{size} is no size: at least 1 is needed"))
+            elif size is not None:
+                sizes.append(size)
+        if len(written) == 4 or (path[0] == "states" and len(written) > 3):
+            self.faults.append(Fault(path, f"{len(written)} sizes", "[C, H, W], [C, L] or [C]"))
+            return None
+        return tuple(sizes) if len(sizes) == len(written) else None
+
+    def _whole(self, written: int | str, path: KeyPath) -> int | None:
+        try:
+            whole = parse_whole(written)
+        except Misspelt as fault:
+            self.faults.append(misspelt(path, fault))
+            return None
+        unknown = [name for name in whole.names if name not in self.constants]
+        if unknown:
+            what, fix = f"no constant is called '{unknown[0]}'", did_you_mean(unknown[0], tuple(self.constants))
+            self.faults.append(Fault(path, what, fix or "name it in [let]"))
+            return None
+        return whole.value(self.constants)
+
+    def _states(self, bound: Sequence[Transition]) -> tuple[State, ...]:
+        updates = {cell.target: cell for cell in bound if cell.kind == "update"}
+        return tuple(
+            State(
+                name,
+                self.shapes.get(name, ()),
+                written.state.merge or self.spec.merge,
+                written.state.label or name,
+                bool(written.state.hold),
+                (written.state.unpopulated or self.spec.unpopulated) == "zeros",
+                updates.get(name),
             )
-        return tuple(states)
+            for name, written in self.expanded.states.items()
+        )
 
-    def _end(self, table: str, default: str) -> str:
+    def _end(self, table: str, ends: Mapping[str, str], default: str) -> str:
         name: str = getattr(self.spec, table).state or default
-        if name not in self.spec.states:
-            names = tuple(self.spec.states)
-            self.faults.append(Fault((table, "state"), f"no state is called '{name}'", did_you_mean(name, names)))
-            return default
-        return name
+        if name in self.expanded.states:
+            return name
+        if name not in ends:
+            hint = did_you_mean(name, tuple(ends))
+            self.faults.append(Fault((table, "state"), f"no state is called '{name}'", hint))
+        return ends.get(name, default)
+
+    # ---- times
 
     def _input_times(self) -> Times:
         path: KeyPath = ("input", "t")
@@ -121,153 +180,159 @@ class _Resolver:
         path: KeyPath = ("readout", "t")
         written = read_times(self.spec.readout.t, path, self.constants, self.faults, readout=False)
         times = written.times(self.constants)
-        if times and times.spans[-1].last >= FOREVER:
+        last = times.spans[-1].last if times else 0
+        if last >= FOREVER:
             self.faults.append(Fault(path, "a readout has an end", "name the last readout time instead of 'inf'"))
-            return ()
-        if times and times.spans[-1].last > MAX_TIME:
-            self.faults.append(Fault(path, f"t = {times.spans[-1].last:,} is over the limit of {MAX_TIME:,} steps"))
-            return ()
-        if not times and written.ranges:
+        elif last > MAX_TIME:
+            self.faults.append(Fault(path, f"t = {last:,} is over the limit of {MAX_TIME:,} steps"))
+        elif not times and written.ranges:
             self.faults.append(Fault(path, "nothing is read out at any time", "name a time, such as t = 5"))
-        return tuple(times.upto(MAX_TIME))
+        return tuple(times.upto(MAX_TIME)) if last <= MAX_TIME else ()
 
-    def _groups(self, entries: list[Entry], readouts: tuple[int, ...]) -> list[tuple[int, ...]]:
+    def _weights(self, readouts: Sequence[int]) -> tuple[float, ...]:
+        weights = self.spec.readout.weights
+        if weights is None:
+            return ()
+        path: KeyPath = ("readout", "weights")
+        if len(weights) != len(readouts):
+            what = f"{len(weights)} weights for {len(readouts)} readout times"
+            self.faults.append(Fault(path, what, "give one weight a time"))
+        elif not any(weights):
+            self.faults.append(Fault(path, "no readout has a weight above 0"))
+        if self.spec.readout.combine == "mean":
+            self.faults.append(Fault(path, "the mean of the readouts is one output", "drop the weights"))
+        return weights
+
+    def _groups(self, readouts: tuple[int, ...]) -> list[tuple[int, ...]]:
         """The readout times that share one net."""
-        return [(t,) for t in readouts] if any(entry.names_readout for entry in entries) else [readouts]
+        relative = any(entry.names_readout for entry in self.expanded.entries)
+        return [(t,) for t in readouts] if relative else [readouts]
 
-    def _cells(
-        self,
-        entries: list[Entry],
-        entry: str,
-        read: str,
-        input_times: Times,
-        readouts: tuple[int, ...],
-    ) -> list[Transition]:
+    # ---- transitions
+
+    def _cells(self, input_times: Times, readouts: Sequence[int]) -> list[Transition]:
         """Every written cell that does not block, with the times at which it holds whatever the readout."""
-        shapes = {name: state.shape for name, state in self.spec.states.items() if state.shape}
-        times = holding(entries, self.constants)
-        cells = [self._pre_net(shapes, entry, input_times)]
-        for written in entries:
+        times = holding(self.expanded.entries, self.constants)
+        cells = [self._pre_net(input_times)]
+        for written in self.expanded.entries:
             if written.cell.ops != "-":
-                cells.append(self._transition(written, times.get(written.path, Times()), shapes))
+                cells.append(self._transition(written, times.get(written, Times())))
+        for name, state in self.expanded.states.items():
+            if state.state.update is not None:
+                cells.append(self._update(name, state))
         if self.spec.post_net is not None:
-            cells.append(self._post_net(shapes, read, union(Times((Span(t, t),)) for t in readouts)))
+            cells.append(self._post_net(union(Times((Span(t, t),)) for t in readouts)))
         return cells
 
-    def _net(self, cells: Sequence[Transition], entries: list[Entry], readouts: tuple[int, ...]) -> Net:
+    def _net(self, cells: Sequence[Transition], readouts: tuple[int, ...]) -> Net:
         """The cells that hold for some readout times, with their times."""
-        times = holding(entries, self.constants | ({"T": readouts[0]} if len(readouts) == 1 else {}))
+        constants = self.constants | ({"T": readouts[0]} if len(readouts) == 1 else {})
+        by_path = {
+            (entry.source, entry.target, entry.path): held
+            for entry, held in holding(self.expanded.entries, constants).items()
+        }
         only = Times(tuple(Span(t, t) for t in readouts))
         found = []
         for cell in cells:
-            holds = cell.times.both(only) if cell.target == LOGITS else times.get(cell.path, cell.times)
-            if holds:
+            holds = by_path.get((cell.source, cell.target, cell.path), cell.times)
+            if cell.kind == "post_net":
+                holds = cell.times.both(only)
+            if holds and cell.kind != "update":
                 found.append(replace(cell, times=holds))
-        output = LOGITS if self.spec.post_net else self.spec.readout.state or list(self.spec.states)[-1]
-        return Net(readouts, output, tuple(found))
+        return Net(readouts, LOGITS if self.spec.post_net else self.read, tuple(found))
 
-    def _transition(self, entry: Entry, times: Times, shapes: Mapping[str, Shape]) -> Transition:
+    def _transition(self, entry: Entry, times: Times) -> Transition:
         source, target, cell = entry.source, entry.target, entry.cell
         path = entry.path if cell.is_short else (*entry.path, "ops")
-        width = (shapes[source][0] + shapes[target][0]) // 2 if source in shapes and target in shapes else 0
-        ends = self._ends(source, target, shapes.get(source), shapes.get(target), width, self.spec.norm)
-        function = self._function(cell.ops, ends, path)
-        place, delay = f"{target}.from_{source}", self._delay(entry)
-        return Transition(source, target, place, cell.ops, times, delay, function, entry.path, entry.open, entry.symbol)
+        reads, makes = self.shapes.get(source), self.shapes.get(target)
+        width = (reads[0] + makes[0]) // 2 if reads and makes else 0
+        merge = self.expanded.states[target].state.merge or self.spec.merge
+        ends = self._ends(source, target, reads, makes, width, self.spec.norm, merge == "concat")
+        delays = (cell.delay, entry.slab.delay, entry.delay)
+        return Transition(
+            source,
+            target,
+            f"{target}.from_{source}",
+            ops_text(cell.ops),
+            times,
+            next(delay for delay in delays if delay is not None),
+            self._function(cell.ops, ends, path, cell.gain),
+            entry.path,
+            entry.open,
+            entry.symbol,
+        )
+
+    def _pre_net(self, times: Times) -> Transition:
+        pre_net, image, shape = self.spec.pre_net, self._slice_shape(), self.shapes.get(self.entry)
+        function: Function = ()
+        if pre_net is not None:
+            norm = pre_net.norm.over(self.spec.norm)
+            ends = self._ends(INPUT, self.entry, image, shape, shape[0] if shape else 0, norm)
+            function = self._function(pre_net.ops, ends, ("pre_net", "ops"))
+        elif image and shape and image != shape:
+            what = f"the input is {size_text(image)}, but '{self.entry}', where it arrives, is {size_text(shape)}"
+            self.faults.append(Fault(("input", "shape"), what, 'give a [pre_net], such as ops = "C"'))
+        text = ops_text(pre_net.ops) if pre_net else "I"
+        return Transition(INPUT, self.entry, "pre_net", text, times, 0, function, ("pre_net",), kind="pre_net")
+
+    def _slice_shape(self) -> Shape | None:
+        return self.image
+
+    def _post_net(self, times: Times) -> Transition:
+        post_net, shape = self.spec.post_net, self.shapes.get(self.read)
+        assert post_net is not None
+        target = (post_net.classes,) if post_net.classes else None
+        norm = post_net.norm.over(self.spec.norm)
+        ends = self._ends(self.read, LOGITS, shape, target, shape[0] if shape else 0, norm)
+        function = self._function(post_net.ops, ends, ("post_net", "ops"))
+        text = ops_text(post_net.ops)
+        return Transition(self.read, LOGITS, "post_net", text, times, 0, function, ("post_net",), kind="post_net")
+
+    def _update(self, name: str, written: WrittenState) -> Transition:
+        shape, ops = self.shapes.get(name), written.state.update or ()
+        ends = self._ends(name, name, shape, shape, shape[0] if shape else 0, self.spec.norm)
+        path = (*written.path, "update")
+        function = self._function(ops, ends, path)
+        return Transition(name, name, f"{name}.update", ops_text(ops), ALWAYS, 0, function, path, kind="update")
 
     def _ends(
-        self, source: str, target: str, reads: Shape | None, makes: Shape | None, width: int, norm: Norm
+        self,
+        source: str,
+        target: str,
+        reads: Shape | None,
+        makes: Shape | None,
+        width: int,
+        norm: Norm,
+        joins: bool = False,
     ) -> Ends | None:
         """What a function runs between; None where a shape is not known."""
         if reads is None or (makes is None and target != LOGITS):
             return None
-        return Ends(reads, makes, width, source, target, norm, self.constants)
+        return Ends(reads, makes, width, source, target, norm, self.constants, joins)
 
-    def _delay(self, entry: Entry) -> int:
-        for delay in (entry.cell.delay, entry.slab.delay):
-            if delay is not None:
-                return delay
-        order = list(self.spec.states)
-        forward = order.index(entry.source) < order.index(entry.target)
-        return 0 if self.spec.unroll == "engineering" and forward else 1
-
-    def _pre_net(self, shapes: Mapping[str, Shape], entry: str, times: Times) -> Transition:
-        pre_net, image, shape = self.spec.pre_net, self.spec.input.shape, shapes.get(entry)
-        function: Function = ()
-        if pre_net is not None:
-            width = shape[0] if shape else 0
-            ends = self._ends(INPUT, entry, image, shape, width, pre_net.norm.over(self.spec.norm))
-            function = self._function(pre_net.ops, ends, ("pre_net", "ops"))
-        elif image and shape and image != shape:
-            what = f"the input is {size_text(image)}, but '{entry}', where it arrives, is {size_text(shape)}"
-            self.faults.append(Fault(("input", "shape"), what, 'give a [pre_net], such as ops = "C"'))
-        text = pre_net.ops if pre_net else "I"
-        return Transition(INPUT, entry, "pre_net", text, times, 0, function, ("pre_net",))
-
-    def _post_net(self, shapes: Mapping[str, Shape], read: str, times: Times) -> Transition:
-        post_net, shape = self.spec.post_net, shapes.get(read)
-        assert post_net is not None
-        target = (post_net.classes,) if post_net.classes else None
-        norm = post_net.norm.over(self.spec.norm)
-        ends = self._ends(read, LOGITS, shape, target, shape[0] if shape else 0, norm)
-        function = self._function(post_net.ops, ends, ("post_net", "ops"))
-        return Transition(read, LOGITS, "post_net", post_net.ops, times, 0, function, ("post_net",))
-
-    def _function(self, text: str, ends: Ends | None, path: KeyPath) -> Function:
+    def _function(self, ops: Ops, ends: Ends | None, path: KeyPath, gain: Gain | None = None) -> Function:
         """The fitted function written at `path`; the identity where it is at fault or a shape is not known."""
         try:
-            chain = parse_function(text)
-            return fit(chain, ends) if ends else ()
-        except Misspelt as fault:
-            self.faults.append(misspelt(path, fault))
+            chain = parse_function(ops)
+            return fit(chain, ends, gain) if ends else ()
+        except FunctionFault as fault:
+            span = (fault.place.start, fault.place.end) if fault.place.end else None
+            self.faults.append(Fault((*path, *fault.place.path), fault.what, fault.fix, span=span))
             return ()
 
-    def _bound(self, cells: Sequence[Transition], states: Sequence[State]) -> tuple[Transition, ...]:
-        rank = {state.name: number for number, state in enumerate(states)} | {INPUT: -1, LOGITS: -2}
-        return bind(cells, self._sets(cells), self.spec.sharing.over_time, rank, self.faults)
 
-    def _sets(self, transitions: Sequence[Transition]) -> list[list[Member]]:
-        pairs = dict.fromkeys(each.key for each in transitions if each.place not in ("pre_net", "post_net"))
-        order = {name: number for number, name in enumerate(self.spec.states)}
-        pairs_in_order = sorted(pairs, key=lambda pair: (order[pair[0]], order[pair[1]]))
-        sets = []
-        for number, group in enumerate(self.spec.sharing.sets):
-            members: list[Member] = []
-            for place, text in enumerate(group.members):
-                path: KeyPath = ("sharing", "sets", number, "members", place)
-                members += self._members(text, pairs_in_order, path)
-            sets.append(members)
-        return sets
-
-    def _members(self, text: str, pairs: Sequence[tuple[str, str]], path: KeyPath) -> list[Member]:
-        try:
-            selector = parse_selector(text)
-        except Misspelt as fault:
-            self.faults.append(misspelt(path, fault))
-            return []
-        names = tuple(self.spec.states)
-        for role in ("source", "target"):
-            name = getattr(selector, role)
-            if "*" not in name and name not in names:
-                what = f"no state is called '{name}'"
-                self.faults.append(Fault(path, what, did_you_mean(name, names), span=selector.spans[role]))
-                return []
-        times = selector.times.times(self.constants) if selector.times else None
-        found = [Member(source, target, times, path) for source, target in pairs if selector.matches(source, target)]
-        if not found:
-            shown = ", ".join(f"{source}->{target}" for source, target in pairs)
-            self.faults.append(Fault(path, f"'{text}' selects no transition", f"there are: {shown}"))
-        return found
-
-    def _check_activity(self, network: Network) -> None:
-        try:
-            self.faults += readout_faults(network)
-        except ZeroDelayCycle as cycle:
-            first = cycle.arrivals[0]
-            self.faults.append(
-                Fault(
-                    first.transition.path,
-                    f"at t = {first.t} these arrows take no time and run in a circle: {cycle}",
-                    "give one of them a delay of 1",
-                )
-            )
+def ops_text(ops: Ops) -> str:
+    """A transition function for tables and pictures."""
+    if isinstance(ops, str):
+        return ops
+    words = []
+    for entry in ops:
+        if isinstance(entry, str):
+            words.append(entry)
+        elif isinstance(entry, Mapping):
+            for word, settings in entry.items():
+                inner = " + ".join(map(ops_text, settings)) if word == "sum" else word
+                words.append(f"({inner})" if word == "sum" else inner)
+        else:
+            words.append(ops_text(entry))
+    return " ".join(words)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from graphnet.errors import Fault
-from graphnet.ir.activity import Activity, Arrival, Node, trace
-from graphnet.ir.network import INPUT, LOGITS, SOURCE, Net, Network, State, Tensor, Transition
-from graphnet.ir.ops import Shape, op
-from graphnet.ir.plan import IMAGE, Area, Cell, Fate, Firing, Line, Plan
-
-Signature = tuple[object, ...]
+from graphnet.ir.activity import Activity, trace
+from graphnet.ir.fates import find_fates, warnings
+from graphnet.ir.network import FIRST, INPUT, SOURCE, Network, State, Tensor, Transition
+from graphnet.ir.ops import Op, Shape, op, shape_of
+from graphnet.ir.plan import IMAGE, Area, Cell, Coupling, Line, Plan
+from graphnet.ir.values import Source, Value, Values, find_values
 
 
 def schedule(network: Network, keep_dead: bool = False) -> Plan:
@@ -19,216 +18,166 @@ def schedule(network: Network, keep_dead: bool = False) -> Plan:
 
     With `keep_dead`, values that no readout needs are computed too, for debugging.
     """
-    return _Scheduler(network, keep_dead).run()
+    activities = [trace(network, net, max(net.readouts)) for net in network.nets]
+    values = find_values(network, activities)
+    writer = _Writer(network, values)
+    for value in _turns(network, activities, values, keep_dead):
+        writer.write(value)
+    outputs = writer.outputs()
+    firings = find_fates(network, activities, values, keep_dead)
+    transitions = [each for net in network.nets for each in net.transitions]
+    return Plan(
+        name=network.name,
+        cite=network.cite,
+        input_shape=writer.shapes[IMAGE],
+        input_times=str(network.input_times),
+        areas=tuple(Area(state.name, state.label, state.shape, state.merge) for state in network.states),
+        cells=_cells(network, transitions),
+        firings=firings,
+        tensors=tuple(writer.tensors.values()),
+        lines=tuple(writer.lines),
+        outputs=outputs,
+        system=network.system,
+        couplings=_couplings(network, writer.tensors.values()),
+        weights=network.weights,
+        warnings=tuple(warnings(transitions, firings)),
+    )
+
+
+def _turns(network: Network, activities: Sequence[Activity], values: Values, keep_dead: bool) -> list[Value]:
+    """The values to compute, in the order of time, target and net (rule 18)."""
+    rank = network.rank
+    turns = []
+    for which, activity in enumerate(activities):
+        for place, node in enumerate(activity.order):
+            if node in activity.populated and (keep_dead or node in activity.needed):
+                within = place if len(activities) == 1 else rank[node[0]]
+                turns.append((node[1], within, which, values.at(which, node)))
+    turns.sort(key=lambda turn: turn[:3])
+    return [value for *_, value in turns]
+
+
+def _cells(network: Network, transitions: Sequence[Transition]) -> tuple[Cell, ...]:
+    rank = network.rank
+    in_order = sorted(transitions, key=lambda each: (rank[each.target], rank[each.source]))
+    return tuple(
+        dict.fromkeys(
+            Cell(each.source, each.target, each.text, str(each.times), each.delay, each.place) for each in in_order
+        )
+    )
+
+
+def _couplings(network: Network, tensors: Iterable[Tensor]) -> tuple[Coupling, ...]:
+    groups: dict[str, list[str]] = {}
+    for tensor in tensors:
+        if tensor.coupled:
+            groups.setdefault(tensor.coupled, []).append(tensor.name)
+    return tuple(
+        Coupling(*network.couplings[int(group.split(":")[0])], tuple(names))
+        for group, names in groups.items()
+        if len(names) > 1
+    )
 
 
 @dataclass
-class _Value:
-    """A state at a time in one net, or in several nets where they agree (rule 7)."""
-
-    node: Node
-    firing: tuple[tuple[Arrival, int], ...]
-    net: Net
-    name: str = ""
-    written: bool = False
-
-
-@dataclass
-class _Scheduler:
+class _Writer:
     network: Network
-    keep_dead: bool
-    values: list[_Value] = field(default_factory=list)
+    values: Values
     lines: list[Line] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
-    images: dict[str, str] = field(default_factory=dict)
+    images: dict[int, str] = field(default_factory=dict)
 
-    def run(self) -> Plan:
-        network = self.network
-        activities = [trace(network, net, max(net.readouts)) for net in network.nets]
-        numbers = self._number(activities)
-        self._name()
-        self.shapes[IMAGE] = network.input_shape
-        rank = network.rank
-        turns = [
-            (node[1], which, place, node)
-            for which, activity in enumerate(activities)
-            for place, node in enumerate(activity.order)
-            if node in activity.populated and (self.keep_dead or node in activity.needed)
-        ]
-        for _, which, _, node in sorted(turns, key=lambda turn: turn[:3]):
-            self._write(self.values[numbers[which][node]])
-        firings = list(self._firings(activities, numbers))
-        outputs = tuple(
-            (t, self.values[numbers[which][net.output, t]].name)
-            for which, net in enumerate(network.nets)
-            for t in net.readouts
-        )
-        transitions = [each for net in network.nets for each in net.transitions]
-        return Plan(
-            network.name,
-            network.cite,
-            network.input_shape,
-            str(network.input_times),
-            tuple(Area(state.name, state.label, state.shape, state.merge) for state in network.states),
-            tuple(
-                dict.fromkeys(
-                    Cell(each.source, each.target, each.text, str(each.times), each.delay, each.place)
-                    for each in sorted(transitions, key=lambda each: (rank[each.target], rank[each.source]))
-                )
-            ),
-            tuple(firings),
-            tuple(self.tensors.values()),
-            tuple(self.lines),
-            tuple(sorted(outputs)),
-            network.system,
-            tuple(_warnings(transitions, firings)),
-        )
+    def __post_init__(self) -> None:
+        last = max(t for net in self.network.nets for t in net.readouts)
+        self.slices = {t: number for number, t in enumerate(self.network.input_times.upto(last))}
+        shape = self.network.input_shape
+        self.shapes[IMAGE] = (len(self.slices), *shape) if self.network.sequence else shape
 
-    def _number(self, activities: Sequence[Activity]) -> list[dict[Node, int]]:
-        """Number the values of every net so that equal ones of different nets are one."""
-        seen: dict[Signature, int] = {}
-        numbers: list[dict[Node, int]] = []
-        for net, activity in zip(self.network.nets, activities, strict=True):
-            mine: dict[Node, int] = {}
-            for node in activity.order:
-                if node not in activity.populated:
-                    continue
-                live = activity.firing[node]
-                before = (node[0], node[1] - 1)
-                if not live and before in mine and self._state(node[0]).hold:
-                    mine[node] = mine[before]
-                    continue
-                for arrival in live:
-                    if arrival.reads[1] < 0:
-                        mine.setdefault(arrival.reads, self._numbered(arrival.reads, (), net, seen))
-                firing = tuple((arrival, mine.get(arrival.reads, -1)) for arrival in live)
-                mine[node] = self._numbered(node, firing, net, seen)
-            numbers.append(mine)
-        return numbers
-
-    def _numbered(
-        self, node: Node, firing: tuple[tuple[Arrival, int], ...], net: Net, seen: dict[Signature, int]
-    ) -> int:
-        key = (node, tuple((id(arrival.transition.function), number) for arrival, number in firing))
-        if key not in seen:
-            seen[key] = len(self.values)
-            self.values.append(_Value(node, firing, net))
-        return seen[key]
-
-    def _name(self) -> None:
-        twins: dict[Node, list[_Value]] = {}
-        for value in self.values:
-            twins.setdefault(value.node, []).append(value)
-        for (state, t), values in twins.items():
-            for value in values:
-                value.name = f"{state}_t{t}" + (f"_T{value.net.readouts[0]}" if len(values) > 1 else "")
-                if t < 0:
-                    value.name = f"{state}_zeros"
-
-    def _write(self, value: _Value) -> None:
-        """Append the lines of a value: its arrivals, their merge, the value itself."""
-        if value.written:
+    def write(self, value: Value) -> None:
+        """Append the lines of a value: its arrivals, their merge, the update, the value itself."""
+        if value.name in self.shapes:
             return
-        value.written = True
-        state, t = value.node
-        suffix = value.name.removeprefix(state)
-        for _, number in value.firing:
-            if number >= 0 and self.values[number].node[1] < 0:
-                self._write(self.values[number])
-        if not value.firing:
-            shape = self._state(state).shape
-            name = value.name if t < 0 else f"{value.name}_zeros"
-            self._append(Line(name, op("zeros", shape=shape), (IMAGE,), (), shape, t, state))
-            if t >= 0:
-                self._append(Line(value.name, op("value", state=state), (name,), (), shape, t, state))
+        name, (state, t) = value.name, value.node
+        for source in value.sources:
+            for number in (source.reads, source.first):
+                if number >= 0:
+                    self.write(self.values.values[number])
+        if t < 0:
+            self._append(name, op("zeros", shape=self._state(state).shape), (IMAGE,), t, state)
             return
-        arrived = [
-            self._arrival(arrival, self.values[number].name if number >= 0 else IMAGE, suffix)
-            for arrival, number in value.firing
-        ]
-        merged = arrived[0]
-        if len(arrived) > 1:
-            merge = op(self._state(state).merge)
-            merged = f"{value.name}_{merge.kind}"
-            self._append(Line(merged, merge, tuple(arrived), (), self.shapes[arrived[0]], t, state))
-        shape = self.shapes[merged]
-        self._append(Line(value.name, op("value", state=state), (merged,), (), shape, t, state))
+        stem = state.replace(".", "_")
+        suffix = name.removeprefix(stem)
+        arrived = [self._arrival(source, suffix) for source in value.sources]
+        merged = arrived[0] if len(arrived) == 1 else f"{name}_{self._state(state).merge}"
+        if not arrived:
+            merged = self._append(f"{name}_zeros", op("zeros", shape=self._state(state).shape), (IMAGE,), t, state)
+        elif len(arrived) > 1:
+            self._append(merged, op(self._state(state).merge), tuple(arrived), t, state)
+        update = known.update if (known := self.network.state(state)) else None
+        if update is not None:
+            merged = self._function(update, t, merged, "", f"{stem}_update{suffix}")
+        self._append(name, op("value", state=state), (merged,), t, state)
 
-    def _arrival(self, arrival: Arrival, source: str, suffix: str) -> str:
-        """Append the lines of a transition function at a time; returns the name of its result."""
-        transition, t, _ = arrival
+    def _arrival(self, source: Source, suffix: str) -> str:
+        """Append the lines of a transition at a time; returns the name of its result."""
+        transition, t, *_ = source.arrival
         stem = f"{transition.place.replace('.', '_')}{suffix}"
-        if transition.source == INPUT:  # an image that stays is looked at once (rule 3)
-            if transition.place in self.images:
-                return self.images[transition.place]
+        if transition.source != INPUT:
+            read, first = (
+                self.values.values[number].name if number >= 0 else "" for number in (source.reads, source.first)
+            )
+            return self._function(transition, t, read, first, stem)
+        if not self.network.sequence:  # an image that stays is looked at once (rule 3)
             t = transition.times.first
-            stem = f"{transition.place}_t{t}"
+        if t not in self.images:
+            image = IMAGE
+            if self.network.sequence:
+                image = self._append(f"{IMAGE}_t{t}", op("slice", index=self.slices[t]), (IMAGE,), t, IMAGE)
+            self.images[t] = self._function(transition, t, image, "", f"{transition.place}_t{t}")
+        return self.images[t]
+
+    def _function(self, transition: Transition, t: int, source: str, first: str, stem: str) -> str:
         made: list[str] = []
+        given = {SOURCE: source, FIRST: first}
         for layer, bindings in zip(transition.function, transition.bindings, strict=True):
-            arguments = tuple(source if index == SOURCE else made[index] for index in layer.arguments)
-            tensors = tuple(binding.at(t) for binding in bindings)
+            arguments = tuple(given[index] if index < 0 else made[index] for index in layer.arguments)
+            tensors = [binding.at(t) for binding in bindings]
             for tensor in tensors:
                 self.tensors.setdefault(tensor.name, tensor)
             name = f"{stem}_{layer.label.replace('.', '_')}"
             names = tuple(tensor.name for tensor in tensors)
-            self._append(Line(name, layer.op, arguments, names, layer.shape, t, transition.place))
+            self.shapes[name] = layer.shape
+            self.lines.append(Line(name, layer.op, arguments, names, layer.shape, t, transition.place))
             made.append(name)
-        result = made[-1] if made else source
-        if transition.source == INPUT:
-            self.images[transition.place] = result
-        return result
+        return made[-1] if made else source
+
+    def outputs(self) -> tuple[tuple[int, str], ...]:
+        """Readout times and the names of their values, combined as the spec says (rule 20)."""
+        found = sorted(
+            (t, self.values.at(which, (net.output, t)).name)
+            for which, net in enumerate(self.network.nets)
+            for t in net.readouts
+        )
+        if self.network.combine == "none" or len(found) == 1:
+            return tuple(found)
+        output = self.network.nets[0].output
+        combined = []
+        for number, (t, name) in enumerate(found):
+            so_far = tuple(name for _, name in found[: number + 1])
+            if number and (self.network.combine == "cumulative" or number == len(found) - 1):
+                name = self._append(f"{output.replace('.', '_')}_upto_t{t}", op("mean"), so_far, t, output)
+            combined.append((t, name))
+        return tuple(combined[-1:] if self.network.combine == "mean" else combined)
+
+    def _append(self, name: str, kind: Op, arguments: tuple[str, ...], t: int, place: str) -> str:
+        """Append a line without tensors; returns its name."""
+        shapes = tuple(self.shapes[argument] for argument in arguments)
+        self.shapes[name] = shape_of(kind, shapes)
+        self.lines.append(Line(name, kind, arguments, (), self.shapes[name], t, place))
+        return name
 
     def _state(self, name: str) -> State:
         state = self.network.state(name)
         assert state is not None, f"{name} is no state of the spec"
         return state
-
-    def _append(self, line: Line) -> None:
-        self.lines.append(line)
-        self.shapes[line.name] = line.shape
-
-    def _firings(self, activities: Sequence[Activity], numbers: Sequence[dict[Node, int]]) -> Iterator[Firing]:
-        """Every cell at every time; where nets differ by T, the best that becomes of it in any of them."""
-        best: dict[tuple[str, str, int], Firing] = {}
-        severity = list(Fate)
-        for activity, mine in zip(activities, numbers, strict=True):
-            for node in activity.order:
-                for arrival in activity.arrivals.get(node, ()):
-                    fate = self._fate(activity, node, arrival)
-                    number = mine.get(arrival.reads, -1)
-                    reads = self.values[number].name if number >= 0 else ""
-                    if arrival.transition.source == INPUT:
-                        reads = IMAGE
-                    firing = Firing(*arrival.transition.key, arrival.t, fate, reads)
-                    old = best.setdefault(firing[:3], firing)
-                    if severity.index(fate) < severity.index(old.fate):
-                        best[firing[:3]] = firing
-        rank = self.network.rank
-        yield from sorted(best.values(), key=lambda each: (each.t, rank[each.target], rank[each.source]))
-
-    def _fate(self, activity: Activity, node: Node, arrival: Arrival) -> Fate:
-        if arrival.reads not in activity.populated:
-            return Fate.EMPTY
-        if arrival not in activity.firing.get(node, ()):
-            return Fate.WAITING
-        return Fate.FIRES if node in activity.needed or self.keep_dead else Fate.UNREAD
-
-
-def _warnings(transitions: Sequence[Transition], firings: Sequence[Firing]) -> Iterator[Fault]:
-    """Cells that never fire, and cells that do not fire at a time that the spec names."""
-    fates: dict[tuple[str, str], dict[int, Fate]] = {}
-    for firing in firings:
-        fates.setdefault((firing.source, firing.target), {})[firing.t] = firing.fate
-    for transition in {each.path: each for each in transitions if each.target != LOGITS}.values():
-        mine = {t: fate for t, fate in fates.get(transition.key, {}).items() if t in transition.times}
-        dead = {t: fate for t, fate in mine.items() if fate is not Fate.FIRES}
-        if len(dead) == len(mine):
-            why = next(iter(dead.values()), None)
-            what = f"this transition never fires: {why or 'its times are after the last readout'}"
-        elif dead and not transition.open:
-            t, why = next(iter(dead.items()))
-            what = f"this transition does not fire at t = {t}: {why}"
-        else:
-            continue
-        yield Fault(transition.path, what, "drop it, or change its times", on="key", severity="warning")

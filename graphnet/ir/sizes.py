@@ -61,11 +61,7 @@ def window(call: Call, constants: Mapping[str, int]) -> Window:
 
 def first_path(chain: Chain) -> list[Call]:
     """The calls along a chain, through the first branch of every fork."""
-    return [
-        call
-        for item in chain
-        for call in (first_path(item.chains[0]) if isinstance(item, Branches) else (item,))
-    ]
+    return [call for item in chain for call in (first_path(item.chains[0]) if isinstance(item, Branches) else (item,))]
 
 
 def count_widths(chain: Chain) -> int:
@@ -73,9 +69,7 @@ def count_widths(chain: Chain) -> int:
     return sum(call.op in WIDTH for call in first_path(chain))
 
 
-def share_strides(
-    path: Sequence[Call], source: Shape, target: Shape | None, constants: Mapping[str, int]
-) -> list[int]:
+def share_strides(path: Sequence[Call], source: Shape, target: Shape | None, constants: Mapping[str, int]) -> list[int]:
     """Strides for the convolutions of a path that say none: 2 for the first ones, as few as make the size come out."""
     elastic = [call for call in path if call.op in WIDTH[:2] and window(call, constants).stride is None]
     if target is not None and len(target) == len(source) > 1:

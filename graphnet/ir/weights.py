@@ -1,30 +1,37 @@
 """Which tensor fills which slot at which time: sharing over time, sharing sets, names, seeds (rules 14 to 18, 24).
 
-Every (place, layer, role, time) belongs to one *owner*: a sharing set, the place itself at that time (untied),
-or the place at all the other times. Owners become tensors; names and seeds follow from where an owner comes first.
+Every (place, layer, role, time) belongs to one *owner*: a sharing set, the place itself at that time (untied or softly
+coupled), or the place at all the other times. Owners become tensors; names and seeds follow from where an owner comes
+first, and never depend on the readout: they are found from the times at which cells hold whatever T is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from graphnet.errors import Fault, KeyPath
-from graphnet.ir.fit import size_text
-from graphnet.ir.network import INPUT, LOGITS, Binding, Layer, Slot, Tensor, Transition
-from graphnet.spec.times import ALWAYS, Times, union
+from graphnet.errors import Fault
+from graphnet.ir.network import Binding, Layer, Slot, Tensor, Transition
+from graphnet.ir.sets import Member, WeightSet
+from graphnet.ir.sizes import size_text
+from graphnet.spec.times import ALWAYS, Times
 
-Owner = tuple[object, ...]
 
+class Owner(NamedTuple):
+    """Whose a tensor is. `kind`: place, untied, time (not of W), set, coupled; `number`: of the set."""
 
-@dataclass(frozen=True)
-class Member:
-    """Transitions that a set ties, as resolved: the pair of states, and the times or None for all."""
+    kind: str
+    place: str = ""
+    label: str = ""
+    role: str = ""
+    shape: tuple[int, ...] = ()
+    number: int = -1
 
-    source: str
-    target: str
-    times: Times | None
-    path: KeyPath
+    @property
+    def by_time(self) -> bool:
+        """Whether there is one tensor an arrival time."""
+        return self.kind in ("time", "untied", "coupled")
 
 
 @dataclass(frozen=True)
@@ -46,9 +53,12 @@ class Use:
         return f"{self.transition.place}.{self.layer.label}"
 
 
+Owners = dict[Owner, list[Use]]
+
+
 def bind(
-    transitions: Sequence[Transition],
-    sets: Sequence[Sequence[Member]],
+    cells: Sequence[Transition],
+    sets: Sequence[WeightSet],
     over_time: bool,
     index: Mapping[str, int],
     faults: list[Fault],
@@ -56,74 +66,87 @@ def bind(
     """The written cells with their slots filled, for any time; faults of the sets are appended to `faults`.
 
     The times of the cells are those at which they hold whatever the readout; none, and a symbol, for a cell whose
-    times are relative to T. So no name depends on the readout.
+    times are relative to T.
     """
-    owners = _owners(transitions, sets, over_time, faults)
+    owners = _owners(cells, sets, over_time, faults)
     faults += _unequal(owners)
-    tensors = _tensors(owners, index)
+    tensors = _tensors(owners, sets, index)
     pieces: dict[tuple[int, str, str], list[tuple[Times, Tensor]]] = {}
     for owner, uses in owners.items():
         for use in uses:
             key = (id(use.transition), use.layer.label, use.slot.role)
-            pieces.setdefault(key, []).append((use.times, tensors[owner]))
+            pieces.setdefault(key, []).append((use.times, tensors[owner, use.place]))
     return tuple(
         replace(
-            transition,
+            cell,
             bindings=tuple(
-                tuple(Binding(tuple(pieces.get((id(transition), layer.label, slot.role), ()))) for slot in layer.slots)
-                for layer in transition.function
+                tuple(Binding(tuple(pieces.get((id(cell), layer.label, slot.role), ()))) for slot in layer.slots)
+                for layer in cell.function
             ),
         )
-        for transition in transitions
+        for cell in cells
     )
 
 
-def _owners(
-    transitions: Sequence[Transition], sets: Sequence[Sequence[Member]], over_time: bool, faults: list[Fault]
-) -> dict[Owner, list[Use]]:
-    owners: dict[Owner, list[Use]] = {}
-    for transition in transitions:
-        fixed = over_time or INPUT in transition.key or LOGITS in transition.key
-        shares = list(_shares(transition, sets, faults))
-        for layer in transition.function:
+def _owners(cells: Sequence[Transition], sets: Sequence[WeightSet], over_time: bool, faults: list[Fault]) -> Owners:
+    owners: Owners = {}
+    for cell in cells:
+        rest = "place" if over_time or cell.kind in ("pre_net", "post_net") else "untied"
+        for layer in cell.function:
             for slot in layer.slots:
-                where: Owner = (transition.place, layer.label, slot.role)
-                kind = "time" if slot.per_time else "place" if fixed else "untied"
+                kind = "time" if slot.per_time else rest
+                own = Owner(kind, cell.place, layer.label, slot.role, slot.shape)
                 left = ALWAYS
-                claims: list[tuple[Owner, Times, Member | None]] = []
-                for number, member, times in () if slot.per_time else shares:
-                    claims.append((("set", number, layer.label, slot.role), times, member))
-                    left = left.minus(times)
-                claims.append(((kind, *where, slot.shape), left, None))
-                for owner, times, claimant in claims:
-                    named = times.both(transition.times)
-                    if named or (transition.symbol and times):
-                        use = Use(transition, layer, slot, times, named, claimant)
-                        owners.setdefault(owner, []).append(use)
+                if not slot.per_time and cell.kind == "cell":
+                    for owner, times, member in _claims(cell, layer, slot, sets, faults):
+                        _add(owners, owner, Use(cell, layer, slot, times, times.both(cell.times), member))
+                        left = left.minus(times)
+                _add(owners, own, Use(cell, layer, slot, left, left.both(cell.times)))
+    for owner in [owner for owner, uses in owners.items() if owner.kind == "set" and _is_alone(uses)]:
+        (use,) = owners.pop(owner)
+        rest = "place" if over_time else "untied"
+        own = Owner(rest, use.transition.place, use.layer.label, use.slot.role, use.slot.shape)
+        owners.setdefault(own, []).append(replace(use, member=None))
     return owners
 
 
-def _shares(
-    transition: Transition, sets: Sequence[Sequence[Member]], faults: list[Fault]
-) -> Iterator[tuple[int, Member, Times]]:
-    """The sets a transition is in, each with its first member that says so and the times it takes."""
-    holds = ALWAYS if transition.symbol else transition.times
+def _add(owners: Owners, owner: Owner, use: Use) -> None:
+    if use.named or (use.transition.symbol and use.times):
+        owners.setdefault(owner, []).append(use)
+
+
+def _is_alone(uses: Sequence[Use]) -> bool:
+    """Whether a set has one weight here, at one time: then it ties nothing (rule 15)."""
+    times = [span for use in uses for span in use.named.spans]
+    return len(uses) == 1 and not uses[0].transition.symbol and len(times) == 1 and times[0].first == times[0].last
+
+
+def _claims(
+    cell: Transition, layer: Layer, slot: Slot, sets: Sequence[WeightSet], faults: list[Fault]
+) -> Iterator[tuple[Owner, Times, Member]]:
+    """The sets that a slot is in, each with the times it takes and the first member that says so."""
+    holds = ALWAYS if cell.symbol else cell.times
     left = ALWAYS
-    for number, members in enumerate(sets):
-        mine = [member for member in members if (member.source, member.target) == transition.key]
-        times = union(ALWAYS if member.times is None else member.times for member in mine)
+    for number, group in enumerate(sets):
+        member, times = group.claims(cell, layer.label)
+        if member is None:
+            continue
         if twice := times.minus(left).both(holds):
-            what = f"{transition.source}->{transition.target} is in an earlier set already at t = {twice}"
-            faults.append(Fault(mine[0].path, what, "a weight is in one set: merge the sets, or part their times"))
+            what = f"{cell.source}->{cell.target} is in an earlier set already at t = {twice}"
+            fix = "a weight is in one set: merge the sets, or part their times"
+            if not any(fault.path == member.path for fault in faults):
+                faults.append(Fault(member.path, what, fix))
         if times := times.both(left):
-            yield number, mine[0], times
             left = left.minus(times)
+            kind = "set" if group.coupling is None else "coupled"
+            label = "" if group.by_layer else layer.label
+            yield Owner(kind, label=label, role=slot.role, number=number), times, member
 
 
-def _unequal(owners: dict[Owner, list[Use]]) -> Iterator[Fault]:
+def _unequal(owners: Owners) -> Iterator[Fault]:
     for owner, uses in owners.items():
         for use in uses[1:]:
-            if owner[0] == "set" and use.slot.shape != uses[0].slot.shape:
+            if owner.number >= 0 and use.slot.shape != uses[0].slot.shape:
                 assert use.member is not None
                 yield Fault(
                     use.member.path,
@@ -134,31 +157,42 @@ def _unequal(owners: dict[Owner, list[Use]]) -> Iterator[Fault]:
                 break
 
 
-def _tensors(owners: dict[Owner, list[Use]], index: Mapping[str, int]) -> dict[Owner, Tensor]:
+def _tensors(owners: Owners, sets: Sequence[WeightSet], index: Mapping[str, int]) -> dict[tuple[Owner, str], Tensor]:
+    """The tensor of each owner at each place; coupled weights have one at each place of their set."""
     crowded: dict[tuple[str, str], set[Owner]] = {}
     for owner, uses in owners.items():
         for use in uses:
             crowded.setdefault((use.place, use.slot.role), set()).add(owner)
-    tensors = {}
+    tensors: dict[tuple[Owner, str], Tensor] = {}
     for owner, uses in owners.items():
-        home = _home(owner, uses)
-        when = ""
-        if owner[0] in ("time", "untied"):
-            when = ".t{t}"
-        elif len(crowded[home.place, home.slot.role]) > 1:
-            when = f".t{_first(use for use in uses if use.place == home.place)}"
-        name = f"{home.place}{when}.{home.slot.role}"
-        source, target = (index[state] for state in home.transition.key)
-        seed = f"{source}>{target}:{home.layer.label}{when}.{home.slot.role}"
-        tensors[owner] = Tensor(name, home.slot.role, home.slot.shape, home.slot.init, seed)
+        head = _home(uses)
+        group = sets[owner.number] if owner.number >= 0 else None
+        for use in uses:
+            home = use if owner.kind == "coupled" else head
+            when = ""
+            if owner.by_time:
+                when = ".t{t}"
+            elif len(crowded[home.place, home.slot.role]) > 1:
+                when = f".t{_first(each for each in uses if each.place == home.place)}"
+            coupled = f"{owner.number}:{owner.label}.{owner.role}" if owner.kind == "coupled" else ""
+            equal = coupled and group is not None and group.start == "equal"
+            seed = _seed(head if equal else home, "" if equal else when, index)
+            name = ".".join((f"{home.place}{when}", *([home.slot.role] if home.slot.role != home.layer.label else [])))
+            slot = head.slot if equal else home.slot
+            tensors[owner, use.place] = Tensor(name, slot.role, slot.shape, slot.init, seed, coupled)
     return tensors
 
 
-def _home(owner: Owner, uses: list[Use]) -> Use:
-    """The use that names a tensor: a set's first listed member, else the only place there is."""
-    if owner[0] != "set":
-        return uses[0]
-    return min(uses, key=lambda use: use.member.path if use.member else ())
+def _seed(use: Use, when: str, index: Mapping[str, int]) -> str:
+    """A tensor's place by number: source and target index, layer, time if untied, role (rule 17)."""
+    source, target = (index[state] for state in use.transition.key)
+    update = "u" if use.transition.kind == "update" else ""
+    return f"{source}>{target}{update}:{use.layer.label}{when}.{use.slot.role}"
+
+
+def _home(uses: Sequence[Use]) -> Use:
+    """The use that names a tensor: that of a set's first listed member, else the first there is."""
+    return min(uses, key=lambda use: use.member.path[-1] if use.member else 0)
 
 
 def _first(uses: Iterable[Use]) -> str:

@@ -11,18 +11,23 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     PrivateAttr,
     SerializerFunctionWrapHandler,
+    Tag,
     model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
+from graphnet.spec.functions import Call
 from graphnet.spec.source import Source
+from graphnet.spec.wholes import Whole
 
 Merge = Literal["sum", "mean", "max", "product", "concat"]
 Unroll = Literal["biological", "engineering"]
@@ -47,9 +52,24 @@ TimeList = Annotated[
     BeforeValidator(lambda value: tuple(value) if isinstance(value, list | tuple) else (value,)),
     Field(min_length=1),
 ]
-Size = Annotated[int, Field(ge=1, le=1 << 40)]
+Number = Annotated[int | str, _one_of(int, str, saying='a whole number such as 64, or a string such as "2N"')]
 AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
-Shape = Annotated[tuple[Size, ...], AsTuple, Field(min_length=3, max_length=3)]
+Shape = Annotated[tuple[Number, ...], AsTuple, Field(min_length=1, max_length=4)]
+Size = Annotated[int, Field(ge=1, le=1 << 40)]
+Delay = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, all the way down."""
+    if isinstance(value, Mapping):
+        return {key: _frozen(entry) for key, entry in value.items()}
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+
+
+Ops = Annotated[
+    Any, _one_of(str, list, tuple, saying='a transition function such as "BRCx2+I", or a list'), AfterValidator(_frozen)
+]
+"""A transition function: a string, or a list of strings and tables (rule 9)."""
 
 
 class Table(BaseModel):
@@ -83,22 +103,40 @@ class Table(BaseModel):
 
 
 class Norm(Table):
-    """How B normalises; what a table of the pre-net or post-net leaves out is taken from `[norm]`."""
+    """How B normalises; what a table of the pre-net, the post-net or an op leaves out is taken from `[norm]`."""
 
+    kind: Literal["batch", "group", "layer", "none"] = "batch"
+    groups: Annotated[int, Field(ge=1)] = 32
     statistics: Literal["per-time", "shared"] = "per-time"
     affine: Literal["none", "shared", "per-time"] = "none"
+    eps: Annotated[float, Field(gt=0)] = 1e-5
+    momentum: Annotated[float, Field(ge=0, le=1)] = 0.1
 
     def over(self, base: Norm) -> Norm:
         """This table on top of another one."""
         return base.model_copy(update={name: getattr(self, name) for name in self.model_fields_set})
 
+    def of(self, call: Call) -> Norm:
+        """This table with what one B in list form says for itself on top."""
+        settings = {name: value.value({}) if isinstance(value, Whole) else value for name, value in call.settings}
+        return self.model_copy(update=settings)
+
+    @property
+    def has_tensors(self) -> bool:
+        """Whether a B owns statistics or an affine part."""
+        return self.kind == "batch" or (self.kind != "none" and self.affine != "none")
+
 
 class Input(Table):
-    """`shape` is C, H, W; `t` says when the pre-net's output arrives at the entry state `state` (rule 3)."""
+    """`shape` is C, H, W; `t` says when the pre-net's output arrives at the entry state `state` (rule 3).
+
+    A `sequence` is `[N, T, C, H, W]`: its k-th slice arrives at the k-th time of `t`.
+    """
 
     shape: Shape | None = None
     t: TimeList = (0,)
     state: str | None = None
+    sequence: bool = False
 
 
 class State(Table):
@@ -107,31 +145,45 @@ class State(Table):
     shape: Shape | None = None
     label: str | None = None
     merge: Merge | None = None
-    hold: bool = False
+    update: Ops | None = None
+    hold: bool | None = None
     unpopulated: Unpopulated | None = None
+    part: str | None = None
 
     @classmethod
     def long_form(cls, value: Any) -> Any:
-        return {"shape": value} if isinstance(value, list) else value
+        return {"shape": value} if isinstance(value, list | tuple) else value
 
     @classmethod
     def expects(cls) -> str:
         return "a shape such as [64, 32, 32], or a table with a shape"
 
-    @property
-    def is_short(self) -> bool:
-        return self.model_fields_set == {"shape"}
+
+class Gain(Table):
+    """What a transition is multiplied by: a number, learned from `init` on if `learn`."""
+
+    init: float = 1.0
+    learn: bool = False
+
+    @classmethod
+    def long_form(cls, value: Any) -> Any:
+        return {"init": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @classmethod
+    def expects(cls) -> str:
+        return "a number, or { init = 0, learn = true }"
 
 
 class Cell(Table):
     """The transition function from one state to another; `ops == "-"` blocks."""
 
-    ops: str
-    delay: Annotated[int, Field(ge=0)] | None = None
+    ops: Ops
+    delay: Delay | None = None
+    gain: Gain | None = None
 
     @classmethod
     def long_form(cls, value: Any) -> Any:
-        return {"ops": value} if isinstance(value, str) else value
+        return {"ops": value} if isinstance(value, str | list | tuple) else value
 
     @classmethod
     def expects(cls) -> str:
@@ -146,7 +198,7 @@ class Slab(Table):
     """One slab of the transition matrix: `rows[source][target]`, holding at the times `t`."""
 
     t: TimeList | None = None
-    delay: Annotated[int, Field(ge=0)] | None = None
+    delay: Delay | None = None
     rows: dict[str, dict[str, Cell]] = {}
 
     @classmethod
@@ -157,25 +209,48 @@ class Slab(Table):
         return own | {"rows": {key: entry for key, entry in value.items() if key not in SLAB_WORDS}}
 
 
+Slabs = Annotated[tuple[Slab, ...], AsTuple]
+
+
+class Part(Table):
+    """States and transitions that a state can be made of (rule 26)."""
+
+    states: Annotated[dict[str, State], Field(min_length=1)]
+    transitions: Slabs = ()
+    unroll: Unroll | None = None
+
+
 class PreNet(Table):
     """What stands between the image and the entry state."""
 
-    ops: str
+    ops: Ops
     norm: Norm = Norm()
 
 
 class PostNet(Table):
     """What stands between the state that is read out and the logits."""
 
-    ops: str
+    ops: Ops
     classes: Size | None = None
     norm: Norm = Norm()
 
 
-class SharingSet(Table):
-    """Transitions whose weights are tied tensor by tensor."""
+Triple = Annotated[tuple[str, str, TimeEntry], AsTuple]
+Member = Annotated[
+    Annotated[str, Tag("<string>")] | Annotated[Triple, Tag("<triple>")],
+    Discriminator(lambda value: "<triple>" if isinstance(value, list | tuple) else "<string>"),
+]
+"""A selector `h1->h1@1..5#conv*`, or a triple `["h1", "h1", 3]`."""
 
-    members: Annotated[tuple[str, ...], AsTuple]
+
+class SharingSet(Table):
+    """Transitions whose weights are tied tensor by tensor, or softly coupled if `coupling` is given (rules 15, 16)."""
+
+    members: Annotated[tuple[Member, ...], AsTuple]
+    except_: Annotated[tuple[Member, ...], AsTuple, Field(alias="except")] = ()
+    coupling: Annotated[float, Field(ge=0, le=1)] | None = None
+    kernel: Literal["uniform", "triangular"] = "uniform"
+    start: Literal["equal", "independent"] = "equal"
 
 
 class Sharing(Table):
@@ -186,10 +261,12 @@ class Sharing(Table):
 
 
 class Readout(Table):
-    """When the post-net reads, and which state."""
+    """When the post-net reads, which state, and what becomes of several readouts (rule 20)."""
 
     t: TimeList
     state: str | None = None
+    combine: Literal["none", "mean", "cumulative"] = "none"
+    weights: Annotated[tuple[Annotated[float, Field(ge=0)], ...], AsTuple] | None = None
 
 
 class Spec(Table):
@@ -199,13 +276,15 @@ class Spec(Table):
     schema_: Annotated[str | None, Field(alias="$schema")] = None
     name: str = "net"
     cite: str = ""
-    let: dict[str, Annotated[int | str, _one_of(int, str, saying='a whole number such as 4, or "2N"')]] = {}
+    extends: str | None = None
+    let: dict[str, Number] = {}
     input: Input
     merge: Merge = "sum"
     unroll: Unroll = "biological"
     unpopulated: Unpopulated = "empty"
     states: Annotated[dict[str, State], Field(min_length=1)]
-    transitions: Annotated[tuple[Slab, ...], AsTuple] = ()
+    parts: dict[str, Part] = {}
+    transitions: Slabs = ()
     norm: Norm = Norm()
     pre_net: PreNet | None = None
     post_net: PostNet | None = None
@@ -232,19 +311,31 @@ class Spec(Table):
 
 def _short(data: dict[str, Any]) -> dict[str, Any]:
     """Undo what `long_form` did."""
+    short = _short_graph(data)
+    if "parts" in data:
+        short["parts"] = {name: _short_graph(part) for name, part in data["parts"].items()}
+    for table in ("input", "readout"):
+        short[table] = {key: _unlisted(value) if key == "t" else value for key, value in short[table].items()}
+    return short
+
+
+def _short_graph(data: dict[str, Any]) -> dict[str, Any]:
     states = {name: entry["shape"] if set(entry) == {"shape"} else entry for name, entry in data["states"].items()}
     slabs = [
         {key: _unlisted(value) for key, value in slab.items() if key != "rows"}
         | {
-            source: {target: cell["ops"] if set(cell) == {"ops"} else cell for target, cell in row.items()}
-            for source, row in slab["rows"].items()
+            source: {target: _short_cell(cell) for target, cell in row.items()}
+            for source, row in slab.get("rows", {}).items()
         }
         for slab in data.get("transitions", [])
     ]
-    short = data | {"states": states} | ({"transitions": slabs} if "transitions" in data else {})
-    for table in ("input", "readout"):
-        short[table] = {key: _unlisted(value) if key == "t" else value for key, value in short[table].items()}
-    return short
+    return data | {"states": states} | ({"transitions": slabs} if "transitions" in data else {})
+
+
+def _short_cell(cell: dict[str, Any]) -> Any:
+    if set(cell) == {"ops"}:
+        return cell["ops"]
+    return cell | {"gain": cell["gain"]["init"]} if set(cell.get("gain", {})) == {"init"} else cell
 
 
 def _unlisted(value: Any) -> Any:

@@ -438,7 +438,7 @@ class Outline:
     def read(self, root: Node) -> None:
         """Walk a whole tree."""
         for node in root.named_children:
-            if node.type in ("table", "table_array_element"):
+            if node.type in ("table", "table_array_element") and not node.named_children[0].has_error:
                 path, quiet = self._header(node)
                 self._walk([(pair, path, quiet) for pair in reversed(node.named_children) if pair.type == "pair"])
             elif node.type in ("pair", "object"):
@@ -459,7 +459,7 @@ class Outline:
                     todo.append((value, (*path, index), quiet))
             elif kind != "pair":
                 todo += [(pair, path, quiet) for pair in reversed(inner)]
-            elif len(inner) == 2:
+            elif len(inner) == 2 and not inner[0].has_error:
                 key, value = inner
                 *parts, (name, start) = self._words(key)
                 for part, offset in parts:

@@ -380,6 +380,10 @@ def test_what_tomllib_alone_forbids_is_told_in_its_words() -> None:
     assert (line, path, what) == (4, (), "Cannot redefine namespace ('a', 'b', 'c')")
 
 
+def test_a_duplicate_hides_no_crash_behind_it() -> None:
+    assert places("a = { b = 1, b = 2, c. = 3 }\nd = 1") == [(1, 14)]
+
+
 def test_duplicates_and_syntax_come_together_in_order() -> None:
     assert places("a = 1\na = 2\nb = = 1\n[t]\nc = 1\nc = 2\nd\ne = nan") == [(2, 1), (3, 5), (6, 1), (7, 2)]
     assert places('{"a": 1,\n"a": 2,\n"b" 1,\n"a": 3,\n"c": null,\n}', "json") == [(2, 1), (3, 5), (4, 1), (5, 10)]

@@ -1,0 +1,98 @@
+"""Which values there are: a state at a time, once for all nets in which it is made of the same (rule 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from graphnet.ir.activity import Activity, Arrival, Node
+from graphnet.ir.network import INPUT, Net, Network
+
+Signature = tuple[object, ...]
+
+
+class Source(NamedTuple):
+    """An arrival and the numbers of the values it reads; -1 for the image."""
+
+    arrival: Arrival
+    reads: int
+    first: int
+
+
+@dataclass
+class Value:
+    """A state at a time in one net, or in several where they agree. Without sources it is zeros."""
+
+    node: Node
+    sources: tuple[Source, ...]
+    net: Net
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Values:
+    """All values, and for each net which of them a state at a time is."""
+
+    values: tuple[Value, ...]
+    numbers: tuple[dict[Node, int], ...]
+
+    def at(self, net: int, node: Node) -> Value:
+        """The value of a state at a time in a net."""
+        return self.values[self.numbers[net][node]]
+
+
+def find_values(network: Network, activities: Sequence[Activity]) -> Values:
+    """Number and name the values of every net; equal ones of different nets are one."""
+    finder = _Finder(network)
+    numbers = tuple(finder.number(net, activity) for net, activity in zip(network.nets, activities, strict=True))
+    _name(finder.values)
+    return Values(tuple(finder.values), numbers)
+
+
+class _Finder:
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.values: list[Value] = []
+        self.seen: dict[Signature, int] = {}
+
+    def number(self, net: Net, activity: Activity) -> dict[Node, int]:
+        """The number of each populated node's value in one net."""
+        mine: dict[Node, int] = {}
+        for node in activity.order:
+            if node not in activity.populated:
+                continue
+            live, before = activity.firing[node], (node[0], node[1] - 1)
+            state = self.network.state(node[0])
+            if not live and state is not None and state.hold and before in activity.populated:
+                mine[node] = mine[before] if before in mine else self._value(before, (), net)
+                mine.setdefault(before, mine[node])
+                continue
+            sources = []
+            for arrival in live:
+                if arrival.reads[1] < 0 and arrival.reads[0] != INPUT:  # zeros before t = 0 (rule 4)
+                    mine.setdefault(arrival.reads, self._value(arrival.reads, (), net))
+                first = mine[arrival.first] if arrival.first else -1
+                sources.append(Source(arrival, mine.get(arrival.reads, -1), first))
+            mine[node] = self._value(node, tuple(sources), net)
+        return mine
+
+    def _value(self, node: Node, sources: tuple[Source, ...], net: Net) -> int:
+        made_of = tuple((id(each.arrival.transition.function), each.reads, each.first) for each in sources)
+        key = (node, made_of)
+        if key not in self.seen:
+            self.seen[key] = len(self.values)
+            self.values.append(Value(node, sources, net))
+        return self.seen[key]
+
+
+def _name(values: Sequence[Value]) -> None:
+    """`h2_t3`; `h2_t4_T5` where nets differ; `h2_zeros` for the zeros before t = 0."""
+    twins: dict[Node, list[Value]] = {}
+    for value in values:
+        twins.setdefault(value.node, []).append(value)
+    for (state, t), same in twins.items():
+        stem = state.replace(".", "_")
+        for value in same:
+            relative = f"_T{value.net.readouts[0]}" if len(same) > 1 else ""
+            value.name = f"{stem}_t{t}{relative}" if t >= 0 else f"{stem}_zeros"

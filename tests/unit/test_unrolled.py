@@ -1,0 +1,318 @@
+"""The picture of a net unrolled in time: what it shows, and that it can be read."""
+
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Iterator
+from itertools import combinations
+
+import pytest
+
+from graphnet.backends.arrows import Weights, feeds, weigh
+from graphnet.backends.svg import Box, Curve, fitted, text_width, wrapped
+from graphnet.backends.unrolled import draw_unrolled, layout
+from graphnet.ir.plan import Fate, Plan
+from graphnet.pipeline import plan
+
+SVG = "{http://www.w3.org/2000/svg}"
+FRNN = {
+    "h1": {"h1": "BRCx2+I", "h2": "BRCx2", "h3": "BRCx2"},
+    "h2": {"h1": "BRDx2", "h2": "BRCx2+I", "h3": "BRCx2"},
+    "h3": {"h1": "BRDx2", "h2": "BRDx2", "h3": "BRCx2+I"},
+}
+LONG = "a very long label of 30 letter"
+
+
+def net(states: dict, slabs: list, t: object, **more: object) -> Plan:
+    first = next(iter(states.values()))
+    shape = first if isinstance(first, list) else first["shape"]
+    spec = {"graphnet": 1, "name": "net", "input": {"shape": shape}, "states": states, "transitions": slabs}
+    return plan(spec | {"readout": {"t": t}} | more)
+
+
+def frnn(t: object = 5, **more: object) -> Plan:
+    states = {"h1": [8, 8, 8], "h2": [16, 4, 4], "h3": [32, 2, 2]}
+    post_net = {"ops": "BRGL", "classes": 10}
+    return net(states, [{"t": "1..inf"} | FRNN], t, **({"post_net": post_net} | more))
+
+
+def alike(names: str, t: object, ops: str = "BRC", slab: dict | None = None, **more: object) -> Plan:
+    """Every state to every state, all of one shape."""
+    states = {name: [4, 4, 4] for name in names.split()}
+    return net(states, [(slab or {}) | {a: dict.fromkeys(states, ops) for a in states}], t, **more)
+
+
+def labelled(label: str) -> Plan:
+    states = {f"s{n}": {"shape": [4, 4, 4], "label": f"{label} {n}"} for n in range(3)}
+    return net(states, [{"s0": {"s1": "BRC"}, "s1": {"s2": "C", "s0": "C"}}], 4, name=label * 9, cite=label * 9)
+
+
+def held() -> Plan:
+    states = {"a": [4, 4, 4], "b": {"shape": [4, 4, 4], "hold": True}, "c": [4, 4, 4]}
+    slabs = [
+        {"t": "1..inf", "a": {"a": "C", "c": {"ops": "C", "delay": 3}}, "c": {"c": "C"}, "b": {"c": "C"}},
+        {"t": 2, "a": {"b": "C"}},
+    ]
+    return net(states, slabs, 6)
+
+
+def by_readout() -> Plan:
+    slabs = [
+        {"t": "1..inf", "a": {"a": "C+I", "b": "C"}, "b": {"b": "C"}},
+        {"t": "T-3", "a": {"a": "CC"}},
+        {"t": "T", "b": {"c": "C"}},
+    ]
+    return net({name: [4, 4, 4] for name in "abc"}, slabs, [5, 6])
+
+
+def engineering() -> Plan:
+    slab = {"h1": {"h3": "BRCx2", "h2": "BRC"}, "h2": {"h3": "BRC", "h1": "BRD"}}
+    slab["h3"] = {"h3": {"ops": "C", "delay": 2}, "h1": {"ops": "DD", "delay": 3}}
+    states = {"h1": [8, 8, 8], "h2": [16, 4, 4], "h3": [32, 2, 2]}
+    return net(states, [slab], [0, 1, 5], unroll="engineering", post_net={"ops": "GL", "classes": 9})
+
+
+PLANS = {
+    "frnn at 5": frnn,
+    "frnn at 10": lambda: frnn(10),
+    "frnn at many": lambda: frnn([5, 6, 10]),
+    "frnn untied": lambda: frnn(sharing={"over_time": False}),
+    "resnet": lambda: net(
+        {"h1": [4, 8, 8], "h2": [8, 4, 4], "h3": [16, 2, 2]},
+        [{"t": "1..2", "h1": {"h1": "BRCx2+I"}}, {"t": 3, "h1": {"h2": "C"}}, {"t": 4, "h2": {"h3": "C"}}],
+        4,
+    ),
+    "one state": lambda: alike("a", 40),
+    "held image": lambda: alike("a", 40, input={"shape": [4, 4, 4], "t": "0..11"}),
+    "later entry": lambda: alike("a b c", 3, input={"shape": [4, 4, 4], "t": "0..2", "state": "b"}),
+    "six states": lambda: alike("a b c d e f", 4),
+    "delays": lambda: alike("a b c", 12, slab={"delay": 4}),
+    "zeros": lambda: alike("a b", 2, unpopulated="zeros", unroll="biological"),
+    "long names": lambda: alike(" ".join(f"a_very_long_name_of_30_letters{n}" for n in range(3)), 4),
+    "long labels": lambda: labelled(LONG),
+    "unicode labels": lambda: labelled("Größe 視覚野 <V&1>"),
+    "capitals": lambda: labelled("WMWM@%"),
+    "held": held,
+    "by readout": by_readout,
+    "engineering": engineering,
+    "late": lambda: alike("a b", 1234, slab={"t": "1230..inf"}, input={"shape": [4, 4, 4], "t": 1229}),
+}
+
+
+@pytest.fixture(params=PLANS, scope="module")
+def any_plan(request: pytest.FixtureRequest) -> Plan:
+    return PLANS[request.param]()
+
+
+def points(curve: Curve, steps: int = 16) -> Iterator[tuple[float, float]]:
+    """Points on the curve, its head included, but for what is not drawn."""
+    here = (0.0, 0.0)
+    for code, through in curve.path:
+        if code != "M":
+            corners = (here, *through) if code == "C" else (here, here, *through, *through)
+            for s in (n / steps for n in range(steps + 1)):
+                parts = ((1 - s) ** 3, 3 * s * (1 - s) ** 2, 3 * s**2 * (1 - s), s**3)
+                x, y = (
+                    sum(part * each for part, each in zip(parts, axis, strict=True))
+                    for axis in zip(*corners, strict=True)
+                )
+                yield x, y
+        here = through[-1]
+    reach = {"left": (-6, 0), "right": (6, 0), "up": (0, -6), "down": (0, 6), "": (0, 0)}[curve.head]
+    yield here[0] + reach[0], here[1] + reach[1]
+
+
+def within(box: Box, x: float, y: float, slack: float = 0.05) -> bool:
+    return box.x + slack < x < box.right - slack and box.y + slack < y < box.bottom - slack
+
+
+def test_no_two_labels_and_no_label_and_strange_box_meet(any_plan: Plan) -> None:
+    picture = layout(any_plan)
+    assert [(a.text, b.text) for a, b in combinations(picture.labels, 2) if a.box.meets(b.box)] == []
+    for label in picture.labels:
+        met = {node.name for node in picture.nodes if node.box.meets(label.box)}
+        assert met <= {label.owner}, label
+
+
+def test_everything_is_on_the_page(any_plan: Plan) -> None:
+    picture = layout(any_plan)
+    page = Box(0, 0, picture.width, picture.height)
+    for box in [node.box for node in picture.nodes] + [label.box for label in picture.labels]:
+        assert 0 <= box.x < box.right <= page.right
+        assert 0 <= box.y < box.bottom <= page.bottom
+    assert all(within(page, x, y) for curve in picture.curves for x, y in points(curve))
+
+
+def test_no_arrow_runs_through_a_value_or_a_name(any_plan: Plan) -> None:
+    picture = layout(any_plan)
+    names = {node.name: node.box for node in picture.nodes}
+    obstacles = list(names.values()) + [label.box for label in picture.labels]
+    assert [
+        curve.name for curve in picture.curves for x, y in points(curve) if any(within(box, x, y) for box in obstacles)
+    ] == []
+
+
+def test_boxes_of_values_do_not_meet(any_plan: Plan) -> None:
+    boxes = [node.box for node in layout(any_plan).nodes]
+    assert not any(a.meets(b) for a, b in combinations(boxes, 2))
+
+
+@pytest.mark.parametrize("name", [name for name in PLANS if name not in ("by readout", "zeros")])
+def test_the_arrows_are_the_firings(name: str) -> None:
+    compiled = PLANS[name]()
+    values = {(line.place, line.t): line.name for line in compiled.lines if line.op.kind == "value"}
+    fired = [firing for firing in compiled.firings if firing.fate is Fate.FIRES]
+    wanted = Counter((firing.reads, values[firing.target, firing.t]) for firing in fired)
+    assert Counter((feed.source, feed.target) for feed in feeds(compiled)) == wanted
+
+
+def test_zeros_before_the_first_time_are_drawn_where_they_are_read() -> None:
+    compiled = alike("a b", 2, unpopulated="zeros")
+    arrows = {(feed.source, feed.target) for feed in feeds(compiled)}
+    assert {("a_zeros", "a_t0"), ("b_zeros", "a_t0"), ("input", "a_t0"), ("a_t0", "b_t1")} <= arrows
+    assert "before" in [label.text for label in layout(compiled).labels]
+
+
+def test_values_that_differ_by_t_stand_in_one_cell() -> None:
+    compiled = by_readout()
+    boxes = {node.name: node.box for node in layout(compiled).nodes}
+    upper, lower = boxes["a_t2_T5"], boxes["a_t2_T6"]
+    assert upper.x == lower.x
+    assert upper.bottom < lower.y
+    assert {feed.source for feed in feeds(compiled) if feed.target == "a_t3_T6"} == {"a_t2_T6"}
+
+
+def names_at(compiled: Plan) -> dict[tuple[str, int], Weights]:
+    found = feeds(compiled)
+    return {(feed.place, feed.t): weights for feed, weights in zip(found, weigh(compiled, found), strict=True)}
+
+
+def test_shared_weights_have_one_letter_and_line_at_all_times() -> None:
+    weights = names_at(frnn(10))
+    by_place: dict[str, set[Weights]] = {}
+    for (place, _), each in weights.items():
+        by_place.setdefault(place, set()).add(each)
+    assert all(len(each) == 1 for each in by_place.values())
+    inner = [each for place, (each,) in by_place.items() if ".from_" in place]
+    assert sorted(each.name for each in inner) == list("abcdefghi")
+    assert len({each.stroke for each in inner}) == 9
+    assert by_place["h1.from_h1"].pop().name == "a"
+    assert by_place["h2.from_h1"].pop().name == "b"
+    assert by_place["h1.from_h2"].pop().name == "d"
+
+
+def test_untied_weights_have_their_time_and_a_line_of_their_own() -> None:
+    weights = names_at(frnn(sharing={"over_time": False}))
+    selfs = [weights["h1.from_h1", t] for t in (1, 2, 3)]
+    assert [each.name for each in selfs] == ["a1", "a2", "a3"]
+    assert len({each.stroke for each in selfs}) == 3
+    everything = [each for (place, _), each in weights.items() if ".from_" in place]
+    assert len({each.name for each in everything}) == len(everything)
+
+
+def test_ties_across_cells_share_the_letter() -> None:
+    weights = names_at(alike("a b", 3, sharing={"sets": [{"members": ["a->a", "b->b"]}]}))
+    assert weights["a.from_a", 1] == weights["b.from_b", 3]
+    assert len({weights[f"{j}.from_{i}", 3].name for i in "ab" for j in "ab" if (j, 3) != ("a", 3)}) == 2
+
+
+def test_weights_tied_in_part_share_the_line_and_not_the_letter() -> None:
+    slabs = [{"t": 1, "a": {"b": "C+C1"}}, {"t": "2..inf", "b": {"b": "C+I"}}]
+    compiled = net({"a": [4, 4, 4], "b": [4, 4, 4]}, slabs, 3, sharing={"sets": [{"members": ["a->b", "b->b"]}]})
+    weights = names_at(compiled)
+    first, later = weights["b.from_a", 1], weights["b.from_b", 2]
+    assert first.stroke == later.stroke
+    assert first.name != later.name
+
+
+def test_norms_of_a_time_do_not_part_weights() -> None:
+    weights = names_at(frnn(norm={"affine": "per-time"}))
+    assert weights["h1.from_h1", 1] == weights["h1.from_h1", 3]
+
+
+def test_every_arrow_has_its_letter_and_every_letter_its_function() -> None:
+    compiled = frnn(post_net={"ops": "BRGL", "classes": 10})
+    picture = layout(compiled)
+    texts = Counter(label.text for label in picture.labels)
+    letters = Counter(curve.weights for curve in picture.curves if curve.weights)
+    assert all(texts[letter] == number + 1 for letter, number in letters.items()), "one each, one in the legend"
+    assert texts["h1 → h2"] == 1
+    assert texts["BRDx2"] == 3
+
+
+def test_functions_that_change_over_time_are_written_with_their_times() -> None:
+    compiled = net({"a": [4, 4, 4]}, [{"t": "1..2", "a": {"a": "C"}}, {"t": 3, "a": {"a": "CR"}}], 3)
+    assert "C at 1..2; CR at 3" in [label.text for label in layout(compiled).labels]
+
+
+def test_readouts_are_marked() -> None:
+    picture = layout(frnn([5, 6]))
+    assert [node.name for node in picture.nodes if node.heavy] == ["logits_t5", "logits_t6"]
+    bold = {label.text for label in picture.labels if label.bold}
+    assert {"5", "6"} <= bold
+    assert "4" not in bold
+    assert [node.name for node in layout(held()).nodes if node.heavy] == ["c_t6"]
+
+
+def test_time_and_states_stand_in_order() -> None:
+    boxes = {node.name: node.box for node in layout(frnn()).nodes}
+    assert boxes["h1_t1"].x < boxes["h1_t2"].x == boxes["h2_t2"].x == boxes["h3_t2"].x
+    assert boxes["h1_t2"].y < boxes["h2_t2"].y < boxes["h3_t2"].y < boxes["logits_t5"].y
+    assert boxes["input"].right < boxes["h1_t0"].x
+
+
+def test_the_svg_is_well_formed_and_its_ids_are_the_values_names(any_plan: Plan) -> None:
+    svg = draw_unrolled(any_plan)
+    root = ET.fromstring(svg)
+    values = [element for element in root.iter(f"{SVG}g") if element.get("class") == "value"]
+    lines = [line.name for line in any_plan.lines if line.op.kind == "value"]
+    drawn = [element.get("id") for element in values]
+    assert [name for name in drawn if name == "input" or not str(name).endswith("_zeros")] == ["input", *lines]
+    ids = [element.get("id") for element in root.iter() if element.get("id")]
+    assert len(set(ids)) == len(ids)
+    width, height = root.get("width"), root.get("height")
+    assert root.get("viewBox") == f"0 0 {width} {height}"
+
+
+def test_strange_text_stays_text() -> None:
+    title = "<script>&\"'\x00\ud800\n]]>"
+    compiled = net({"a": {"shape": [4, 4, 4], "label": "<b>&amp;"}}, [{"a": {"a": "C"}}], 1, name=title)
+    root = ET.fromstring(draw_unrolled(compiled).encode())
+    texts = [element.text for element in root.iter(f"{SVG}text")]
+    assert texts[0] == "<script>&\"'\ufffd\ufffd ]]>"
+    assert "<b>&amp;" in texts
+    assert "<b>&amp; → <b>&amp;" in texts
+    assert {element.tag.removeprefix(SVG) for element in root.iter()} == {
+        "svg", "title", "rect", "g", "path", "text"
+    }  # fmt: skip
+
+
+def test_the_same_spec_gives_the_same_bytes_under_any_hash_seed() -> None:
+    code = "from tests.unit.test_unrolled import *; print(draw_unrolled(PLANS['held']()), end='')"
+    env = os.environ | {"PYTHONHASHSEED": "1", "PYTHONIOENCODING": "utf-8"}
+    elsewhere = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True).stdout
+    assert elsewhere.decode() == draw_unrolled(held())
+
+
+def test_size_grows_linearly() -> None:
+    short, longer = (len(draw_unrolled(alike("a b c", t))) for t in (100, 200))
+    assert longer < 2.1 * short
+
+
+def test_labels_are_cut_and_wrapped_to_fit() -> None:
+    assert fitted("h1", 11, 30, 8) == ("h1", 11)
+    text, size = fitted(LONG, 11, 40, 8)
+    assert (text[-1], size) == ("…", 8)
+    assert text_width(text, size) <= 40
+    lines = wrapped(f"{LONG} {'x' * 50}", 10, 80)
+    assert all(text_width(line, 10) <= 80 for line in lines)
+    assert "".join(lines).replace(" ", "") == f"{LONG}{'x' * 50}".replace(" ", "")
+
+
+def test_text_widths_are_not_below_those_of_the_widest_font() -> None:
+    ems = {"h": 0.634, "m": 0.974, "W": 0.989, "1": 0.636, "→": 0.838, "×": 0.838, "i": 0.278, "é": 0.615}
+    assert all(text_width(char, 1) >= width for char, width in ems.items()), "DejaVu Sans"
+    bold = {"h": 0.712, "m": 1.042, "W": 1.103, "0": 0.696, "V": 0.774, "Щ": 1.326}
+    assert all(text_width(char, 1, bold=True) >= width for char, width in bold.items()), "DejaVu Sans Bold"
