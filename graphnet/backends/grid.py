@@ -13,11 +13,11 @@ from graphnet.ir.ops import Shape
 from graphnet.ir.plan import Line, Plan
 
 MARGIN, PAD = 8.0, 3.0
-TEXT, SMALL, LEAST = 11.0, 9.5, 8.0
-"""Sizes of text: names; shapes, letters; a name that is fitted into a value's box."""
+TEXT, SMALL, TINY = 11.0, 9.5, 8.0
+"""Sizes of text: names; shapes and letters; biological time, and names that are long for a value's box."""
 
-STUB, TURN = 3.0, 6.0
-"""What is seen of an arrow before its letter; the radius of the corner of an arrow from the image."""
+STUB, BESIDE, TURN = 3.0, 4.0, 6.0
+"""What is seen of an arrow before its letter; from an arrow down a column to its letter; the radius of a drop."""
 
 BOX_WIDTHS, BOX_HEIGHT, IMAGE_HEIGHT = (26.0, 48.0), 24.0, 29.0
 ROW_GAP, LEVEL_GAP, LETTER_GAP, LEAD = 11.0, 8.0, 13.0, 8.0
@@ -90,7 +90,10 @@ def make_grid(plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route]) -> 
     left = MARGIN + max(image_width, *sides) + (curve + HEAD if from_image else LEAD)
     last = max(spot.column for spot in where.values())
     bowed = any(route.way == "bow" and route.end.column == last for route in drawn)
-    right = left + last * pitch + width + (STUB + letter + 2 + curve if bowed else LEAD)
+    beside = max((text_width(route.weights.name, SMALL) for route in drawn if route.way == "along"), default=0.0)
+    clock = text_width(milliseconds(plan.last_time), TINY) / 2
+    beyond = max(STUB + letter + 2 + curve if bowed else LEAD, BESIDE + beside - width / 2, clock - width / 2)
+    right = left + last * pitch + width + beyond
     return Grid(image, left, pitch, width, tops, heights, ports(drawn), letter, curve, right)
 
 
@@ -118,7 +121,7 @@ def _rows(where: Mapping[str, Spot], drawn: Sequence[Route]) -> tuple[tuple[floa
 
 def _value_widths(plan: Plan) -> list[float]:
     """What the names in the boxes take; `logits` may be set smaller."""
-    least = text_width(LOGITS, LEAST) + PAD
+    least = text_width(LOGITS, TINY) + PAD
     return [least if text == LOGITS else text_width(text, TEXT) + 2 * PAD for text in set(value_texts(plan).values())]
 
 
@@ -143,3 +146,8 @@ def _value_text(line: Line, names: Mapping[str, str]) -> str:
 def shape_text(shape: Shape) -> str:
     """As in `64×32×32`."""
     return "×".join(map(str, shape))
+
+
+def milliseconds(t: int) -> str:
+    """Biological time of a step: 20 to 50 ms a step (LP section 3)."""
+    return f"{20 * t}–{50 * t}"

@@ -91,7 +91,7 @@ def _slice(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
 
 def _pool(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
     function = f"torch.nn.functional.{line.op.kind}{_rank(line)}d"
-    return writer.call(function, *given, line.op["kernel"], **_settings(line.op, "stride", "padding"))
+    return writer.call(function, *given, line.op["kernel"], line.op["stride"], **_settings(line.op, "padding"))
 
 
 def _global_pool(writer: Writer[V], line: Line, given: Sequence[V]) -> V:

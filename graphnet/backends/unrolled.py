@@ -11,15 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from graphnet.backends.arrows import feeds, is_value, weigh
 from graphnet.backends.grid import (
-    LEAST,
+    BESIDE,
     MARGIN,
     PAD,
     SMALL,
     STUB,
     TEXT,
+    TINY,
     TURN,
     Grid,
     make_grid,
+    milliseconds,
     row_names,
     shape_text,
     value_texts,
@@ -46,7 +48,7 @@ from graphnet.backends.svg import (
 from graphnet.ir.network import INPUT
 from graphnet.ir.plan import IMAGE, Plan
 
-TITLE, TINY = 13.0, 8.0
+TITLE = 13.0
 LEAST_WIDTH = 370.0
 
 
@@ -115,7 +117,7 @@ def _names(plan: Plan, where: Mapping[str, Spot], grid: Grid) -> Iterator[Label]
             y = box.cy
             yield label(names[line.place], TEXT, MARGIN, y - 6, bold=True)
             yield label(shape_text(line.shape), SMALL, MARGIN, y + 7, colour=PALE)
-        text, size = fitted(texts[line.name], TEXT, box.w - PAD, LEAST)
+        text, size = fitted(texts[line.name], TEXT, box.w - PAD, TINY)
         yield label(text, size, box.cx, box.cy, anchor="middle", owner=line.name)
 
 
@@ -129,7 +131,7 @@ def _axis(plan: Plan, where: Mapping[str, Spot], grid: Grid) -> tuple[list[Curve
     curves = [Curve((("M", ends[:1]), ("L", ends[1:])), Stroke(PALE, width=0.8), "right")]
     labels = [label("time t", SMALL, MARGIN, y + 10), label("ms", SMALL, MARGIN, y + 22, colour=PALE)]
     times = [first + column for column in columns]
-    widest = max(text_width(_milliseconds(t), TINY) for t in times)
+    widest = max(text_width(milliseconds(t), TINY) for t in times)
     every = int((widest + 4) // grid.pitch) + 1
     for column, t in enumerate(times):
         x = grid.left + column * grid.pitch + grid.width / 2
@@ -137,13 +139,8 @@ def _axis(plan: Plan, where: Mapping[str, Spot], grid: Grid) -> tuple[list[Curve
         text = str(t) if t >= 0 else "before"
         labels.append(label(text, TEXT, x, y + 10, anchor="middle", bold=t in read))
         if t >= 0 and column % every == 0:
-            labels.append(label(_milliseconds(t), TINY, x, y + 22, anchor="middle", colour=PALE))
+            labels.append(label(milliseconds(t), TINY, x, y + 22, anchor="middle", colour=PALE))
     return curves, labels
-
-
-def _milliseconds(t: int) -> str:
-    """Biological time of a step: 20 to 50 ms a step (LP section 3)."""
-    return f"{20 * t}–{50 * t}"
 
 
 def _arrows(plan: Plan, drawn: Sequence[Route], grid: Grid) -> Iterator[Curve]:
@@ -171,7 +168,7 @@ def _letters(drawn: Sequence[Route], grid: Grid) -> Iterator[Label]:
         if route.start.row == 0:
             x, y = box.right + STUB, box.cy - 7.5
         elif route.way == "along":
-            x, y = box.cx + 4, min(box.bottom, grid.box(route.end).bottom) + 7
+            x, y = box.cx + BESIDE, min(box.bottom, grid.box(route.end).bottom) + 7
         else:
             x, y = box.right + STUB, grid.end(route.start, route.leaves)
         yield label(route.weights.name, SMALL, x, y)

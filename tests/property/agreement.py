@@ -36,7 +36,7 @@ def compare(spec: dict[str, Any], training: bool, seed: int = 0, batch: int = 3)
     names = [name for name, _ in net.named_parameters()]
     for name in names:
         tensors[name].requires_grad_()
-    image = torch.randn(batch, *spec["input"]["shape"], generator=generator, dtype=torch.float64)
+    image = torch.randn(batch, *net.meta["plan"].input_shape, generator=generator, dtype=torch.float64)
     images = [image.clone().requires_grad_(), image.clone().requires_grad_()]
     oracle = Oracle(spec, tensors, training)
     expected = oracle(images[0])

@@ -1,112 +1,273 @@
-"""Hypothesis strategies for small specs: states of fitting sizes, random slabs, norms and sharing."""
+"""Hypothesis strategies for small specs of the whole language, as dicts.
+
+A spec is drawn state by state, so that most of what is drawn is valid; what is not (a readout that nothing reaches, say)
+is left to the test to reject. Sizes are tiny: the oracle is slow.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 from hypothesis import strategies as st
 
-SAME = ["BRC", "BRCx2", "C", "C1BR", "BRC:2 C", "RC3/1", "BRC1+C", "C+C1B", "BR(C1:3 R C + C1)", "BCx2"]
-ALIKE = ["BRC+I", "BRCx2+I", "I", "BR", "R+I", "B"]
-"""Functions between states of one shape."""
+SHAPES = {"map": (4, 4), "line": (8,), "vector": ()}
+
+HEADS = ["", "B", "R", "BR", "tanh ", "sigmoid ", "B elu ", "gelu ", "leaky_relu ", "silu ", "softplus "]
+SAME = ["C", "C1", "Cx2", "C:2 C", "C1B + C", "C(R C1 + C)", "P3/1 C", "A3/1 C1", "C5", "D", "C/1"]
+SAME_LISTS: list[Any] = [
+    [{"conv": {"kernel": 3, "dilation": 2, "bias": True}}, "elu"],
+    ["B", {"conv": {"groups": 1, "kernel": 1}}, {"norm": {"kind": "layer", "affine": "shared"}}],
+    [{"sum": ["C1", ["R", {"conv": {"padding": 1}}]]}],
+    [{"norm": {"kind": "group", "groups": 1, "affine": "shared"}}, {"conv": {"bias": True, "bias_init": 0.5}}],
+    [{"leaky_relu": {"negative_slope": 0.1}}, {"conv": {"init": "lecun"}}],
+]
+ALIKE = ["I", "B", "BRC+I", "CR+I", "I+C1", "R", "sigmoid", "tanh", "Ip", "C1+C+I"]
 DOWN = {
-    1: ["BRC", "C", "BRCx2", "C/2", "PC", "AC1", "BR(C1:3 R C + C1)", "C1B + BRC", "BRC/2 C", "P3C1"],
-    2: ["BRCx2", "PPC1", "C/2 P C1", "Cx2", "PC", "BRC/4", "BRCx3"],
+    1: ["C", "C/2", "PC", "AC1", "Cx2", "C1B + BRC", "P3C1", "C R C", "CB+C1", "Ip", "P Ip"],
+    2: ["Cx2", "PPC1", "C/2 P C1", "PC", "C/4", "Cx3", "Ip"],
 }
-UP = {1: ["BRD", "D", "BRDx2", "D5", "D/2", "CD", "D1B+D"], 2: ["BRDx2", "D/4", "Dx2", "D/2 D"]}
+UP = {1: ["D", "Dx2", "D5", "D/2", "CD", "D1B+D"], 2: ["Dx2", "D/4", "D/2 D"]}
+VECTOR = ["L", "LRL", "L:3 tanh L", "L+L", "B R L", [{"linear": {"bias": False}}], [{"linear": {"init": "glorot"}}]]
 
 
 @st.composite
 def specs(draw: st.DrawFn) -> dict[str, Any]:
-    """A spec of one to four states on an image of 4 to 8 pixels, as a dict."""
-    count = draw(st.integers(1, 4))
-    names = draw(st.permutations(["a", "b", "V1", "IT"]))[:count]
-    size = draw(st.sampled_from([4, 5, 8]))
-    levels = [0, *sorted(draw(st.lists(st.integers(0, 2), min_size=count - 1, max_size=count - 1)))]
-    sizes = [-(-size // 2**level) for level in levels]
-    channels = draw(st.lists(st.integers(1, 3), min_size=count, max_size=count))
-    states = {name: [c, s, s] for name, c, s in zip(names, channels, sizes, strict=True)}
-    last = draw(st.integers(count, count + 3))
-    spec: dict[str, Any] = {
-        "graphnet": 1,
-        "name": "drawn",
-        "input": {"shape": [draw(st.integers(1, 2)), size, size]},
-        "merge": draw(st.sampled_from(["sum", "mean"])),
-        "states": states,
-        "transitions": draw(slabs(names, levels, channels, size, last)),
-        "norm": draw(norms()),
-        "pre_net": {"ops": draw(st.sampled_from(["C", "CBR", "C1", "CBRC"])), "norm": draw(norms())},
-        "post_net": {"ops": draw(st.sampled_from(["BRGL", "GL", "L", "BL"])), "classes": 3},
-        "readout": {"t": draw(st.sampled_from([last, [last], [last, last + 1], f"{last}..{last + 2}"]))},
-    }
-    if draw(st.booleans()):
-        spec["input"]["t"] = draw(st.integers(0, 1))
-    if draw(st.booleans()):
-        spec["sharing"] = draw(sharing(list(names)))
-    return spec
+    """A spec of one to four states."""
+    return _Drawing(draw).spec()
 
 
-def norms() -> st.SearchStrategy[dict[str, str]]:
-    return st.fixed_dictionaries(
-        {},
-        optional={
-            "statistics": st.sampled_from(["per-time", "shared"]),
-            "affine": st.sampled_from(["none", "shared", "per-time"]),
-        },
-    )
+class _Drawing:
+    def __init__(self, draw: st.DrawFn) -> None:
+        self.draw = draw
+        count = draw(st.integers(1, 4))
+        self.names: list[str] = draw(st.permutations(["a", "b", "V1", "IT"]))[:count]
+        kind = draw(st.sampled_from(["map", "map", "map", "map", "line", "vector"]))
+        self.sizes = SHAPES[kind]
+        steps = draw(st.lists(st.integers(0, 2), min_size=count - 1, max_size=count - 1)) if self.sizes else []
+        self.levels = [0, *sorted(steps)] if steps else [0] * count
+        self.channels = draw(st.lists(st.integers(1, 3), min_size=count, max_size=count))
+        self.last = draw(st.integers(count, count + 3))
+        self.flags = draw(st.lists(st.sampled_from(FEATURES), max_size=4, unique=True))
 
+    def has(self, feature: str) -> bool:
+        return feature in self.flags
 
-@st.composite
-def slabs(
-    draw: st.DrawFn, names: list[str], levels: list[int], channels: list[int], size: int, last: int
-) -> list[dict[str, Any]]:
-    """A first slab that leads to the last state, then slabs that add, change or block cells."""
-    first: dict[str, Any] = {"t": "1..inf"} if draw(st.booleans()) else {}
-    for at, name in enumerate(names):
-        goals = [at, at + 1] if at + 1 < len(names) else [at]
-        first[name] = {names[to]: draw(functions(levels, channels, size, at, to)) for to in goals}
-    found = [first]
-    for _ in range(draw(st.integers(0, 3))):
-        slab: dict[str, Any] = {"t": draw(times(last))}
-        for at, name in enumerate(names):
-            goals = draw(st.lists(st.sampled_from(range(len(names))), max_size=2, unique=True))
-            row = {names[to]: draw(functions(levels, channels, size, at, to)) for to in goals}
-            if row and draw(st.integers(0, 5)) == 0:
+    def pick(self, *options: Any) -> Any:
+        return self.draw(st.sampled_from(options))
+
+    def spec(self) -> dict[str, Any]:
+        merge = self.pick("sum", "mean", "max", "product") if self.has("merge") else self.pick("sum", "mean")
+        image = [self.pick(1, 2), *self.sizes]
+        first = "L" if not self.sizes else self.pick("C", "CBR", "C1", "CBRC", "BC")
+        head = self.pick("L", "BL") if not self.sizes else self.pick("BRGL", "GL", "L", "BAL" if len(self.sizes) else "L")
+        spec: dict[str, Any] = {
+            "graphnet": 1,
+            "name": "drawn",
+            "input": {"shape": image} | self.input_times(),
+            "merge": merge,
+            "states": {name: self.state(number) for number, name in enumerate(self.names)},
+            "transitions": self.slabs(),
+            "norm": self.norm(),
+            "pre_net": {"ops": first, "norm": self.norm()},
+            "post_net": {"ops": head, "classes": 3},
+            "readout": {"t": self.pick(self.last, [self.last], [self.last, self.last + 1], f"{self.last}..{self.last + 2}")},
+        }
+        if self.has("unroll"):
+            spec["unroll"] = "engineering"
+        if self.has("zeros"):
+            spec["unpopulated"] = "zeros"
+        if self.has("constants"):
+            spec["let"] = {"N": self.last, "M": "N-1"}
+            spec["readout"]["t"] = self.pick("N", ["M", "N"], "M..N+1")
+        if self.has("combine"):
+            spec["readout"]["combine"] = self.pick("mean", "cumulative")
+        if self.has("sharing") or self.has("sets"):
+            spec["sharing"] = self.sharing()
+        if self.has("parts"):
+            self.add_part(spec)
+        return spec
+
+    def input_times(self) -> dict[str, Any]:
+        if self.has("sequence"):
+            return {"sequence": True, "t": self.pick("0..inf", "0..2", [0, 2], "1..3")}
+        if self.has("held"):
+            return {"t": self.pick("0..inf", "0..2", [0, 2], "1..3")}
+        return self.pick({}, {"t": 0}, {"t": 1})
+
+    def shape(self, number: int) -> list[int]:
+        return [self.channels[number], *(-(-size // 2 ** self.levels[number]) for size in self.sizes)]
+
+    def state(self, number: int) -> Any:
+        shape, more = self.shape(number), {}
+        if self.has("hold") and self.pick(True, False):
+            more["hold"] = True
+        if self.has("state zeros") and self.pick(True, False):
+            more["unpopulated"] = self.pick("zeros", "zeros", "empty")
+        if self.has("update") and self.pick(True, False):
+            more["update"] = self.pick("R", "B", "sigmoid", "tanh R", "BR" if self.sizes else "B tanh")
+        if self.has("merge") and self.pick(True, False):
+            more["merge"] = self.pick("sum", "mean", "max", "product")
+        return {"shape": shape} | more if more else shape
+
+    def norm(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.draw(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "statistics": st.sampled_from(["per-time", "shared"]),
+                    "affine": st.sampled_from(["none", "shared", "per-time"]),
+                },
+            )
+        )
+        if self.has("norm"):
+            found |= self.pick({"kind": "group", "groups": 1}, {"kind": "layer"}, {"kind": "none"}, {"momentum": 0.3})
+        return found
+
+    def slabs(self) -> list[dict[str, Any]]:
+        """A first slab that leads to the last state, then slabs that add, change or block cells."""
+        first: dict[str, Any] = {"t": "1..inf"} if self.pick(True, False) else {}
+        for at, name in enumerate(self.names):
+            goals = [at, at + 1] if at + 1 < len(self.names) else [at]
+            first[name] = {self.names[to]: self.cell(at, to) for to in goals}
+        if self.has("concat"):
+            return [self.concatenated(first)]
+        found = [first]
+        for _ in range(self.draw(st.integers(0, 2))):
+            found.append(self.slab())
+        if self.has("T"):
+            found.append(self.relative(first))
+        return found
+
+    def slab(self) -> dict[str, Any]:
+        slab: dict[str, Any] = {"t": self.times()}
+        if self.has("delay"):
+            slab["delay"] = self.pick(1, 2)
+        for at, name in enumerate(self.names):
+            goals = self.draw(st.lists(st.sampled_from(range(len(self.names))), max_size=2, unique=True))
+            row = {self.names[to]: self.cell(at, to) for to in goals}
+            if row and self.pick(*[False] * 4, True):
                 row[next(iter(row))] = "-"
             if row:
                 slab[name] = row
-        found.append(slab)
-    return found
+        return slab
+
+    def relative(self, first: dict[str, Any]) -> dict[str, Any]:
+        """Times relative to T, for cells that do the same or nothing: tensors that only some T have are untested."""
+        slab: dict[str, Any] = {"t": self.pick("T", "T-1", "1..T-1", "T-2..T", "2..T-2")}
+        for name in self.names:
+            row = {to: self.pick("-", cell) for to, cell in first[name].items() if self.pick(True, False)}
+            if row:
+                slab[name] = row
+        return slab
+
+    def concatenated(self, slab: dict[str, Any]) -> dict[str, Any]:
+        """Make the last state join two arrivals of half its channels each."""
+        last, before = len(self.names) - 1, max(len(self.names) - 2, 0)
+        self.flags.append("concat done")
+        if last == before:
+            return slab
+        op = "L" if not self.sizes else "C"
+        strides = f"/{2 ** (self.levels[last] - self.levels[before])}" if self.sizes else ""
+        slab[self.names[before]][self.names[last]] = f"{op}:1{strides}"
+        slab[self.names[last]][self.names[last]] = "-"
+        self.channels[last] = 1
+        return slab
+
+    def times(self) -> Any:
+        start, length = self.draw(st.integers(0, self.last)), self.draw(st.integers(0, 3))
+        return self.pick(start, f"{start}..{start + length}", [start, start + 2], f"{start}..inf")
+
+    def cell(self, at: int, to: int) -> Any:
+        ops = self.function(at, to)
+        more: dict[str, Any] = {}
+        if self.has("gain") and self.pick(True, False):
+            more["gain"] = self.pick(0.5, 2, {"init": 0.5, "learn": True}, {"init": 0.5})
+        if self.has("delay") and self.pick(True, False):
+            more["delay"] = self.pick(1, 2, 0 if at < to else 1)
+        return {"ops": ops} | more if more else ops
+
+    def function(self, at: int, to: int) -> Any:
+        """A transition function that fits between two states."""
+        step = self.levels[to] - self.levels[at]
+        alike = self.channels[at] == self.channels[to]
+        if not self.sizes:
+            return self.pick(*VECTOR, *(["I", "L+I", "tanh"] if alike else []))
+        if self.has("I0") and at == to and self.pick(True, False):
+            return self.pick("BRC+I0", "C+I0", "I0+R C", "C1+I+I0")
+        if self.has("lists") and step == 0:
+            return self.pick(*SAME_LISTS)
+        head = self.pick(*HEADS)
+        if step == 0:
+            return self.pick(head + self.pick(*SAME), *(ALIKE[: 8 + 2 * alike] if alike else []))
+        wider = [ops for ops in (DOWN[step] if step > 0 else UP[-step]) if "Ip" not in ops or self.grows(at, to)]
+        body = self.pick(*wider)
+        return body if "+" in body else head + body
+
+    def grows(self, at: int, to: int) -> bool:
+        return self.channels[to] >= self.channels[at]
+
+    def sharing(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"over_time": self.pick(True, False)}
+        if self.has("sets"):
+            name = self.pick(*self.names)
+            times = self.pick("", "@1..2", "@2..inf", "@0..3")
+            layer = self.pick("", "", "#conv1", "#linear1")
+            group: dict[str, Any] = {"members": [f"{name}->{name}{times}{layer}"]}
+            if self.pick(*[False] * 3, True):
+                group = {"members": [[name, name, 2], [name, name, 3]]}
+            if self.pick(*[False] * 3, True):
+                group["except"] = [f"{name}->{name}@2"]
+            if self.pick(*[False] * 2, True):
+                group["coupling"] = 0.5
+            found["sets"] = [group]
+        return found
+
+    def add_part(self, spec: dict[str, Any]) -> None:
+        """Make the last state of a small part of two inner states."""
+        name = self.names[-1]
+        op = "L" if not self.sizes else self.pick("BRC", "C1 tanh", "C+I")
+        spec["parts"] = {
+            "pair": {
+                "states": {"r": {}, "s": {"merge": self.pick("sum", "mean")}},
+                "transitions": [{"r": {"s": op}, "s": {"r": op}}],
+                "unroll": self.pick("biological", "engineering"),
+            }
+        }
+        shape = spec["states"][name]
+        shape = shape if isinstance(shape, list) else shape["shape"]
+        spec["states"][name] = {"shape": shape, "part": "pair"}
 
 
-@st.composite
-def functions(draw: st.DrawFn, levels: list[int], channels: list[int], size: int, at: int, to: int) -> str:
-    """A transition function that fits between two states."""
-    step = levels[to] - levels[at]
-    if step == 0:
-        return draw(st.sampled_from(SAME + (ALIKE if channels[at] == channels[to] else [])))
-    if size % 2 == 0:
-        return draw(st.sampled_from(DOWN[step] if step > 0 else UP[-step]))
-    if step > 0:  # odd sizes: rounding differs between pooling and convolution, so only convolutions
-        return "BRC" if step == 1 else "BRCx2"
-    return "-"
+FEATURES = (
+    "merge concat delay unroll hold zeros held sequence constants T combine update gain I0 lists norm sharing sets parts"
+).split() + ["state zeros", "sharing", "sets"]
 
 
-def times(last: int) -> st.SearchStrategy[Any]:
-    ends = st.tuples(st.integers(0, last), st.integers(0, 3))
-    return st.one_of(
-        st.integers(0, last),
-        ends.map(lambda pair: f"{pair[0]}..{pair[0] + pair[1]}"),
-        st.lists(st.integers(0, last), min_size=1, max_size=2),
-        st.just("2..inf"),
-    )
-
-
-@st.composite
-def sharing(draw: st.DrawFn, names: list[str]) -> dict[str, Any]:
-    """Sharing over time or not, and perhaps one set over the times of one place."""
-    found: dict[str, Any] = {"over_time": draw(st.booleans())}
-    if draw(st.booleans()):
-        name = draw(st.sampled_from(names))
-        found["sets"] = [{"members": [f"{name}->{name}" + draw(st.sampled_from(["", "@1..2", "@2..inf", "@0..3"]))]}]
+def features(spec: dict[str, Any]) -> set[str]:
+    """What of the language a spec uses, for the report of what was drawn."""
+    text = json.dumps(spec)
+    strings = " ".join(re.findall(r'"((?:[^"\\]|\\.)*)"', text))
+    found = {f"letter {letter}" for letter in "BRCDPAGLI" if re.search(rf"(?<![a-z]){letter}(?![a-z0]*[a-oq-z])", strings)}
+    found |= {f"word {word}" for word in ("Ip", "I0", "elu", "sigmoid", "tanh", "gelu", "silu") if word in strings}
+    merges = [spec["merge"], *(s["merge"] for s in spec["states"].values() if isinstance(s, dict) and "merge" in s)]
+    found |= {f"merge {merge}" for merge in merges}
+    for key, value in [("kind", "group"), ("kind", "layer"), ("kind", "none"), ("unroll", "engineering")]:
+        if f'"{key}": "{value}"' in text:
+            found.add(f"{key} {value}")
+    for key in ("statistics", "affine"):
+        found |= {f"{key} {value}" for value in re.findall(rf'"{key}": "([a-z-]+)"', text)}
+    for word in ("delay", "hold", "zeros", "sequence", "let", "combine", "update", "gain", "learn", "part", "coupling"):
+        if f'"{word}"' in text:
+            found.add(word)
+    found |= {"T-relative"} if re.search(r'"t": "[^"]*T', text) else set()
+    found |= {"held input"} if isinstance(spec["input"].get("t"), str) and "sequence" not in spec["input"] else set()
+    sharing = spec.get("sharing", {})
+    found |= {"untied"} if sharing.get("over_time") is False else set()
+    for group in sharing.get("sets", []):
+        found.add("hard set" if "coupling" not in group else "soft set")
+        found |= {"triple"} if isinstance(group["members"][0], list) else set()
+        found |= {"layer set"} if "#" in str(group["members"][0]) else set()
+        found |= {"except"} if "except" in group else set()
     return found

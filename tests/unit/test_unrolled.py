@@ -6,7 +6,7 @@ import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 
@@ -22,6 +22,7 @@ FRNN = {
     "h2": {"h1": "BRDx2", "h2": "BRCx2+I", "h3": "BRCx2"},
     "h3": {"h1": "BRDx2", "h2": "BRDx2", "h3": "BRCx2+I"},
 }
+TWICE = {"shape": [4, 4, 4], "t": "0..1"}
 LONG = "a very long label of 30 letter"
 
 
@@ -94,6 +95,15 @@ PLANS = {
     "long labels": lambda: labelled(LONG),
     "unicode labels": lambda: labelled("Größe 視覚野 <V&1>"),
     "capitals": lambda: labelled("WMWM@%"),
+    "untied within a step": lambda: alike(
+        "a b",
+        1000,
+        slab={"t": "999..1000"},
+        input={"shape": [4, 4, 4], "t": "999..1000"},
+        unroll="engineering",
+        sharing={"over_time": False},
+        post_net={"ops": "GL", "classes": 2},
+    ),
     "held": held,
     "by readout": by_readout,
     "engineering": engineering,
@@ -173,6 +183,27 @@ def test_zeros_before_the_first_time_are_drawn_where_they_are_read() -> None:
     arrows = {(feed.source, feed.target) for feed in feeds(compiled)}
     assert {("a_zeros", "a_t0"), ("b_zeros", "a_t0"), ("input", "a_t0"), ("a_t0", "b_t1")} <= arrows
     assert "before" in [label.text for label in layout(compiled).labels]
+
+
+def test_a_value_that_is_zeros_has_no_arrow() -> None:
+    slabs = [{"t": 0, "a": {"b": {"ops": "C", "delay": 0}}}, {"t": 2, "b": {"a": "C"}}]
+    states = {"a": [4, 4, 4], "b": [4, 4, 4]}
+    compiled = net(states, slabs, 2, unpopulated="zeros", readout={"t": 2, "state": "a"})
+    arrows = [(feed.source, feed.target) for feed in feeds(compiled)]
+    assert ("b_t1", "a_t2") in arrows
+    assert "b_t1" not in [target for _, target in arrows]
+
+
+def test_arrows_that_pass_the_same_columns_have_tracks_of_their_own() -> None:
+    compiled = net({"a": [4, 4, 4]}, [{"t": "1..inf", "a": {"a": {"ops": "C", "delay": 3}}}], [9, 10], input=TWICE)
+    levels: dict[float, list[tuple[float, float]]] = {}
+    for curve in layout(compiled).curves:
+        for (_, before), (code, after) in pairwise(curve.path):
+            (x, y), (end, level) = before[-1], after[-1]
+            if code == "L" and curve.weights == "a" and y == level and end - x > 60:
+                levels.setdefault(y, []).append((x, end))
+    assert len(levels) == 2
+    assert all(a[1] <= b[0] for each in levels.values() for a, b in pairwise(sorted(each)))
 
 
 def test_values_that_differ_by_t_stand_in_one_cell() -> None:
@@ -314,5 +345,6 @@ def test_labels_are_cut_and_wrapped_to_fit() -> None:
 def test_text_widths_are_not_below_those_of_the_widest_font() -> None:
     ems = {"h": 0.634, "m": 0.974, "W": 0.989, "1": 0.636, "→": 0.838, "×": 0.838, "i": 0.278, "é": 0.615}
     assert all(text_width(char, 1) >= width for char, width in ems.items()), "DejaVu Sans"
+    assert text_width("e\u0301", 1) == text_width("e", 1)
     bold = {"h": 0.712, "m": 1.042, "W": 1.103, "0": 0.696, "V": 0.774, "Щ": 1.326}
     assert all(text_width(char, 1, bold=True) >= width for char, width in bold.items()), "DejaVu Sans Bold"
