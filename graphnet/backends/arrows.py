@@ -40,6 +40,13 @@ class Weights(NamedTuple):
     stroke: Stroke
 
 
+Kernels = tuple[str, ...]
+"""What makes two arrows use the same weights: the names of W's tensors, or the place if there are none."""
+
+Home = tuple[tuple[int, int], int, str]
+"""Row and column in the matrix, time and place where weights come first."""
+
+
 def feeds(plan: Plan) -> list[Feed]:
     """Every arrow between two values that run, in the order of execution."""
     lines = {line.name: line for line in plan.lines}
@@ -86,33 +93,25 @@ def weigh(plan: Plan, found: Sequence[Feed]) -> list[Weights]:
     """The weights of each arrow. Letters go through the transition matrix row by row."""
     ranks = {INPUT: -1, **{area.name: n for n, area in enumerate(plan.areas)}, LOGITS: len(plan.areas)}
     rows = {cell.place: (ranks[cell.source], ranks[cell.target]) for cell in plan.cells}
-    kernels = _Kernels(plan)
+    sets = _kernels(plan, found)
     homes: dict[Kernels, Home] = {}
-    for feed in found:
+    for kernels, feed in zip(sets, found, strict=True):
         here = (rows[feed.place], feed.t, feed.place)
-        key = kernels.of(feed)
-        homes[key] = min(homes.get(key, here), here)
+        homes[kernels] = min(homes.get(kernels, here), here)
     named = _named(homes)
-    return [named[kernels.of(feed)] for feed in found]
+    return [named[kernels] for kernels in sets]
 
 
-Kernels = tuple[str, ...]
-"""What makes two arrows use the same weights: the names of W's tensors, or the place if there are none."""
-
-Home = tuple[tuple[int, int], int, str]
-"""Row and column in the matrix, time and place where weights come first."""
-
-
-class _Kernels:
-    """Finds W among an arrow's tensors: those of rank 2 and more, as norms may belong to a time (rule 18)."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.trainable = {tensor.name for tensor in plan.tensors if tensor.trainable}
-        self.kernels = {tensor.name for tensor in plan.tensors if len(tensor.shape) > 1}
-
-    def of(self, feed: Feed) -> Kernels:
-        found = tuple(name for name in feed.tensors if name in self.kernels)
-        return found or tuple(name for name in feed.tensors if name in self.trainable) or ("", feed.place)
+def _kernels(plan: Plan, found: Sequence[Feed]) -> list[Kernels]:
+    """W among the tensors of each arrow: those of rank 2 and more, as those of norms may belong to a time (rule 18)."""
+    trainable = {tensor.name for tensor in plan.tensors if tensor.trainable}
+    matrices = {tensor.name for tensor in plan.tensors if len(tensor.shape) > 1}
+    return [
+        tuple(name for name in feed.tensors if name in matrices)
+        or tuple(name for name in feed.tensors if name in trainable)
+        or ("", feed.place)
+        for feed in found
+    ]
 
 
 def _named(homes: Mapping[Kernels, Home]) -> dict[Kernels, Weights]:

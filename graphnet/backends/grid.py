@@ -88,7 +88,7 @@ def make_grid(plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route]) -> 
     sides += [text_width(shape_text(line.shape), SMALL) for line in plan.lines if is_value(line)]
     from_image = any(route.way == "across" and not route.start.row for route in drawn)
     left = MARGIN + max(image_width, *sides) + (curve + HEAD if from_image else LEAD)
-    last = max(spot.column for spot in where.values())
+    last = plan.last_time - first_time(plan)
     bowed = any(route.way == "bow" and route.end.column == last for route in drawn)
     beside = max((text_width(route.weights.name, SMALL) for route in drawn if route.way == "along"), default=0.0)
     clock = text_width(milliseconds(plan.last_time), TINY) / 2
@@ -123,6 +123,11 @@ def _value_widths(plan: Plan) -> list[float]:
     """What the names in the boxes take; `logits` may be set smaller."""
     least = text_width(LOGITS, TINY) + PAD
     return [least if text == LOGITS else text_width(text, TEXT) + 2 * PAD for text in set(value_texts(plan).values())]
+
+
+def first_time(plan: Plan) -> int:
+    """The time of the first column; -1 where states are zeros before t = 0."""
+    return min(line.t for line in plan.lines if is_value(line))
 
 
 def row_names(plan: Plan) -> dict[str, str]:

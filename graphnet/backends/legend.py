@@ -14,7 +14,7 @@ GAP, COLUMN_GAP = 5.0, 14.0
 FEW = 3
 """So many weights of a letter are shown one by one; of more, the first and the last."""
 
-NOTE = "Same letter, colour and dash: same weights. Thick frame: read out."
+NOTE = "Same letter, colour and dash: same weights. Thick: read out."
 
 
 @dataclass(frozen=True)

@@ -42,15 +42,11 @@ def draw_recurrent(plan: Plan) -> str:
     alive = {(firing.source, firing.target) for firing in plan.firings if firing.fate is Fate.FIRES}
     order = list(ids)
     for (source, target), cells in between.items():
+        ends = [ids[source], ids[target]]
         look = {} if (source, target) in alive else DEAD
-        upward = order.index(target) <= order.index(source)
-        graph.edge(
-            ids[source],
-            ids[target],
-            label=_literal(*(f" {line} " for line in _lines(cells))),
-            constraint="false" if upward else "true",
-            **look,
-        )
+        if order.index(target) < order.index(source):  # written backwards, feedback does not move the states
+            ends, look = ends[::-1], {**look, "dir": "back"}
+        graph.edge(*ends, label=_literal(*(f" {line} " for line in _lines(cells))), **look)
     return str(graph.source)
 
 

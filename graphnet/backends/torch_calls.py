@@ -136,7 +136,7 @@ RULES: dict[str, Rule[Any]] = {
     "relu": _plain("torch.relu"),
     "sigmoid": _plain("torch.sigmoid"),
     "tanh": _plain("torch.tanh"),
-    **{name: _plain(f"torch.nn.functional.{name}") for name in ("elu", "gelu", "leaky_relu", "silu", "softplus")},
+    **dict.fromkeys(("elu", "gelu", "leaky_relu", "silu", "softplus"), _activation),
     "sum": partial(_chain, "operator.add"),
     "product": partial(_chain, "operator.mul"),
     "max": partial(_chain, "torch.maximum"),

@@ -20,6 +20,7 @@ from graphnet.backends.grid import (
     TINY,
     TURN,
     Grid,
+    first_time,
     make_grid,
     milliseconds,
     row_names,
@@ -68,7 +69,7 @@ def layout(plan: Plan) -> Picture:
     width = max(grid.right + MARGIN, LEAST_WIDTH, least_width(lines) + 2 * MARGIN)
     head = list(_title(plan, width - 2 * MARGIN))
     grid = grid.below(head[-1].box.bottom + 4)
-    axis, times = _axis(plan, where, grid)
+    axis, times = _axis(plan, grid)
     key, texts, end = legend(lines, MARGIN, max(each.box.bottom for each in times) + 8, width - 2 * MARGIN)
     return Picture(
         plan.name,
@@ -121,16 +122,14 @@ def _names(plan: Plan, where: Mapping[str, Spot], grid: Grid) -> Iterator[Label]
         yield label(text, size, box.cx, box.cy, anchor="middle", owner=line.name)
 
 
-def _axis(plan: Plan, where: Mapping[str, Spot], grid: Grid) -> tuple[list[Curve], list[Label]]:
+def _axis(plan: Plan, grid: Grid) -> tuple[list[Curve], list[Label]]:
     """The time axis below the last row: time steps, and biological time."""
     y = grid.tops[-1] + 10
-    columns = range(1 + max(spot.column for spot in where.values()))
-    first = min(line.t for line in plan.lines if is_value(line))
     read = {t for t, _ in plan.outputs}
     ends = ((grid.left - 4, y), (max(grid.right - HEAD, grid.left + grid.width), y))
     curves = [Curve((("M", ends[:1]), ("L", ends[1:])), Stroke(PALE, width=0.8), "right")]
     labels = [label("time t", SMALL, MARGIN, y + 10), label("ms", SMALL, MARGIN, y + 22, colour=PALE)]
-    times = [first + column for column in columns]
+    times = range(first_time(plan), plan.last_time + 1)
     widest = max(text_width(milliseconds(t), TINY) for t in times)
     every = int((widest + 4) // grid.pitch) + 1
     for column, t in enumerate(times):

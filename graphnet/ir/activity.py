@@ -32,7 +32,8 @@ class Activity:
     Attributes:
         order: every node that something arrives at or that holds, each after all that it reads.
         arrivals: the active arrows into a node, sources in the order of the spec.
-        firing: the arrows into a populated node whose source is populated; empty for a node that holds its value.
+        firing: the arrows into a populated node whose source is populated; none where it is held or zeros.
+        held: the nodes without arrivals that hold a value, each with the node it is the value of.
         populated: the nodes with a value.
         needed: the populated nodes that a readout depends on.
     """
@@ -40,6 +41,7 @@ class Activity:
     order: tuple[Node, ...]
     arrivals: dict[Node, list[Arrival]]
     firing: dict[Node, list[Arrival]]
+    held: dict[Node, Node]
     populated: frozenset[Node]
     needed: frozenset[Node]
 
@@ -66,6 +68,7 @@ def trace(network: Network, net: Net, last: int) -> Activity:
     populated = {(INPUT, t) for t in network.input_times.upto(last)}
     populated |= {(state.name, -1) for state in states if state.zeros}
     firing: dict[Node, list[Arrival]] = {}
+    held: dict[Node, Node] = {}
     first: dict[str, Node] = {}
     for node in order:
         name, t = node
@@ -77,13 +80,15 @@ def trace(network: Network, net: Net, last: int) -> Activity:
         if live or holds or (state and state.zeros):
             populated.add(node)
             first.setdefault(name, node)
+            if holds and not live:
+                held[node] = (name, t - 1)
             firing[node] = [
                 arrival._replace(first=first[name] if arrival.reads[1] >= 0 else arrival.reads)
                 if arrival.transition.adds_first
                 else arrival
                 for arrival in live
             ]
-    return Activity(order, arrivals, firing, frozenset(populated), _needed(net, firing, populated))
+    return Activity(order, arrivals, firing, held, frozenset(populated), _needed(net, firing, held, populated))
 
 
 def _expand(arrivals: dict[Node, list[Arrival]], states: Sequence[State], last: int) -> nx.DiGraph[Node]:
@@ -109,7 +114,9 @@ def _in_order(graph: nx.DiGraph[Node], arrivals: dict[Node, list[Arrival]], rank
         ) from None
 
 
-def _needed(net: Net, firing: dict[Node, list[Arrival]], populated: set[Node]) -> frozenset[Node]:
+def _needed(
+    net: Net, firing: dict[Node, list[Arrival]], held: dict[Node, Node], populated: set[Node]
+) -> frozenset[Node]:
     needed: set[Node] = set()
     stack = [(net.output, t) for t in net.readouts if (net.output, t) in populated]
     while stack:
@@ -117,9 +124,9 @@ def _needed(net: Net, firing: dict[Node, list[Arrival]], populated: set[Node]) -
         if node in needed or node not in firing:
             continue
         needed.add(node)
-        live = firing[node]
-        stack += [arrival.reads for arrival in live] if live else [(node[0], node[1] - 1)]
-        stack += [arrival.first for arrival in live if arrival.first]
+        stack += [arrival.reads for arrival in firing[node]]
+        stack += [arrival.first for arrival in firing[node] if arrival.first]
+        stack += [held[node]] if node in held else []
     return frozenset(needed)
 
 

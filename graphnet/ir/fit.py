@@ -155,7 +155,8 @@ class _Builder:
         stride = self._stride(call, shape, path)
         width = self._width(call, path) if call.op in WIDTH else path.last_width
         chosen, slots = make_layer(call, shape, width, stride, self.ends.norm, self.ends.constants)
-        if chosen is None:
+        if chosen is None:  # it counts all the same: names do not depend on the kind of norm
+            labels.next(call.op)
             return at, shape
         try:
             at = self.append(chosen, (at,), labels, slots)

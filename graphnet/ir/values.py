@@ -62,14 +62,12 @@ class _Finder:
         for node in activity.order:
             if node not in activity.populated:
                 continue
-            live, before = activity.firing[node], (node[0], node[1] - 1)
-            state = self.network.state(node[0])
-            if not live and state is not None and state.hold and before in activity.populated:
-                mine[node] = mine[before] if before in mine else self._value(before, (), net)
-                mine.setdefault(before, mine[node])
+            if node in activity.held:
+                before = activity.held[node]
+                mine[node] = mine.setdefault(before, self._value(before, (), net)) if before[1] < 0 else mine[before]
                 continue
             sources = []
-            for arrival in live:
+            for arrival in activity.firing[node]:
                 if arrival.reads[1] < 0 and arrival.reads[0] != INPUT:  # zeros before t = 0 (rule 4)
                     mine.setdefault(arrival.reads, self._value(arrival.reads, (), net))
                 first = mine[arrival.first] if arrival.first else -1

@@ -133,12 +133,9 @@ class _Drawing:
             first[name] = {self.names[to]: self.cell(at, to) for to in goals}
         if self.has("concat"):
             return [self.concatenated(first)]
-        found = [first]
-        for _ in range(self.draw(st.integers(0, 2))):
-            found.append(self.slab())
         if self.has("T"):
-            found.append(self.relative(first))
-        return found
+            return [first, self.relative(first)]
+        return [first, *(self.slab() for _ in range(self.draw(st.integers(0, 2))))]
 
     def slab(self) -> dict[str, Any]:
         slab: dict[str, Any] = {"t": self.times()}
@@ -154,7 +151,10 @@ class _Drawing:
         return slab
 
     def relative(self, first: dict[str, Any]) -> dict[str, Any]:
-        """Times relative to T, for cells that do the same or nothing: tensors that only some T have are untested."""
+        """Times relative to T, for cells that do the same or nothing.
+
+        The oracle names tensors of cells relative to T in another way, so there are no others, and no sets beside them.
+        """
         slab: dict[str, Any] = {"t": self.pick("T", "T-1", "1..T-1", "T-2..T", "2..T-2")}
         for name in self.names:
             row = {to: self.pick("-", cell) for to, cell in first[name].items() if self.pick(True, False)}
@@ -210,7 +210,7 @@ class _Drawing:
 
     def sharing(self) -> dict[str, Any]:
         found: dict[str, Any] = {"over_time": self.pick(True, False)}
-        if self.has("sets"):
+        if self.has("sets") and not self.has("T"):
             name = self.pick(*self.names)
             times = self.pick("", "@1..2", "@2..inf", "@0..3")
             layer = self.pick("", "", "#conv1", "#linear1")
