@@ -4,8 +4,9 @@
 """
 
 from graphnet.errors import Fault, SpecError
+from graphnet.ir.custom import register_op
 from graphnet.ir.plan import Plan
 from graphnet.pipeline import compile, draw, load, plan
 from graphnet.spec.model import Spec
 
-__all__ = ["Fault", "Plan", "Spec", "SpecError", "compile", "draw", "load", "plan"]
+__all__ = ["Fault", "Plan", "Spec", "SpecError", "compile", "draw", "load", "plan", "register_op"]

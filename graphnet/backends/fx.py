@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from graphnet.backends.torch_calls import RULES
+from graphnet.backends.torch_calls import say
 from graphnet.ir.network import Tensor
-from graphnet.ir.ops import Shape
+from graphnet.ir.ops import KINDS, Shape
 from graphnet.ir.plan import IMAGE, Line, Plan
 
 
@@ -111,7 +111,7 @@ class _Writer:
         if line.op.kind == "value":
             node = self.nodes.call_module(f"{line.place}.output", tuple(given))
         else:
-            node = RULES[line.op.kind](self, line, given)
+            node = say(self, line, given)
         node.name = line.name
         self.values[line.name] = node
 
@@ -120,6 +120,11 @@ class _Writer:
 
     def method(self, name: str, *arguments: Any) -> fx.Node:
         return self.nodes.call_method(name, arguments)
+
+    def custom(self, kind: str, *arguments: Any, **settings: Any) -> fx.Node:
+        function = KINDS[kind].function
+        assert function is not None
+        return self.nodes.call_function(function, arguments, settings)
 
     def training(self) -> fx.Node:
         return self.values["training"]

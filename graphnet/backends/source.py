@@ -6,7 +6,8 @@ import json
 import textwrap
 from typing import Any
 
-from graphnet.backends.torch_calls import RULES
+from graphnet.backends.torch_calls import say
+from graphnet.ir.ops import KINDS
 from graphnet.ir.plan import Line, Plan
 
 SIGNS = {"operator.add": "+", "operator.mul": "*", "operator.truediv": "/"}
@@ -35,7 +36,7 @@ def write_source(plan: Plan) -> str:
 {plan.parameters:,} parameters, depth {plan.depth}; an image is [N, {", ".join(map(str, plan.input_shape))}].
 """
 
-import torch
+{_imports(plan)}import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -45,6 +46,18 @@ def forward(input: Tensor, w: dict[str, Tensor], training: bool = False) -> {kin
     return head + "\n" + textwrap.indent("\n".join([*body, "", f"return {result}"]), "    ").lstrip("\n") + "\n"
 
 
+def _imports(plan: Plan) -> str:
+    """Imports of the modules whose functions users registered."""
+    kinds = dict.fromkeys(line.op.kind for line in plan.lines)
+    modules = {_full_name(kind).rpartition(".")[0] for kind in kinds if KINDS[kind].function}
+    return "".join(f"import {module}\n" for module in sorted(modules))
+
+
+def _full_name(kind: str) -> str:
+    function: Any = KINDS[kind].function
+    return f"{function.__module__}.{function.__qualname__}"
+
+
 def _plain(text: str) -> str:
     """Text that may stand in a docstring."""
     return json.dumps(text, ensure_ascii=False)[1:-1]
@@ -52,7 +65,7 @@ def _plain(text: str) -> str:
 
 def _statement(line: Line) -> list[str]:
     given = [*line.arguments, *(f"w[{name!r}]".replace("'", '"') for name in line.tensors)]
-    expression = given[0] if line.op.kind == "value" else RULES[line.op.kind](_Writer(), line, given)
+    expression = given[0] if line.op.kind == "value" else say(_Writer(), line, given)
     text = f"{line.name} = {expression}"
     if len(text) + 4 <= WIDTH or not text.endswith(")") or "(" not in text:
         return [text]
@@ -89,6 +102,9 @@ class _Writer:
     def method(self, name: str, *arguments: Any) -> str:
         first, *rest = map(self._value, arguments)
         return f"{first}.{name}({', '.join(rest)})"
+
+    def custom(self, kind: str, *arguments: Any, **settings: Any) -> str:
+        return self.call(_full_name(kind), *arguments, **settings)
 
     def training(self) -> str:
         return "training"

@@ -25,6 +25,8 @@ class Writer(Protocol[V_co]):
 
     def training(self) -> V_co: ...
 
+    def custom(self, kind: str, *arguments: object, **settings: object) -> V_co: ...
+
 
 Rule = Callable[[Writer[V], Line, Sequence[V]], V]
 """`rule(writer, line, given)`: the line's arguments and then its tensors are `given`, in their order."""
@@ -145,3 +147,11 @@ RULES: dict[str, Rule[Any]] = {
     "zeros": _zeros,
 }
 """Every kind of op but `value`, which a backend says in its own way."""
+
+
+def say(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    """Write a line by its rule; an op that a user registered by a call of its function."""
+    if line.op.kind in RULES:
+        said: V = RULES[line.op.kind](writer, line, given)
+        return said
+    return writer.custom(line.op.kind, *given, **dict(line.op.attributes))

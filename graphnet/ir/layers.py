@@ -11,6 +11,7 @@ from graphnet.ir.ops import KINDS, Op, Shape, op
 from graphnet.ir.sizes import MAPS, number, size_text, window
 from graphnet.spec.functions import Call, FunctionFault, Place
 from graphnet.spec.model import Norm
+from graphnet.spec.op_table import OPS
 
 Made = tuple[Op | None, tuple[Slot, ...]]
 """An op, None if nothing is to be done, and its tensors."""
@@ -35,7 +36,8 @@ def make_layer(call: Call, shape: Shape, width: int, stride: int, norm: Norm, co
         return op("pad_identity", channels=width, added=width - shape[0], stride=stride), ()
     if call.op == "global_pool":
         return op("global_pool", rank=len(shape) - 1), ()
-    settings = {name: value for name, value in call.settings if isinstance(value, int | float | str | bool)}
+    given = dict(OPS[call.op].defaults) | dict(call.settings)
+    settings = {name: value for name, value in given.items() if isinstance(value, int | float | str | bool)}
     return op(call.op, **settings), tuple(Slot(*each) for each in KINDS[call.op].own_tensors(shape))
 
 

@@ -47,7 +47,7 @@ class Kind(NamedTuple):
 
     `shape` maps the op and the shapes of its arguments to the shape of its value and raises ValueError where
     they do not fit. `flops` counts 2 for a multiply-add, per image; only convolutions and linear layers count.
-    `own_tensors` gives the tensors (role, shape, init) of an op that a user registered, for the shape it reads.
+    An op that a user registered has its `function`, and `own_tensors` (role, shape, init) for the shape it reads.
     """
 
     shape: Callable[[Op, tuple[Shape, ...]], Shape]
@@ -55,6 +55,7 @@ class Kind(NamedTuple):
     depth: int = 0
     roles: tuple[str, ...] = ()
     own_tensors: Callable[[Shape], tuple[tuple[str, Shape, Any], ...]] = lambda shape: ()
+    function: Callable[..., Any] | None = None
 
 
 def _same(op: Op, shapes: tuple[Shape, ...]) -> Shape:

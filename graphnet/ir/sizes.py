@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from graphnet.ir.ops import Shape
+from graphnet.ir.ops import KINDS, Shape, op
 from graphnet.spec.functions import Branches, Call, Chain, FunctionFault
-from graphnet.spec.op_table import WIDTH
+from graphnet.spec.op_table import OPS, WIDTH
 from graphnet.spec.wholes import Whole
 
 MAPS = ("conv", "deconv", "max_pool", "avg_pool")
@@ -101,6 +101,10 @@ def sizes_along(
             sizes = target[1:]
         elif call.op in ("global_pool", "linear"):
             sizes = ()
+        elif KINDS[call.op].function if call.op in KINDS else None:
+            settings = dict(OPS[call.op].defaults) | dict(call.settings)
+            own = op(call.op, **{name: value for name, value in settings.items() if not isinstance(value, Whole)})
+            sizes = KINDS[call.op].shape(own, ((source[0], *sizes),))[1:]
     return sizes
 
 

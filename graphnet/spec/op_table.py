@@ -16,10 +16,14 @@ Reader = Callable[[Any], Setting]
 
 @dataclass(frozen=True)
 class OpRule:
-    """What the language knows of an op: its letter, and its settings in the list form, each with its reader."""
+    """What the language knows of an op: its letter, and its settings in the list form, each with its reader.
+
+    `defaults` are those of an op that a user registered.
+    """
 
     letter: str = ""
     settings: Mapping[str, Reader] = field(default_factory=dict)
+    defaults: Mapping[str, Setting] = field(default_factory=dict)
 
 
 def _whole(least: int, most: int = 1 << 24) -> Reader:
