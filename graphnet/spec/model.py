@@ -294,10 +294,14 @@ class Spec(Table):
     _source: Source | None = PrivateAttr(default=None)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Spec) and self.as_data() == other.as_data()
+        return isinstance(other, Spec) and self.as_data() == other.as_data() and self._order() == other._order()
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json(by_alias=True))
+
+    def _order(self) -> tuple[list[str], ...]:
+        """The orders that mean something."""
+        return (list(self.let), list(self.states), *(list(part.states) for part in self.parts.values()))
 
     @property
     def source(self) -> Source | None:

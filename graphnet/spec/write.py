@@ -1,0 +1,58 @@
+"""Spec → TOML text, in the order of the spec; the inverse of reading, comments aside."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+BLOCKS = ("transitions", "sets")
+"""Lists of tables that are written as `[[blocks]]`."""
+
+
+def to_toml(data: Mapping[str, Any]) -> str:
+    """TOML that says the same as a spec's plain data (`Spec.as_data()`); the order of states is kept."""
+    return "\n".join(_table((), data)).strip() + "\n"
+
+
+def _table(path: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[str]:
+    """The lines of a table: its plain entries, then the tables and blocks below it."""
+    for key, value in table.items():
+        if not _has_header((*path, key), value):
+            yield f"{_key(key)} = {_value(value)}"
+    for key, value in table.items():
+        below = (*path, key)
+        if not _has_header(below, value):
+            continue
+        name = ".".join(map(_key, below))
+        for entry in value if isinstance(value, list) else [value]:
+            yield ""
+            yield f"[[{name}]]" if isinstance(value, list) else f"[{name}]"
+            yield from _table(below, entry)
+
+
+def _has_header(path: tuple[str, ...], value: Any) -> bool:
+    """Whether an entry is written under a header; states and cells stand in one line, to keep their order."""
+    if isinstance(value, list):
+        return path[-1] in BLOCKS and bool(value)
+    return isinstance(value, Mapping) and (len(path) == 1 or path[0] == "parts") and path[-2:-1] != ("states",)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{_key(key)} = {_value(entry)}" for key, entry in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, str):
+        return _string(value)
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _string(key)
+
+
+def _string(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
