@@ -1,0 +1,141 @@
+"""Every written transition function → a Transition with its layers fitted; pre-net, post-net, updates too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from graphnet.errors import Fault, KeyPath
+from graphnet.ir.expand import Expanded, WrittenState
+from graphnet.ir.fit import Ends, fit
+from graphnet.ir.matrix import Entry, holding
+from graphnet.ir.network import INPUT, LOGITS, Function, Transition
+from graphnet.ir.ops import Shape
+from graphnet.ir.sizes import size_text
+from graphnet.spec.functions import FunctionFault, Ops, parse_function
+from graphnet.spec.model import Gain, Norm, Spec
+from graphnet.spec.times import ALWAYS, Span, Times, union
+
+
+@dataclass
+class CellReader:
+    """What transition functions run between; faults are appended to `faults`.
+
+    `shapes` are those of the states; one whose shape is at fault is missing, as `image` may be.
+    """
+
+    spec: Spec
+    expanded: Expanded
+    shapes: Mapping[str, Shape]
+    image: Shape | None
+    constants: Mapping[str, int]
+    entry: str
+    read: str
+    faults: list[Fault]
+
+    def cells(self, input_times: Times, readouts: Sequence[int]) -> list[Transition]:
+        """Every written cell that does not block, with the times at which it holds whatever the readout."""
+        times = holding(self.expanded.entries, self.constants)
+        cells = [self._pre_net(input_times)]
+        for written in self.expanded.entries:
+            if written.cell.ops != "-":
+                cells.append(self._transition(written, times.get(written, Times())))
+        for name, state in self.expanded.states.items():
+            if state.state.update is not None:
+                cells.append(self._update(name, state))
+        if self.spec.post_net is not None:
+            cells.append(self._post_net(union(Times((Span(t, t),)) for t in readouts)))
+        return cells
+
+    def _transition(self, entry: Entry, times: Times) -> Transition:
+        source, target, cell = entry.source, entry.target, entry.cell
+        path = entry.path if cell.is_short else (*entry.path, "ops")
+        reads, makes = self.shapes.get(source), self.shapes.get(target)
+        width = (reads[0] + makes[0]) // 2 if reads and makes else 0
+        merge = self.expanded.states[target].state.merge or self.spec.merge
+        ends = self._ends(source, target, reads, makes, width, self.spec.norm, merge == "concat")
+        delays = (cell.delay, entry.slab.delay, entry.delay)
+        return Transition(
+            source,
+            target,
+            f"{target}.from_{source}",
+            ops_text(cell.ops),
+            times,
+            next(delay for delay in delays if delay is not None),
+            self._function(cell.ops, ends, path, cell.gain),
+            entry.path,
+            entry.open,
+            entry.symbol,
+        )
+
+    def _pre_net(self, times: Times) -> Transition:
+        pre_net, image, shape = self.spec.pre_net, self.image, self.shapes.get(self.entry)
+        function: Function = ()
+        if pre_net is not None:
+            norm = pre_net.norm.over(self.spec.norm)
+            ends = self._ends(INPUT, self.entry, image, shape, shape[0] if shape else 0, norm)
+            function = self._function(pre_net.ops, ends, ("pre_net", "ops"))
+        elif image and shape and image != shape:
+            what = f"the input is {size_text(image)}, but '{self.entry}', where it arrives, is {size_text(shape)}"
+            self.faults.append(Fault(("input", "shape"), what, 'give a [pre_net], such as ops = "C"'))
+        text = ops_text(pre_net.ops) if pre_net else "I"
+        return Transition(INPUT, self.entry, "pre_net", text, times, 0, function, ("pre_net",), kind="pre_net")
+
+    def _post_net(self, times: Times) -> Transition:
+        post_net, shape = self.spec.post_net, self.shapes.get(self.read)
+        assert post_net is not None
+        target = (post_net.classes,) if post_net.classes else None
+        norm = post_net.norm.over(self.spec.norm)
+        ends = self._ends(self.read, LOGITS, shape, target, shape[0] if shape else 0, norm)
+        function = self._function(post_net.ops, ends, ("post_net", "ops"))
+        text = ops_text(post_net.ops)
+        return Transition(self.read, LOGITS, "post_net", text, times, 0, function, ("post_net",), kind="post_net")
+
+    def _update(self, name: str, written: WrittenState) -> Transition:
+        shape, ops = self.shapes.get(name), written.state.update or ()
+        ends = self._ends(name, name, shape, shape, shape[0] if shape else 0, self.spec.norm)
+        path = (*written.path, "update")
+        function = self._function(ops, ends, path)
+        return Transition(name, name, f"{name}.update", ops_text(ops), ALWAYS, 0, function, path, kind="update")
+
+    def _ends(
+        self,
+        source: str,
+        target: str,
+        reads: Shape | None,
+        makes: Shape | None,
+        width: int,
+        norm: Norm,
+        joins: bool = False,
+    ) -> Ends | None:
+        """What a function runs between; None where a shape is not known."""
+        if reads is None or (makes is None and target != LOGITS):
+            return None
+        return Ends(reads, makes, width, source, target, norm, self.constants, joins)
+
+    def _function(self, ops: Ops, ends: Ends | None, path: KeyPath, gain: Gain | None = None) -> Function:
+        """The fitted function written at `path`; the identity where it is at fault or a shape is not known."""
+        try:
+            chain = parse_function(ops)
+            return fit(chain, ends, gain) if ends else ()
+        except FunctionFault as fault:
+            span = (fault.place.start, fault.place.end) if fault.place.end else None
+            self.faults.append(Fault((*path, *fault.place.path), fault.what, fault.fix, span=span))
+            return ()
+
+
+def ops_text(ops: Ops) -> str:
+    """A transition function for tables and pictures."""
+    if isinstance(ops, str):
+        return ops
+    words = []
+    for entry in ops:
+        if isinstance(entry, str):
+            words.append(entry)
+        elif isinstance(entry, Mapping):
+            for word, settings in entry.items():
+                inner = " + ".join(map(ops_text, settings)) if word == "sum" else word
+                words.append(f"({inner})" if word == "sum" else inner)
+        else:
+            words.append(ops_text(entry))
+    return " ".join(words)
