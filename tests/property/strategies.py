@@ -1,7 +1,7 @@
 """Hypothesis strategies for small specs of the whole language, as dicts.
 
-A spec is drawn state by state, so that most of what is drawn is valid; what is not (a readout that nothing reaches, say)
-is left to the test to reject. Sizes are tiny: the oracle is slow.
+A spec is drawn state by state, so that most of what is drawn is valid; what is not (a readout that nothing reaches) is
+left to the test to reject. Sizes are tiny: the oracle is slow.
 """
 
 from __future__ import annotations
@@ -49,10 +49,15 @@ class _Drawing:
         self.levels = [0, *sorted(steps)] if steps else [0] * count
         self.channels = draw(st.lists(st.integers(1, 3), min_size=count, max_size=count))
         self.last = draw(st.integers(count, count + 3))
-        self.flags = draw(st.lists(st.sampled_from(FEATURES), max_size=4, unique=True))
+        self.flags = draw(st.lists(st.sampled_from(FEATURES), min_size=2, max_size=9, unique=True))
 
     def has(self, feature: str) -> bool:
         return feature in self.flags
+
+    @property
+    def joins(self) -> bool:
+        """Whether the last state is a concat of others."""
+        return self.has("concat") and len(self.names) > 1
 
     def pick(self, *options: Any) -> Any:
         return self.draw(st.sampled_from(options))
@@ -61,18 +66,22 @@ class _Drawing:
         merge = self.pick("sum", "mean", "max", "product") if self.has("merge") else self.pick("sum", "mean")
         image = [self.pick(1, 2), *self.sizes]
         first = "L" if not self.sizes else self.pick("C", "CBR", "C1", "CBRC", "BC")
-        head = self.pick("L", "BL") if not self.sizes else self.pick("BRGL", "GL", "L", "BAL" if len(self.sizes) else "L")
+        head = (
+            self.pick("L", "BL") if not self.sizes else self.pick("BRGL", "GL", "L", "BAL" if len(self.sizes) else "L")
+        )
         spec: dict[str, Any] = {
             "graphnet": 1,
             "name": "drawn",
             "input": {"shape": image} | self.input_times(),
             "merge": merge,
-            "states": {name: self.state(number) for number, name in enumerate(self.names)},
             "transitions": self.slabs(),
+            "states": {name: self.state(number) for number, name in enumerate(self.names)},
             "norm": self.norm(),
             "pre_net": {"ops": first, "norm": self.norm()},
             "post_net": {"ops": head, "classes": 3},
-            "readout": {"t": self.pick(self.last, [self.last], [self.last, self.last + 1], f"{self.last}..{self.last + 2}")},
+            "readout": {
+                "t": self.pick(self.last, [self.last], [self.last, self.last + 1], f"{self.last}..{self.last + 2}")
+            },
         }
         if self.has("unroll"):
             spec["unroll"] = "engineering"
@@ -85,7 +94,7 @@ class _Drawing:
             spec["readout"]["combine"] = self.pick("mean", "cumulative")
         if self.has("sharing") or self.has("sets"):
             spec["sharing"] = self.sharing()
-        if self.has("parts"):
+        if self.has("parts") and not self.joins:
             self.add_part(spec)
         return spec
 
@@ -109,6 +118,8 @@ class _Drawing:
             more["update"] = self.pick("R", "B", "sigmoid", "tanh R", "BR" if self.sizes else "B tanh")
         if self.has("merge") and self.pick(True, False):
             more["merge"] = self.pick("sum", "mean", "max", "product")
+        if self.joins and number == len(self.names) - 1:
+            more["merge"] = "concat"
         return {"shape": shape} | more if more else shape
 
     def norm(self) -> dict[str, Any]:
@@ -131,7 +142,7 @@ class _Drawing:
         for at, name in enumerate(self.names):
             goals = [at, at + 1] if at + 1 < len(self.names) else [at]
             first[name] = {self.names[to]: self.cell(at, to) for to in goals}
-        if self.has("concat"):
+        if self.joins:
             return [self.concatenated(first)]
         if self.has("T"):
             return [first, self.relative(first)]
@@ -163,16 +174,14 @@ class _Drawing:
         return slab
 
     def concatenated(self, slab: dict[str, Any]) -> dict[str, Any]:
-        """Make the last state join two arrivals of half its channels each."""
-        last, before = len(self.names) - 1, max(len(self.names) - 2, 0)
-        self.flags.append("concat done")
-        if last == before:
-            return slab
-        op = "L" if not self.sizes else "C"
-        strides = f"/{2 ** (self.levels[last] - self.levels[before])}" if self.sizes else ""
-        slab[self.names[before]][self.names[last]] = f"{op}:1{strides}"
+        """Make the last state join one or two arrivals of one channel each."""
+        last = len(self.names) - 1
+        sources = range(max(last - 2, 0), last)
+        for at in sources:
+            step = 2 ** (self.levels[last] - self.levels[at])
+            slab[self.names[at]][self.names[last]] = f"C:1/{step}" if self.sizes else "L:1"
         slab[self.names[last]][self.names[last]] = "-"
-        self.channels[last] = 1
+        self.channels[last] = len(sources)
         return slab
 
     def times(self) -> Any:
@@ -213,11 +222,11 @@ class _Drawing:
         if self.has("sets") and not self.has("T"):
             name = self.pick(*self.names)
             times = self.pick("", "@1..2", "@2..inf", "@0..3")
-            layer = self.pick("", "", "#conv1", "#linear1")
+            layer = self.pick("", "#conv1", "#linear1")
             group: dict[str, Any] = {"members": [f"{name}->{name}{times}{layer}"]}
-            if self.pick(*[False] * 3, True):
+            if self.pick(False, True):
                 group = {"members": [[name, name, 2], [name, name, 3]]}
-            if self.pick(*[False] * 3, True):
+            if self.pick(False, True):
                 group["except"] = [f"{name}->{name}@2"]
             if self.pick(*[False] * 2, True):
                 group["coupling"] = 0.5
@@ -240,16 +249,19 @@ class _Drawing:
         spec["states"][name] = {"shape": shape, "part": "pair"}
 
 
-FEATURES = (
-    "merge concat delay unroll hold zeros held sequence constants T combine update gain I0 lists norm sharing sets parts"
-).split() + ["state zeros", "sharing", "sets"]
+FEATURES = [
+    *("merge", "delay", "unroll", "hold", "zeros", "held", "sequence", "constants", "T", "combine", "update", "gain"),
+    *("I0", "lists", "norm", "sharing", "parts", "concat", "state zeros", "sets"),
+]
 
 
 def features(spec: dict[str, Any]) -> set[str]:
     """What of the language a spec uses, for the report of what was drawn."""
     text = json.dumps(spec)
     strings = " ".join(re.findall(r'"((?:[^"\\]|\\.)*)"', text))
-    found = {f"letter {letter}" for letter in "BRCDPAGLI" if re.search(rf"(?<![a-z]){letter}(?![a-z0]*[a-oq-z])", strings)}
+    found = {
+        f"letter {letter}" for letter in "BRCDPAGLI" if re.search(rf"(?<![a-z]){letter}(?![a-z0]*[a-oq-z])", strings)
+    }
     found |= {f"word {word}" for word in ("Ip", "I0", "elu", "sigmoid", "tanh", "gelu", "silu") if word in strings}
     merges = [spec["merge"], *(s["merge"] for s in spec["states"].values() if isinstance(s, dict) and "merge" in s)]
     found |= {f"merge {merge}" for merge in merges}

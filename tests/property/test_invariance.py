@@ -75,7 +75,9 @@ def test_compiling_leaves_the_spec_and_the_random_state_alone(spec: dict[str, An
     assert torch.equal(torch.get_rng_state(), state)
     assert first.code == second.code
     assert list(first.state_dict()) == list(second.state_dict())
-    assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    )
 
 
 @given(specs())
