@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from graphnet.ir.activity import Activity, Arrival, Node
-from graphnet.ir.network import INPUT, Net, Network
+from graphnet.ir.network import INPUT, Net, Network, Transition
 
 Signature = tuple[object, ...]
 
@@ -55,6 +55,8 @@ class _Finder:
         self.network = network
         self.values: list[Value] = []
         self.seen: dict[Signature, int] = {}
+        self.kinds: dict[Signature, int] = {}
+        self.kind_of: dict[int, int] = {}
 
     def number(self, net: Net, activity: Activity) -> dict[Node, int]:
         """The number of each populated node's value in one net."""
@@ -76,12 +78,19 @@ class _Finder:
         return mine
 
     def _value(self, node: Node, sources: tuple[Source, ...], net: Net) -> int:
-        made_of = tuple((id(each.arrival.transition.function), each.reads, each.first) for each in sources)
+        made_of = tuple((self._kind(each.arrival.transition), each.reads, each.first) for each in sources)
         key = (node, made_of)
         if key not in self.seen:
             self.seen[key] = len(self.values)
             self.values.append(Value(node, sources, net))
         return self.seen[key]
+
+    def _kind(self, transition: Transition) -> int:
+        """A number for what a transition computes: the same for cells of different slabs that say the same."""
+        if id(transition) not in self.kind_of:
+            content = (transition.place, transition.function, transition.bindings)
+            self.kind_of[id(transition)] = self.kinds.setdefault(content, len(self.kinds))
+        return self.kind_of[id(transition)]
 
 
 def _name(values: Sequence[Value]) -> None:

@@ -94,7 +94,7 @@ class _Drawing:
             spec["readout"]["combine"] = self.pick("mean", "cumulative")
         if self.has("sharing") or self.has("sets"):
             spec["sharing"] = self.sharing()
-        if self.has("parts") and not self.joins:
+        if self.has("parts") and not self.joins and not self.has("T"):
             self.add_part(spec)
         return spec
 

@@ -1,0 +1,278 @@
+"""Faults put into the compiler by hand, each with the test that finds it. Run by `test_mutants.py --thorough`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """In `file`, `old` (which stands there once) becomes `new`; `killer` is the test that must then fail."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    killer: str
+
+
+def rule(name: str) -> str:
+    return f"tests/property/test_rules.py::test_a_rule_holds[train-{name}]"
+
+
+def named(name: str, file: str = "tests/property/test_rules.py") -> str:
+    return f"{file}::{name}"
+
+
+CELLS = "tests/property/test_published_cells.py"
+MUTANTS = [
+    Mutant(
+        "the order of arrivals is by name",
+        "ir/activity.py",
+        "sorted(net.transitions, key=lambda each: rank[each.source])",
+        "sorted(net.transitions, key=lambda each: each.source)",
+        named("test_the_order_of_states_is_the_order_of_arrivals", "tests/property/test_invariance.py"),
+    ),
+    Mutant(
+        "a transition reads its own time",
+        "ir/expand.py",
+        "0 if instant else 1)",
+        "0 if instant or order[ends[0]] < order[ends[1]] else 1)",
+        rule("2 a transition reads one step back"),
+    ),
+    Mutant(
+        "the input arrives at 0 always",
+        "ir/resolve.py",
+        "        return times\n\n    def _readouts",
+        "        return Times((Span(0, 0),))\n\n    def _readouts",
+        rule("3 the input arrives at its time"),
+    ),
+    Mutant(
+        "a held input is looked at again at each time",
+        "ir/schedule.py",
+        "if not self.network.sequence:  #",
+        "if False:  #",
+        rule("3 a held input is looked at once"),
+    ),
+    Mutant(
+        "a sequence's slices count from 1",
+        "ir/schedule.py",
+        "enumerate(self.network.input_times.upto(last))",
+        "enumerate(self.network.input_times.upto(last), -1)",
+        rule("3 a sequence gives a slice a time"),
+    ),
+    Mutant(
+        "empty is zeros",
+        "ir/resolve.py",
+        '(written.state.unpopulated or self.spec.unpopulated) == "zeros"',
+        "True",
+        rule("4 empty is not zero"),
+    ),
+    Mutant(
+        "states without arrivals hold",
+        "ir/resolve.py",
+        "bool(written.state.hold)",
+        "written.state.hold is not False",
+        rule("5 a state without arrivals is empty"),
+    ),
+    Mutant(
+        "a held value is not needed",
+        "ir/activity.py",
+        "stack += [held[node]] if node in held else []",
+        "stack += []",
+        rule("5 or holds"),
+    ),
+    Mutant(
+        "a slab's delay wins over its cell's",
+        "ir/cells.py",
+        "(cell.delay, entry.slab.delay, entry.delay)",
+        "(entry.slab.delay, entry.delay, cell.delay)",
+        rule("6 a delay of two"),
+    ),
+    Mutant(
+        "engineering unrolling the wrong way round",
+        "ir/expand.py",
+        'unroll == "engineering" and order[ends[0]] < order[ends[1]]',
+        'unroll == "engineering" and order[ends[0]] > order[ends[1]]',
+        rule("6 engineering unrolling"),
+    ),
+    Mutant(
+        "an earlier slab wins",
+        "ir/matrix.py",
+        "for entry in reversed(entries):",
+        "for entry in entries:",
+        rule("7 a later slab overrides cell by cell"),
+    ),
+    Mutant(
+        "T is one too late",
+        "ir/resolve.py",
+        '{"T": readouts[0]}',
+        '{"T": readouts[0] + 1}',
+        rule("7 times relative to T"),
+    ),
+    Mutant(
+        "a name of nn.Module is let through",
+        "spec/names.py",
+        "if name in MODULE_ATTRIBUTES:",
+        "if name in ():",
+        named("test_rule_8_reserved_names_are_refused"),
+    ),
+    Mutant("deconvolutions pad too much", "ir/layers.py", "= stride - 1", "= 0", rule("9 every letter")),
+    Mutant(
+        "a dropped identity",
+        "ir/fit.py",
+        'if call.op == "identity":\n            return at, shape',
+        'if call.op == "identity":\n            return self.append(op("zeros", shape=shape), (at,), labels), shape',
+        rule("10 branches, I, Ip and I0"),
+    ),
+    Mutant(
+        "I0 takes the previous value",
+        "ir/activity.py",
+        "first=first[name] if arrival.reads[1] >= 0 else arrival.reads",
+        "first=arrival.reads",
+        rule("10 branches, I, Ip and I0"),
+    ),
+    Mutant(
+        "last convolutions take the strides",
+        "ir/sizes.py",
+        "number in takers[:count]",
+        "number in takers[len(takers) - count :]",
+        rule("11 first convolutions take the strides"),
+    ),
+    Mutant(
+        "sum for mean",
+        "backends/torch_calls.py",
+        '"mean": _mean,',
+        '"mean": partial(_chain, "operator.add"),',
+        rule("12 mean"),
+    ),
+    Mutant("min for max", "backends/torch_calls.py", "torch.maximum", "torch.minimum", rule("12 max")),
+    Mutant(
+        "a product of those that are there",
+        "ir/ops.py",
+        'NEEDS_ALL = ("product", "concat")',
+        'NEEDS_ALL = ("concat",)',
+        rule("12 product"),
+    ),
+    Mutant(
+        "arrivals reordered under concat",
+        "backends/torch_calls.py",
+        'writer.call("torch.cat", list(given), 1)',
+        'writer.call("torch.cat", list(given)[::-1], 1)',
+        rule("12 concat"),
+    ),
+    Mutant(
+        "no update",
+        "ir/schedule.py",
+        "if update is not None:",
+        "if update is not None and not update.function:",
+        rule("13 an update after the merge"),
+    ),
+    Mutant(
+        "a gain of the wrong sign", "ir/fit.py", "factor=float(gain.init)", "factor=-float(gain.init)", rule("13 gains")
+    ),
+    Mutant(
+        "weights are never untied",
+        "ir/weights.py",
+        'rest = "place" if over_time or cell.kind',
+        'rest = "place" if True or cell.kind',
+        rule("14 or not"),
+    ),
+    Mutant(
+        "a set is tied one layer off",
+        "ir/weights.py",
+        'label = "" if group.by_layer else layer.label',
+        'label = layer.label if group.by_layer else ""',
+        rule("15 a set of layers"),
+    ),
+    Mutant(
+        "exceptions are not excepted",
+        "ir/sets.py",
+        "union(member.times for member in mine).minus(out)",
+        "union(member.times for member in mine)",
+        rule("15 except some"),
+    ),
+    Mutant(
+        "coupled weights are one",
+        "ir/weights.py",
+        'kind = "set" if group.coupling is None else "coupled"',
+        'kind = "set"',
+        rule("16 coupled weights are apart"),
+    ),
+    Mutant(
+        "seeds by name",
+        "ir/weights.py",
+        'return f"{source}>{target}{update}:{use.layer.label}{when}.{use.slot.role}"',
+        'return f"{use.transition.key}{update}:{use.layer.label}{when}.{use.slot.role}"',
+        named("test_renaming_states_changes_no_bit", "tests/property/test_invariance.py"),
+    ),
+    Mutant(
+        "half of He's variance",
+        "backends/fx.py",
+        '"he": lambda fan_in, fan_out: 2 / fan_in',
+        '"he": lambda fan_in, fan_out: 1 / fan_in',
+        named("test_rule_17_each_tensor_draws_for_itself_from_its_place"),
+    ),
+    Mutant(
+        "statistics crossed between times",
+        "ir/schedule.py",
+        "tensors = [binding.at(t) for binding in bindings]",
+        "tensors = [binding.at(t - t % 2) for binding in bindings]",
+        rule("18 statistics of each time"),
+    ),
+    Mutant(
+        "shared statistics updated in another order",
+        "ir/schedule.py",
+        "turns.sort(key=lambda turn: turn[:3])",
+        "turns.sort(key=lambda turn: (turn[0], -turn[1]))",
+        rule("18 statistics shared, updated in order"),
+    ),
+    Mutant(
+        "the mean of all but the first readout",
+        "ir/schedule.py",
+        "for _, name in found[: number + 1])",
+        "for _, name in found[1 : number + 1])",
+        rule("20 the mean so far"),
+    ),
+    Mutant(
+        "liveness one step late",
+        "ir/schedule.py",
+        "(keep_dead or node in activity.needed)",
+        "(keep_dead or node in activity.needed or (node[0], node[1] - 1) in activity.needed)",
+        rule("21 only what a readout needs"),
+    ),
+    Mutant(
+        "pooling does not count for the depth",
+        "ir/ops.py",
+        '"global_pool": Kind(lambda op, shapes: shapes[0][:1], depth=1)',
+        '"global_pool": Kind(lambda op, shapes: shapes[0][:1])',
+        named("test_rule_22_depth_counts_convolutions_linear_layers_and_pools"),
+    ),
+    Mutant(
+        "a held input counts as homogeneous",
+        "ir/system.py",
+        "len(input_times.upto(last)) <= 1",
+        "True",
+        named("test_rule_23_a_net_says_what_system_it_is"),
+    ),
+    Mutant(
+        "names of cells relative to T have the number",
+        "ir/weights.py",
+        "uses[0].transition.symbol\n",
+        "'0'\n",
+        named("test_rule_24_names_do_not_depend_on_the_readout"),
+    ),
+    Mutant(
+        "what leaves a part leaves its first state",
+        "ir/expand.py",
+        'f"{name}.{inner[0]}", f"{name}.{inner[-1]}"',
+        'f"{name}.{inner[0]}", f"{name}.{inner[0]}"',
+        rule("26 parts"),
+    ),
+    Mutant(
+        "zeros only while nothing arrives before",
+        "ir/activity.py",
+        "if live or holds or (state and state.zeros):",
+        "if live or holds:",
+        named("test_two_nodes_that_drive_each_other", CELLS),
+    ),
+]
