@@ -16,7 +16,7 @@ class Mutant(NamedTuple):
 
 
 def rule(name: str) -> str:
-    return f"tests/property/test_rules.py::test_a_rule_holds[train-{name}]"
+    return f"tests/property/test_rules.py::test_a_rule_holds[{name}-train]"
 
 
 def named(name: str, file: str = "tests/property/test_rules.py") -> str:

@@ -1,0 +1,125 @@
+"""All that graphnet generates, as files: read the diff after `pytest --rewrite-golden`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import graphnet
+from graphnet.backends.recurrent import draw_recurrent
+from graphnet.backends.source import write_source
+from graphnet.backends.tables import plan_text
+from tests.conftest import ROOT
+
+HERE = Path(__file__).parent
+SPECS = sorted((ROOT / "specs").rglob("*.toml"))
+ERRORS = sorted(path.name for path in (HERE / "errors").iterdir() if path.suffix in (".toml", ".json"))
+
+PLACES = {
+    "comma.json": "4:32",
+    "descending-time.toml": "11:6",
+    "duplicate-state.toml": "9:1",
+    "empty-readout.toml": "23:5",
+    "key-typo.toml": "5:1",
+    "many.toml": "5:9 6:1 11:1 12:6 15:5 16:20 16:35 17:30 27:13 30:17 30:23 33:5",
+    "negative-time.toml": "11:5",
+    "not-toml.toml": "3:5 8:6 11:13 15:1",
+    "sharing-shapes.toml": "23:22 23:22",
+    "size.toml": "13:44",
+    "two-sets.toml": "26:12",
+    "unknown-letter.toml": "12:32",
+    "unknown-state.toml": "12:38",
+    "wrong.json": "5:44 6:24",
+}
+"""Where each fault of the wrong specs stands, line:column; kept here so that rewriting cannot move them."""
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Any:
+    """`golden(path, text)`: the text is that of the file, which is written anew with --rewrite-golden."""
+
+    def check(name: str, text: str) -> None:
+        path = HERE / name
+        if request.config.getoption("--rewrite-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.exists(), f"{path} is not there: pytest --rewrite-golden writes it"
+        assert text == path.read_text(encoding="utf-8"), "pytest --rewrite-golden writes it anew; read the diff"
+
+    return check
+
+
+def _id(path: Path) -> str:
+    return path.relative_to(ROOT / "specs").with_suffix("").as_posix()
+
+
+@pytest.mark.parametrize("path", SPECS, ids=_id)
+def test_what_is_made_of_the_specs(path: Path, golden: Any) -> None:
+    plan = graphnet.plan(path)
+    golden(f"specs/{_id(path)}.plan.txt", plan_text(plan))
+    golden(f"specs/{_id(path)}.code.txt", write_source(plan))
+    golden(f"specs/{_id(path)}.dot", draw_recurrent(plan))
+    golden(f"specs/{_id(path)}.svg", graphnet.draw(path))
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_what_is_said_of_wrong_specs(name: str, golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(HERE / "errors")
+    with pytest.raises(graphnet.SpecError) as caught:
+        graphnet.plan(name)
+    faults = caught.value.faults
+    assert " ".join(f"{fault.line}:{fault.column}" for fault in faults) == PLACES[name]
+    assert {fault.file for fault in faults} == {name}
+    golden(f"errors/{Path(name).stem}.txt", f"{caught.value}\n")
+
+
+def test_every_wrong_spec_has_places() -> None:
+    assert sorted(PLACES) == ERRORS
+
+
+HELP = """
+import contextlib, io, json, sys
+from graphnet.cli.main import app
+texts = {}
+for command in [(), *((command.name or command.callback.__name__,) for command in app.registered_commands)]:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+        app([*command, "--help"], prog_name="graphnet")
+    texts[" ".join(command)] = "\\n".join(line.rstrip() for line in out.getvalue().strip().splitlines()) + "\\n"
+json.dump(texts, sys.stdout)
+"""
+
+
+@pytest.fixture(scope="module")
+def help_texts() -> dict[str, str]:
+    """What `--help` says of graphnet and of each command, 100 columns wide."""
+    plain = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
+    unset = ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TERMINAL_WIDTH")
+    env = {name: value for name, value in os.environ.items() if name not in unset} | plain
+    done = subprocess.run([sys.executable, "-c", HELP], env=env, cwd=ROOT, capture_output=True, check=True)
+    texts: dict[str, str] = json.loads(done.stdout)
+    return texts
+
+
+@pytest.mark.parametrize("command", ["", "check", "code", "draw", "eval", "plan", "train"])
+def test_what_help_says(command: str, golden: Any, help_texts: dict[str, str]) -> None:
+    golden(f"help/{command or 'graphnet'}.txt", help_texts[command])
+
+
+def test_every_command_s_help_is_here(help_texts: dict[str, str]) -> None:
+    assert {path.stem for path in (HERE / "help").iterdir()} == {name or "graphnet" for name in help_texts}
+
+
+def test_no_golden_file_is_left_over() -> None:
+    """A spec that is gone takes its files with it."""
+    kinds = (".plan.txt", ".code.txt", ".dot", ".svg")
+    found = {path.relative_to(HERE / "specs").as_posix() for path in (HERE / "specs").rglob("*") if path.is_file()}
+    assert found == {f"{_id(path)}{kind}" for path in SPECS for kind in kinds}
+    texts = {path.stem for path in (HERE / "errors").glob("*.txt")}
+    assert texts == {Path(name).stem for name in ERRORS}

@@ -1,0 +1,94 @@
+"""The promises of the house: what may be loaded, what is public, how long a file may be."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import graphnet
+from tests.conftest import ROOT
+
+HEAVY = ["torch", "torchvision", "sklearn", "safetensors", "numpy"]
+"""What takes seconds to load, and is for compiling and training only."""
+
+WATCH = """
+import contextlib, io, json, sys
+loaded = {}
+def watch(name):
+    loaded[name] = [module for module in HEAVY if module in sys.modules]
+import graphnet
+watch("import graphnet")
+spec = graphnet.load("specs/quickstart.toml")
+graphnet.plan(spec)
+graphnet.draw(spec)
+watch("load, plan, draw")
+from graphnet.cli.main import main
+for command in COMMANDS:
+    sys.argv = ["graphnet", *command]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+        main()
+    watch(" ".join(command[:2]))
+json.dump(loaded, sys.stdout)
+"""
+
+
+def test_only_compiling_and_training_load_torch(tmp_path: Path) -> None:
+    spec = "specs/quickstart.toml"
+    commands = [
+        ["--help"],
+        ["--version"],
+        ["check", spec, "tests/golden/errors/many.toml"],
+        ["plan", spec],
+        ["plan", "--json", spec],
+        ["code", spec],
+        ["draw", "-o", str(tmp_path / "out.svg"), spec],
+        ["draw", "-o", str(tmp_path / "out.dot"), "--view", "recurrent", spec],
+        *([name, "--help"] for name in ("check", "plan", "code", "draw", "train", "eval")),
+    ]
+    script = f"HEAVY, COMMANDS = {HEAVY!r}, {commands!r}\n{WATCH}"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True)
+    loaded = json.loads(done.stdout)
+    assert len(loaded) > len(commands) - 2
+    assert loaded == {name: [] for name in loaded}
+    assert (tmp_path / "out.svg").exists()
+
+
+def test_the_watch_would_see_torch() -> None:
+    script = f"HEAVY, COMMANDS = {HEAVY!r}, []\n{WATCH.replace('import graphnet', 'import graphnet, numpy', 1)}"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True)
+    assert json.loads(done.stdout)["import graphnet"] == ["numpy"]
+
+
+@pytest.mark.parametrize("name", graphnet.__all__)
+def test_every_public_name_is_there_and_documented(name: str) -> None:
+    assert getattr(graphnet, name).__doc__
+
+
+def test_the_public_names_are_sorted_and_no_module_hides_one() -> None:
+    assert graphnet.__all__ == sorted(graphnet.__all__)
+    modules = {path.stem for path in (ROOT / "graphnet").iterdir()}
+    assert not modules & {"compile", "plan", "draw", "load"}
+
+
+LONGEST = 320
+LONGER = {"spec/source.py": 571, "spec/model.py": 342, "ir/resolve.py": 338}
+"""Files that are too long today, and how long; they may only shrink."""
+
+
+def test_no_file_is_long() -> None:
+    lines = {
+        path.relative_to(ROOT / "graphnet").as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in (ROOT / "graphnet").rglob("*.py")
+    }
+    assert len(lines) > 20
+    assert {name: count for name, count in lines.items() if count > LONGER.get(name, LONGEST)} == {}
+    assert not [name for name in LONGER if lines.get(name, 0) <= LONGEST], "take it off the list"
+
+
+def test_every_module_says_what_it_is() -> None:
+    files = [path for path in (ROOT / "graphnet").rglob("*.py") if path.name != "__init__.py"]
+    assert [path for path in files if not path.read_text(encoding="utf-8").startswith('"""')] == []

@@ -1,0 +1,56 @@
+"""Faults as text."""
+
+import pytest
+
+from graphnet.errors import MOST_LISTED, Fault, SpecError, did_you_mean, dotted
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ((), "spec"),
+        (("readout", "t"), "readout.t"),
+        (("transitions", 0, "h1", "h_2"), "transitions[0].h1.h_2"),
+        (("sharing", "sets", 1, "members", 2), "sharing.sets[1].members[2]"),
+        ((0, 1), "[0][1]"),
+        (("states", "V1.r"), 'states."V1.r"'),
+        (("states", ""), 'states.""'),
+        (("a-b", "c d"), 'a-b."c d"'),
+    ],
+)
+def test_paths_as_people_write_them(path: tuple[str | int, ...], text: str) -> None:
+    assert dotted(path) == text
+
+
+def test_a_fault_says_where_what_and_what_would_be_right() -> None:
+    fault = Fault(("readout", "t"), "'IT' is empty at t = 3", "use 2 or 4")
+    assert str(fault) == "error: readout.t\n  'IT' is empty at t = 3\n  use 2 or 4"
+    placed = fault.at("v.toml", 31, 5)
+    assert str(placed) == f"v.toml:31:5: {fault}"
+    assert (fault.line, placed.line, placed.column, placed.file) == (None, 31, 5, "v.toml")
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    assert str(Fault((), "there is no such file", file="x.toml")) == "x.toml: error: spec\n  there is no such file"
+    assert str(Fault(("name",), "odd", severity="warning")) == "warning: name\n  odd"
+
+
+def test_an_error_tells_all_faults_with_a_line_between() -> None:
+    one, two = Fault(("a",), "first"), Fault(("b",), "second")
+    error = SpecError(fault for fault in (one, two))
+    assert error.faults == (one, two)
+    assert str(error) == "error: a\n  first\n\nerror: b\n  second"
+
+
+def test_hints_name_the_closest_and_list_the_few() -> None:
+    assert did_you_mean("h4", ("h1", "V9")) == "did you mean 'h1'? known: h1, V9"
+    assert did_you_mean("x", ("h1", "V9")) == "known: h1, V9"
+    assert did_you_mean("it", ("V1", "IT")) == "did you mean 'IT'? known: V1, IT"
+    assert did_you_mean("x", ()) == ""
+
+
+def test_many_names_are_not_listed() -> None:
+    names = tuple(f"area{number}" for number in range(MOST_LISTED + 1))
+    assert did_you_mean("area_7", names) == "did you mean 'area7'?"
+    assert did_you_mean("x", names) == ""
+    assert did_you_mean("x", names[1:]).startswith("known: area1, ")
