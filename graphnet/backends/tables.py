@@ -8,16 +8,15 @@ from itertools import groupby
 from typing import Any
 
 from graphnet.ir.network import INPUT, LOGITS, System
-from graphnet.ir.plan import Cell, Fate, Firing, Plan
+from graphnet.ir.plan import Fate, Firing, Plan
 
 
 def plan_text(plan: Plan) -> str:
     """The plan for a reader, by time step; plain text that ends with a newline."""
     lines = [f"{plan.name}{f' — {plan.cite}' if plan.cite else ''}", ""]
     lines += _columns([(f"{name}:", value) for name, value in _figures(plan)], indent=0)
-    cells = {(cell.source, cell.target): cell for cell in plan.cells}
     for t, now in groupby(plan.firings, key=lambda firing: firing.t):
-        lines += ["", *_step(t, list(now), cells)]
+        lines += ["", *_step(t, list(now))]
     return "\n".join(lines) + "\n"
 
 
@@ -54,11 +53,11 @@ def system_text(system: System) -> str:
     return f"{kind}, time-variant (not constant: {', '.join(varying)})"
 
 
-def _step(t: int, firings: Sequence[Firing], cells: dict[tuple[str, str], Cell]) -> list[str]:
+def _step(t: int, firings: Sequence[Firing]) -> list[str]:
     firing = [each for each in firings if each.fate is Fate.FIRES]
     inner = sum(each.source != INPUT and each.target != LOGITS for each in firing)
     head = f"t = {t}: {inner} transition{'' if inner == 1 else 's'} fire{'s' if inner == 1 else ''}"
-    rows = [(each.reads, "→", f"{each.target}_t{t}", cells[each.source, each.target].ops) for each in firing]
+    rows = [(each.reads, "→", f"{each.target}_t{t}", each.ops) for each in firing]
     lines = [head, *_columns(rows, indent=2)]
     for fate in (Fate.EMPTY, Fate.WAITING, Fate.UNREAD):
         skipped = [f"{each.source}→{each.target}" for each in firings if each.fate is fate]

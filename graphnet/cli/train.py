@@ -38,7 +38,7 @@ def train(
     loaded, compiled = planned(spec)
     try:
         if compiled.couplings:
-            raise TrainingError("the spec couples weights softly (sharing.sets.coupling), which training does not do yet")
+            raise TrainingError("the spec couples weights (sharing.sets.coupling), which training does not do yet")
         weights = {t: weight for (t, _), weight in zip(compiled.outputs, compiled.weights, strict=False)} or None
         recipe = Recipe(epochs, batch_size, lr, momentum, weight_decay, seed, weights, device)
         _train(loaded, compiled, recipe, data, data_root, output)

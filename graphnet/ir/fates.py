@@ -22,7 +22,7 @@ def find_fates(network: Network, activities: Sequence[Activity], values: Values,
                 number = numbers.get(arrival.reads)
                 reads = IMAGE if arrival.transition.source == INPUT else ""
                 reads = reads if number is None else values.values[number].name
-                firing = Firing(*arrival.transition.key, arrival.t, fate, reads)
+                firing = Firing(*arrival.transition.key, arrival.t, fate, reads, arrival.transition.text)
                 old = best.setdefault(firing[:3], firing)
                 if order.index(fate) < order.index(old.fate):
                     best[firing[:3]] = firing

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphnet.errors import Fault, KeyPath, did_you_mean
-from graphnet.spec.model import Cell, Slab, Spec, TimeEntry
+from graphnet.spec.model import Cell, Slab, Spec
+from graphnet.spec.table import TimeEntry
 from graphnet.spec.times import ALWAYS, TimeRange, Times, parse_times, union
 from graphnet.spec.wholes import Misspelt, parse_whole
 

@@ -49,14 +49,15 @@ class Fate(StrEnum):
 class Firing(NamedTuple):
     """A cell (source, target) of the transition matrix at arrival time t, and its fate.
 
-    `reads` is the value it reads, by name, if its source is populated.
+    `reads` is the value it reads, by name, if its source is populated; `ops` is the function, as written.
     """
 
     source: str
     target: str
     t: int
     fate: Fate
-    reads: str = ""
+    reads: str
+    ops: str
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class _Resolver:
 
     def run(self) -> tuple[Network | None, list[Fault]]:
         input_times, readouts = self._input_times(), self._readouts()
-        if self.image is None:
+        if self.spec.input.shape is None:
             self.faults.append(Fault(("input",), "the input has no shape", "such as shape = [3, 32, 32]"))
         reader = CellReader(
             self.spec, self.expanded, self.shapes, self.image, self.constants, self.entry, self.read, self.faults
@@ -91,6 +91,8 @@ class _Resolver:
 
     def _timing_is_wrong(self) -> bool:
         """Whether an entry is at fault that decides what happens when, so that nothing can be said of that."""
+        if any(fault.path[0] == "transitions" and len(fault.path) <= 3 for fault in self.form_faults):
+            return True  # a whole row or slab is missing
         return any(
             key in TIMING or (key == "state" and fault.path[0] in ("input", "readout"))
             for fault in (*self.form_faults, *self.faults)

@@ -29,10 +29,10 @@ def verify(plan: Plan) -> Plan:
         key = (line.op, arguments)
         if key not in checked:
             assert line.op.kind in KINDS, f"{line.name}: no op is called {line.op.kind}"
-            checked[key] = shape_of(*key)
+            checked[key] = _shape(line, arguments)
         assert line.shape == checked[key], f"{line.name}: {line.shape} is not {checked[key]}"
-        roles = tuple(tensors[name].role for name in line.tensors)
-        assert roles == KINDS[line.op.kind].roles[: len(roles)], f"{line.name}: tensors {roles}"
+        roles = tuple(tensors[name].role if name in tensors else "undeclared" for name in line.tensors)
+        assert _fits(line.op.kind, roles), f"{line.name}: tensors {roles}"
         used.update(line.tensors)
         _verify_value(line)
         shapes[line.name] = line.shape
@@ -42,6 +42,20 @@ def verify(plan: Plan) -> Plan:
     assert all(name in shapes for _, name in plan.outputs), "a readout without a value"
     assert times, "a plan without a readout"
     return plan
+
+
+def _shape(line: Line, arguments: tuple[Shape, ...]) -> Shape:
+    try:
+        return shape_of(line.op, arguments)
+    except ValueError as fault:
+        raise AssertionError(f"{line.name}: {line.op.kind} of {arguments}: {fault}") from None
+
+
+def _fits(kind: str, roles: tuple[str, ...]) -> bool:
+    """Whether an op may have tensors of these roles: its weight or statistics it must have, a bias it may."""
+    known = KINDS[kind].roles
+    least = {"conv": 1, "conv_transpose": 1, "linear": 1, "batch_norm": 2}.get(kind, 0)
+    return roles == known[: len(roles)] and len(roles) >= least
 
 
 def _verify_value(line: Line) -> None:

@@ -10,96 +10,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PrivateAttr,
-    SerializerFunctionWrapHandler,
-    Tag,
-    model_serializer,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import Discriminator, Field, PrivateAttr, Tag
 
 from graphnet.spec.functions import Call
 from graphnet.spec.source import Source
+from graphnet.spec.table import (
+    AsTuple,
+    Delay,
+    Merge,
+    Number,
+    Ops,
+    Shape,
+    Size,
+    Table,
+    TimeEntry,
+    TimeList,
+    Unpopulated,
+    Unroll,
+)
 from graphnet.spec.wholes import Whole
 
-Merge = Literal["sum", "mean", "max", "product", "concat"]
-Unroll = Literal["biological", "engineering"]
-Unpopulated = Literal["empty", "zeros"]
 SLAB_WORDS = ("t", "delay")
-
-
-def _one_of(*kinds: type, saying: str) -> BeforeValidator:
-    """Accept only values of these exact types: a boolean is no integer."""
-
-    def check(value: Any) -> Any:
-        if type(value) not in kinds:
-            raise PydanticCustomError("kind", "{saying}", {"saying": f"this must be {saying}"})
-        return value
-
-    return BeforeValidator(check)
-
-
-TimeEntry = Annotated[int | str, _one_of(int, str, saying='a time such as 4, "5..7" or "1..inf"')]
-TimeList = Annotated[
-    tuple[TimeEntry, ...],
-    BeforeValidator(lambda value: tuple(value) if isinstance(value, list | tuple) else (value,)),
-    Field(min_length=1),
-]
-Number = Annotated[int | str, _one_of(int, str, saying='a whole number such as 64, or a string such as "2N"')]
-AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
-Shape = Annotated[tuple[Number, ...], AsTuple, Field(min_length=1, max_length=4)]
-Size = Annotated[int, Field(ge=1, le=1 << 40)]
-Delay = Annotated[int, Field(ge=0, le=1_000_000)]
-
-
-def _frozen(value: Any) -> Any:
-    """Lists as tuples, all the way down."""
-    if isinstance(value, Mapping):
-        return {key: _frozen(entry) for key, entry in value.items()}
-    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
-
-
-Ops = Annotated[
-    Any, _one_of(str, list, tuple, saying='a transition function such as "BRCx2+I", or a list'), AfterValidator(_frozen)
-]
-"""A transition function: a string, or a list of strings and tables (rule 9)."""
-
-
-class Table(BaseModel):
-    """A table of a spec: unknown keys are errors, values are never coerced, nothing changes afterwards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    @model_serializer(mode="wrap")
-    def _only_what_was_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields = type(self).model_fields
-        said = {fields[name].alias or name for name in self.model_fields_set if name in fields}
-        return {key: value for key, value in handler(self).items() if key in said}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _is_a_table(cls, value: Any) -> Any:
-        value = cls.long_form(value)
-        if not isinstance(value, Mapping | cls):
-            raise PydanticCustomError("kind", "{saying}", {"saying": f"this must be {cls.expects()}"})
-        return value
-
-    @classmethod
-    def long_form(cls, value: Any) -> Any:
-        """The table that a short form stands for; anything else as it is."""
-        return value
-
-    @classmethod
-    def expects(cls) -> str:
-        """What may stand here, for error texts."""
-        return "a table"
+"""The keys of a slab that are no rows."""
 
 
 class Norm(Table):
@@ -199,7 +131,7 @@ class Slab(Table):
 
     t: TimeList | None = None
     delay: Delay | None = None
-    rows: dict[str, dict[str, Cell]] = {}
+    rows: Annotated[dict[str, dict[str, Cell]], Field(default_factory=dict)]
 
     @classmethod
     def long_form(cls, value: Any) -> Any:
@@ -277,13 +209,13 @@ class Spec(Table):
     name: str = "net"
     cite: str = ""
     extends: str | None = None
-    let: dict[str, Number] = {}
+    let: Annotated[dict[str, Number], Field(default_factory=dict)]
     input: Input
     merge: Merge = "sum"
     unroll: Unroll = "biological"
     unpopulated: Unpopulated = "empty"
     states: Annotated[dict[str, State], Field(min_length=1)]
-    parts: dict[str, Part] = {}
+    parts: Annotated[dict[str, Part], Field(default_factory=dict)]
     transitions: Slabs = ()
     norm: Norm = Norm()
     pre_net: PreNet | None = None

@@ -197,5 +197,9 @@ def _mend(data: Any, path: KeyPath) -> None:
         data[last] = STANDINS[last]
     elif path[0] == "states" and len(path) == 2:
         data[last] = {}
+    elif path[0] == "transitions" and len(path) == 4:
+        data[last] = "I"
+    elif last == "pre_net":
+        data[last] = {"ops": "I"}
     elif isinstance(data, dict):
         data.pop(last, None)

@@ -75,10 +75,10 @@ MUTANTS = [
         rule("5 a state without arrivals is empty"),
     ),
     Mutant(
-        "a held value is not needed",
-        "ir/activity.py",
-        "stack += [held[node]] if node in held else []",
-        "stack += []",
+        "a held value is zeros",
+        "ir/values.py",
+        "if node in activity.held:",
+        "if False:",
         rule("5 or holds"),
     ),
     Mutant(

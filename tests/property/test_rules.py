@@ -29,6 +29,8 @@ def spec(transitions: list[dict[str, Any]], readout: Any = 3, **more: Any) -> di
 
 CHAIN = {"a": {"a": "BRC+I", "b": "BRC"}, "b": {"b": "BRC+I"}}
 LOOP = {"a": {"a": "BRC+I", "b": "BRC"}, "b": {"a": "BRD", "b": "BRC+I"}}
+BACK = {"a": {"a": "BRC+I"}, "b": {"a": "BRD"}}
+READ_A = {"readout": {"t": 4, "state": "a"}}
 SAME = {"states": {"a": [2, 4, 4], "b": [2, 4, 4]}}
 
 RULES: dict[str, dict[str, Any]] = {
@@ -38,7 +40,7 @@ RULES: dict[str, dict[str, Any]] = {
     "3 a sequence gives a slice a time": spec([CHAIN], input={"shape": [2, 4, 4], "t": [0, 2], "sequence": True}),
     "4 empty is not zero": spec([LOOP], merge="mean"),
     "4 unless it is said to be": spec([LOOP], unpopulated="zeros"),
-    "5 a state without arrivals is empty": spec([{"t": 1, "a": {"b": "BRC"}}, {"t": 3, "b": {"b": "BRC+I"}}, CHAIN]),
+    "5 a state without arrivals is empty": spec([{"t": 1, "a": {"b": "BRC"}}, BACK], 4) | READ_A,
     "5 or holds": spec(
         [{"t": 1, "a": {"b": "BRC"}}], states={"a": [2, 4, 4], "b": {"shape": [3, 2, 2], "hold": True, "update": "R"}}
     ),
@@ -55,8 +57,9 @@ RULES: dict[str, dict[str, Any]] = {
     "12 mean": spec([LOOP], merge="mean"),
     "12 max": spec([LOOP], merge="max"),
     "12 product": spec(
-        [CHAIN, {"t": 3, "a": {"c": "C"}, "b": {"c": "D"}}],
-        states={"a": [2, 4, 4], "b": [3, 2, 2], "c": {"shape": [2, 4, 4], "merge": "product"}},
+        [{"a": {"a": "I", "b": "C", "c": "C", "d": "C"}, "b": {"c": "D"}, "c": {"d": "C"}}],
+        2,
+        states={"a": [2, 4, 4], "b": [3, 2, 2], "c": {"shape": [2, 4, 4], "merge": "product"}, "d": [2, 4, 4]},
     ),
     "12 concat": spec(
         [{"t": 1, "a": {"b": "C", "c": "C"}}, {"t": 2, "b": {"d": "C:1"}, "c": {"d": "C:2"}}],
@@ -84,7 +87,13 @@ RULES: dict[str, dict[str, Any]] = {
     ),
     "16 coupled weights are apart": spec([CHAIN], sharing={"sets": [{"members": ["a->a"], "coupling": 0.5}]}),
     "18 statistics of each time": spec([LOOP], norm={"statistics": "per-time", "affine": "per-time"}),
-    "18 statistics shared, updated in order": spec([LOOP], 4, norm={"statistics": "shared", "affine": "shared"}),
+    "18 statistics shared, updated in order": spec(
+        [{"a": {"a": "BRC+I", "b": "C"}, "b": {"b": "BRC+I"}}],
+        4,
+        **SAME,
+        norm={"statistics": "shared", "affine": "shared"},
+        sharing={"sets": [{"members": ["a->a", "b->b"]}]},
+    ),
     "20 several readouts": spec([LOOP], [2, 3, 4]),
     "20 the mean of the readouts": spec([LOOP], [2, 3, 4]) | {"readout": {"t": [2, 3, 4], "combine": "mean"}},
     "20 the mean so far": spec([LOOP], [2, 3, 4]) | {"readout": {"t": [2, 3, 4], "combine": "cumulative"}},

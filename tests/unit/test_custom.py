@@ -75,7 +75,7 @@ def test_generated_code_imports_it() -> None:
 
 @pytest.mark.parametrize("name", ["conv", "crop_and_weigh", "Upper", "x2", "sum", ""])
 def test_names_are_new_lower_case_words(name: str) -> None:
-    with pytest.raises(ValueError, match="word|already"):
+    with pytest.raises(ValueError, match=r"word|already"):
         register_op(name, crop_and_weigh)
 
 

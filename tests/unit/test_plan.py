@@ -89,6 +89,7 @@ def test_the_matrix_is_constant_if_every_cell_holds_from_1_on() -> None:
     assert graphnet.plan(small(always, **NORM)).system.constant_matrix
     assert not graphnet.plan(small(always, blocked, **NORM)).system.constant_matrix
     assert graphnet.plan(small(always, blocked | {"t": 7}, **NORM)).system.constant_matrix
+    assert not graphnet.plan(small(always, {"t": 2, "h2": {"h2": "-"}}, **NORM)).system.constant_matrix
     late = {"input": {"shape": [1, 8, 8], "t": 1}}
     assert not graphnet.plan(small(always | {"t": "2..inf"}, **NORM, **late)).system.constant_matrix
 

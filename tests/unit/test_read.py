@@ -106,7 +106,6 @@ def test_one_fault_has_no_echoes(changes: dict[str, Any], path: str) -> None:
     assert found(small(**changes)) == [path]
 
 
-@pytest.mark.xfail(reason="a fault of the shape, the pre-net or a cell is told again where it shows")
 @pytest.mark.parametrize(
     ("changes", "path"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def agree(spec: Any, training: bool, batch: int = 2) -> None:
 def test_the_specs_that_come_with_graphnet(path: Path, training: bool) -> None:
     """With few channels, for speed."""
     spec = graphnet.load(path).as_data()
-    for name, written in spec["states"].items():
+    for written in spec["states"].values():
         shape = written["shape"] if isinstance(written, dict) else written
         if len(shape) == 3:
             shape[0] = max(shape[0] // 16, 1)
@@ -75,6 +76,13 @@ def test_zeros_are_of_the_batch_s_size() -> None:
     agree(spec, training=True, batch=3)
 
 
+def test_zeros_before_the_first_step_have_no_heading() -> None:
+    states = {"h1": [4, 8, 8], "h2": {"shape": [6, 4, 4], "unpopulated": "zeros"}}
+    source = write_source(graphnet.plan(small({"h1": {"h2": "C"}, "h2": {"h2": "BRI"}}, states=states)))
+    assert "    h2_zeros = input.new_zeros(" in source
+    assert "t = -1" not in source
+
+
 def test_writing_needs_no_more_than_the_plan_and_reads_by_time() -> None:
     source = write_source(graphnet.plan(small(cite="Us 2026")))
     tree = ast.parse(source)
@@ -91,6 +99,17 @@ def test_long_names_are_broken_over_lines() -> None:
     spec = small({long: {long: "BRC"}}, states={long: [4, 8, 8]}, readout={"t": 2})
     source = write_source(graphnet.plan(spec))
     assert any(line.endswith("= torch.conv2d(") for line in source.splitlines())
+    agree(spec, training=False)
+
+
+def test_lists_are_not_broken() -> None:
+    one, two, both = "a" * 40, "b" * 40, "c" * 40
+    states = {one: [4, 8, 8], two: [4, 8, 8], both: {"shape": [6, 4, 4], "merge": "concat"}}
+    slabs = [{"t": 1, one: {one: "I", two: "I"}}, {"t": 2, one: {both: "C:3"}, two: {both: "C:3"}}]
+    spec = small(*slabs, states=states, readout={"t": 2})
+    source = write_source(graphnet.plan(spec))
+    joined = re.findall(rf"^        \[{both}_from_{one}_t2_conv1, {both}_from_{two}_t2_conv1\],$", source, re.M)
+    assert len(joined) == 1
     agree(spec, training=False)
 
 

@@ -116,7 +116,6 @@ def test_the_system_is_told_with_its_sum() -> None:
     }
 
 
-@pytest.mark.xfail(reason="plan_text looks cells up by source and target only: the last one's ops at all times")
 def test_a_cell_that_changes_over_time_is_shown_as_it_is_then() -> None:
     slabs = [{"h1": {"h2": "C"}, "h2": {"h2": "BRC"}}, {"t": 3, "h2": {"h2": "RI"}}]
     text = plan_text(graphnet.plan(small(*slabs, readout={"t": 4}, input={"shape": [1, 8, 8], "t": "0..inf"})))

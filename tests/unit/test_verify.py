@@ -78,7 +78,6 @@ def test_a_broken_rule_is_named(broken: Plan, said: str) -> None:
         verify(broken)
 
 
-@pytest.mark.xfail(reason="verify lets the shape rule's ValueError or a KeyError through, or takes too few tensors")
 @pytest.mark.parametrize(
     "broken",
     [

@@ -1,0 +1,254 @@
+"""Text of a spec → plain data, and everything that is wrong with its syntax (design.md, section 4).
+
+`tomllib` and `json` decide what a text says and what is wrong with it. Offsets count characters. Nothing recurses and
+no pattern backtracks far: a spec may come from a stranger.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from graphnet.errors import Fault
+
+Format = Literal["toml", "json"]
+Found = tuple[int, Fault]
+"""A fault behind its offset."""
+Edit = tuple[int, int, str]
+"""A mend of a text: what stands from the first to the second offset becomes the string."""
+Parsed = tuple[Any, list[Found], str, list[Edit]]
+"""What a parser made of a text: data, faults, the text without these faults, and the edits that made it so."""
+
+MAX_MARKS = 100_000
+MAX_DEPTH = 64
+MAX_FAULTS = 20  # listed in full; of the others only the number is told
+MAX_LOOKED_FOR = 1000
+MAX_MENDING = 20 * 1024 * 1024  # characters read again after mends
+_MARKS = "\n[{\"',.=:"
+
+# Strings, comments and words have no name: a bracket or a line's end that is found here is a real one.
+_TOKEN = re.compile(
+    r"""(?P<deep> (?: (?: [\w-]++ | "(?:[^"\\\n]|\\[^\n])*+" | '[^'\n]*+' ) [ \t]*+ \. [ \t]*+ ){64} )
+    | \"""(?:[^"\\]|\\.|"{1,2}(?!"))*+\"""(?:"{0,2}) | '''(?:[^']|'{1,2}(?!'))*+'''(?:'{0,2})
+    | "(?:[^"\\\n]|\\[^\n])*+"(?!")[ \t=,]*+ | '[^'\n]*+'(?!') | \#[^\n]*+ | [\w-]++[ \t=,]*+ | [ \t=,]++
+    | (?P<quote> \""".*+ | '''.*+ | ["'][^\n]*+ )
+    | (?P<open> [\[{] ) | (?P<close> [\]}] ) | (?P<newline> \n )""",
+    re.VERBOSE | re.DOTALL,
+)
+SURROGATE = re.compile("[\ud800-\udfff]")
+_CLOSER = {"[": "]", "{": "}"}
+LEAVE_OUT = "leave the key out"
+HALF = "this is half of a surrogate pair, no character"
+WHOLE = r"write both halves, as in \ud83d\ude00, or the character"
+TOO_DEEP = f"this is nested more than {MAX_DEPTH} levels deep"
+TOO_LARGE = "this integer does not fit in 64 bits"
+_VALUE = "a value is a number, true, false, a list, a table or a string in straight quotes"
+_CONTROL = r"a control character is written as an escape, such as \t"
+TWICE = ("Cannot", "Duplicate")  # so begin tomllib's messages on keys that come twice
+_FIXES = {  # what tomllib and json say: what would be right
+    "Invalid statement": "a line is key = value, or a [table]",
+    "Invalid initial": "a key is a word, or text in quotes",
+    "Expected '='": "a key is followed by '='",
+    "Expected newline": "the line should end here: one key = value a line",
+    "Expected ']": "a table's name stands in brackets: [readout]",
+    "Unclosed array": "expected ',' or ']'",
+    "Unclosed inline": "expected ',' or '}'",
+    "Unescaped": r"a backslash is written \\, or the text stands in 'single quotes'",
+    "Invalid hex": r"\u takes four hexadecimal digits, \U eight",
+    "Escaped": r"\u takes four hexadecimal digits, \U eight",
+    "Illegal": _CONTROL,
+    "Found": _CONTROL,
+    "Invalid value": _VALUE,
+    "Expecting value": _VALUE,
+    "Expecting property": "a key stands in double quotes",
+    "Expecting ':'": "a key is followed by ':'",
+    "Expecting ','": "expected ',' or a closing bracket",
+    "Invalid control": _CONTROL,
+    "Invalid \\": r"a backslash is written \\",
+    "Extra data": "the spec ends before this",
+}
+
+
+def danger(text: str) -> Found | None:
+    """What no parser should be given: half a character, hours of work, or a nesting that would overflow its stack."""
+    if half := SURROGATE.search(text):
+        return half.start(), Fault((), HALF, "save the file as UTF-8")
+    if sum(map(text.count, _MARKS)) > MAX_MARKS:
+        what = f"this has over {MAX_MARKS:,} lines, brackets, quotes, commas and dots"
+        return 0, Fault((), what, "a spec is a text of some hundred lines")
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        depth += {"open": 1, "close": -1}.get(token.lastgroup or "", 0)
+        if token.lastgroup == "deep" or depth > MAX_DEPTH + 1:  # JSON's outermost braces are no level
+            return token.start(), Fault((), TOO_DEEP, "no spec needs that many")
+    return None
+
+
+def _stop(text: str, format: Format, offset: int, message: str) -> Found:
+    """The fault where a parser stopped with a message."""
+    rest = text[offset : offset + 200].partition("\n")[0].rstrip()
+    fix = next((fix for start, fix in _FIXES.items() if message.startswith(start)), "")
+    if fix == _VALUE and (word := re.match(r"[A-Za-z_][\w+:/.*-]*", rest)):
+        plain = {"true": "write true", "false": "write false", "null": LEAVE_OUT, "none": LEAVE_OUT}
+        fix = plain.get(rest.rstrip(",]} ").lower(), f'text stands in quotes: "{word[0]}"')
+    elif fix == _VALUE and rest.startswith("'"):
+        fix = "text stands in double quotes"
+    line = text[text.rfind("\n", 0, offset) + 1 : offset].strip()
+    if "{" in line and rest[:1] in ("", "}") and message.startswith(("Invalid initial", "Unclosed inline")):
+        fix = "an inline table stands on one line, without a comma before its '}'"
+    if rest:
+        return offset, Fault((), f"this is not {format.upper()}: {short(rest)}", fix)
+    return offset, Fault((), f"this ends too early: {short(line)}" if line else "there is nothing here", fix)
+
+
+def short(text: str) -> str:
+    """A text in quotes, at most 30 characters of it, and none that would disturb a terminal."""
+    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[:30])
+    return f"'{shown}...'" if len(text) > 30 else f"'{shown}'"
+
+
+def _endless(text: str, offset: int) -> Found:
+    """A quote or a bracket that is never closed."""
+    mark, line = text[offset], text[offset : offset + 200].partition("\n")[0].rstrip()
+    if mark in "[{":
+        return offset, Fault((), f"this '{mark}' is never closed", f"close it with '{_CLOSER[mark]}'")
+    return offset, Fault((), f"this string is never closed: {short(line)}", "a string needs a closing quote")
+
+
+def read_toml(text: str) -> Parsed:
+    """Read TOML; if it is refused, read every statement on its own, to find all faults."""
+    try:
+        return tomllib.loads(text), [], text, []
+    except ValueError as error:
+        refusal = _toml_fault(text, 0, len(text), error)
+    faults: list[Found] = []
+    clean: list[str] = []
+    lost = False  # after a broken header nobody knows which table the keys are for
+    for start, end, endless in _statements(text):
+        if len(faults) >= MAX_LOOKED_FOR:
+            break
+        found, statement = None, text[start:end]
+        try:
+            tomllib.loads(statement)
+        except ValueError as error:
+            if not str(error).startswith(TWICE):
+                found = _toml_fault(text, start, end, error)
+                faults.append(found if endless is None or found[0] < endless else _endless(text, endless))
+        if found and _HEADER.search(statement):
+            lost = True
+        elif statement.lstrip().startswith("["):
+            lost = False
+        clean.append(re.sub(r"[^\n]", " ", statement) if found or lost else statement)
+    return None, faults or [refusal], "".join(clean), []
+
+
+def _toml_fault(text: str, start: int, end: int, error: ValueError) -> Found:
+    """The fault that tomllib found in `text[start:end]`."""
+    message, _, place = str(error).rpartition(" (at ")
+    if not message:  # no place: Python refuses to read thousands of digits
+        digits = re.compile(r"[\d_]{4000,}").search(text, start)
+        return digits.start() if digits else start, Fault((), TOO_LARGE)
+    offset = start + len(text[start:end].rstrip())
+    if at := re.match(r"line (\d+), column (\d+)", place):
+        for _ in range(int(at[1]) - 1):
+            start = text.index("\n", start) + 1
+        offset = start + int(at[2]) - 1
+    if message.startswith(("Unescaped", "Invalid hex", "Escaped")):
+        offset = text.rfind("\\", 0, offset)
+    return (offset, Fault((), message)) if message.startswith(TWICE) else _stop(text, "toml", offset, message)
+
+
+_HEADER = re.compile(r"^[ \t]*\[|(?<![\w.-])[\d.-]*+[A-Za-z_][\w.-]*+\]")  # meant as a header, or possibly so
+_STATEMENT = re.compile(
+    r"""\[\[?[A-Za-z_][\w. "'-]*\]\]?[ \t]*(?:\#|\r?$) | (?:[\w.-]|"[^"\n]*"|'[^'\n]*')+[ \t]*=""",
+    re.VERBOSE | re.MULTILINE,
+)
+
+
+def _statements(text: str) -> Iterator[tuple[int, int, int | None]]:
+    """Start and end of each TOML statement, and its quote or bracket that is never closed."""
+    start, opened, quote = 0, list[int](), None
+    for token in _TOKEN.finditer(text):
+        kind, offset = token.lastgroup, token.start()
+        if kind == "open":
+            opened.append(offset)
+        elif kind == "close":
+            del opened[-1:]
+        elif kind == "quote" and quote is None:
+            quote = offset
+        elif kind == "newline" and (not opened or _STATEMENT.match(text, offset + 1)):
+            yield start, offset + 1, quote if quote is not None else opened[-1] if opened else None
+            start, opened, quote = offset + 1, [], None
+    yield start, len(text), quote if quote is not None else opened[-1] if opened else None
+
+
+def read_json(text: str) -> Parsed:
+    """Read JSON; where it is refused, mend the place and read on, to find all faults."""
+    work, faults, edits = text, dict[int, Found](), list[Edit]()
+    for _ in range(min(5 * MAX_FAULTS, 1 + MAX_MENDING // (len(text) + 1))):
+        try:
+            data = json.loads(work, parse_int=lambda digits: int(digits) if len(digits) < 40 else 1 << 64)
+            clean = _NAN.sub(lambda it: it[0] if it[0][0] == '"' else "0".ljust(len(it[0])), work)
+            return data, [*faults.values()], clean, edits
+        except RecursionError:  # a mend has uncovered what was a comment before
+            break
+        except json.JSONDecodeError as error:
+            (offset, fault), mend = _json_fault(work, error.pos, error.msg)
+            offset = origin(offset, edits)
+            if not (edits and error.msg == "Extra data"):
+                faults.setdefault(text.count("\n", 0, offset), (offset, fault))  # later ones may be its echoes
+            if mend is None:
+                break
+            work = work[: mend[0]] + mend[2] + work[mend[1] :]
+            edits.append(mend)
+    return None, [*faults.values()], "", edits  # nobody knows what is in what
+
+
+def origin(offset: int, edits: list[Edit]) -> int:
+    """An offset as it was before the edits."""
+    for start, end, new in reversed(edits):
+        if offset >= start + len(new):
+            offset += end - start - len(new)
+        elif offset > start:
+            offset = start
+    return offset
+
+
+_NAN = re.compile(r'"(?:[^"\\]|\\.)*+"|-?\b(?:NaN|Infinity)\b')  # tree-sitter's JSON knows no NaN
+_MENDS = [  # what json says, what stands there, a text with which json gets further, and the fault if it is clear
+    ("", r"//[^\n]*|/\*.*?\*/|\#[^\n]*", " ", "JSON has no comments", "take it out"),
+    ("Expecting", r",(?=\s*[\]},])", " ", "a comma too many", "take it out"),
+    ("Expecting property", r"""['"]?([^\s,:\[\]{}"'\\]+)['"]?""", r'"\1"', "", ""),
+    ("Expecting ':'", "=?", ":", "", ""),
+    ("Expecting ','", r"(?=\})", "]", "", ""),
+    ("Expecting ','", r"(?=\])", "}", "", ""),
+    ("Expecting ','", r";?(?=.)", ",", "", ""),
+    ("Expecting value", r"""'[^'\n]*'|[^\s,:\[\]{}"']+|(?=[,\]}])""", "0", "", ""),
+    ("Invalid \\", r".", " ", "", ""),
+    ("Invalid control", r"[^\n]", " ", "", ""),
+]
+
+
+def _json_fault(text: str, at: int, message: str) -> tuple[Found, Edit | None]:
+    """The fault where `json` stopped, and an edit with which it gets further."""
+    line = text[text.rfind("\n", 0, at) + 1 :].partition("\n")[0]
+    if text.startswith("\n", at) and message.startswith("Invalid control"):
+        end = at - len(line) + len(line.rstrip(" \r,]}"))
+        swallowed = re.search(r"[:\[{]", line[line.rfind('"') :])
+        return _endless(text, text.rfind('"', 0, at)), None if swallowed else (end, end, '"')
+    *_, (_, _, endless) = _statements(text) if at == len(text) else [(0, 0, None)]
+    if message.startswith("Unterminated") or endless is not None:
+        return _endless(text, at if endless is None else endless), None
+    if message.startswith("Invalid \\"):
+        at = text.rfind("\\", 0, at + 1)
+    elif text[:at].rstrip().endswith(",") and text[at : at + 1] in list(",]}"):
+        at = text.rindex(",", 0, at)
+    for start, there, new, what, fix in _MENDS:
+        if message.startswith(start) and (match := re.compile(there, re.DOTALL).match(text, at)):
+            found = (at, Fault((), what, fix)) if what else _stop(text, "json", at, message)
+            astray = line.replace(r"\"", "").count('"') % 2 and not what  # what follows would be inside out
+            return found, None if astray else (at, match.end(), match.expand(new))
+    return _stop(text, "json", at, message), None
