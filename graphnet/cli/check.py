@@ -14,7 +14,7 @@ from graphnet.spec.read import placed
 
 
 def check(
-    specs: Annotated[list[str], typer.Argument(metavar="SPEC...", help="Spec files; '-' is standard input.")],
+    specs: Annotated[list[str], typer.Argument(metavar="SPEC", help="Spec files; '-' is standard input.")],
 ) -> None:
     """Say all that is wrong with specs, with places and hints; exit status 1 if anything is."""
     found: list[Fault] = []

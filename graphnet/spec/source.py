@@ -178,10 +178,9 @@ def _refuse(text: str, file: str, faults: list[Found]) -> NoReturn:
     lines = Lines(text)
     faults = sorted(faults, key=lambda found: found[0])
     if (more := len(faults) - MAX_FAULTS) > 0:
-        few = "over " if len(faults) >= MAX_LOOKED_FOR else ""
-        rest = Fault(
-            (), f"{few}{more} more {'fault' if more == 1 else 'faults'} from here on", "mend the first ones first"
-        )
+        over = "over " if len(faults) >= MAX_LOOKED_FOR else ""
+        what = f"{over}{more} more {'fault' if more == 1 else 'faults'} from here on"
+        rest = Fault((), what, "mend the first ones first")
         faults[MAX_FAULTS:] = [(faults[MAX_FAULTS][0], rest)]
     raise SpecError(_printable(fault).at(file, *lines.place(offset)) for offset, fault in faults)
 

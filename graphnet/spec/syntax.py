@@ -22,12 +22,11 @@ Edit = tuple[int, int, str]
 Parsed = tuple[Any, list[Found], str, list[Edit]]
 """What a parser made of a text: data, faults, the text without these faults, and the edits that made it so."""
 
-MAX_MARKS = 100_000
+MAX_TOKENS = 100_000
 MAX_DEPTH = 64
 MAX_FAULTS = 20  # listed in full; of the others only the number is told
 MAX_LOOKED_FOR = 1000
 MAX_MENDING = 20 * 1024 * 1024  # characters read again after mends
-_MARKS = "\n[{\"',.=:"
 
 # Strings, comments and words have no name: a bracket or a line's end that is found here is a real one.
 _TOKEN = re.compile(
@@ -76,11 +75,11 @@ def danger(text: str) -> Found | None:
     """What no parser should be given: half a character, hours of work, or a nesting that would overflow its stack."""
     if half := SURROGATE.search(text):
         return half.start(), Fault((), HALF, "save the file as UTF-8")
-    if sum(map(text.count, _MARKS)) > MAX_MARKS:
-        what = f"this has over {MAX_MARKS:,} lines, brackets, quotes, commas and dots"
-        return 0, Fault((), what, "a spec is a text of some hundred lines")
     depth = 0
-    for token in _TOKEN.finditer(text):
+    for number, token in enumerate(_TOKEN.finditer(text)):
+        if number == MAX_TOKENS:
+            what = f"this has over {MAX_TOKENS:,} words and signs"
+            return token.start(), Fault((), what, "a spec is a text of some hundred lines")
         depth += {"open": 1, "close": -1}.get(token.lastgroup or "", 0)
         if token.lastgroup == "deep" or depth > MAX_DEPTH + 1:  # JSON's outermost braces are no level
             return token.start(), Fault((), TOO_DEEP, "no spec needs that many")

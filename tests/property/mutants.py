@@ -23,7 +23,6 @@ def named(name: str, file: str = "tests/property/test_rules.py") -> str:
     return f"{file}::{name}"
 
 
-CELLS = "tests/property/test_published_cells.py"
 MUTANTS = [
     Mutant(
         "the order of arrivals is by name",
@@ -273,6 +272,6 @@ MUTANTS = [
         "ir/activity.py",
         "if live or holds or (state and state.zeros):",
         "if live or holds:",
-        named("test_two_nodes_that_drive_each_other", CELLS),
+        rule("4 and then a merge without arrivals is zeros"),
     ),
 ]

@@ -40,6 +40,10 @@ RULES: dict[str, dict[str, Any]] = {
     "3 a sequence gives a slice a time": spec([CHAIN], input={"shape": [2, 4, 4], "t": [0, 2], "sequence": True}),
     "4 empty is not zero": spec([LOOP], merge="mean"),
     "4 unless it is said to be": spec([LOOP], unpopulated="zeros"),
+    "4 and then a merge without arrivals is zeros": spec(
+        [{"t": 1, "a": {"b": "BRC"}}, BACK], 4, merge="mean", unpopulated="zeros"
+    )
+    | READ_A,
     "5 a state without arrivals is empty": spec([{"t": 1, "a": {"b": "BRC"}}, BACK], 4) | READ_A,
     "5 or holds": spec(
         [{"t": 1, "a": {"b": "BRC"}}], states={"a": [2, 4, 4], "b": {"shape": [3, 2, 2], "hold": True, "update": "R"}}

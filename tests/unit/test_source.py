@@ -638,7 +638,7 @@ def test_a_file_over_the_limit(tmp_path: Path) -> None:
     path = write(tmp_path, "s.json", b'{"a": 1}'.ljust(MAX_BYTES))
     assert read_file(path).data == {"a": 1}
     write(tmp_path, "s.json", b'{"a": 1}'.ljust(MAX_BYTES + 1))
-    with pytest.raises(SpecError, match="this is over 4 MB"):
+    with pytest.raises(SpecError, match="this is over 1 MB"):
         read_file(path)
 
 
