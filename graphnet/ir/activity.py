@@ -175,7 +175,18 @@ def _readout_faults(network: Network, net: Net) -> Iterator[Fault]:
     times = " and ".join(f"t = {r}" for r in reached[:4]) + (", …" if len(reached) > 4 else "")
     here = f"signals reach it at {times}" + (" only" if len(reached) < 5 else "")
     fix = f"use {' or '.join(map(str, reached[:4]))}, or give '{network.read}' a self-transition"
-    if not reached:
+    waiting = [
+        arrival.transition
+        for node, arrivals in activity.arrivals.items()
+        for arrival in arrivals
+        if node not in activity.populated and arrival.reads not in activity.populated
+    ]
+    joins = [cell for cell in waiting if (state := network.state(cell.target)) and state.merge in NEEDS_ALL]
+    if not reached and joins:
+        cell = joins[0]
+        here = f"the merge of '{cell.target}' waits for {cell.source}->{cell.target}, whose source is empty"
+        fix = "product and concat need every active arrow: drop it, or give it other times"
+    elif not reached:
         here = "no signal ever reaches it"
         fix = f"give it a transition that leads from '{network.states[0].name}' to '{network.read}'"
     for t in net.readouts:

@@ -137,5 +137,5 @@ def ops_text(ops: Ops) -> str:
                 inner = " + ".join(map(ops_text, settings)) if word == "sum" else word
                 words.append(f"({inner})" if word == "sum" else inner)
         else:
-            words.append(ops_text(entry))
+            words.append(ops_text(tuple(entry)) if isinstance(entry, list | tuple) else str(entry))
     return " ".join(words)

@@ -83,7 +83,9 @@ def read_times(
             what = f"no constant is called '{unknown[0]}'"
             if unknown[0] == READOUT:
                 what = "'T' is the readout time, which only the times of transitions may name"
-            faults.append(Fault(here, what, did_you_mean(unknown[0], known)))
+            hint = did_you_mean(unknown[0], known)
+            fix = hint if unknown[0] == READOUT else "; ".join(filter(None, (hint, "or name it in [let]")))
+            faults.append(Fault(here, what, fix))
             continue
         ranges.append(parsed)
     return TimeSet(tuple(ranges))

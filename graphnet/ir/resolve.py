@@ -115,7 +115,7 @@ class _Resolver:
     def _shape_path(self, written: WrittenState) -> KeyPath:
         if written.state.shape is None:  # it has that of the state that is made of its part
             return ("states", written.name.split(".")[0], "shape")
-        return written.path if written.state.model_fields_set == {"shape"} else (*written.path, "shape")
+        return (*written.path, "shape")
 
     def _shape(self, written: Sequence[int | str] | None, path: KeyPath) -> Shape | None:
         if written is None:

@@ -11,6 +11,7 @@ from graphnet.ir.network import FIRST, INPUT, SOURCE, Network, State, Tensor, Tr
 from graphnet.ir.ops import Op, Shape, op, shape_of
 from graphnet.ir.plan import IMAGE, Area, Cell, Coupling, Line, Plan
 from graphnet.ir.values import Source, Value, Values, find_values
+from graphnet.spec.times import Times, union
 
 
 def schedule(network: Network, keep_dead: bool = False) -> Plan:
@@ -58,12 +59,15 @@ def _turns(network: Network, activities: Sequence[Activity], values: Values, kee
 
 
 def _cells(network: Network, transitions: Sequence[Transition]) -> tuple[Cell, ...]:
+    """The written cells, each once, with the times at which it holds for any readout."""
     rank = network.rank
-    in_order = sorted(transitions, key=lambda each: (rank[each.target], rank[each.source]))
+    times: dict[object, Times] = {}
+    for each in transitions:
+        times[each.path, each.key] = union((times.get((each.path, each.key), Times()), each.times))
+    cells = {(each.path, each.key): each for each in transitions}.values()
     return tuple(
-        dict.fromkeys(
-            Cell(each.source, each.target, each.text, str(each.times), each.delay, each.place) for each in in_order
-        )
+        Cell(each.source, each.target, each.text, str(times[each.path, each.key]), each.delay, each.place)
+        for each in sorted(cells, key=lambda each: (rank[each.target], rank[each.source]))
     )
 
 

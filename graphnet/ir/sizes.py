@@ -111,7 +111,11 @@ def sizes_along(
 def what_fits(chain: Chain, shape: Shape, source: Shape, target: Shape, constants: Mapping[str, int]) -> str:
     """A hint how a function that makes `shape` of `source` could make `target`."""
     if len(shape) != len(target):
+        if len(shape) > 1 and len(target) > 1:
+            return "give both states as many sizes: [C, H, W] or [C, L]"
         return "G or L make a vector of a map" if len(target) == 1 else "a vector does not become a map"
+    if len(target) == 1:
+        return f"end on L, which makes {target[0]} of what it reads"
     if shape[1:] == target[1:]:
         return f"end on a convolution of {target[0]} channels, such as C1:{target[0]}"
     smaller = target[1:] < source[1:]
@@ -122,7 +126,7 @@ def what_fits(chain: Chain, shape: Shape, source: Shape, target: Shape, constant
         if sizes_along(calls, source, None, [2] * count, constants) == target[1:]:
             have = sum(call.op == word for call in first_path(chain))
             if have < count:
-                return f"'{letter}' {verb} the size: BR{letter}x{count} fits"
+                return f"'{letter}' {verb} the size: BR{letter}{f'x{count}' if count > 1 else ''} fits"
             return f"without strides of their own, {count} of '{letter}' fit"
     wish = f"{size_text(source)} cannot become {size_text(target)}"
     return f"sizes are halved by C or P (rounding up or down) or doubled by D: {wish}"

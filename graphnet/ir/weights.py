@@ -152,7 +152,7 @@ def _unequal(owners: Owners) -> Iterator[Fault]:
                     use.member.path,
                     f"{use.place}.{use.slot.role} is {size_text(use.slot.shape)}, but "
                     f"{uses[0].place}.{use.slot.role} in the same set is {size_text(uses[0].slot.shape)}",
-                    "tied weights have one shape: give both transitions the same kernel and widths",
+                    "tied weights have one shape: same kernel and widths, or tie only layers that agree, with #conv1",
                 )
                 break
 

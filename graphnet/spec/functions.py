@@ -126,6 +126,9 @@ class _FunctionReader:
 
     def function(self) -> Chain:
         chain = self._sum()
+        self._match("")
+        if self.text[self.at : self.at + 1] == ":" or self.text[self.at - 1 : self.at] == ":":
+            raise self._misspelt("':' and the width stand right behind their op", "such as C:64")
         if self.at < len(self.text):
             raise self._misspelt(f"'{self.text[self.at]}' has no bracket to close or op to join")
         return chain

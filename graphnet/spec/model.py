@@ -27,6 +27,7 @@ from graphnet.spec.table import (
     TimeList,
     Unpopulated,
     Unroll,
+    one_of,
 )
 from graphnet.spec.wholes import Whole
 
@@ -204,7 +205,7 @@ class Readout(Table):
 class Spec(Table):
     """A whole spec. Two specs are equal when they say the same, wherever they were read from."""
 
-    graphnet: Literal[1]
+    graphnet: Annotated[Literal[1], one_of(int, saying="1, the version of the language")]
     schema_: Annotated[str | None, Field(alias="$schema")] = None
     name: str = "net"
     cite: str = ""
@@ -241,7 +242,7 @@ class Spec(Table):
         return self._source
 
     def as_data(self) -> dict[str, Any]:
-        """The spec as plain dicts, lists, strings and numbers, in the short form and the order it was written in."""
+        """The spec as plain dicts, lists, strings and numbers, in the short form; states in their order."""
         return _short(self.model_dump(mode="json", by_alias=True))
 
 

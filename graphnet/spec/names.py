@@ -5,8 +5,8 @@ from __future__ import annotations
 import keyword
 import re
 
-OWN = ("input", "logits", "pre_net", "post_net")
-"""Names that every net uses itself."""
+OWN = ("input", "logits", "pre_net", "post_net", "t", "delay")
+"""Names that every net or slab uses itself."""
 
 MODULE_ATTRIBUTES = tuple(
     """T_destination add_module add_submodule apply bfloat16 buffers call_super_init children code compile cpu cuda
@@ -37,7 +37,7 @@ def name_fault(name: str) -> tuple[str, str] | None:
             "names do not end in _t<number> and have no _from_ inside",
         )
     if name in OWN:
-        return f"'{name}' is a name that every net uses itself", f"reserved: {', '.join(OWN)}"
+        return f"'{name}' is a word of the language itself", f"reserved: {', '.join(OWN)}"
     if keyword.iskeyword(name):
         return f"'{name}' is a word of Python", f"reserved: {', '.join(keyword.kwlist)}"
     if name in MODULE_ATTRIBUTES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -50,10 +51,20 @@ def read(given: str | os.PathLike[str] | Mapping[str, Any] | Source) -> Reading:
 
 def placed(faults: Iterable[Fault], source: Source | None) -> list[Fault]:
     """The faults with their places in the text, in the order of the text, none twice."""
-    found = list(dict.fromkeys(source.locate(fault) if source and fault.line is None else fault for fault in faults))
+    found = list(dict.fromkeys(_located(fault, source) if source and fault.line is None else fault for fault in faults))
     if source is not None:
         found.sort(key=lambda fault: (fault.line or 0, fault.column or 0))
     return found
+
+
+def _located(fault: Fault, source: Source) -> Fault:
+    """A fault with its place; parts of its path that only the long form has are left out."""
+    path = _data_path(fault.path, source.data, keep_last=fault.path[-1:] not in LONG_FORM)
+    return source.locate(replace(fault, path=path))
+
+
+LONG_FORM = (("shape",), ("ops",), ("init",))
+"""Keys that short forms leave out."""
 
 
 def related(path: KeyPath, other: KeyPath) -> bool:
@@ -112,7 +123,7 @@ WORDS = {
     "dict_type": "this must be a table, not {shown}",
     "tuple_type": "this must be a list, not {shown}",
     "too_short": "{actual_length} entries are too few: {min_length} are needed",
-    "too_long": "{actual_length} entries are too many: {max_length} are needed",
+    "too_long": "{actual_length} entries are too many: at most {max_length} fit",
 }
 EXAMPLES = {
     "graphnet": "graphnet = 1 says which version of the language this is",

@@ -22,7 +22,7 @@ Unroll = Literal["biological", "engineering"]
 Unpopulated = Literal["empty", "zeros"]
 
 
-def _one_of(*kinds: type, saying: str) -> BeforeValidator:
+def one_of(*kinds: type, saying: str) -> BeforeValidator:
     """Accept only values of these exact types: a boolean is no integer."""
 
     def check(value: Any) -> Any:
@@ -33,13 +33,13 @@ def _one_of(*kinds: type, saying: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-TimeEntry = Annotated[int | str, _one_of(int, str, saying='a time such as 4, "5..7" or "1..inf"')]
+TimeEntry = Annotated[int | str, one_of(int, str, saying='a time such as 4, "5..7" or "1..inf"')]
 TimeList = Annotated[
     tuple[TimeEntry, ...],
     BeforeValidator(lambda value: tuple(value) if isinstance(value, list | tuple) else (value,)),
     Field(min_length=1),
 ]
-Number = Annotated[int | str, _one_of(int, str, saying='a whole number such as 64, or a string such as "2N"')]
+Number = Annotated[int | str, one_of(int, str, saying='a whole number such as 64, or a string such as "2N"')]
 AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
 Shape = Annotated[tuple[Number, ...], AsTuple, Field(min_length=1, max_length=4)]
 Size = Annotated[int, Field(ge=1, le=1 << 40)]
@@ -54,7 +54,7 @@ def _frozen(value: Any) -> Any:
 
 
 Ops = Annotated[
-    Any, _one_of(str, list, tuple, saying='a transition function such as "BRCx2+I", or a list'), AfterValidator(_frozen)
+    Any, one_of(str, list, tuple, saying='a transition function such as "BRCx2+I", or a list'), AfterValidator(_frozen)
 ]
 """A transition function: a string, or a list of strings and tables (rule 9)."""
 

@@ -1,7 +1,10 @@
 """Transition functions as written."""
 
+from typing import Any
+
 import pytest
 
+import graphnet
 from graphnet.spec.functions import MAX_CALLS, Branches, Call, Chain, FunctionFault, count_calls, parse_function
 from graphnet.spec.op_table import ACTIVATIONS, LETTERS
 from graphnet.spec.wholes import MAX_DEPTH, MAX_LENGTH, Whole
@@ -120,3 +123,31 @@ def test_depth_and_length_are_limited() -> None:
         parse_function("(" * (MAX_DEPTH + 1) + "C" + ")" * (MAX_DEPTH + 1))
     with pytest.raises(FunctionFault, match=f"longer than {MAX_LENGTH} characters"):
         parse_function("C" * (MAX_LENGTH + 1))
+
+
+@pytest.mark.parametrize("ops", [["C", 2], [4], [[]], [{"conv": 3}], [{"conv": {}, "relu": {}}], [None]])
+def test_a_list_that_is_no_function_is_a_fault_and_no_crash(ops: list[Any]) -> None:
+    spec = {
+        "graphnet": 1,
+        "input": {"shape": [1, 4, 4]},
+        "states": {"a": [1, 4, 4]},
+        "transitions": [{"a": {"a": ops}}],
+        "readout": {"t": 1},
+    }
+    with pytest.raises(graphnet.SpecError) as error:
+        graphnet.plan(spec)
+    assert error.value.faults[0].path[:4] == ("transitions", 0, "a", "a")
+
+
+@pytest.mark.parametrize("text", ["C :64", "C: 64", "C : 64"])
+def test_a_width_stands_right_behind_its_op(text: str) -> None:
+    with pytest.raises(FunctionFault, match=r"right behind|a width is expected"):
+        parse_function(text)
+
+
+@pytest.mark.parametrize("version", [True, 1.0, "1", 2, None])
+def test_the_version_is_the_number_1(version: Any) -> None:
+    data = {"graphnet": version, "input": {"shape": [1]}, "states": {"a": [1]}, "readout": {"t": 0}}
+    with pytest.raises(graphnet.SpecError) as error:
+        graphnet.plan(data)
+    assert error.value.faults[0].path == ("graphnet",)

@@ -92,8 +92,8 @@ def test_faults_of_form_and_of_meaning_come_together() -> None:
     ("changes", "path"),
     [
         ({"states": {"h1": "4x8x8", "h2": [6, 4, 4]}}, "states.h1"),
-        ({"states": {"h1": [4, 8, 0], "h2": [6, 4, 4]}}, "states.h1[2]"),
-        ({"states": {"h1": [4, 8, 8, 8], "h2": [6, 4, 4]}}, "states.h1"),
+        ({"states": {"h1": [4, 8, 0], "h2": [6, 4, 4]}}, "states.h1.shape[2]"),
+        ({"states": {"h1": [4, 8, 8, 8], "h2": [6, 4, 4]}}, "states.h1.shape"),
         ({"input": {"shape": [1, 8, 8], "t": 1.5}}, "input.t"),
         ({"readout": {"t": True}}, "readout.t"),
         ({"post_net": {"ops": 3, "classes": 3}}, "post_net.ops"),
