@@ -23,6 +23,7 @@ class Fault:
         span: first and last-plus-one character inside the entry's string, if the fault lies inside one.
         severity: an error stops the compiler, a warning does not.
         file, line, column: the place in the text, 1-based; None while unknown, or for a spec given as a dict.
+        note: more about the place, one line.
     """
 
     path: KeyPath
@@ -34,6 +35,7 @@ class Fault:
     file: str | None = None
     line: int | None = None
     column: int | None = None
+    note: str = ""
 
     def at(self, file: str, line: int, column: int) -> Fault:
         """The same fault with its place in a text."""
@@ -41,8 +43,9 @@ class Fault:
 
     def __str__(self) -> str:
         place = "".join(f"{part}:" for part in (self.file, self.line, self.column) if part is not None)
-        head = f"{place} {self.severity}: {dotted(self.path)}".strip()
-        return "\n".join([head, f"  {self.what}", *([f"  {self.fix}"] if self.fix else [])])
+        lines = [f"{place} {self.severity}: {dotted(self.path)}".strip()]
+        lines += [f"  {line}" for line in (self.what, self.fix, self.note) if line]
+        return "\n".join(map(printable, lines))
 
 
 class SpecError(Exception):
@@ -60,9 +63,15 @@ def dotted(path: KeyPath) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            key = part if part.replace("_", "a").replace("-", "a").isalnum() else f'"{part}"'
+            plain = part.replace("_", "a").replace("-", "a").isalnum()
+            key = part if plain else '"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"'
             text += f".{key}" if text else key
-    return text or "spec"
+    return printable(text) or "spec"
+
+
+def printable(text: str) -> str:
+    """A text of which nothing moves the cursor, changes colours or hides: a spec may come from a stranger."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 MOST_LISTED = 20

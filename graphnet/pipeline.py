@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,15 +30,19 @@ def compile_plan(spec: Spec, keep_dead: bool = False) -> Plan:
     return run_passes(plan)
 
 
-def load(path: SpecLike) -> Spec:
+def load(path: SpecLike, *, settings: Sequence[str] = ()) -> Spec:
     """Read a spec from a TOML or JSON file (`-` is standard input), or from a dict of the same form.
+
+    Files that it extends are merged into it, then `settings` such as `"readout.t=3"`, as `--set` does.
 
     Raises SpecError with every fault that can be found: of the text, of the form, and of the meaning of the
     entries that are well-formed.
     """
     if isinstance(path, Spec):
-        return path
-    spec, faults, source = read(path)
+        if not settings:
+            return path
+        path = path.as_data()
+    spec, faults, source = read(path, settings)
     if faults or spec is None:
         raise SpecError(placed(faults + _further(spec, faults), source))
     return spec

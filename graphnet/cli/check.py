@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from graphnet.cli.report import counted, show
+from graphnet.cli.report import Settings, counted, show
 from graphnet.errors import Fault, SpecError
 from graphnet.pipeline import load, plan
 from graphnet.spec.read import placed
@@ -15,11 +15,12 @@ from graphnet.spec.read import placed
 
 def check(
     specs: Annotated[list[str], typer.Argument(metavar="SPEC", help="Spec files; '-' is standard input.")],
+    settings: Settings = None,
 ) -> None:
     """Say all that is wrong with specs, with places and hints; exit status 1 if anything is."""
     found: list[Fault] = []
     for path in specs:
-        faults = _check(path)
+        faults = _check(path, settings)
         show(faults)
         found += faults
     if found:
@@ -28,9 +29,9 @@ def check(
         raise typer.Exit(1)
 
 
-def _check(path: str) -> list[Fault]:
+def _check(path: str, settings: list[str] | None) -> list[Fault]:
     try:
-        spec = load(path)
+        spec = load(path, settings=settings or ())
         compiled = plan(spec)
     except SpecError as error:
         return list(error.faults)

@@ -11,7 +11,7 @@ import typer
 
 from graphnet.backends.recurrent import draw_recurrent, recurrent_svg
 from graphnet.backends.unrolled import draw_unrolled
-from graphnet.cli.report import SpecPath, planned, write
+from graphnet.cli.report import Settings, SpecPath, planned, write
 
 
 class View(StrEnum):
@@ -24,10 +24,11 @@ class View(StrEnum):
 def draw(
     spec: SpecPath,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    settings: Settings = None,
     view: Annotated[View, typer.Option(help="Unrolled in time, or the recurrent graph.")] = View.UNROLLED,
 ) -> None:
     """Draw the net as SVG: unrolled in time, or as the recurrent graph (which wants Graphviz)."""
-    _, compiled = planned(spec)
+    _, compiled = planned(spec, settings)
     if view is View.UNROLLED:
         write(output, draw_unrolled(compiled))
     elif output.suffix in (".dot", ".gv"):

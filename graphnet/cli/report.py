@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +18,10 @@ from graphnet.spec.model import Spec
 from graphnet.spec.read import placed
 
 SpecPath = Annotated[str, typer.Argument(metavar="SPEC", help="A spec file, TOML or JSON; '-' is standard input.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Put a value into the spec, as in readout.t=3; may be repeated."),
+]
 
 
 class Failure(Exception):  # noqa: N818 - it ends the command with a message and status 1
@@ -33,10 +37,10 @@ def told() -> Iterator[None]:
         raise Failure(f"{error}\n\n{counted(error.faults)}") from None
 
 
-def planned(path: str, keep_dead: bool = False) -> tuple[Spec, Plan]:
-    """A spec and its plan; warnings go to standard error."""
+def planned(path: str, settings: Sequence[str] | None = None, *, keep_dead: bool = False) -> tuple[Spec, Plan]:
+    """A spec, with settings put into it, and its plan; warnings go to standard error."""
     with told():
-        spec = load(path)
+        spec = load(path, settings=settings or ())
         plan = plan_of(spec, keep_dead=keep_dead)
     show(placed(plan.warnings, spec.source))
     return spec, plan

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from graphnet.backends.tables import plan_text
 from graphnet.backends.unrolled import draw_unrolled
-from graphnet.cli.report import Failure, SpecPath, planned
+from graphnet.cli.report import Failure, Settings, SpecPath, planned
 from graphnet.ir.plan import Plan
 from graphnet.spec.model import Spec
 from graphnet.training.errors import TrainingError
@@ -21,6 +21,7 @@ from graphnet.training.run import RunFolder
 
 def train(
     spec: SpecPath,
+    settings: Settings = None,
     data: Annotated[str, typer.Option(help="digits, or one in --data-root: mnist, cifar10, cifar100.")] = "digits",
     data_root: Annotated[Path | None, typer.Option(help="The folder with torchvision's data sets.")] = None,
     output: Annotated[
@@ -35,7 +36,7 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
     """Train the net of a spec; shows its progress and leaves a folder with all results."""
-    loaded, compiled = planned(spec)
+    loaded, compiled = planned(spec, settings)
     try:
         if compiled.couplings:
             raise TrainingError("the spec couples weights (sharing.sets.coupling), which training does not do yet")

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, PrivateAttr, Tag
 
 from graphnet.spec.functions import Call
-from graphnet.spec.source import Source
+from graphnet.spec.source import Located
 from graphnet.spec.table import (
     AsTuple,
     Delay,
@@ -224,7 +224,7 @@ class Spec(Table):
     sharing: Sharing = Sharing()
     readout: Readout
 
-    _source: Source | None = PrivateAttr(default=None)
+    _source: Located | None = PrivateAttr(default=None)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Spec) and self.as_data() == other.as_data() and self._order() == other._order()
@@ -237,7 +237,7 @@ class Spec(Table):
         return (list(self.let), list(self.states), *(list(part.states) for part in self.parts.values()))
 
     @property
-    def source(self) -> Source | None:
+    def source(self) -> Located | None:
         """The text it was read from; None for a spec given as a dict."""
         return self._source
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any, NamedTuple, get_args
@@ -12,8 +12,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from graphnet.errors import Fault, KeyPath, did_you_mean
+from graphnet.spec.merge import merge
 from graphnet.spec.model import Spec
-from graphnet.spec.source import Source, read_file
+from graphnet.spec.source import Located, Source, read_file
 
 MAX_ROUNDS = 4
 
@@ -27,21 +28,24 @@ class Reading(NamedTuple):
 
     spec: Spec | None
     faults: list[Fault]
-    source: Source | None
+    source: Located | None
 
 
-def read(given: str | os.PathLike[str] | Mapping[str, Any] | Source) -> Reading:
-    """Read the spec in a file (`-` is standard input), or given as a dict.
+def read(given: str | os.PathLike[str] | Mapping[str, Any] | Source, settings: Sequence[str] = ()) -> Reading:
+    """Read the spec in a file (`-` is standard input), or given as a dict, with what it extends.
 
-    Raises SpecError where the text cannot be read at all.
+    Of `settings`, each is a `KEY=VALUE` that is put into the spec.
+
+    Raises SpecError where a text cannot be read at all.
     """
-    source = None
-    if isinstance(given, Source):
-        source, data = given, given.data
-    elif isinstance(given, Mapping):
-        data = dict(given)
+    source: Located | None = None
+    if isinstance(given, Mapping):
+        data, text, name = dict(given), None, ""
     else:
-        source = read_file(given)
+        text = given if isinstance(given, Source) else read_file(given)
+        source, data, name = text, text.data, text.file if isinstance(given, Source) else os.fspath(given)
+    if settings or isinstance(data.get("extends"), str):
+        source = merge(data, text, name, settings)
         data = source.data
     spec, faults = _validated(data)
     if spec is not None:
@@ -49,15 +53,16 @@ def read(given: str | os.PathLike[str] | Mapping[str, Any] | Source) -> Reading:
     return Reading(spec, faults, source)
 
 
-def placed(faults: Iterable[Fault], source: Source | None) -> list[Fault]:
+def placed(faults: Iterable[Fault], source: Located | None) -> list[Fault]:
     """The faults with their places in the text, in the order of the text, none twice."""
     found = list(dict.fromkeys(_located(fault, source) if source and fault.line is None else fault for fault in faults))
     if source is not None:
-        found.sort(key=lambda fault: (fault.line or 0, fault.column or 0))
+        files = list(dict.fromkeys(fault.file for fault in found))
+        found.sort(key=lambda fault: (files.index(fault.file), fault.line or 0, fault.column or 0))
     return found
 
 
-def _located(fault: Fault, source: Source) -> Fault:
+def _located(fault: Fault, source: Located) -> Fault:
     """A fault with its place; parts of its path that only the long form has are left out."""
     path = _data_path(fault.path, source.data, keep_last=fault.path[-1:] not in LONG_FORM)
     return source.locate(replace(fault, path=path))

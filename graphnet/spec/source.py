@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from graphnet.errors import Fault, KeyPath, SpecError
 from graphnet.spec.places import Outline, Place, Twice, inside_string
@@ -36,9 +36,20 @@ from graphnet.spec.syntax import (
     short,
 )
 
-__all__ = ["MAX_BYTES", "Format", "Source", "read_file", "read_text"]
+__all__ = ["MAX_BYTES", "Format", "Located", "Source", "read_file", "read_text"]
 
 MAX_BYTES = 1024 * 1024
+
+
+class Located(Protocol):
+    """A spec, or some of it, that knows where its entries were written."""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The spec as dict, list, str, int, float and bool."""
+
+    def locate(self, fault: Fault) -> Fault:
+        """The fault with its place."""
 
 
 @dataclass(frozen=True)

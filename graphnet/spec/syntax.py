@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from graphnet.errors import Fault
+from graphnet.errors import Fault, printable
 
 Format = Literal["toml", "json"]
 Found = tuple[int, Fault]
@@ -105,7 +105,7 @@ def _stop(text: str, format: Format, offset: int, message: str) -> Found:
 
 def short(text: str) -> str:
     """A text in quotes, at most 30 characters of it, and none that would disturb a terminal."""
-    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[:30])
+    shown = printable(text[:30])
     return f"'{shown}...'" if len(text) > 30 else f"'{shown}'"
 
 
