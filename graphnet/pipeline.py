@@ -14,7 +14,7 @@ from graphnet.ir.schedule import schedule
 from graphnet.ir.verify import verify
 from graphnet.passes import run_passes
 from graphnet.spec.model import Spec
-from graphnet.spec.read import placed, read, related
+from graphnet.spec.read import placed, read, unrelated
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule
@@ -96,4 +96,4 @@ def _further(spec: Spec | None, faults: list[Fault]) -> list[Fault]:
     if spec is None:
         return []
     _, more = resolve_as_far_as_possible(spec, form_faults=faults)
-    return [fault for fault in more if not any(related(fault.path, known.path) for known in faults)]
+    return unrelated(more, faults)

@@ -72,10 +72,15 @@ LONG_FORM = (("shape",), ("ops",), ("init",))
 """Keys that short forms leave out."""
 
 
-def related(path: KeyPath, other: KeyPath) -> bool:
-    """Whether one of two entries is inside the other."""
-    shorter = min(len(path), len(other))
-    return path[:shorter] == other[:shorter]
+def unrelated(faults: Iterable[Fault], known: Iterable[Fault]) -> list[Fault]:
+    """The faults whose entry is none of the known ones' entries, holds none, and is inside none."""
+    entries = {fault.path for fault in known}
+    holders = {path[:size] for path in entries for size in range(len(path))}
+    return [
+        fault
+        for fault in faults
+        if fault.path not in holders and not any(fault.path[:size] in entries for size in range(len(fault.path) + 1))
+    ]
 
 
 def _validated(data: Mapping[str, Any]) -> tuple[Spec | None, list[Fault]]:
@@ -89,7 +94,7 @@ def _validated(data: Mapping[str, Any]) -> tuple[Spec | None, list[Fault]]:
             if not faults:
                 left = deepcopy(dict(data))
             found = [_fault(details, left) for details in error.errors(include_url=False)]
-            faults += [fault for fault in found if not any(related(fault.path, old.path) for old in faults)]
+            faults += unrelated(found, faults)
             for fault in found:
                 _mend(left, fault.path)
     return None, faults

@@ -69,14 +69,23 @@ def compare(spec: dict[str, Any], training: bool, seed: int = 0, batch: int = 3)
 
 
 def rounding(spec: dict[str, Any], training: bool, seed: int = 0, batch: int = 3) -> float:
-    """How far the oracle itself moves when its image moves by rounding, in the measure of `compare`.
+    """How far the oracle itself moves when its image and weights move by rounding, in the measure of `compare`.
 
     A batch norm of values that are nearly one multiplies their differences, and gradients, by up to 1/sqrt(eps) = 316;
     a few of these in a row turn 1e-16 into 1e-6, in any implementation.
     """
     net, tensors, image = make_case(spec, training, seed, batch)
     names = [name for name, _ in net.named_parameters()]
-    runs = [run_oracle(spec, tensors, factor * image, training, names) for factor in (1.0, 1.0 + 1e-15)]
+    generator = torch.Generator().manual_seed(seed)
+
+    def moved(value: Tensor) -> Tensor:
+        return value * (1 + 1e-15 * torch.randn(value.shape, generator=generator, dtype=torch.float64))
+
+    shaken = {name: moved(tensor) for name, tensor in tensors.items()}
+    runs = [
+        run_oracle(spec, tensors, image, training, names),
+        run_oracle(spec, shaken, moved(image), training, names),
+    ]
     (a, gradients_a, running_a), (b, gradients_b, running_b) = runs
     return max(
         *(_apart([(a[t], b[t])]) for t in a),

@@ -10,7 +10,7 @@ import pytest
 
 import graphnet
 from graphnet.errors import Fault, dotted
-from graphnet.spec.read import placed, read, related
+from graphnet.spec.read import placed, read, unrelated
 from graphnet.spec.source import read_text
 from tests.small import SMALL, faults, small
 
@@ -158,8 +158,14 @@ def test_without_a_text_faults_keep_their_order() -> None:
 
 
 def test_entries_are_related_when_one_is_inside_the_other() -> None:
-    assert related(("states", "h1"), ("states",))
-    assert related((), ("states",))
-    assert related(("states", "h1"), ("states", "h1"))
-    assert not related(("states", "h1"), ("states", "h2"))
-    assert not related(("states",), ("readout", "states"))
+    def related(path: tuple[str, ...], other: tuple[str, ...]) -> bool:
+        return not unrelated([Fault(path, "")], [Fault(other, "")])
+
+    for path, other, expected in [
+        (("states", "h1"), ("states",), True),
+        ((), ("states",), True),
+        (("states", "h1"), ("states", "h1"), True),
+        (("states", "h1"), ("states", "h2"), False),
+        (("states",), ("readout", "states"), False),
+    ]:
+        assert related(path, other) == related(other, path) == expected
