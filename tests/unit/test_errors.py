@@ -16,6 +16,7 @@ from graphnet.errors import MOST_LISTED, Fault, SpecError, did_you_mean, dotted
         (("states", "V1.r"), 'states."V1.r"'),
         (("states", ""), 'states.""'),
         (("a-b", "c d"), 'a-b."c d"'),
+        (("a\n\x1b[31m", '"\\'), r'"a\n\x1b[31m"."\"\\"'),
     ],
 )
 def test_paths_as_people_write_them(path: tuple[str | int, ...], text: str) -> None:
@@ -28,6 +29,19 @@ def test_a_fault_says_where_what_and_what_would_be_right() -> None:
     placed = fault.at("v.toml", 31, 5)
     assert str(placed) == f"v.toml:31:5: {fault}"
     assert (fault.line, placed.line, placed.column, placed.file) == (None, 31, 5, "v.toml")
+
+
+@pytest.mark.parametrize("text", ["a\nb", "\x1b[2J", "\x9b2J", "\u202eb", "\u2028", "\ud83d", "\0", "\t", "\r"])
+def test_nothing_in_a_fault_moves_the_cursor(text: str) -> None:
+    fault = Fault((text, text), f"what {text}", f"fix {text}", file=f"{text}.toml", note=f"note {text}")
+    lines = str(SpecError([fault])).split("\n")
+    assert [line.split()[0] for line in lines[1:]] == ["what", "fix", "note"]
+    assert all(line.isprintable() for line in lines)
+    assert repr(text)[1:-1] in lines[1]
+
+
+def test_what_can_be_shown_is_shown() -> None:
+    assert str(Fault(("é", "V 1"), "'é😀→\\' is 猿")) == "error: é.\"V 1\"\n  'é😀→\\' is 猿"
 
 
 def test_what_is_not_known_is_left_out() -> None:

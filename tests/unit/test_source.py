@@ -8,6 +8,7 @@ import json
 import math
 import os
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -647,3 +648,75 @@ def test_a_name_that_no_terminal_can_show(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
         read_file(path)
     assert str(caught.value).encode().endswith(b"or - for standard input")
+
+
+def full(unit: str, start: str = "", end: str = "", size: int = MAX_BYTES) -> str:
+    """A text of some size: a unit over and over, `#` in it a number that counts up."""
+    count = (size - len(start) - len(end)) // len(unit.replace("#", "12345"))
+    body = "".join(unit.replace("#", str(number)) for number in range(count)) if "#" in unit else unit * count
+    return start + body + end
+
+
+HOSTILE: dict[str, tuple[Format, str]] = {
+    "keys": ("toml", full("a#=1\n", size=240_000)),
+    "keys and a fault": ("toml", full("a#=1\n", "= 3\n", size=240_000)),
+    "one key": ("toml", full("a=1\n", size=130_000)),
+    "one header": ("toml", full("[a]\n", size=130_000)),
+    "tables in an array": ("toml", full("[[a]]\nb=1\n", size=120_000)),
+    "faults": ("toml", full("a\n", size=130_000)),
+    "open quotes": ("toml", full('"\n', size=130_000)),
+    "open brackets": ("toml", full("a=[\n", size=130_000)),
+    "items": ("toml", full("1,", "a=[", "]", size=190_000)),
+    "items and a fault": ("toml", full("1,", "a=[", "x", size=190_000)),
+    "deep tables": ("toml", full("[" + "a." * 50 + "k#]\n", size=180_000)),
+    "deep lists": ("toml", full("[" * 60 + "]" * 60 + ",", "a=[", "]", size=99_000)),
+    "a word": ("toml", full("a")),
+    "an open string": ("toml", full("a", 'a="')),
+    "a long string": ("toml", full("a", 'a="', '"')),
+    "a wrong escape": ("toml", full("a", 'a="', '\\q"')),
+    "escapes": ("toml", full("\\n", 'a="', '"')),
+    "an open text": ("toml", full("a\n", 'a="""')),
+    "a bracket after a word": ("toml", full("a", "= 3\n", "]\n")),
+    "words and underscores": ("toml", full("1_", "a=")),
+    "digits": ("toml", full("1", "a=")),
+    "a fraction": ("toml", full("1", "a=1.")),
+    "spaces": ("toml", full(" ", "a", "b")),
+    "backslashes": ("toml", full("\\")),
+    "quotes": ("toml", full('"')),
+    "dots": ("toml", full(".")),
+    "dates": ("toml", full("a#=1979-05-27\n", size=300_000)),
+    "too much": ("toml", full("1,", "a=[", "]")),
+    "JSON members": ("json", full('"a#":1,', "{", '"a":1}', size=240_000)),
+    "JSON twice": ("json", full('"a":1,', "{", '"a":1}', size=190_000)),
+    "JSON nulls": ("json", full("null,", '{"a":[', "null]}", size=290_000)),
+    "JSON commas": ("json", full("1,,", '{"a":[', "1]}", size=190_000)),
+    "JSON late faults": ("json", full("1" * 20 + ",", '{"a":[', "1,x,\n" * 300 + "1]}")),
+    "JSON comments": ("json", full(" ", '{"a":[', "1,//x\n" * 300 + "1]}")),
+    "JSON in a string that is none": ("json", full("1,", '{"a":\'\'\',\n"b":[', "1]}")),
+    "JSON tables in a string that is none": ("json", full('{"a":1},', '{"a":\'\'\',\n"b":[', "1]}")),
+    "JSON escapes": ("json", full("\\q", '{"a":"', '"}')),
+    "JSON words": ("json", full("a ", '{"a":[', "]}")),
+    "JSON halves": ("json", full('"\\ud83d",', '{"a":[', "1]}", size=490_000)),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_text_takes_long(name: str) -> None:
+    format, text = HOSTILE[name]
+    assert len(text) <= MAX_BYTES
+    started = time.process_time()
+    attempt(text, format)
+    assert time.process_time() - started < 5
+
+
+def test_a_text_of_too_much_is_refused_where_it_is_too_much() -> None:
+    ((line, column, _, what, fix),) = refused("a = [" + "1," * 200_000 + "]")
+    assert (line, what) == (1, "this has over 100,000 words and signs")
+    assert fix == "a spec is a text of some hundred lines"
+    assert column
+    assert column > 100_000
+
+
+def test_after_a_thousand_faults_nobody_counts() -> None:
+    assert refused("a = = 1\n" * 5000)[-1][3] == "over 980 more faults from here on"
+    assert refused("a = = 1\n" * 999)[-1][3] == "979 more faults from here on"
