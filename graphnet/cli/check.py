@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from graphnet.cli.plugins import Plugins
 from graphnet.cli.report import Settings, counted, show
 from graphnet.errors import Fault, SpecError
 from graphnet.pipeline import load, plan
@@ -16,6 +17,7 @@ from graphnet.spec.read import placed
 def check(
     specs: Annotated[list[str], typer.Argument(metavar="SPEC", help="Spec files; '-' is standard input.")],
     settings: Settings = None,
+    plugins: Plugins = None,
 ) -> None:
     """Say all that is wrong with specs, with places and hints; exit status 1 if anything is."""
     found: list[Fault] = []

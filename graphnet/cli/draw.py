@@ -11,6 +11,7 @@ import typer
 
 from graphnet.backends.recurrent import draw_recurrent, recurrent_svg
 from graphnet.backends.unrolled import draw_unrolled
+from graphnet.cli.plugins import Plugins
 from graphnet.cli.report import Settings, SpecPath, planned, write
 
 
@@ -25,6 +26,7 @@ def draw(
     spec: SpecPath,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     settings: Settings = None,
+    plugins: Plugins = None,
     view: Annotated[View, typer.Option(help="Unrolled in time, or the recurrent graph.")] = View.UNROLLED,
 ) -> None:
     """Draw the net as SVG: unrolled in time, or as the recurrent graph (which wants Graphviz)."""

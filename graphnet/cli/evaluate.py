@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from graphnet.cli.plugins import Plugins
 from graphnet.cli.report import Failure, told
 from graphnet.pipeline import load, plan
 from graphnet.training.errors import TrainingError
@@ -21,6 +22,7 @@ def evaluate(
         typer.Option(help="The folder with torchvision's data sets.", show_default="as in training"),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    plugins: Plugins = None,
 ) -> None:
     """Load a run's checkpoint, test it, and compare with the predictions made after training."""
     try:

@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from graphnet.backends.tables import plan_data, plan_text
+from graphnet.cli.plugins import Plugins
 from graphnet.cli.report import Settings, SpecPath, planned
 
 
 def plan(
     spec: SpecPath,
     settings: Settings = None,
+    plugins: Plugins = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole plan as JSON.")] = False,
     keep_dead: Annotated[bool, typer.Option("--keep-dead", help="Keep what no readout needs, for debugging.")] = False,
 ) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from graphnet.backends.tables import plan_text
 from graphnet.backends.unrolled import draw_unrolled
+from graphnet.cli.plugins import Plugins
 from graphnet.cli.report import Failure, Settings, SpecPath, planned
 from graphnet.ir.plan import Plan
 from graphnet.spec.model import Spec
@@ -22,6 +23,7 @@ from graphnet.training.run import RunFolder
 def train(
     spec: SpecPath,
     settings: Settings = None,
+    plugins: Plugins = None,
     data: Annotated[str, typer.Option(help="digits, or one in --data-root: mnist, cifar10, cifar100.")] = "digits",
     data_root: Annotated[Path | None, typer.Option(help="The folder with torchvision's data sets.")] = None,
     output: Annotated[

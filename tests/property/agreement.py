@@ -14,6 +14,15 @@ TOLERANCE = 1e-10
 """Largest difference over largest value, in float64: rounding is 1e-16, and nets here are under 100 ops deep."""
 
 
+WORST_CONDITION = 1e8
+"""How far norms of values that are nearly one may enlarge rounding before nothing can be compared. Of 2,100 drawn nets 10 %
+lie above in training; there the oracle and the compiled net were up to 1e-6 apart, below it up to 2e-13."""
+
+
+class IllConditioned(Exception):
+    """A net's norms enlarge rounding too much for a comparison."""
+
+
 class Difference(NamedTuple):
     """Largest differences, relative to the largest value (of all gradients, of all statistics)."""
 
@@ -45,7 +54,7 @@ def make_case(spec: dict[str, Any], training: bool, seed: int = 0, batch: int = 
 
 
 def compare(spec: dict[str, Any], training: bool, seed: int = 0, batch: int = 3) -> Difference:
-    """Run both in float64 from the same random weights, statistics and images."""
+    """Run both in float64 from the same random weights, statistics and images; raises IllConditioned."""
     net, tensors, image = make_case(spec, training, seed, batch)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     apart = set(shapes.items()) ^ set(tensor_shapes(spec).items())
@@ -68,32 +77,6 @@ def compare(spec: dict[str, Any], training: bool, seed: int = 0, batch: int = 3)
     )
 
 
-def rounding(spec: dict[str, Any], training: bool, seed: int = 0, batch: int = 3) -> float:
-    """How far the oracle itself moves when its image and weights move by rounding, in the measure of `compare`.
-
-    A batch norm of values that are nearly one multiplies their differences, and gradients, by up to 1/sqrt(eps) = 316;
-    a few of these in a row turn 1e-16 into 1e-6, in any implementation.
-    """
-    net, tensors, image = make_case(spec, training, seed, batch)
-    names = [name for name, _ in net.named_parameters()]
-    generator = torch.Generator().manual_seed(seed)
-
-    def moved(value: Tensor) -> Tensor:
-        return value * (1 + 1e-15 * torch.randn(value.shape, generator=generator, dtype=torch.float64))
-
-    shaken = {name: moved(tensor) for name, tensor in tensors.items()}
-    runs = [
-        run_oracle(spec, tensors, image, training, names),
-        run_oracle(spec, shaken, moved(image), training, names),
-    ]
-    (a, gradients_a, running_a), (b, gradients_b, running_b) = runs
-    return max(
-        *(_apart([(a[t], b[t])]) for t in a),
-        _apart(list(zip(gradients_a, gradients_b, strict=True))),
-        _apart([(running_a[name], running_b[name]) for name in running_a]),
-    )
-
-
 def run_oracle(
     spec: dict[str, Any], tensors: dict[str, Tensor], image: Tensor, training: bool, names: list[str]
 ) -> tuple[dict[int, Tensor], list[Tensor | None], dict[str, Tensor]]:
@@ -102,6 +85,8 @@ def run_oracle(
     image = image.clone().requires_grad_()
     oracle = Oracle(spec, own, training)
     outputs = _combined(oracle(image), spec["readout"].get("combine"))
+    if oracle.condition > WORST_CONDITION:
+        raise IllConditioned
     _total(outputs).backward()
     return outputs, [image.grad, *(own[name].grad for name in names)], oracle.running
 

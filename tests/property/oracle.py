@@ -807,8 +807,9 @@ class Net:
         def count() -> dict[tuple[Any, ...], int]:
             found: dict[tuple[Any, ...], int] = {}
             for t, T, op in self.uses(place):
-                if op.name == layer and op.tensors.get(tensor, ((), ""))[1] == "W":
-                    found.setdefault(self.group(place, op, tensor, t, T), t)
+                if op.name == layer and tensor in op.tensors:
+                    mine = op.tensors[tensor][1] == "W"
+                    found.setdefault(self.group(place, op, tensor, t, T) if mine else ("time", t), t)
             assert len(set(found.values())) == len(found), f"two tensors of {place} {layer} begin at one time"
             return found
 
@@ -941,6 +942,7 @@ class Oracle:
         training: whether batch norm uses the batch's statistics, and updates the running ones.
     Attributes:
         running: running statistics by name, after the last call.
+        condition: by how much the last call's norms enlarge rounding, were they all in a row.
     """
 
     def __init__(self, spec: dict[str, Any], tensors: dict[str, Tensor], training: bool) -> None:
@@ -953,6 +955,7 @@ class Oracle:
         self.image = image
         self.values: dict[Any, Tensor] = {}
         self.inputs: dict[int, Tensor] = {}
+        self.condition = 1.0
         self.updates: list[tuple[tuple[int, ...], str, str, Tensor, Tensor, float]] = []
         self.running = {name: x.detach().clone() for name, x in self.tensors.items() if "running_" in name}
 
@@ -1091,8 +1094,11 @@ class Oracle:
         if kind == "none":
             return x
         if kind == "layer":
+            self._note_condition(x, x.flatten(1).var(1, unbiased=False), eps)
             return F.layer_norm(x, x.shape[1:], weight, bias, eps)
         if kind == "group":
+            groups = x.reshape(x.shape[0], settings["groups"], -1)
+            self._note_condition(x, groups.var(2, unbiased=False), eps)
             return F.group_norm(x, settings["groups"], weight, bias, eps)
         column = (1, -1, *(1 for _ in x.shape[2:]))
         if self.training:
@@ -1102,8 +1108,18 @@ class Oracle:
             self._note_update(op, at, mean.detach(), var.detach() * count / (count - 1))
         else:
             mean, var = own["running_mean"], own["running_var"]
+        self._note_condition(x, var, eps)
         x = (x - mean.view(column)) / (var.view(column) + eps).sqrt()
         return x if weight is None or bias is None else x * weight.view(column) + bias.view(column)
+
+    def _note_condition(self, x: Tensor, var: Tensor, eps: float) -> None:
+        """A norm turns an error of 1e-16·|x| into 1e-16·|x|/sqrt(var + eps), and a gradient's likewise.
+
+        Usual gains are left out: most norms have one of 1 to 5, and few stand in a row.
+        """
+        largest = max(1.0, float(x.detach().abs().max()))
+        gain = largest / (float(var.detach().min()) + eps) ** 0.5
+        self.condition *= gain if gain > 100 else 1
 
     def _note_update(self, op: Op, at: tuple[Any, ...], mean: Tensor, var: Tensor) -> None:
         place, t, T, function, _ = at

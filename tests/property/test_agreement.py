@@ -7,12 +7,12 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import Phase, assume, given, settings
+from hypothesis import Phase, assume, event, given, settings
 from hypothesis import strategies as st
 
 import graphnet
 from tests.conftest import ROOT
-from tests.property.agreement import TOLERANCE, compare, rounding
+from tests.property.agreement import TOLERANCE, IllConditioned, compare
 from tests.property.strategies import features, specs
 
 DRAWN: list[set[str]] = []
@@ -99,9 +99,12 @@ def test_drawn_specs_agree_with_the_oracle(spec: dict[str, Any]) -> None:
         graphnet.plan(spec)
     except graphnet.SpecError:
         assume(False)
-    for training in (True, False):
-        difference = max(compare(spec, training))
-        assert difference < TOLERANCE or difference < 100 * rounding(spec, training)
+    for training in (False, True):
+        try:
+            assert max(compare(spec, training)) < TOLERANCE
+        except IllConditioned:
+            event("ill-conditioned")
+            assume(False)
 
 
 @pytest.mark.parametrize(
