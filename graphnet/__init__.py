@@ -3,10 +3,24 @@
 `load` a spec, look at its `plan`, `draw` it, `compile` it to a PyTorch module. Importing this loads no torch.
 """
 
+from graphnet import zoo
 from graphnet.errors import Fault, SpecError
+from graphnet.foreign import import_state_dict
 from graphnet.ir.custom import register_op
 from graphnet.ir.plan import Plan
 from graphnet.pipeline import compile, draw, load, plan
 from graphnet.spec.model import Spec
 
-__all__ = ["Fault", "Plan", "Spec", "SpecError", "compile", "draw", "load", "plan", "register_op"]
+__all__ = [
+    "Fault",
+    "Plan",
+    "Spec",
+    "SpecError",
+    "compile",
+    "draw",
+    "import_state_dict",
+    "load",
+    "plan",
+    "register_op",
+    "zoo",
+]

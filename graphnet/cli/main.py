@@ -14,6 +14,7 @@ from graphnet.cli.evaluate import evaluate
 from graphnet.cli.plan import plan
 from graphnet.cli.report import Failure
 from graphnet.cli.train import train
+from graphnet.cli.zoo import new, zoo
 
 app = typer.Typer(
     name="graphnet",
@@ -42,7 +43,7 @@ def root(
     """Write a brain-like network down as a spec, see it, and train it."""
 
 
-for command in (check, plan, code, draw, train):
+for command in (check, plan, code, draw, train, zoo, new):
     app.command()(command)
 app.command("eval")(evaluate)
 

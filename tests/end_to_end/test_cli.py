@@ -166,7 +166,7 @@ def test_plan_as_text_and_as_json() -> None:
 
 def test_the_figures_of_liao_and_poggio() -> None:
     """Issue 2, point 3: 3, 9, 9, 3 transitions at t = 2 to 5; depth 13."""
-    text = run("plan", ROOT / "specs" / "frnn-3-state.toml").stdout
+    text = run("plan", ROOT / "specs/liao-poggio/frnn-3-state.toml").stdout
     assert re.findall(r"^t = (\d+): (\d+) transitions fire$", text, re.M) == [
         ("1", "0"),
         ("2", "3"),

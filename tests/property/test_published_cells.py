@@ -133,7 +133,7 @@ class Counter(TorchDispatchMode):
 
 
 def test_cornet_s_has_its_published_counts() -> None:
-    plan = graphnet.plan(ROOT / "specs/cornet/cornet-s.toml")
+    plan = graphnet.plan(ROOT / "specs/vision/cornet-s.toml")
     sizes = {tensor.name: torch.Size(tensor.shape).numel() for tensor in plan.tensors if tensor.trainable}
     areas = {"V1": "pre_net", "V2": "V2", "V4": "V4", "IT": "IT", "decoder": "post_net"}
     counts = {area: sum(n for name, n in sizes.items() if name.startswith(stem)) for area, stem in areas.items()}
@@ -145,7 +145,7 @@ def test_cornet_s_has_its_published_counts() -> None:
 
 
 def test_cornet_s_executes_32_convolutions_with_tied_weights_at_two_strides() -> None:
-    net = graphnet.compile(ROOT / "specs/cornet/cornet-s.toml").eval()
+    net = graphnet.compile(ROOT / "specs/vision/cornet-s.toml").eval()
     with torch.no_grad(), Counter() as counter:
         net(torch.randn(1, 3, 224, 224))
     assert (counter.convolutions, counter.norms) == (32, 29)

@@ -57,7 +57,7 @@ def test_depth_grows_with_the_readout() -> None:
 
 @pytest.mark.parametrize(("t", "depth"), [(5, 13), (10, 23)])
 def test_depths_of_table_1(t: int, depth: int) -> None:
-    spec = graphnet.load(ROOT / "specs" / "frnn-3-state.toml").as_data()
+    spec = graphnet.load(ROOT / "specs/liao-poggio/frnn-3-state.toml").as_data()
     assert graphnet.plan(spec | {"readout": {"t": t}}).depth == depth
 
 

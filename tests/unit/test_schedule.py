@@ -190,7 +190,7 @@ def test_zeros_stand_where_a_state_begins_or_nothing_arrives() -> None:
 
 def test_figure_4_has_the_times_of_the_paper() -> None:
     """LP Table 1: 3, 9, 9, 3 transitions fire at t = 2, 3, 4, 5; depth 3 + 2(t - 1) + 2."""
-    plan = graphnet.plan(ROOT / "specs" / "frnn-3-state.toml")
+    plan = graphnet.plan(ROOT / "specs/liao-poggio/frnn-3-state.toml")
     live = [each for each in plan.firings if each.fate is Fate.FIRES]
     inner = [each for each in live if each.source != "input" and each.target != "logits"]
     assert [sum(each.t == t for each in inner) for t in range(6)] == [0, 0, 3, 9, 9, 3]

@@ -1,0 +1,122 @@
+"""The specs that come with graphnet: published models and small nets to start from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from graphnet.errors import Fault, SpecError, did_you_mean
+from graphnet.pipeline import plan
+
+_PACKAGED = Path(__file__).parent / "specs"
+FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "specs"
+"""Where the files are: inside an installed package, beside it in a checkout."""
+GROUPS = ("", "small", "liao-poggio", "lippl", "he", "vision")
+"""The folders, simple nets first."""
+
+
+def names() -> tuple[str, ...]:
+    """The names of all specs, group by group: `path(name)` is the file, `graphnet.load` reads it."""
+    return tuple(_files())
+
+
+def path(name: str) -> Path:
+    """The file of a spec of the zoo. Raises SpecError where there is none of this name."""
+    files = _files()
+    if name not in files:
+        fix = did_you_mean(name, tuple(files)) or "`graphnet zoo` lists them"
+        raise SpecError([Fault((), f"no spec of the zoo is called '{name}'", fix)])
+    return files[name]
+
+
+def summary(name: str) -> str:
+    """What a spec is, in a line: the first of its header."""
+    return path(name).read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+
+
+def group(name: str) -> str:
+    """The folder that a spec is in; "" for none."""
+    parent = path(name).parent
+    return "" if parent == FOLDER else parent.name
+
+
+def foreign_names(name: str) -> dict[str, str]:
+    """The names that a net's tensors have in the original implementation: ours → theirs.
+
+    For `resnet18`, `resnet34`, `resnet50` (torchvision's) and `cornet-z`, `cornet-rt`, `cornet-s` (the published
+    modules'); `graphnet.import_state_dict` takes it. Raises SpecError for other names.
+    """
+    if name not in FOREIGN:
+        fault = Fault(
+            (), f"there is no table of foreign names for '{name}'", f"there are tables for {', '.join(FOREIGN)}"
+        )
+        raise SpecError([fault])
+    ours = [tensor.name for tensor in plan(path(name)).tensors]
+    first: dict[str, int] = {}
+    for place, time in (_TIMED.match(tensor).groups() for tensor in ours if _TIMED.match(tensor)):  # type: ignore[union-attr]
+        first[place] = min(first.get(place, int(time)), int(time))
+    return {tensor: FOREIGN[name](tensor, first) for tensor in ours}
+
+
+_TIMED = re.compile(r"(\w+)\..*\.t(\d+)\.\w+")
+
+
+def _torchvision_resnet(name: str, first: dict[str, int]) -> str:
+    """`h2.from_h1.conv1.t3.weight` → `layer2.0.conv1.weight`."""
+    found = re.fullmatch(r"h(\d)\.from_h\d\.(skip\.)?(conv|norm)(\d)\.t(\d+)\.(\w+)", name)
+    if found is None:
+        return _replaced(
+            name,
+            {r"pre_net.conv1": "conv1", "pre_net.norm1.t0": "bn1", "pre_net.norm1": "bn1", "post_net.linear1": "fc"},
+        )
+    stage, skip, kind, number, t, role = found.groups()
+    layer = f"downsample.{('conv', 'norm').index(kind)}" if skip else f"{'bn' if kind == 'norm' else kind}{number}"
+    return f"layer{stage}.{int(t) - first[f'h{stage}']}.{layer}.{role}"
+
+
+def _cornet_s(name: str, first: dict[str, int]) -> str:
+    """`V2.from_V2.norm1.t3.weight` → `V2.norm1_1.weight`."""
+    found = re.fullmatch(r"(\w+)\.from_\w+\.(skip\.)?(conv|norm)(\d)(?:\.t(\d+))?\.(\w+)", name)
+    if found is None:
+        return _replaced(name, {"pre_net": "V1", ".t0": "", "post_net.linear1": "decoder.linear"})
+    area, skip, kind, number, t, role = found.groups()
+    if area.endswith("i"):
+        return f"{area[:-1]}.conv_input.{role}"
+    if skip:
+        return f"{area}.{'skip' if kind == 'conv' else 'norm_skip'}.{role}"
+    return f"{area}.{kind}{number}{f'_{int(t) - first[area]}' if t else ''}.{role}"
+
+
+def _cornet_rt(name: str, _: dict[str, int]) -> str:
+    """`V2.from_V1.conv1.weight` → `V2.conv_input.weight`, `V2.update.conv1.weight` → `V2.conv1.weight`."""
+    name = re.sub(r"^pre_net\.", "V1.from_input.", name)
+    name = re.sub(r"\.from_\w+\.(conv|norm)1", r".\1_input", name)
+    return _replaced(name, {".update": "", "post_net.linear1": "decoder.linear"})
+
+
+def _cornet_z(name: str, _: dict[str, int]) -> str:
+    """`V2.from_V1.conv1.weight` → `V2.conv.weight`."""
+    name = re.sub(r"(\.from_\w+)?\.conv1", ".conv", name)
+    return _replaced(name, {"pre_net": "V1", "post_net.linear1": "decoder.linear"})
+
+
+def _replaced(name: str, words: dict[str, str]) -> str:
+    for ours, theirs in words.items():
+        name = name.replace(ours, theirs)
+    return name
+
+
+FOREIGN: dict[str, Callable[[str, dict[str, int]], str]] = {
+    "resnet18": _torchvision_resnet,
+    "resnet34": _torchvision_resnet,
+    "resnet50": _torchvision_resnet,
+    "cornet-z": _cornet_z,
+    "cornet-rt": _cornet_rt,
+    "cornet-s": _cornet_s,
+}
+"""How the original implementation calls a tensor, given the first time at each state."""
+
+
+def _files() -> dict[str, Path]:
+    return {file.stem: file for folder in GROUPS for file in sorted((FOLDER / folder).glob("*.toml"))}

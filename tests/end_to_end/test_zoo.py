@@ -1,0 +1,54 @@
+"""`graphnet zoo` and `graphnet new`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import graphnet
+from graphnet import zoo
+from tests.end_to_end.test_cli import run
+
+
+def test_the_table_has_a_line_for_each_spec() -> None:
+    done = run("zoo")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()[1:]
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == list(zoo.names())
+    (line,) = [line for line in lines if line.startswith("resnet18 ")]
+    assert line.split()[1:5] == ["11,689,512", "20", "8", "3,628.1"]
+    assert "He et al. 2015, Table 1" in line
+    assert zoo.summary("resnet18") in line
+
+
+def test_one_of_them_is_printed() -> None:
+    assert run("zoo", "lstm").stdout == zoo.path("lstm").read_text()
+    done = run("zoo", "lstn")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "did you mean 'lstm'" in done.stderr
+
+
+@pytest.mark.parametrize("like", ["quickstart", "frnn-3-state", "gru", "preact-resnet-1001", "blt-as-published"])
+def test_a_new_spec_means_what_its_example_means(like: str, tmp_path: Path) -> None:
+    done = run("new", "mine", "--like", like, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    mine, example = graphnet.load(tmp_path / "mine.toml"), graphnet.load(zoo.path(like))
+    assert mine.as_data() == example.as_data() | {"name": "mine"}
+    assert (tmp_path / "mine.toml").read_text().startswith(zoo.path(like).read_text().partition("\n")[0])
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("precious")
+    done = run("new", "mine", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "mine.toml exists already" in done.stderr
+    assert (tmp_path / "mine.toml").read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", "a b"])
+def test_names_that_are_none(name: str, tmp_path: Path) -> None:
+    done = run("new", "--", name, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "is no name for a spec" in done.stderr
+    assert not list(tmp_path.rglob("*.toml"))

@@ -1,0 +1,173 @@
+"""The specs that come along: figures of the published models (each from its paper or code), headers, warnings."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+import graphnet
+from graphnet import zoo
+
+ALL = zoo.names()
+
+PARAMETERS = {
+    "cifar-resnet": 269_722,
+    "preact-resnet-164": 1_703_258,
+    "preact-resnet-1001": 10_327_706,
+    "resnet18": 11_689_512,
+    "resnet34": 21_797_672,
+    "resnet50": 25_557_032,
+    "cornet-rt": 5_208_936,
+    "cornet-rt-skipping": 5_208_936,
+    "cornet-s": 53_416_616,
+    "blt-b": 2_602_980,
+    "blt-bl": 5_998_564,
+    "blt-bt": 4_151_268,
+    "blt": 7_546_852,
+    "blt-as-published": 7_546_852 - 110_592,
+    "bl-net": 27_979_605,
+}
+DEAD = {
+    "frnn-4-state-adjacent": ["transitions[0].h2.h1", "transitions[0].h3.h2", "transitions[0].h4.h3"],
+    "blt-as-published": ["transitions[0].V1.V1", "transitions[0].V2.V1"],
+}
+"""What `check` warns of; the headers of these files say so too."""
+
+
+def by_area(name: str) -> dict[str, int]:
+    """Trainable scalars by the first part of their names."""
+    found: dict[str, int] = {}
+    for tensor in graphnet.plan(zoo.path(name)).tensors:
+        if tensor.trainable:
+            area = tensor.name.partition(".")[0]
+            found[area] = found.get(area, 0) + math.prod(tensor.shape)
+    return found
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_published_parameters(name: str) -> None:
+    assert graphnet.plan(zoo.path(name)).parameters == PARAMETERS[name]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "parameters"),
+    [(3, 269_722), (5, 464_154), (7, 658_586), (9, 853_018), (18, 1_727_962), (200, 19_421_274)],
+)
+def test_cifar_resnets_by_one_file_and_a_constant(blocks: int, parameters: int) -> None:
+    plan = graphnet.plan(graphnet.load(zoo.path("cifar-resnet"), settings=[f"let.N={blocks}"]))
+    assert plan.parameters == parameters
+    assert plan.depth == 6 * blocks + 2 + 1, "He counts no pooling"
+
+
+@pytest.mark.parametrize(("name", "layers"), [("preact-resnet-110", 110), ("preact-resnet-1001", 1001)])
+def test_depth_is_the_number_in_the_name_and_the_pooling(name: str, layers: int) -> None:
+    assert graphnet.plan(zoo.path(name)).depth == layers + 1
+
+
+@pytest.mark.parametrize(("readout", "depth"), [(5, 13), (10, 23)])
+def test_depth_of_liao_and_poggios_table_1(readout: int, depth: int) -> None:
+    spec = graphnet.load(zoo.path("frnn-3-state"), settings=[f"readout.t={readout}"])
+    assert graphnet.plan(spec).depth == depth
+
+
+@pytest.mark.parametrize("readout", [5, 9, 13, 23])
+def test_self_transitions_of_figure_5(readout: int) -> None:
+    plan = graphnet.plan(graphnet.load(zoo.path("resnet-2-state-once"), settings=[f"readout.t={readout}"]))
+    fired = [(firing.source, firing.target) for firing in plan.firings if firing.fate == "fires"]
+    assert fired.count(("h1", "h1")) == readout - 3
+    assert fired.count(("h2", "h2")) == 1
+
+
+def test_lpk_resnets_are_98_layers_two_downsamplings_and_a_pooling_deep() -> None:
+    for name in (name for name in ALL if name.startswith("lpk-")):
+        assert graphnet.plan(zoo.path(name)).depth == 98 + 2 + 1
+
+
+def test_areas_of_cornet() -> None:
+    rt = by_area("cornet-rt")
+    assert rt.pop("pre_net") + rt.pop("V1") == 46_592
+    assert rt == {"V2": 221_824, "V4": 886_016, "IT": 3_541_504, "post_net": 513_000}
+    s = by_area("cornet-s")
+    assert [s["pre_net"], s["V2"] + s["V2i"], s["V4"] + s["V4i"], s["IT"] + s["ITi"], s["post_net"]] == [
+        46_528,
+        2_519_808,
+        10_078_720,
+        40_258_560,
+        513_000,
+    ]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_check_warns_of_nothing_but_published_dead_wiring(name: str) -> None:
+    spec = graphnet.load(zoo.path(name))
+    warnings = [graphnet.errors.dotted(fault.path) for fault in graphnet.plan(spec).warnings]
+    assert warnings == DEAD.get(name, [])
+    if warnings:
+        assert re.search("graphnet check` reports", zoo.path(name).read_text())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_headers_say_what_it_is_where_it_is_from_and_what_is_assumed(name: str) -> None:
+    text = zoo.path(name).read_text()
+    header = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
+    assert text.startswith(header)
+    assert len(zoo.summary(name)) <= 105
+    assert zoo.summary(name).endswith(".")
+    assert graphnet.load(zoo.path(name)).name == name
+    if name != "quickstart":
+        assert re.search(r"(19|20)\d\d|[Oo]ur example|BLT|those of", header)
+        assert re.search("assumption|assumed", header, re.IGNORECASE)
+    assert max(map(len, text.splitlines())) <= 140
+
+
+def test_names_groups_and_files() -> None:
+    files = sorted(zoo.FOLDER.rglob("*.toml"))
+    assert sorted(map(zoo.path, ALL)) == files, "every file is in a known folder"
+    assert len(set(ALL)) == len(files)
+    assert {zoo.group(name) for name in ALL} == set(zoo.GROUPS)
+    with pytest.raises(graphnet.SpecError, match=r"no spec of the zoo is called 'frnn-3-stat'.*\n.*frnn-3-state"):
+        zoo.path("frnn-3-stat")
+    with pytest.raises(graphnet.SpecError, match="lists them"):
+        zoo.path("/etc/passwd")
+
+
+@pytest.mark.parametrize("name", zoo.FOREIGN)
+def test_foreign_names_are_one_to_one(name: str) -> None:
+    table = zoo.foreign_names(name)
+    assert list(table) == [tensor.name for tensor in graphnet.plan(zoo.path(name)).tensors]
+    assert len(set(table.values())) == len(table)
+    assert not [theirs for theirs in table.values() if re.search(r"from_|_net|update|\.t\d", theirs)]
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "theirs"),
+    [
+        ("resnet18", "pre_net.norm1.t0.running_mean", "bn1.running_mean"),
+        ("resnet18", "h1.from_h1.conv2.t2.weight", "layer1.1.conv2.weight"),
+        ("resnet50", "h2.from_h1.skip.norm1.t4.bias", "layer2.0.downsample.1.bias"),
+        ("resnet34", "h3.from_h3.norm2.t13.weight", "layer3.5.bn2.weight"),
+        ("cornet-s", "V4.from_V4.norm3.t8.weight", "V4.norm3_3.weight"),
+        ("cornet-s", "V2.from_V2i.skip.norm1.t2.bias", "V2.norm_skip.bias"),
+        ("cornet-s", "pre_net.norm2.t0.bias", "V1.norm2.bias"),
+        ("cornet-s", "ITi.from_V4.conv1.weight", "IT.conv_input.weight"),
+        ("cornet-rt", "pre_net.norm1.weight", "V1.norm_input.weight"),
+        ("cornet-rt", "IT.update.conv1.weight", "IT.conv1.weight"),
+        ("cornet-z", "pre_net.conv1.bias", "V1.conv.bias"),
+    ],
+)
+def test_foreign_names(name: str, ours: str, theirs: str) -> None:
+    assert zoo.foreign_names(name)[ours] == theirs
+
+
+def test_other_specs_have_no_foreign_names() -> None:
+    with pytest.raises(graphnet.SpecError, match=r"'quickstart'.*\n.*resnet18, resnet34"):
+        zoo.foreign_names("quickstart")
+
+
+def test_an_installed_package_has_the_files_inside(tmp_path: Path) -> None:
+    config = (zoo.FOLDER.parent / "pyproject.toml").read_text()
+    assert '"specs" = "graphnet/specs"' in config
+    assert zoo.FOLDER.name == "specs"
