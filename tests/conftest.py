@@ -6,7 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 from hypothesis import HealthCheck, settings
+
+import graphnet
+from graphnet import zoo
 
 ROOT = Path(__file__).parent.parent
 
@@ -14,6 +18,16 @@ SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, Health
 settings.register_profile("dev", max_examples=20, **SLOW)
 settings.register_profile("ci", max_examples=60, derandomize=True, **SLOW)
 settings.register_profile("thorough", max_examples=2000, **SLOW)
+
+
+def zoo_up_to(flops: float, thorough: float) -> list[ParameterSet]:
+    """The files of the zoo for a test that runs them, by FLOPs an image: larger ones, up to `thorough`, are slow."""
+    sizes = {name: graphnet.plan(zoo.path(name)).flops for name in zoo.names()}
+    return [
+        pytest.param(zoo.path(name), id=name, marks=[pytest.mark.thorough] if size > flops else [])
+        for name, size in sizes.items()
+        if size <= thorough
+    ]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -38,8 +38,12 @@ class CellReader:
         times = holding(self.expanded.entries, self.constants)
         cells = [self._pre_net(input_times)]
         for written in self.expanded.entries:
-            if written.cell.ops != "-":
-                cells.append(self._transition(written, times.get(written, Times())))
+            if written.cell.ops == "-":
+                continue
+            if not written.names_readout and written.times(self.constants) and not times[written]:
+                self._function(written.cell.ops, None, self._path(written))  # overridden at all times: it need not fit
+                continue
+            cells.append(self._transition(written, times.get(written, Times())))
         for name, state in self.expanded.states.items():
             if state.state.update is not None:
                 cells.append(self._update(name, state))
@@ -49,11 +53,11 @@ class CellReader:
 
     def _transition(self, entry: Entry, times: Times) -> Transition:
         source, target, cell = entry.source, entry.target, entry.cell
-        path = entry.path if cell.is_short else (*entry.path, "ops")
+        path = self._path(entry)
         reads, makes = self.shapes.get(source), self.shapes.get(target)
         width = (reads[0] + makes[0]) // 2 if reads and makes else 0
         merge = self.expanded.states[target].state.merge or self.spec.merge
-        ends = self._ends(source, target, reads, makes, width, self.spec.norm, merge == "concat")
+        ends = self._ends(source, target, reads, makes, width, self.spec.norm, merge == "concat", source == target)
         delays = (cell.delay, entry.slab.delay, entry.delay)
         return Transition(
             source,
@@ -67,6 +71,11 @@ class CellReader:
             entry.open,
             entry.symbol,
         )
+
+    @staticmethod
+    def _path(entry: Entry) -> KeyPath:
+        """Where the function of a cell stands."""
+        return entry.path if entry.cell.is_short else (*entry.path, "ops")
 
     def _pre_net(self, times: Times) -> Transition:
         pre_net, image, shape = self.spec.pre_net, self.image, self.shapes.get(self.entry)
@@ -107,11 +116,12 @@ class CellReader:
         width: int,
         norm: Norm,
         joins: bool = False,
+        recurs: bool = False,
     ) -> Ends | None:
         """What a function runs between; None where a shape is not known."""
         if reads is None or (makes is None and target != LOGITS):
             return None
-        return Ends(reads, makes, width, source, target, norm, self.constants, joins)
+        return Ends(reads, makes, width, source, target, norm, self.constants, joins, recurs)
 
     def _function(self, ops: Ops, ends: Ends | None, path: KeyPath, gain: Gain | None = None) -> Function:
         """The fitted function written at `path`; the identity where it is at fault or a shape is not known."""

@@ -100,6 +100,8 @@ def _add_part(spec: Spec, name: str, state: State, found: Expanded, faults: list
                 }
             )
         full = f"{name}.{own}"
+        if state.label is not None:
+            written = written.model_copy(update={"label": f"{state.label}.{written.label or own}"})
         found.states[full] = WrittenState(full, written, written.shape or state.shape, path)
 
 

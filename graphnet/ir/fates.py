@@ -30,6 +30,10 @@ def find_fates(network: Network, activities: Sequence[Activity], values: Values,
     return tuple(sorted(best.values(), key=lambda each: (each.t, rank[each.target], rank[each.source])))
 
 
+REASONS = (Fate.EMPTY, Fate.WAITING, Fate.UNREAD)
+"""Why a cell does not fire, from how early it fails to how late."""
+
+
 def _fate(activity: Activity, node: Node, arrival: Arrival, keep_dead: bool) -> Fate:
     if arrival.reads not in activity.populated:
         return Fate.EMPTY
@@ -48,7 +52,7 @@ def warnings(transitions: Sequence[Transition], firings: Sequence[Firing]) -> It
         mine = {t: fate for t, fate in fates.get(transition.key, {}).items() if t in transition.times}
         dead = {t: fate for t, fate in mine.items() if fate is not Fate.FIRES}
         if len(dead) == len(mine):
-            why = next(iter(dead.values()), None)
+            why = max(dead.values(), key=REASONS.index, default=None)
             what = f"this transition never fires: {why or 'its times are after the last readout'}"
         elif dead and not transition.open:
             t, why = next(iter(dead.items()))

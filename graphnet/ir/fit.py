@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from graphnet.ir.layers import make_layer
 from graphnet.ir.network import FIRST, SOURCE, Function, Init, Layer, Slot
 from graphnet.ir.ops import Op, Shape, op, shape_of
+from graphnet.ir.settle import settle
 from graphnet.ir.sizes import MAPS, count_widths, first_path, number, share_strides, size_text, what_fits, window
 from graphnet.spec.functions import Branches, Call, Chain, FunctionFault, Place
 from graphnet.spec.model import Gain, Norm
@@ -24,7 +25,8 @@ class Ends:
     """What a function runs between.
 
     `target` is None where any result will do, and `joins` where its channels are free: the arrivals at a concat state
-    add up to the state's. `between` is the width inside. `same`: from a state to itself.
+    add up to the state's. `between` is the width inside. `recurs`: this is a transition from a
+    state to itself.
     """
 
     source: Shape
@@ -35,14 +37,12 @@ class Ends:
     norm: Norm
     constants: Mapping[str, int]
     joins: bool = False
-
-    @property
-    def same(self) -> bool:
-        return self.source_name == self.target_name
+    recurs: bool = False
 
 
 def fit(chain: Chain, ends: Ends, gain: Gain | None = None) -> Function:
     """The layers of a transition function, times its gain. Raises FunctionFault where something does not fit."""
+    chain = settle(chain, ends.constants)
     builder = _Builder(ends)
     last, shape = builder.chain(chain, SOURCE, ends.source, ends.target, builder.labels)
     _check_end(chain, shape, ends)
@@ -87,7 +87,7 @@ class _Builder:
 
     def chain(self, chain: Chain, at: int, shape: Shape, target: Shape | None, labels: _Labels) -> tuple[int, Shape]:
         """Append a chain that runs from the value `at` towards `target`; returns its last value and shape."""
-        strides = share_strides(first_path(chain), shape, target, self.ends.constants)
+        strides = share_strides(first_path(chain), shape, target)
         width = target[0] if target else self.ends.between
         return self._items(chain, at, shape, _Path(strides, count_widths(chain), width, target), labels)
 
@@ -154,7 +154,7 @@ class _Builder:
             )
         stride = self._stride(call, shape, path)
         width = self._width(call, path) if call.op in WIDTH else path.last_width
-        chosen, slots = make_layer(call, shape, width, stride, self.ends.norm, self.ends.constants)
+        chosen, slots = make_layer(call, shape, width, stride, self.ends.norm)
         if chosen is None:  # it counts all the same: names do not depend on the kind of norm
             labels.next(call.op)
             return at, shape
@@ -165,15 +165,16 @@ class _Builder:
         return at, self.layers[at].shape
 
     def _first_value(self, call: Call) -> tuple[int, Shape]:
-        if not self.ends.same:
-            ends = f"from '{self.ends.source_name}' to '{self.ends.target_name}'"
-            what = f"I0 adds a state's first value, but this runs {ends}"
-            raise FunctionFault(what, call.place, "use it from a state to itself")
+        if not self.ends.recurs:
+            source, target = self.ends.source_name, self.ends.target_name
+            here = "is an update" if source == target else f"runs from '{source}' to '{target}'"
+            what = f"I0 adds a state's first value, but this {here}"
+            raise FunctionFault(what, call.place, "use it in a transition from a state to itself")
         return FIRST, self.ends.source
 
     def _stride(self, call: Call, shape: Shape, path: _Path) -> int:
         if call.op in MAPS:
-            stride = window(call, self.ends.constants).stride
+            stride = window(call).stride
             return path.strides.pop(0) if stride is None else stride
         if call.op == "pad_identity" and path.target is not None and len(path.target) == len(shape):
             return max(1, *(-(-size // goal) for size, goal in zip(shape[1:], path.target[1:], strict=True)))
@@ -181,11 +182,9 @@ class _Builder:
 
     def _width(self, call: Call, path: _Path) -> int:
         path.widths_left -= 1
-        width = number(call, "width", self.ends.constants)
+        width = number(call, "width")
         if width is None:
             return self.ends.between if path.widths_left else path.last_width
-        if not 1 <= width <= 1 << 24:
-            raise FunctionFault(f"a width of {width} channels is not between 1 and {1 << 24:,}", call.place)
         return width
 
     def append(
@@ -204,7 +203,7 @@ def _check_end(chain: Chain, shape: Shape, ends: Ends) -> None:
         f"this makes {size_text(shape)} of '{ends.source_name}' ({size_text(ends.source)}), "
         f"but '{ends.target_name}' is {size_text(target)}"
     )
-    raise FunctionFault(what, place_of(chain), what_fits(chain, shape, ends.source, target, ends.constants))
+    raise FunctionFault(what, place_of(chain), what_fits(chain, shape, ends.source, target))
 
 
 def place_of(chain: Chain) -> Place:

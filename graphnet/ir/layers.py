@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from graphnet.ir.network import Init, Slot
@@ -17,12 +16,12 @@ Made = tuple[Op | None, tuple[Slot, ...]]
 """An op, None if nothing is to be done, and its tensors."""
 
 
-def make_layer(call: Call, shape: Shape, width: int, stride: int, norm: Norm, constants: Mapping[str, int]) -> Made:
+def make_layer(call: Call, shape: Shape, width: int, stride: int, norm: Norm) -> Made:
     """The op of a call on a value of `shape`, its width and stride chosen. Raises FunctionFault."""
     if call.op == "norm":
         return _norm(call, shape, norm.of(call))
     if call.op in MAPS:
-        return _windowed(call, shape, width, stride, constants)
+        return _windowed(call, shape, width, stride)
     if call.op == "linear":
         weight = _init(call, "init", (width, shape[0]), shape[0], width)
         slots = (Slot("weight", (width, shape[0]), weight), *_bias(call, width, default=True))
@@ -64,14 +63,14 @@ def _norm(call: Call, shape: Shape, norm: Norm) -> Made:
     return op("batch_norm", momentum=norm.momentum, eps=norm.eps), statistics + affine
 
 
-def _windowed(call: Call, shape: Shape, width: int, stride: int, constants: Mapping[str, int]) -> Made:
-    view = window(call, constants)
+def _windowed(call: Call, shape: Shape, width: int, stride: int) -> Made:
+    view = window(call)
     settings: dict[str, int] = {"kernel": view.kernel, "stride": stride, "padding": view.padding}
     if call.op not in ("conv", "deconv"):
         if 2 * view.padding > view.kernel:
             raise FunctionFault(f"a padding of {view.padding} is more than half the kernel {view.kernel}", call.place)
         return op(call.op, **settings), ()
-    groups = number(call, "groups", constants) or 1
+    groups = number(call, "groups") or 1
     if shape[0] % groups or width % groups:
         what = f"{shape[0]} and {width} channels do not both split into {groups} groups"
         raise FunctionFault(what, call.place, "choose groups that divide both")

@@ -13,6 +13,7 @@ from graphnet.spec.times import ALWAYS, TimeRange, Times, parse_times, union
 from graphnet.spec.wholes import Misspelt, parse_whole
 
 READOUT = "T"
+NOT_HERE = "'T' is the readout time, which only the times of transitions may name"
 
 
 def misspelt(path: KeyPath, fault: Misspelt, shift: int = 0) -> Fault:
@@ -82,7 +83,7 @@ def read_times(
         if unknown:
             what = f"no constant is called '{unknown[0]}'"
             if unknown[0] == READOUT:
-                what = "'T' is the readout time, which only the times of transitions may name"
+                what = NOT_HERE
             hint = did_you_mean(unknown[0], known)
             fix = hint if unknown[0] == READOUT else "; ".join(filter(None, (hint, "or name it in [let]")))
             faults.append(Fault(here, what, fix))

@@ -74,7 +74,7 @@ def _cells(network: Network, transitions: Sequence[Transition]) -> tuple[Cell, .
 def _couplings(network: Network, tensors: Iterable[Tensor]) -> tuple[Coupling, ...]:
     groups: dict[str, list[str]] = {}
     for tensor in tensors:
-        if tensor.coupled:
+        if tensor.coupled and tensor.trainable:
             groups.setdefault(tensor.coupled, []).append(tensor.name)
     return tuple(
         Coupling(*network.couplings[int(group.split(":")[0])], tuple(names))
@@ -148,7 +148,8 @@ class _Writer:
             arguments = tuple(given[index] if index < 0 else made[index] for index in layer.arguments)
             tensors = [binding.at(t) for binding in bindings]
             for tensor in tensors:
-                self.tensors.setdefault(tensor.name, tensor)
+                known = self.tensors.setdefault(tensor.name, tensor)
+                assert known.shape == tensor.shape, f"two tensors are called {tensor.name}"
             name = f"{stem}_{layer.label.replace('.', '_')}"
             names = tuple(tensor.name for tensor in tensors)
             self.shapes[name] = layer.shape

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from graphnet.errors import Fault, KeyPath, did_you_mean
 from graphnet.ir.expand import Expanded
-from graphnet.ir.matrix import misspelt
+from graphnet.ir.matrix import NOT_HERE, READOUT, misspelt
 from graphnet.ir.network import Transition
 from graphnet.spec.model import SharingSet, Spec
 from graphnet.spec.selectors import Selector, parse_selector
@@ -115,5 +115,7 @@ class _Reader:
         if unknown:
             what = f"no constant is called '{unknown[0]}'"
             fix = did_you_mean(unknown[0], tuple(self.constants))
+            if unknown[0] == READOUT:
+                what, fix = NOT_HERE, "give the times that it has"
             self.faults.append(Fault(path, what, fix, span=selector.spans.get("times")))
         return bool(unknown)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphnet.ir.ops import KINDS, Shape, op
 from graphnet.spec.functions import Branches, Call, Chain, FunctionFault
 from graphnet.spec.op_table import OPS, WIDTH
-from graphnet.spec.wholes import Whole
 
 MAPS = ("conv", "deconv", "max_pool", "avg_pool")
 """The ops that look at a map through a window."""
@@ -33,24 +32,20 @@ class Window:
         return (size + 2 * self.padding - reach - 1) // stride + 1
 
 
-def number(call: Call, name: str, constants: Mapping[str, int]) -> int | None:
-    """A whole-number setting; None where it is not given. Raises FunctionFault for an unknown constant."""
+def number(call: Call, name: str) -> int | None:
+    """A whole-number setting of a settled call; None where it is not given."""
     value = call.get(name)
-    if not isinstance(value, Whole):
-        return None
-    unknown = [used for used in value.names if used not in constants]
-    if unknown:
-        raise FunctionFault(f"no constant is called '{unknown[0]}'", call.place, "name it in [let]")
-    return value.value(constants)
+    assert value is None or isinstance(value, int), f"{call.op}: {name} is not settled"
+    return value
 
 
-def window(call: Call, constants: Mapping[str, int]) -> Window:
+def window(call: Call) -> Window:
     """The window of a call: kernels are odd and keep the size at stride 1 unless a padding is given."""
     pool = call.op in POOLS
-    kernel = number(call, "kernel", constants) or (2 if pool else 3)
-    stride = number(call, "stride", constants) or (2 if pool else None)
-    dilation = number(call, "dilation", constants) or 1
-    padding = number(call, "padding", constants)
+    kernel = number(call, "kernel") or (2 if pool else 3)
+    stride = number(call, "stride") or (2 if pool else None)
+    dilation = number(call, "dilation") or 1
+    padding = number(call, "padding")
     if padding is None:
         if not pool and kernel % 2 == 0:
             what = f"the kernel {kernel} is even"
@@ -69,32 +64,26 @@ def count_widths(chain: Chain) -> int:
     return sum(call.op in WIDTH for call in first_path(chain))
 
 
-def share_strides(path: Sequence[Call], source: Shape, target: Shape | None, constants: Mapping[str, int]) -> list[int]:
+def share_strides(path: Sequence[Call], source: Shape, target: Shape | None) -> list[int]:
     """Strides for the convolutions of a path that say none: 2 for the first ones, as few as make the size come out."""
-    elastic = [call for call in path if call.op in WIDTH[:2] and window(call, constants).stride is None]
+    elastic = [call for call in path if call.op in WIDTH[:2] and window(call).stride is None]
     if target is not None and len(target) == len(source) > 1:
         taker = "conv" if target[1:] < source[1:] else "deconv"
         takers = [number for number, call in enumerate(elastic) if call.op == taker]
         for count in range(len(takers) + 1):
             strides = [2 if number in takers[:count] else 1 for number in range(len(elastic))]
-            if sizes_along(path, source, target, strides, constants) == target[1:]:
+            if sizes_along(path, source, target, strides) == target[1:]:
                 return strides
     return [1] * len(elastic)
 
 
-def sizes_along(
-    path: Sequence[Call],
-    source: Shape,
-    target: Shape | None,
-    strides: Sequence[int],
-    constants: Mapping[str, int],
-) -> Shape:
+def sizes_along(path: Sequence[Call], source: Shape, target: Shape | None, strides: Sequence[int]) -> Shape:
     """The map's size at the end of a path whose elastic convolutions have these strides; () for a vector."""
     sizes = source[1:]
     chosen = iter(strides)
     for call in path:
         if call.op in MAPS:
-            view = window(call, constants)
+            view = window(call)
             stride = next(chosen) if view.stride is None else view.stride
             sizes = tuple(view.size(size, stride) for size in sizes)
         elif call.op == "pad_identity" and target is not None:
@@ -103,12 +92,12 @@ def sizes_along(
             sizes = ()
         elif KINDS[call.op].function if call.op in KINDS else None:
             settings = dict(OPS[call.op].defaults) | dict(call.settings)
-            own = op(call.op, **{name: value for name, value in settings.items() if not isinstance(value, Whole)})
+            own = op(call.op, **settings)  # type: ignore[arg-type]
             sizes = KINDS[call.op].shape(own, ((source[0], *sizes),))[1:]
     return sizes
 
 
-def what_fits(chain: Chain, shape: Shape, source: Shape, target: Shape, constants: Mapping[str, int]) -> str:
+def what_fits(chain: Chain, shape: Shape, source: Shape, target: Shape) -> str:
     """A hint how a function that makes `shape` of `source` could make `target`."""
     if len(shape) != len(target):
         if len(shape) > 1 and len(target) > 1:
@@ -123,7 +112,7 @@ def what_fits(chain: Chain, shape: Shape, source: Shape, target: Shape, constant
     word = "conv" if smaller else "deconv"
     for count in range(1, 11):
         calls = [Call(word, chain[0].place)] * count
-        if sizes_along(calls, source, None, [2] * count, constants) == target[1:]:
+        if sizes_along(calls, source, None, [2] * count) == target[1:]:
             have = sum(call.op == word for call in first_path(chain))
             if have < count:
                 return f"'{letter}' {verb} the size: BR{letter}{f'x{count}' if count > 1 else ''} fits"

@@ -166,12 +166,13 @@ def _tensors(owners: Owners, sets: Sequence[WeightSet], index: Mapping[str, int]
     tensors: dict[tuple[Owner, str], Tensor] = {}
     for owner, uses in owners.items():
         head = _home(uses)
+        relative = _relative_to_readout(owner, uses, crowded)
         group = sets[owner.number] if owner.number >= 0 else None
         for use in uses:
             home = use if owner.kind == "coupled" else head
             when = ""
             if owner.by_time:
-                when = ".t{t}"
+                when = ".t{t}" + relative
             elif len(crowded[home.place, home.slot.role]) > 1:
                 when = f".t{_first(each for each in uses if each.place == home.place)}"
             coupled = f"{owner.number}:{owner.label}.{owner.role}" if owner.kind == "coupled" else ""
@@ -181,6 +182,14 @@ def _tensors(owners: Owners, sets: Sequence[WeightSet], index: Mapping[str, int]
             slot = head.slot if equal else home.slot
             tensors[owner, use.place] = Tensor(name, slot.role, slot.shape, slot.init, seed, coupled)
     return tensors
+
+
+def _relative_to_readout(owner: Owner, uses: Sequence[Use], crowded: Mapping[tuple[str, str], set[Owner]]) -> str:
+    """What tells a tensor of cells relative to T from one of another shape that its place has at the same time."""
+    if not all(use.transition.symbol for use in uses):
+        return ""
+    others = (other for use in uses for other in crowded[use.place, use.slot.role] if other.by_time)
+    return f"_{uses[0].transition.symbol}" if any(other.shape != owner.shape for other in others) else ""
 
 
 def _seed(use: Use, when: str, index: Mapping[str, int]) -> str:

@@ -29,7 +29,6 @@ from graphnet.spec.table import (
     Unroll,
     one_of,
 )
-from graphnet.spec.wholes import Whole
 
 SLAB_WORDS = ("t", "delay")
 """The keys of a slab that are no rows."""
@@ -50,9 +49,8 @@ class Norm(Table):
         return base.model_copy(update={name: getattr(self, name) for name in self.model_fields_set})
 
     def of(self, call: Call) -> Norm:
-        """This table with what one B in list form says for itself on top."""
-        settings = {name: value.value({}) if isinstance(value, Whole) else value for name, value in call.settings}
-        return self.model_copy(update=settings)
+        """This table with what one settled B in list form says for itself on top."""
+        return self.model_copy(update=dict(call.settings))
 
     @property
     def has_tensors(self) -> bool:

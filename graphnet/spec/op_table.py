@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -44,6 +45,17 @@ def _number(value: Any) -> Setting:
     return float(value)
 
 
+def _between(least: float, most: float) -> Reader:
+    def read(value: Any) -> Setting:
+        number = _number(value)
+        if not least <= number <= most:  # type: ignore[operator]
+            bounds = f"between {least:g} and {most:g}" if most < math.inf else "above 0"
+            raise Misspelt(f"{value} is not {bounds}", 0, 0)
+        return number
+
+    return read
+
+
 def _flag(value: Any) -> Setting:
     if not isinstance(value, bool):
         raise Misspelt(f"this must be true or false, not {value!r}", 0, 0)
@@ -83,8 +95,8 @@ _NORM = {
     "groups": _whole(1),
     "statistics": _word("per-time", "shared"),
     "affine": _word("none", "shared", "per-time"),
-    "eps": _number,
-    "momentum": _number,
+    "eps": _between(math.ulp(0.0), math.inf),
+    "momentum": _between(0, 1),
 }
 
 OPS: dict[str, OpRule] = {

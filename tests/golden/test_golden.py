@@ -18,6 +18,8 @@ from graphnet.backends.tables import plan_text
 from tests.conftest import ROOT
 
 HERE = Path(__file__).parent
+MOST_LINES = 200
+"""Of longer plans only the recurrent graph is kept: nobody reads a diff of a picture with thousands of arrows."""
 SPECS = sorted((ROOT / "specs").rglob("*.toml"))
 ERRORS = sorted(path.name for path in (HERE / "errors").iterdir() if path.suffix in (".toml", ".json"))
 
@@ -62,9 +64,11 @@ def _id(path: Path) -> str:
 @pytest.mark.parametrize("path", SPECS, ids=_id)
 def test_what_is_made_of_the_specs(path: Path, golden: Any) -> None:
     plan = graphnet.plan(path)
+    golden(f"specs/{_id(path)}.dot", draw_recurrent(plan))
+    if len(plan.lines) > MOST_LINES:
+        return
     golden(f"specs/{_id(path)}.plan.txt", plan_text(plan))
     golden(f"specs/{_id(path)}.code.txt", write_source(plan))
-    golden(f"specs/{_id(path)}.dot", draw_recurrent(plan))
     golden(f"specs/{_id(path)}.svg", graphnet.draw(path))
 
 
@@ -107,7 +111,7 @@ def help_texts() -> dict[str, str]:
     return texts
 
 
-@pytest.mark.parametrize("command", ["", "check", "code", "draw", "eval", "plan", "train"])
+@pytest.mark.parametrize("command", ["", "check", "code", "draw", "eval", "new", "plan", "train", "zoo"])
 def test_what_help_says(command: str, golden: Any, help_texts: dict[str, str]) -> None:
     golden(f"help/{command or 'graphnet'}.txt", help_texts[command])
 
@@ -120,6 +124,6 @@ def test_no_golden_file_is_left_over() -> None:
     """A spec that is gone takes its files with it."""
     kinds = (".plan.txt", ".code.txt", ".dot", ".svg")
     found = {path.relative_to(HERE / "specs").as_posix() for path in (HERE / "specs").rglob("*") if path.is_file()}
-    assert found == {f"{_id(path)}{kind}" for path in SPECS for kind in kinds}
+    assert found <= {f"{_id(path)}{kind}" for path in SPECS for kind in kinds}
     texts = {path.stem for path in (HERE / "errors").glob("*.txt")}
     assert texts == {Path(name).stem for name in ERRORS}

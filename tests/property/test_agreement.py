@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +12,11 @@ from hypothesis import Phase, assume, event, given, settings
 from hypothesis import strategies as st
 
 import graphnet
-from tests.conftest import ROOT
+from tests.conftest import zoo_up_to
 from tests.property.agreement import TOLERANCE, IllConditioned, compare
 from tests.property.strategies import features, specs
 
 DRAWN: list[set[str]] = []
-LARGE = ("cornet-s",)
-"""Specs whose images are too large for the oracle in float64; other tests look at them."""
 
 SMALL_FRNN = """
 graphnet = 1
@@ -107,14 +106,9 @@ def test_drawn_specs_agree_with_the_oracle(spec: dict[str, Any]) -> None:
             assume(False)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in sorted((ROOT / "specs").rglob("*.toml")) if path.stem not in LARGE],
-    ids=lambda path: path.stem,
-)
-def test_specs_that_come_with_graphnet_agree(path: Any) -> None:
-    spec = tomllib.loads(path.read_text())
-    assert max(compare(spec, training=True, batch=2)) < TOLERANCE
+@pytest.mark.parametrize("path", zoo_up_to(1e8, thorough=3.2e9))
+def test_specs_that_come_with_graphnet_agree(path: Path) -> None:
+    assert max(compare(graphnet.load(path).as_data(), training=True, batch=2)) < TOLERANCE
 
 
 @pytest.mark.thorough

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.functional import max_pool2d, relu
-from torch.utils._python_dispatch import TorchDispatchMode
 
 import graphnet
 from tests.conftest import ROOT
+from tests.property.test_published_cells import Counter
 
+PATH = f"{ROOT}/specs/vision/{{}}.toml"
 TOLERANCE = 1e-10
 """Of the largest value of a tensor, in float64."""
 
 States = dict[tuple[str, int], Tensor]
-"""What an area holds at a time."""
-Run = tuple[dict[int, Tensor], States]
-"""Logits by readout time, and the states."""
+"""What an area holds at a time; the logits, too, go by time."""
 
-
-def conv(into: int, out: int, kernel: int, stride: int = 1, bias: bool = False) -> nn.Conv2d:
-    return nn.Conv2d(into, out, kernel, stride, padding=kernel // 2, bias=bias)
+conv = partial(nn.Conv2d, bias=False)
 
 
 class CornetRT(nn.Module):
@@ -35,86 +32,76 @@ class CornetRT(nn.Module):
 
     AREAS = ("V1", "V2", "V4", "IT")
 
-    def __init__(self, channels: tuple[int, ...], classes: int, side: int, groups: int, steps: int = 5) -> None:
+    def __init__(self, channels: tuple[int, ...], classes: int, side: int) -> None:
         super().__init__()
-        self.steps, self.side = steps, side
-        for k, (area, into, out) in enumerate(zip(self.AREAS, (3, *channels[:-1]), channels, strict=True)):
+        self.shapes, groups = (
+            [(c, side // 4 // 2**k, side // 4 // 2**k) for k, c in enumerate(channels)],
+            channels[0] // 2,
+        )
+        for area, below, width in zip(self.AREAS, (3, *channels[:-1]), channels, strict=True):
+            kernel, stride = (7, 4) if area == "V1" else (3, 2)
             parts = {
-                "conv_in": conv(into, out, 3, 2, bias=True) if k else conv(into, out, 7, 4, bias=True),
-                "norm_in": nn.GroupNorm(groups, out),
-                "conv": conv(out, out, 3),
-                "norm": nn.GroupNorm(groups, out),
+                "conv_in": nn.Conv2d(below, width, kernel, stride, kernel // 2),
+                "norm_in": nn.GroupNorm(groups, width),
             }
+            parts |= {"conv": conv(width, width, 3, padding=1), "norm": nn.GroupNorm(groups, width)}
             self.add_module(area, nn.ModuleDict(parts))
-        self.decoder = nn.Linear(channels[-1], classes)
+        self.readout = nn.Linear(channels[-1], classes)
 
-    def forward(self, image: Tensor) -> Run:
+    def forward(self, image: Tensor) -> States:
         states: States = {}
-        for t in range(self.steps):
+        for t in range(5):
             for k, name in enumerate(self.AREAS):
                 area: Any = self.get_submodule(name)
-                if t == 0 and k > 0:  # nothing has come from below
-                    size = self.side // 4 // 2**k
-                    drive = image.new_zeros(len(image), area["conv"].in_channels, size, size)
-                else:
+                held = states[name, t - 1] if t else image.new_zeros(len(image), *self.shapes[k])
+                if t or k == 0:  # at first nothing comes from below
                     below = states[self.AREAS[k - 1], t - 1] if k else image
-                    drive = relu(area["norm_in"](area["conv_in"](below)))
-                own = states[name, t - 1] if t else torch.zeros_like(drive)
-                states[name, t] = relu(area["norm"](area["conv"](drive + own)))
-        return {t: self.decoder(states["IT", t].mean((2, 3)))}, states
+                    held = held + relu(area["norm_in"](area["conv_in"](below)))
+                states[name, t] = relu(area["norm"](area["conv"](held)))
+        return states | {("logits", t): self.readout(states["IT", t].mean((2, 3)))}
 
 
 class CornetSArea(nn.Module):
-    """A bottleneck that is passed several times, with a batch norm for each time; the first halves the map."""
+    """A bottleneck that is passed several times, with batch norms for each time; the first pass halves the map."""
 
-    def __init__(self, into: int, out: int, visits: int) -> None:
+    def __init__(self, below: int, width: int, visits: int) -> None:
         super().__init__()
-        wide = 4 * out
-        self.visits = visits
-        self.entry = conv(into, out, 1)
-        self.skip, self.skip_norm = conv(out, out, 1, 2), nn.BatchNorm2d(out)
-        self.conv1, self.conv2, self.conv3 = conv(out, wide, 1), conv(wide, wide, 3), conv(wide, out, 1)
-        self.norm1 = nn.ModuleList(nn.BatchNorm2d(wide) for _ in range(visits))
-        self.norm2 = nn.ModuleList(nn.BatchNorm2d(wide) for _ in range(visits))
-        self.norm3 = nn.ModuleList(nn.BatchNorm2d(out) for _ in range(visits))
+        wide = 4 * width
+        self.entry, self.skip, self.skip_norm = conv(below, width, 1), conv(width, width, 1, 2), nn.BatchNorm2d(width)
+        self.conv1, self.conv3 = conv(width, wide, 1), conv(wide, width, 1)
+        self.conv2 = conv(wide, wide, 3, padding=1)
+        norms = (nn.ModuleList(nn.BatchNorm2d(c) for _ in range(visits)) for c in (wide, wide, width))
+        self.norm1, self.norm2, self.norm3 = norms
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """What the area takes in, and then holds after each visit."""
         held = [self.entry(x)]
-        for visit in range(self.visits):
+        for visit, (norm1, norm2, norm3) in enumerate(zip(self.norm1, self.norm2, self.norm3, strict=True)):
             skip = held[-1] if visit else self.skip_norm(self.skip(held[-1]))
             self.conv2.stride = (1, 1) if visit else (2, 2)
-            x = relu(self.norm1[visit](self.conv1(held[-1])))
-            x = relu(self.norm2[visit](self.conv2(x)))
-            held.append(relu(skip + self.norm3[visit](self.conv3(x))))
+            x = relu(norm2(self.conv2(relu(norm1(self.conv1(held[-1]))))))
+            held.append(relu(norm3(self.conv3(x)) + skip))
         return held
 
 
 class CornetS(nn.Module):
     """A stem, then V2, V4 and IT one after another, each with recurrence inside."""
 
-    VISITS = (("V2", 2), ("V4", 4), ("IT", 2))
-
     def __init__(self, channels: tuple[int, ...], classes: int, side: int) -> None:
         super().__init__()
-        first = channels[0]
-        self.conv1, self.norm1 = conv(3, first, 7, 2), nn.BatchNorm2d(first)
-        self.conv2, self.norm2 = conv(first, first, 3), nn.BatchNorm2d(first)
-        for (area, visits), into, out in zip(self.VISITS, channels, channels[1:], strict=False):
-            self.add_module(area, CornetSArea(into, out, visits))
-        self.decoder = nn.Linear(channels[-1], classes)
+        first, *widths = channels
+        self.conv1, self.norm1 = conv(3, first, 7, 2, 3), nn.BatchNorm2d(first)
+        self.conv2, self.norm2 = conv(first, first, 3, padding=1), nn.BatchNorm2d(first)
+        self.V2, self.V4, self.IT = map(CornetSArea, channels[:-1], widths, (2, 4, 2))
+        self.readout = nn.Linear(channels[-1], classes)
 
-    def forward(self, image: Tensor) -> Run:
+    def forward(self, image: Tensor) -> States:
         x = max_pool2d(relu(self.norm1(self.conv1(image))), 3, 2, 1)
-        x = relu(self.norm2(self.conv2(x)))
-        states = {("V1", 0): x}
-        t = 0
-        for area, _ in self.VISITS:
-            first, *later = self.get_submodule(area)(x)
-            states[f"{area}i", t := t + 1] = first
-            for x in later:
-                states[area, t := t + 1] = x
-        return {t: self.decoder(x.mean((2, 3)))}, states
+        states = {("V1", 0): (x := relu(self.norm2(self.conv2(x))))}
+        for name, area in (("V2", self.V2), ("V4", self.V4), ("IT", self.IT)):
+            for visit, held in enumerate(area(x)):
+                states[name if visit else f"{name}i", len(states)] = x = held
+        return states | {("logits", 11): self.readout(x.mean((2, 3)))}
 
 
 class CornetZ(nn.Module):
@@ -122,139 +109,116 @@ class CornetZ(nn.Module):
 
     def __init__(self, channels: tuple[int, ...], classes: int, side: int) -> None:
         super().__init__()
-        self.V1 = conv(3, channels[0], 7, 2, bias=True)
-        self.V2, self.V4, self.IT = (conv(channels[k], channels[k + 1], 3, bias=True) for k in range(3))
-        self.decoder = nn.Linear(channels[-1], classes)
+        self.V1 = nn.Conv2d(3, channels[0], 7, 2, 3)
+        self.V2, self.V4, self.IT = map(partial(nn.Conv2d, kernel_size=3, padding=1), channels[:-1], channels[1:])
+        self.readout = nn.Linear(channels[-1], classes)
 
-    def forward(self, x: Tensor) -> Run:
+    def forward(self, x: Tensor) -> States:
         states: States = {}
         for t, area in enumerate(("V1", "V2", "V4", "IT")):
             states[area, t] = x = max_pool2d(relu(self.get_submodule(area)(x)), 3, 2, 1)
-        return {3: self.decoder(x.mean((2, 3)))}, states
+        return states | {("logits", 3): self.readout(x.mean((2, 3)))}
 
 
 class BL(nn.Module):
     """Seven layers, each adding its bottom-up drive to what it sends itself from the step before."""
 
-    KERNELS = (7, 5, 3, 3, 3, 3, 1)
-
-    def __init__(self, channels: tuple[int, ...], classes: int, side: int, steps: int = 8) -> None:
+    def __init__(self, channels: tuple[int, ...], classes: int, side: int) -> None:
         super().__init__()
-        kernels = self.KERNELS
-        self.bottom_up = nn.ModuleList(map(conv, (3, *channels[:-1]), channels, kernels))
-        self.lateral = nn.ModuleList(map(conv, channels, channels, kernels))
-        self.norms = nn.ModuleList(nn.ModuleList(nn.BatchNorm2d(c) for c in channels) for _ in range(steps))
+        layers = list(zip((3, *channels[:-1]), channels, (7, 5, 3, 3, 3, 3, 1), strict=True))
+        self.bottom_up = nn.ModuleList(conv(below, width, k, padding=k // 2) for below, width, k in layers)
+        self.lateral = nn.ModuleList(conv(width, width, k, padding=k // 2) for _, width, k in layers)
+        self.norms = nn.ModuleList(nn.ModuleList(nn.BatchNorm2d(c) for c in channels) for _ in range(8))
         self.readout = nn.Linear(channels[-1], classes)
 
-    def forward(self, image: Tensor) -> Run:
-        outputs: dict[int, Tensor] = {}
+    def forward(self, image: Tensor) -> States:
         states: States = {}
-        held: list[Tensor] = []
         for t, norms in enumerate(self.norms):
-            x, before, held = image, held, []
+            x = image
             for k, norm in enumerate(norms):
                 x = self.bottom_up[k](max_pool2d(x, 2) if k else x)
                 if t:
-                    x = x + self.lateral[k](before[k])
-                x = relu(norm(x))
-                states[f"L{k + 1}", t] = x
-                held.append(x)
-            outputs[t] = self.readout(x.mean((2, 3)))
-        return outputs, states
+                    x = x + self.lateral[k](states[f"L{k + 1}", t - 1])
+                states[f"L{k + 1}", t] = x = relu(norm(x))
+            states["logits", t] = self.readout(x.mean((2, 3)))
+        return states
 
 
 class BLT(nn.Module):
-    """Areas with bottom-up, lateral (L) and top-down (T) arrows that take a step; an area is silent until something arrives."""
+    """Areas with bottom-up, lateral (L) and top-down (T) arrows that take a step, silent until something arrives."""
 
     AREAS = ("retina", "V1", "V2", "V4", "IT")
 
-    def __init__(
-        self, channels: tuple[int, ...], classes: int, side: int, arrows: str, product: bool = False, steps: int = 10
-    ) -> None:
+    def __init__(self, channels: tuple[int, ...], classes: int, side: int, arrows: str, product: bool = False) -> None:
         super().__init__()
-        self.product, self.steps = product, steps
-        self.retina, self.retina_norm = conv(3, channels[0], 3, bias=True), nn.GroupNorm(channels[0], channels[0])
+        self.product = product
+        self.retina, self.retina_norm = nn.Conv2d(3, channels[0], 3, 1, 1), nn.GroupNorm(channels[0], channels[0])
         self.bottom_up, self.lateral, self.top_down, self.norm = (nn.ModuleDict() for _ in range(4))
-        for k, area in enumerate(self.AREAS[1:], 1):
-            width, size = channels[k], side // 2 ** (k - 1)
-            self.bottom_up[area] = conv(channels[k - 1], width, 3, bias=True)
-            self.norm[area] = nn.LayerNorm([width, size, size])
+        for k, area in enumerate(self.AREAS[1:]):
+            below, width, *above = channels[k:]
+            self.bottom_up[area] = nn.Conv2d(below, width, 3, padding=1)
+            self.norm[area] = nn.LayerNorm([width, side // 2**k, side // 2**k])
             if "L" in arrows:
-                self.lateral[area] = conv(width, width, 3)
-            if "T" in arrows and area != "IT":
-                back = nn.ConvTranspose2d(2 * width, width, 3, stride=2, padding=1, output_padding=1, bias=False)
-                self.top_down[area] = back
+                self.lateral[area] = conv(width, width, 3, padding=1)
+            if "T" in arrows and above:
+                self.top_down[area] = nn.ConvTranspose2d(above[0], width, 3, 2, 1, 1, bias=False)
         if "L" in arrows and not product:
-            self.gap_lateral = nn.Linear(channels[-1], channels[-1], bias=False)
+            self.lateral["GAP"] = nn.Linear(channels[-1], channels[-1], bias=False)
         self.readout = nn.Linear(channels[-1], classes)
 
-    def forward(self, image: Tensor) -> Run:
+    def forward(self, image: Tensor) -> States:
         states: States = {}
-        old: dict[str, Tensor] = {}
-        for t in range(self.steps):
-            new = {"retina": relu(self.retina_norm(self.retina(image)))}
-            for k, area in enumerate(self.AREAS[1:], 1):
-                below, above = self.AREAS[k - 1], self.AREAS[k + 1] if area != "IT" else ""
-                if below not in old:
-                    continue
-                drive = self.bottom_up[area](old[below] if area == "V1" else max_pool2d(old[below], 2))
-                modulation: Any = 0
-                if area in self.lateral and area in old:
-                    modulation = modulation + self.lateral[area](old[area])
-                if area in self.top_down and above in old:
-                    modulation = modulation + self.top_down[area](old[above])
-                new[area] = relu(self.norm[area](drive * (1 + modulation) if self.product else drive + modulation))
-            if "IT" in old:
-                new["GAP"] = old["IT"].mean((2, 3))
-                if hasattr(self, "gap_lateral") and "GAP" in old:
-                    new["GAP"] = new["GAP"] + self.gap_lateral(old["GAP"])
-            states |= {(area, t): value for area, value in new.items()}
-            old = new
-        return {self.steps - 1: self.readout(old["GAP"])}, states
+        for t in range(10):
+            before = {area: value for (area, then), value in states.items() if then == t - 1}
+            states["retina", t] = relu(self.retina_norm(self.retina(image)))
+            for below, area, above in zip(self.AREAS, self.AREAS[1:], (*self.AREAS[2:], ""), strict=False):
+                if below in before:
+                    x = self.bottom_up[area](before[below] if area == "V1" else max_pool2d(before[below], 2))
+                    lateral = self.lateral[area](before[area]) if area in before and area in self.lateral else 0
+                    top_down = self.top_down[area](before[above]) if above in before and area in self.top_down else 0
+                    x = x * (1 + lateral + top_down) if self.product else x + lateral + top_down
+                    states[area, t] = relu(self.norm[area](x))
+            if "IT" in before:
+                lateral = self.lateral["GAP"](before["GAP"]) if "GAP" in before and "GAP" in self.lateral else 0
+                states["GAP", t] = before["IT"].mean((2, 3)) + lateral
+        return states | {("logits", t): self.readout(states["GAP", t])}
 
 
-def cornet_s_names() -> dict[str, str]:
-    names = {
-        r"pre_net\.conv(\d)\.weight": r"conv\1.weight",
-        r"pre_net\.norm(\d)\.t0\.(\w+)": r"norm\1.\2",
-        r"(V2|V4|IT)i\.from_\w+\.conv1\.weight": r"\1.entry.weight",
-        r"(V2|V4|IT)\.from_\1i\.skip\.conv1\.weight": r"\1.skip.weight",
-        r"(V2|V4|IT)\.from_\1i\.skip\.norm1\.t\d+\.(\w+)": r"\1.skip_norm.\2",
-        r"(V2|V4|IT)\.from_\1i\.(conv\d\.weight)": r"\1.\2",
-    }
-    for area, first, visits in (("V2", 2, 2), ("V4", 5, 4), ("IT", 10, 2)):
-        for k in range(visits):
-            source = area if k else f"{area}i"
-            names[rf"{area}\.from_{source}\.norm(\d)\.t{first + k}\.(\w+)"] = rf"{area}.norm\1.{k}.\2"
-    return names
-
-
-DECODER = {r"post_net\.linear1\.(\w+)": r"decoder.\1"}
 READOUT = {r"post_net\.linear1\.(\w+)": r"readout.\1"}
-RT_NAMES = DECODER | {
+RT_NAMES = READOUT | {
     r"pre_net\.(conv|norm)1\.(\w+)": r"V1.\1_in.\2",
     r"(\w+)\.from_\w+\.(conv|norm)1\.(\w+)": r"\1.\2_in.\3",
     r"(\w+)\.update\.(conv|norm)1\.(\w+)": r"\1.\2.\3",
 }
-Z_NAMES = DECODER | {r"pre_net\.conv1\.(\w+)": r"V1.\1", r"(\w+)\.from_\w+\.conv1\.(\w+)": r"\1.\2"}
+S_NAMES = READOUT | {
+    r"pre_net\.(conv\d|norm\d)(?:\.t0)?\.(\w+)": r"\1.\2",
+    r"(\w+)i\.from_\w+\.conv1\.weight": r"\1.entry.weight",
+    r"(\w+)\.from_\1i\.(conv\d)\.weight": r"\1.\2.weight",
+    r"(\w+)\.from_\1i\.skip\.conv1\.weight": r"\1.skip.weight",
+    r"(\w+)\.from_\1i\.skip\.norm1\.t(?:2|5|10)\.(\w+)": r"\1.skip_norm.\2",
+    r"(\w+)\.from_\1i\.(norm\d)\.t(?:2|5|10)\.(\w+)": r"\1.\2.0.\3",
+    r"(\w+)\.from_\1\.(norm\d)\.t(?:3|6|11)\.(\w+)": r"\1.\2.1.\3",
+    r"V4\.from_V4\.(norm\d)\.t7\.(\w+)": r"V4.\1.2.\2",
+    r"V4\.from_V4\.(norm\d)\.t8\.(\w+)": r"V4.\1.3.\2",
+}
+Z_NAMES = READOUT | {r"pre_net\.conv1\.(\w+)": r"V1.\1", r"(\w+)\.from_\w+\.conv1\.(\w+)": r"\1.\2"}
 BL_NAMES = READOUT | {r"pre_net\.conv1\.weight": "bottom_up.0.weight"}
-for _k in range(7):
-    BL_NAMES[rf"L{_k + 1}\.from_L{_k + 1}\.conv1\.weight"] = f"lateral.{_k}.weight"
-    BL_NAMES[rf"L{_k + 1}\.from_L{_k}\.conv1\.weight"] = f"bottom_up.{_k}.weight"
-    BL_NAMES[rf"L{_k + 1}\.update\.norm1\.t(\d)\.(\w+)"] = rf"norms.\1.{_k}.\2"
+for layer in range(1, 8):
+    BL_NAMES[rf"L{layer}\.from_L{layer - 1}\.conv1\.weight"] = f"bottom_up.{layer - 1}.weight"
+    BL_NAMES[rf"L{layer}\.from_L{layer}\.conv1\.weight"] = f"lateral.{layer - 1}.weight"
+    BL_NAMES[rf"L{layer}\.update\.norm1\.t(\d)\.(\w+)"] = rf"norms.\1.{layer - 1}.\2"
 BLT_NAMES = READOUT | {
     r"pre_net\.conv1\.(\w+)": r"retina.\1",
     r"pre_net\.norm1\.(\w+)": r"retina_norm.\1",
     r"(\w+)(?:\.out)?\.update\.norm1\.(\w+)": r"norm.\1.\2",
-    r"(\w+)(?:\.lt)?\.from_\1(?:\.out)?\.conv1\.weight": r"lateral.\1.weight",
     r"(\w+)(?:\.b)?\.from_(?!\1)\w+(?:\.out)?\.conv1\.(\w+)": r"bottom_up.\1.\2",
+    r"(\w+)(?:\.lt)?\.from_\1(?:\.out)?\.(?:conv|linear)1\.weight": r"lateral.\1.weight",
     r"(\w+)(?:\.lt)?\.from_\w+(?:\.out)?\.deconv1\.weight": r"top_down.\1.weight",
-    r"GAP\.from_GAP\.linear1\.weight": "gap_lateral.weight",
 }
 
 
 class Model(NamedTuple):
-    """A spec's plain version by (channels, classes, side of the image), how their weights are called, and their size."""
+    """A plain version by (channels, classes, side), our names → its names, the published figures, how to shrink both."""
 
     plain: Callable[[tuple[int, ...], int, int], nn.Module]
     names: dict[str, str]
@@ -262,46 +226,127 @@ class Model(NamedTuple):
     classes: int
     side: int
     parameters: int
-    """As published, or counted by hand where nothing is."""
-    small_side: int
-    narrower: int = 8
-    settings: tuple[str, ...] = ()
-    zero: tuple[str, ...] = ()
-    """Weights whose gradients are zero in theory."""
+    divisor: int = 8  # of channels, groups and classes
+    small_side: int = 64
 
 
-def blt(parameters: int, arrows: str, product: bool = False) -> Model:
-    channels = (32, 64, 128, 256, 512)
-    plain = partial(BLT, arrows=arrows, product=product)
-    zero = ("pre_net.conv1.bias",)  # before a norm of each channel
-    return Model(plain, BLT_NAMES, channels, 100, 64, parameters, 16, 8, ("pre_net.norm.groups=4",), zero)
+def blt(parameters: int, **choices: Any) -> Model:
+    return Model(partial(BLT, **choices), BLT_NAMES, (32, *CORNET), 100, 64, parameters, small_side=16)
 
 
 CORNET = (64, 128, 256, 512)
 MODELS = {
-    "cornet-rt": Model(CornetRT, RT_NAMES, CORNET, 1000, 224, 5_208_936, 64, 8, ("norm.groups=4",)),
-    "cornet-s": Model(CornetS, cornet_s_names(), CORNET, 1000, 224, 53_416_616, 64),
-    "cornet-z": Model(CornetZ, Z_NAMES, CORNET, 1000, 224, 2_071_656, 64),
-    "bl-net": Model(BL, BL_NAMES, (96, 128, 192, 256, 512, 1024, 2048), 565, 128, 27_979_605, 128, 16),
-    "blt": blt(7_546_852, "BLT"),
-    "blt-b": blt(2_602_980, "B"),
-    "blt-bl": blt(5_998_564, "BL"),
-    "blt-bt": blt(4_151_268, "BT"),
-    "blt-multiplicative": blt(7_546_852 - 512 * 512, "BLT", product=True),
+    "cornet-rt": Model(CornetRT, RT_NAMES, CORNET, 1000, 224, 5_208_936),
+    "cornet-s": Model(CornetS, S_NAMES, CORNET, 1000, 224, 53_416_616),
+    "cornet-z": Model(CornetZ, Z_NAMES, CORNET, 1000, 224, 2_071_656),
+    "bl-net": Model(BL, BL_NAMES, (96, 128, 192, 256, 512, 1024, 2048), 565, 128, 27_979_605, 32, 128),
+    "blt": blt(7_546_852, arrows="BLT"),
+    "blt-b": blt(2_602_980, arrows="B"),
+    "blt-bl": blt(5_998_564, arrows="BL"),
+    "blt-bt": blt(4_151_268, arrows="BT"),
+    "blt-multiplicative": blt(7_546_852 - 512 * 512, arrows="BLT", product=True),
 }
 
 
-def shrunk(name: str) -> dict[str, Any]:
-    """A spec with fewer channels, smaller maps and 10 classes."""
+def small_spec(name: str) -> dict[str, Any]:
+    """A spec with fewer channels, groups and classes, and smaller maps."""
     model = MODELS[name]
-    data = graphnet.load(
-        ROOT / f"specs/vision/{name}.toml", settings=("post_net.classes=10", *model.settings)
-    ).as_data()
-    text = re.sub(r"(?<=\bC[:1])(:?)(\d+)", lambda m: f"{m[1]}{int(m[2]) // model.narrower}", json.dumps(data))
+    text = json.dumps(graphnet.load(PATH.format(name)).as_data())
+    widths = r'(C1?:|"(?:groups|classes)": )(\d+)'
+    data = json.loads(re.sub(widths, lambda m: f"{m[1]}{int(m[2]) // model.divisor}", text))
+    for state in data["states"].values():
+        shape = state["shape"] if isinstance(state, dict) else state
+        shape[:] = [shape[0] // model.divisor, *(size * model.small_side // model.side for size in shape[1:])]
+    data["input"]["shape"][1:] = [model.small_side] * 2
     return data
 
 
-def translated(names: dict[str, str], ours: str) -> str:
-    """The plain version's name of one of our weights: one pattern alone has to fit."""
-    (found,) = [match.expand(theirs) for pattern, theirs in names.items() if (match := re.fullmatch(pattern, ours))]
-    return found
+def twins(name: str, keep_dead: bool) -> tuple[fx.GraphModule, nn.Module, dict[str, str]]:
+    """Our small net, the plain one with the same random weights and statistics, and our names → its names."""
+    model = MODELS[name]
+    ours = graphnet.compile(small_spec(name), keep_dead=keep_dead).double()
+    channels = tuple(c // model.divisor for c in model.channels)
+    theirs = model.plain(channels, model.classes // model.divisor, model.small_side).double()
+    target, names = theirs.state_dict(), {}
+    for own, values in ours.state_dict().items():
+        (names[own],) = [m.expand(other) for pattern, other in model.names.items() if (m := re.fullmatch(pattern, own))]
+        values += 0.2 * torch.rand_like(values) - (0 if "running_var" in own else 0.1)
+        target[names[own]].copy_(values)
+    assert sorted(names.values()) == sorted(key for key in target if "num_batches" not in key)
+    return ours, theirs, names
+
+
+def record(net: fx.GraphModule) -> States:
+    """Fills as the net runs: what its areas hold; of an area made of several states, what others read."""
+    states: States = {}
+    values = [line for line in net.meta["plan"].lines if line.op.kind == "value"]
+    for place in {line.place for line in values if not line.place.endswith(("logits", ".b", ".lt", ".blt"))}:
+        keys = iter([(place.removesuffix(".out"), line.t) for line in values if line.place == place])
+        module = net.get_submodule(f"{place}.output")
+        module.register_forward_hook(lambda _m, _x, value, keys=keys: states.update({next(keys): value}))
+    return states
+
+
+def assert_close(a: Any, b: Any, what: Any, scale: Tensor | None = None) -> None:
+    a, b = a.detach(), b.detach()
+    scale = b.abs().max() if scale is None else scale
+    assert scale > 0, what
+    assert (a - b).abs().max() <= TOLERANCE * scale, what
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads wait more than they compute on nets this small."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(("name", "keep_dead"), [*((n, False) for n in MODELS), ("cornet-rt", True), ("blt", True)])
+def test_specs_are_the_published_models(name: str, keep_dead: bool, training: bool) -> None:
+    """The same states, logits, gradients and running statistics."""
+    torch.manual_seed(0)
+    ours, theirs, names = twins(name, keep_dead)
+    given = torch.randn(3, 3, *[MODELS[name].small_side] * 2, dtype=torch.float64, requires_grad=True)
+    expecting = given.detach().clone().requires_grad_()
+    held = record(ours.train(training))
+    found = ours(given)
+    found = found if isinstance(found, dict) else {ours.meta["plan"].outputs[0][0]: found}
+    held |= {("logits", t): value for t, value in found.items()}
+    expected = theirs.train(training)(expecting)
+    assert {key for key in expected if key in held or keep_dead or key[0] == "logits"} == set(held)
+    assert {area for area, _ in expected} == {area for area, _ in held}
+    for key, value in held.items():
+        assert_close(value, expected[key], key)
+    for states in (held, expected):
+        logits = {t: value for (area, t), value in states.items() if area == "logits"}
+        sum((value.square().sum() + value.sum()) / (t + 1) for t, value in logits.items()).backward()
+    assert_close(given.grad, expecting.grad, "image")
+    gradients = {own: theirs.get_parameter(names[own]).grad for own, _ in ours.named_parameters()}
+    largest = max(gradient.abs().max() for gradient in gradients.values())
+    for own, gradient in gradients.items():
+        zero = name.startswith("blt") and own == "pre_net.conv1.bias"  # before a norm of each channel
+        assert_close(ours.get_parameter(own).grad, gradient, own, largest if zero else None)
+    for own, statistic in ours.named_buffers():
+        assert_close(statistic, theirs.get_buffer(names[own]), own)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_published_models_have_their_published_sizes(name: str) -> None:
+    model = MODELS[name]
+    with torch.device("meta"):
+        plain = model.plain(model.channels, model.classes, model.side)
+    assert sum(parameter.numel() for parameter in plain.parameters()) == model.parameters
+    assert graphnet.plan(PATH.format(name)).parameters == model.parameters
+
+
+@pytest.mark.parametrize(("keep_dead", "convolutions"), [(None, 37), (True, 33), (False, 24)])
+def test_convolutions_that_cornet_rt_executes(keep_dead: bool | None, convolutions: int) -> None:
+    """As published; with the held image taken in once; with only what the readout needs."""
+    plain = keep_dead is None
+    net = CornetRT(CORNET, 1000, 224) if plain else graphnet.compile(PATH.format("cornet-rt"), keep_dead=keep_dead)
+    with torch.no_grad(), Counter() as counter:
+        net.eval()(torch.randn(1, 3, 224, 224))
+    assert counter.convolutions == convolutions

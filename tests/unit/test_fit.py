@@ -199,7 +199,7 @@ def test_convolutions_have_no_bias_linear_layers_have_one() -> None:
         ("C G", [9, 8, 8], [5, 8, 8], "C G", "this makes 5 of", "a vector does not become a map"),
         ("C+I", [9, 8, 8], [5, 4, 4], "I", "5x4x4 and 9x8x8 cannot be added", "C1"),
         ("C:N", [9, 8, 8], [9, 8, 8], "C:N", "no constant is called 'N'", "name it in [let]"),
-        ("C:0", [9, 8, 8], [9, 8, 8], "C:0", "a width of 0 channels is not between 1 and 16,777,216", ""),
+        ("C:0", [9, 8, 8], [9, 8, 8], "C:0", "width: 0 is not between 1 and 16,777,216", ""),
         ("A P", [9, 2, 2], [9, 1, 1], "P", "9x1x1", ""),
         ("GR C", [9, 8, 8], [9, 8, 8], "C", "conv needs a map, not 9", "drop it"),
     ],

@@ -78,6 +78,10 @@ def test_what_says_more_than_a_short_form_stays_long() -> None:
 def test_data_comes_back_as_it_was_written(path: Path) -> None:
     written = tomllib.loads(path.read_text())
     data = graphnet.load(path).as_data()
+    if "extends" in written:
+        assert data["name"] == written["name"]
+        assert "extends" not in data
+        return
     assert data == written
     for table in ("states", "transitions", "let"):
         assert keys(data.get(table)) == keys(written.get(table)), "the order means something"

@@ -204,7 +204,7 @@ def test_a_cell_that_never_fires_is_warned_of() -> None:
     ]
     cut_off = {"h2": {"h1": "D"}}
     assert warnings(graphnet.plan(small(BOTH, cut_off, readout={"t": 1}))) == [
-        ("[transitions][0][h1][h1]", "this transition never fires: its source is empty"),
+        ("[transitions][0][h1][h1]", "this transition never fires: no readout needs it"),
         ("[transitions][0][h2][h2]", "this transition never fires: its source is empty"),
         ("[transitions][1][h2][h1]", "this transition never fires: its source is empty"),
     ]
