@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -53,14 +54,17 @@ def make_case(spec: dict[str, Any], training: bool, seed: int = 0, batch: int = 
     return Case(net, tensors, torch.randn(batch, *shape, generator=generator, dtype=torch.float64))
 
 
-def compare(spec: dict[str, Any], training: bool, seed: int = 0, batch: int = 3) -> Difference:
-    """Run both in float64 from the same random weights, statistics and images; raises IllConditioned."""
+def compare(spec: dict[str, Any], training: bool, seed: int = 0, batch: int = 3, worst: float = math.inf) -> Difference:
+    """Run both in float64 from the same random weights, statistics and images.
+
+    Raises IllConditioned if the oracle's condition is above `worst`.
+    """
     net, tensors, image = make_case(spec, training, seed, batch)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     apart = set(shapes.items()) ^ set(tensor_shapes(spec).items())
     assert not apart, apart
     names = [name for name, _ in net.named_parameters()]
-    expected, reference, running = run_oracle(spec, tensors, image, training, names)
+    expected, reference, running = run_oracle(spec, tensors, image, training, names, worst)
     given = image.clone().requires_grad_()
     found = net(given)
     found = found if isinstance(found, dict) else {next(iter(expected)): found}
@@ -78,14 +82,19 @@ def compare(spec: dict[str, Any], training: bool, seed: int = 0, batch: int = 3)
 
 
 def run_oracle(
-    spec: dict[str, Any], tensors: dict[str, Tensor], image: Tensor, training: bool, names: list[str]
+    spec: dict[str, Any],
+    tensors: dict[str, Tensor],
+    image: Tensor,
+    training: bool,
+    names: list[str],
+    worst: float = math.inf,
 ) -> tuple[dict[int, Tensor], list[Tensor | None], dict[str, Tensor]]:
     """The oracle's outputs, the gradients of the image and the named tensors, and its running statistics."""
     own = {name: tensor.clone().requires_grad_(name in names) for name, tensor in tensors.items()}
     image = image.clone().requires_grad_()
     oracle = Oracle(spec, own, training)
     outputs = _combined(oracle(image), spec["readout"].get("combine"))
-    if oracle.condition > WORST_CONDITION:
+    if oracle.condition > worst:
         raise IllConditioned
     _total(outputs).backward()
     return outputs, [image.grad, *(own[name].grad for name in names)], oracle.running

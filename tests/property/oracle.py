@@ -596,7 +596,7 @@ class Net:
         return self.states[state].get("hold", False)
 
     def shape(self, state: str) -> Shape:
-        return tuple(self.states[state]["shape"])
+        return tuple(whole(size, self.constants(0)) for size in self.states[state]["shape"])
 
     def transition(self, place: Place, cell: Cell | None = None) -> Transition | None:
         """The transition function of a place; None where nothing stands (no pre-net, no update)."""
@@ -613,7 +613,8 @@ class Net:
             pre = pre if isinstance(pre, dict) else {"ops": pre}
             shape = self.shape(target)
             chain = parse(pre["ops"], constants)
-            return Transition(chain, tuple(self.input["shape"]), shape, shape[0], norm | pre.get("norm", {}))
+            image = tuple(whole(size, constants) for size in self.input["shape"])
+            return Transition(chain, image, shape, shape[0], norm | pre.get("norm", {}))
         if target == "logits":
             if "post_net" not in self.spec:
                 return None

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import graphnet
 from tests.conftest import zoo_up_to
-from tests.property.agreement import TOLERANCE, IllConditioned, compare
+from tests.property.agreement import TOLERANCE, WORST_CONDITION, IllConditioned, compare
 from tests.property.strategies import features, specs
 
 DRAWN: list[set[str]] = []
@@ -100,15 +100,17 @@ def test_drawn_specs_agree_with_the_oracle(spec: dict[str, Any]) -> None:
         assume(False)
     for training in (False, True):
         try:
-            assert max(compare(spec, training)) < TOLERANCE
+            assert max(compare(spec, training, worst=WORST_CONDITION)) < TOLERANCE
         except IllConditioned:
             event("ill-conditioned")
             assume(False)
 
 
-@pytest.mark.parametrize("path", zoo_up_to(1e8, thorough=3.2e9))
+@pytest.mark.parametrize("path", zoo_up_to(5e8, thorough=1e10))
 def test_specs_that_come_with_graphnet_agree(path: Path) -> None:
-    assert max(compare(graphnet.load(path).as_data(), training=True, batch=2)) < TOLERANCE
+    """Rounding grows with depth: a thousand layers are allowed ten times what a hundred are."""
+    difference = compare(graphnet.load(path).as_data(), training=True, batch=2)
+    assert max(difference) < TOLERANCE * max(1, graphnet.plan(path).depth / 100)
 
 
 @pytest.mark.thorough

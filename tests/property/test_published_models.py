@@ -4,83 +4,69 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from itertools import product
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.functional import max_pool2d, relu
+from torch.nn.functional import conv2d, max_pool2d, relu
 
 import graphnet
 from tests.conftest import ROOT
 from tests.property.test_published_cells import Counter
 
 PATH = f"{ROOT}/specs/vision/{{}}.toml"
-TOLERANCE = 1e-10
-"""Of the largest value of a tensor, in float64."""
-
-States = dict[tuple[str, int], Tensor]
-"""What an area holds at a time; the logits, too, go by time."""
-
+TOLERANCE = 1e-10  # of the largest value of a tensor, in float64
+States = dict[tuple[str, int], Tensor]  # by area (or "logits") and time
+AREAS = ("V1", "V2", "V4", "IT")
 conv = partial(nn.Conv2d, bias=False)
 
 
 class CornetRT(nn.Module):
     """Four areas; each drives itself and the next one, a step later. Before the first step all areas hold zeros."""
 
-    AREAS = ("V1", "V2", "V4", "IT")
-
     def __init__(self, channels: tuple[int, ...], classes: int, side: int) -> None:
         super().__init__()
-        self.shapes, groups = (
-            [(c, side // 4 // 2**k, side // 4 // 2**k) for k, c in enumerate(channels)],
-            channels[0] // 2,
-        )
-        for area, below, width in zip(self.AREAS, (3, *channels[:-1]), channels, strict=True):
-            kernel, stride = (7, 4) if area == "V1" else (3, 2)
-            parts = {
-                "conv_in": nn.Conv2d(below, width, kernel, stride, kernel // 2),
-                "norm_in": nn.GroupNorm(groups, width),
-            }
-            parts |= {"conv": conv(width, width, 3, padding=1), "norm": nn.GroupNorm(groups, width)}
-            self.add_module(area, nn.ModuleDict(parts))
+        self.shapes = [(c, side // 4 // 2**k, side // 4 // 2**k) for k, c in enumerate(channels)]
+        for area, below, width in zip(AREAS, (3, *channels[:-1]), channels, strict=True):
+            into = nn.Conv2d(below, width, 7, 4, 3) if area == "V1" else nn.Conv2d(below, width, 3, 2, 1)
+            norms = {name: nn.GroupNorm(channels[0] // 2, width) for name in ("norm_in", "norm")}
+            self.add_module(area, nn.ModuleDict({"conv_in": into, "conv": conv(width, width, 3, padding=1)} | norms))
         self.readout = nn.Linear(channels[-1], classes)
 
     def forward(self, image: Tensor) -> States:
         states: States = {}
-        for t in range(5):
-            for k, name in enumerate(self.AREAS):
-                area: Any = self.get_submodule(name)
-                held = states[name, t - 1] if t else image.new_zeros(len(image), *self.shapes[k])
-                if t or k == 0:  # at first nothing comes from below
-                    below = states[self.AREAS[k - 1], t - 1] if k else image
-                    held = held + relu(area["norm_in"](area["conv_in"](below)))
-                states[name, t] = relu(area["norm"](area["conv"](held)))
+        for t, (k, name) in product(range(5), enumerate(AREAS)):
+            area: Any = self.get_submodule(name)
+            held = states[name, t - 1] if t else image.new_zeros(len(image), *self.shapes[k])
+            if t or k == 0:  # at first nothing comes from below
+                below = states[AREAS[k - 1], t - 1] if k else image
+                held = held + relu(area["norm_in"](area["conv_in"](below)))
+            states[name, t] = relu(area["norm"](area["conv"](held)))
         return states | {("logits", t): self.readout(states["IT", t].mean((2, 3)))}
 
 
 class CornetSArea(nn.Module):
     """A bottleneck that is passed several times, with batch norms for each time; the first pass halves the map."""
 
-    def __init__(self, below: int, width: int, visits: int) -> None:
+    def __init__(self, below: int, width: int, times: range) -> None:
         super().__init__()
-        wide = 4 * width
         self.entry, self.skip, self.skip_norm = conv(below, width, 1), conv(width, width, 1, 2), nn.BatchNorm2d(width)
-        self.conv1, self.conv3 = conv(width, wide, 1), conv(wide, width, 1)
-        self.conv2 = conv(wide, wide, 3, padding=1)
-        norms = (nn.ModuleList(nn.BatchNorm2d(c) for _ in range(visits)) for c in (wide, wide, width))
-        self.norm1, self.norm2, self.norm3 = norms
+        self.conv1, self.conv3 = conv(width, 4 * width, 1), conv(4 * width, width, 1)
+        self.conv2 = conv(4 * width, 4 * width, 3)
+        norms = {"1": 4 * width, "2": 4 * width, "3": width}.items()
+        self.norms = nn.ModuleDict({f"t{t}": nn.ModuleDict({k: nn.BatchNorm2d(c) for k, c in norms}) for t in times})
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """What the area takes in, and then holds after each visit."""
         held = [self.entry(x)]
-        for visit, (norm1, norm2, norm3) in enumerate(zip(self.norm1, self.norm2, self.norm3, strict=True)):
+        for visit, norm in enumerate(self.norms.values()):
+            x = relu(norm["1"](self.conv1(held[-1])))
+            x = relu(norm["2"](conv2d(x, self.conv2.weight, stride=1 if visit else 2, padding=1)))
             skip = held[-1] if visit else self.skip_norm(self.skip(held[-1]))
-            self.conv2.stride = (1, 1) if visit else (2, 2)
-            x = relu(norm2(self.conv2(relu(norm1(self.conv1(held[-1]))))))
-            held.append(relu(norm3(self.conv3(x)) + skip))
+            held.append(relu(norm["3"](self.conv3(x)) + skip))
         return held
 
 
@@ -89,10 +75,10 @@ class CornetS(nn.Module):
 
     def __init__(self, channels: tuple[int, ...], classes: int, side: int) -> None:
         super().__init__()
-        first, *widths = channels
-        self.conv1, self.norm1 = conv(3, first, 7, 2, 3), nn.BatchNorm2d(first)
-        self.conv2, self.norm2 = conv(first, first, 3, padding=1), nn.BatchNorm2d(first)
-        self.V2, self.V4, self.IT = map(CornetSArea, channels[:-1], widths, (2, 4, 2))
+        self.conv1, self.norm1 = conv(3, channels[0], 7, 2, 3), nn.BatchNorm2d(channels[0])
+        self.conv2, self.norm2 = conv(channels[0], channels[0], 3, padding=1), nn.BatchNorm2d(channels[0])
+        times = (range(2, 4), range(5, 9), range(10, 12))
+        self.V2, self.V4, self.IT = map(CornetSArea, channels, channels[1:], times)
         self.readout = nn.Linear(channels[-1], classes)
 
     def forward(self, image: Tensor) -> States:
@@ -115,7 +101,7 @@ class CornetZ(nn.Module):
 
     def forward(self, x: Tensor) -> States:
         states: States = {}
-        for t, area in enumerate(("V1", "V2", "V4", "IT")):
+        for t, area in enumerate(AREAS):
             states[area, t] = x = max_pool2d(relu(self.get_submodule(area)(x)), 3, 2, 1)
         return states | {("logits", 3): self.readout(x.mean((2, 3)))}
 
@@ -147,14 +133,12 @@ class BL(nn.Module):
 class BLT(nn.Module):
     """Areas with bottom-up, lateral (L) and top-down (T) arrows that take a step, silent until something arrives."""
 
-    AREAS = ("retina", "V1", "V2", "V4", "IT")
-
-    def __init__(self, channels: tuple[int, ...], classes: int, side: int, arrows: str, product: bool = False) -> None:
+    def __init__(self, channels: tuple[int, ...], classes: int, side: int, arrows: str, multiply: bool = False) -> None:
         super().__init__()
-        self.product = product
+        self.multiply = multiply
         self.retina, self.retina_norm = nn.Conv2d(3, channels[0], 3, 1, 1), nn.GroupNorm(channels[0], channels[0])
         self.bottom_up, self.lateral, self.top_down, self.norm = (nn.ModuleDict() for _ in range(4))
-        for k, area in enumerate(self.AREAS[1:]):
+        for k, area in enumerate(AREAS):
             below, width, *above = channels[k:]
             self.bottom_up[area] = nn.Conv2d(below, width, 3, padding=1)
             self.norm[area] = nn.LayerNorm([width, side // 2**k, side // 2**k])
@@ -162,7 +146,7 @@ class BLT(nn.Module):
                 self.lateral[area] = conv(width, width, 3, padding=1)
             if "T" in arrows and above:
                 self.top_down[area] = nn.ConvTranspose2d(above[0], width, 3, 2, 1, 1, bias=False)
-        if "L" in arrows and not product:
+        if "L" in arrows and not multiply:
             self.lateral["GAP"] = nn.Linear(channels[-1], channels[-1], bias=False)
         self.readout = nn.Linear(channels[-1], classes)
 
@@ -171,12 +155,12 @@ class BLT(nn.Module):
         for t in range(10):
             before = {area: value for (area, then), value in states.items() if then == t - 1}
             states["retina", t] = relu(self.retina_norm(self.retina(image)))
-            for below, area, above in zip(self.AREAS, self.AREAS[1:], (*self.AREAS[2:], ""), strict=False):
+            for below, area, above in zip(("retina", *AREAS), AREAS, (*AREAS[1:], ""), strict=False):
                 if below in before:
                     x = self.bottom_up[area](before[below] if area == "V1" else max_pool2d(before[below], 2))
-                    lateral = self.lateral[area](before[area]) if area in before and area in self.lateral else 0
-                    top_down = self.top_down[area](before[above]) if above in before and area in self.top_down else 0
-                    x = x * (1 + lateral + top_down) if self.product else x + lateral + top_down
+                    arrows = ((self.lateral, area), (self.top_down, above))
+                    back = sum(arrow[area](before[held]) for arrow, held in arrows if area in arrow and held in before)
+                    x = x * (1 + back) if self.multiply else x + back
                     states[area, t] = relu(self.norm[area](x))
             if "IT" in before:
                 lateral = self.lateral["GAP"](before["GAP"]) if "GAP" in before and "GAP" in self.lateral else 0
@@ -195,11 +179,8 @@ S_NAMES = READOUT | {
     r"(\w+)i\.from_\w+\.conv1\.weight": r"\1.entry.weight",
     r"(\w+)\.from_\1i\.(conv\d)\.weight": r"\1.\2.weight",
     r"(\w+)\.from_\1i\.skip\.conv1\.weight": r"\1.skip.weight",
-    r"(\w+)\.from_\1i\.skip\.norm1\.t(?:2|5|10)\.(\w+)": r"\1.skip_norm.\2",
-    r"(\w+)\.from_\1i\.(norm\d)\.t(?:2|5|10)\.(\w+)": r"\1.\2.0.\3",
-    r"(\w+)\.from_\1\.(norm\d)\.t(?:3|6|11)\.(\w+)": r"\1.\2.1.\3",
-    r"V4\.from_V4\.(norm\d)\.t7\.(\w+)": r"V4.\1.2.\2",
-    r"V4\.from_V4\.(norm\d)\.t8\.(\w+)": r"V4.\1.3.\2",
+    r"(\w+)\.from_\1i\.skip\.norm1\.t\d+\.(\w+)": r"\1.skip_norm.\2",
+    r"(\w+)\.from_\1i?\.norm(\d)\.(t\d+)\.(\w+)": r"\1.norms.\3.\2.\4",
 }
 Z_NAMES = READOUT | {r"pre_net\.conv1\.(\w+)": r"V1.\1", r"(\w+)\.from_\w+\.conv1\.(\w+)": r"\1.\2"}
 BL_NAMES = READOUT | {r"pre_net\.conv1\.weight": "bottom_up.0.weight"}
@@ -217,59 +198,35 @@ BLT_NAMES = READOUT | {
 }
 
 
-class Model(NamedTuple):
-    """A plain version by (channels, classes, side), our names → its names, the published figures, how to shrink both."""
-
-    plain: Callable[[tuple[int, ...], int, int], nn.Module]
-    names: dict[str, str]
-    channels: tuple[int, ...]
-    classes: int
-    side: int
-    parameters: int
-    divisor: int = 8  # of channels, groups and classes
-    small_side: int = 64
-
-
-def blt(parameters: int, **choices: Any) -> Model:
-    return Model(partial(BLT, **choices), BLT_NAMES, (32, *CORNET), 100, 64, parameters, small_side=16)
-
-
-CORNET = (64, 128, 256, 512)
-MODELS = {
-    "cornet-rt": Model(CornetRT, RT_NAMES, CORNET, 1000, 224, 5_208_936),
-    "cornet-s": Model(CornetS, S_NAMES, CORNET, 1000, 224, 53_416_616),
-    "cornet-z": Model(CornetZ, Z_NAMES, CORNET, 1000, 224, 2_071_656),
-    "bl-net": Model(BL, BL_NAMES, (96, 128, 192, 256, 512, 1024, 2048), 565, 128, 27_979_605, 32, 128),
-    "blt": blt(7_546_852, arrows="BLT"),
-    "blt-b": blt(2_602_980, arrows="B"),
-    "blt-bl": blt(5_998_564, arrows="BL"),
-    "blt-bt": blt(4_151_268, arrows="BT"),
-    "blt-multiplicative": blt(7_546_852 - 512 * 512, arrows="BLT", product=True),
+CORNET = ((64, 128, 256, 512), 1000, 224)
+BL_NET = ((96, 128, 192, 256, 512, 1024, 2048), 565, 128)
+BLT_NET = ((32, 64, 128, 256, 512), 100, 64)
+MODELS: dict[str, tuple[Any, ...]] = {
+    "cornet-rt": (CornetRT, RT_NAMES, *CORNET, 5_208_936, 8, 64),
+    "cornet-s": (CornetS, S_NAMES, *CORNET, 53_416_616, 8, 64),
+    "cornet-z": (CornetZ, Z_NAMES, *CORNET, 2_071_656, 8, 64),
+    "bl-net": (BL, BL_NAMES, *BL_NET, 27_979_605, 32, 128),
+    "blt": (partial(BLT, arrows="BLT"), BLT_NAMES, *BLT_NET, 7_546_852, 8, 16),
+    "blt-b": (partial(BLT, arrows="B"), BLT_NAMES, *BLT_NET, 2_602_980, 8, 16),
+    "blt-bl": (partial(BLT, arrows="BL"), BLT_NAMES, *BLT_NET, 5_998_564, 8, 16),
+    "blt-bt": (partial(BLT, arrows="BT"), BLT_NAMES, *BLT_NET, 4_151_268, 8, 16),
+    "blt-multiplicative": (partial(BLT, arrows="BLT", multiply=True), BLT_NAMES, *BLT_NET, 7_284_708, 8, 16),
 }
-
-
-def small_spec(name: str) -> dict[str, Any]:
-    """A spec with fewer channels, groups and classes, and smaller maps."""
-    model = MODELS[name]
-    text = json.dumps(graphnet.load(PATH.format(name)).as_data())
-    widths = r'(C1?:|"(?:groups|classes)": )(\d+)'
-    data = json.loads(re.sub(widths, lambda m: f"{m[1]}{int(m[2]) // model.divisor}", text))
-    for state in data["states"].values():
-        shape = state["shape"] if isinstance(state, dict) else state
-        shape[:] = [shape[0] // model.divisor, *(size * model.small_side // model.side for size in shape[1:])]
-    data["input"]["shape"][1:] = [model.small_side] * 2
-    return data
+"""The plain version, our names → its names; published channels, classes, side of the image and parameters; for a small
+net, by how much to divide channels, groups and classes, and the side of its image."""
 
 
 def twins(name: str, keep_dead: bool) -> tuple[fx.GraphModule, nn.Module, dict[str, str]]:
     """Our small net, the plain one with the same random weights and statistics, and our names → its names."""
-    model = MODELS[name]
-    ours = graphnet.compile(small_spec(name), keep_dead=keep_dead).double()
-    channels = tuple(c // model.divisor for c in model.channels)
-    theirs = model.plain(channels, model.classes // model.divisor, model.small_side).double()
+    plain, patterns, channels, classes, side, _, by, small = MODELS[name]
+    spec = json.dumps(graphnet.load(PATH.format(name)).as_data())
+    spec = re.sub(r'(C1?:|"groups": |"classes": |\[)(\d\d+)', lambda m: f"{m[1]}{int(m[2]) // by}", spec)
+    spec = re.sub(r", (\d+)(?=[],])", lambda m: f", {int(m[1]) * small // side}", spec)
+    ours = graphnet.compile(json.loads(spec), keep_dead=keep_dead).double()
+    theirs = plain(tuple(width // by for width in channels), classes // by, small).double()
     target, names = theirs.state_dict(), {}
     for own, values in ours.state_dict().items():
-        (names[own],) = [m.expand(other) for pattern, other in model.names.items() if (m := re.fullmatch(pattern, own))]
+        (names[own],) = [m.expand(other) for pattern, other in patterns.items() if (m := re.fullmatch(pattern, own))]
         values += 0.2 * torch.rand_like(values) - (0 if "running_var" in own else 0.1)
         target[names[own]].copy_(values)
     assert sorted(names.values()) == sorted(key for key in target if "num_batches" not in key)
@@ -282,24 +239,21 @@ def record(net: fx.GraphModule) -> States:
     values = [line for line in net.meta["plan"].lines if line.op.kind == "value"]
     for place in {line.place for line in values if not line.place.endswith(("logits", ".b", ".lt", ".blt"))}:
         keys = iter([(place.removesuffix(".out"), line.t) for line in values if line.place == place])
-        module = net.get_submodule(f"{place}.output")
-        module.register_forward_hook(lambda _m, _x, value, keys=keys: states.update({next(keys): value}))
+        keep = net.get_submodule(f"{place}.output").register_forward_hook
+        keep(lambda _module, _given, value, keys=keys: states.update({next(keys): value}))
     return states
 
 
 def assert_close(a: Any, b: Any, what: Any, scale: Tensor | None = None) -> None:
-    a, b = a.detach(), b.detach()
-    scale = b.abs().max() if scale is None else scale
-    assert scale > 0, what
-    assert (a - b).abs().max() <= TOLERANCE * scale, what
+    scale = b.detach().abs().max() if scale is None else scale
+    assert (a - b).detach().abs().max() <= TOLERANCE * scale > 0, what
 
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Threads wait more than they compute on nets this small."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
+    yield torch.set_num_threads(1)
     torch.set_num_threads(threads)
 
 
@@ -309,22 +263,20 @@ def test_specs_are_the_published_models(name: str, keep_dead: bool, training: bo
     """The same states, logits, gradients and running statistics."""
     torch.manual_seed(0)
     ours, theirs, names = twins(name, keep_dead)
-    given = torch.randn(3, 3, *[MODELS[name].small_side] * 2, dtype=torch.float64, requires_grad=True)
+    given = torch.randn(3, 3, *[MODELS[name][-1]] * 2, dtype=torch.float64, requires_grad=True)
     expecting = given.detach().clone().requires_grad_()
-    held = record(ours.train(training))
-    found = ours(given)
+    held, found, expected = record(ours.train(training)), ours(given), theirs.train(training)(expecting)
     found = found if isinstance(found, dict) else {ours.meta["plan"].outputs[0][0]: found}
     held |= {("logits", t): value for t, value in found.items()}
-    expected = theirs.train(training)(expecting)
-    assert {key for key in expected if key in held or keep_dead or key[0] == "logits"} == set(held)
-    assert {area for area, _ in expected} == {area for area, _ in held}
+    assert set(held) == {key for key in expected if key in held or keep_dead or key[0] == "logits"}
+    assert {area for area, _ in held} == {area for area, _ in expected}
     for key, value in held.items():
         assert_close(value, expected[key], key)
     for states in (held, expected):
         logits = {t: value for (area, t), value in states.items() if area == "logits"}
-        sum((value.square().sum() + value.sum()) / (t + 1) for t, value in logits.items()).backward()
+        torch.stack([(value.square() + value).sum() / (t + 1) for t, value in logits.items()]).sum().backward()
     assert_close(given.grad, expecting.grad, "image")
-    gradients = {own: theirs.get_parameter(names[own]).grad for own, _ in ours.named_parameters()}
+    gradients: dict[str, Any] = {own: theirs.get_parameter(names[own]).grad for own, _ in ours.named_parameters()}
     largest = max(gradient.abs().max() for gradient in gradients.values())
     for own, gradient in gradients.items():
         zero = name.startswith("blt") and own == "pre_net.conv1.bias"  # before a norm of each channel
@@ -335,18 +287,17 @@ def test_specs_are_the_published_models(name: str, keep_dead: bool, training: bo
 
 @pytest.mark.parametrize("name", MODELS)
 def test_published_models_have_their_published_sizes(name: str) -> None:
-    model = MODELS[name]
+    plain, _, *shape, parameters, _, _ = MODELS[name]
     with torch.device("meta"):
-        plain = model.plain(model.channels, model.classes, model.side)
-    assert sum(parameter.numel() for parameter in plain.parameters()) == model.parameters
-    assert graphnet.plan(PATH.format(name)).parameters == model.parameters
+        assert sum(weights.numel() for weights in plain(*shape).parameters()) == parameters
+    assert graphnet.plan(PATH.format(name)).parameters == parameters
 
 
 @pytest.mark.parametrize(("keep_dead", "convolutions"), [(None, 37), (True, 33), (False, 24)])
 def test_convolutions_that_cornet_rt_executes(keep_dead: bool | None, convolutions: int) -> None:
     """As published; with the held image taken in once; with only what the readout needs."""
-    plain = keep_dead is None
-    net = CornetRT(CORNET, 1000, 224) if plain else graphnet.compile(PATH.format("cornet-rt"), keep_dead=keep_dead)
+    path = PATH.format("cornet-rt")
+    net = CornetRT(*CORNET) if keep_dead is None else graphnet.compile(path, keep_dead=keep_dead)
     with torch.no_grad(), Counter() as counter:
         net.eval()(torch.randn(1, 3, 224, 224))
     assert counter.convolutions == convolutions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -233,3 +234,60 @@ def test_an_input_without_a_pre_net_fits_its_entry() -> None:
     assert found.path == ("input", "shape")
     assert found.what == "the input is 1x8x8, but 'h1', where it arrives, is 4x8x8"
     assert found.fix == 'give a [pre_net], such as ops = "C"'
+
+
+ONE = {"a": [4, 8, 8], "b": [4, 8, 8]}
+
+
+def between(ops: object, **let: int) -> dict[str, Any]:
+    """A spec of one transition."""
+    spec = {"graphnet": 1, "input": {"shape": [4, 8, 8]}, "states": ONE, "readout": {"t": 1}}
+    return spec | {"let": let, "transitions": [{"a": {"b": ops}}]}
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"conv": {"kernel": "K", "padding": 0, "width": 4}},
+        {"conv": {"groups": "K"}},
+        {"conv": {"dilation": "K"}},
+        {"conv": {"stride": "K"}},
+        {"norm": {"kind": "group", "groups": "K"}},
+        {"max_pool": {"kernel": "K", "stride": 1}},
+        "C:K",
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("number", [0, -3])
+def test_constants_are_in_range_too(setting: object, number: int) -> None:
+    found = fault(between([setting], K=number))
+    assert f" = K: {number} is not between 1 and 1" in found.what
+
+
+def test_constants_stand_for_their_numbers_in_every_whole_setting() -> None:
+    ops = [
+        {"norm": {"kind": "group", "groups": "K", "affine": "shared"}},
+        {"conv": {"kernel": "2K+1", "groups": "K", "dilation": "K"}},
+    ]
+    named = graphnet.plan(between(ops, K=2))
+    plain = graphnet.plan(between(json.loads(json.dumps(ops).replace('"2K+1"', "5").replace('"K"', "2"))))
+    assert named.lines == plain.lines
+    assert named.tensors == plain.tensors
+
+
+def test_a_setting_of_a_norm_has_the_range_that_its_table_has() -> None:
+    assert fault(between([{"norm": {"eps": 0}}])).what == "0 is not above 0"
+    assert fault(between([{"norm": {"momentum": 1.5}}])).what == "1.5 is not between 0 and 1"
+
+
+def test_an_update_has_no_first_value_to_add() -> None:
+    spec = between("C") | {"states": ONE | {"b": {"shape": [4, 8, 8], "update": "R+I0"}}}
+    assert fault(spec).what == "I0 adds a state's first value, but this is an update"
+
+
+def test_a_cell_that_is_overridden_at_all_times_need_not_fit() -> None:
+    spec = between("C:9") | {"transitions": [{"a": {"b": "C:9"}}, {"a": {"b": "C"}}]}
+    assert graphnet.plan(spec).warnings == ()
+    assert fault(spec | {"transitions": [{"a": {"b": "CQ"}}, {"a": {"b": "C"}}]}).what == "no op has the letter 'Q'"
+    once = [{"a": {"b": "C:9"}}, {"t": 1, "a": {"b": "C"}}]
+    assert "this makes 9x8x8" in fault(spec | {"transitions": once}).what

@@ -198,3 +198,47 @@ def test_a_weight_is_in_one_set() -> None:
     assert first.path == ("sharing", "sets", 1, "members", 1)
     assert first.what == "h1->h1 is in an earlier set already at t = 3"
     assert first.fix == "a weight is in one set: merge the sets, or part their times"
+
+
+@pytest.mark.parametrize("readouts", [[4], [6], [4, 6]])
+def test_tensors_of_another_shape_at_a_time_relative_to_the_readout_have_names_of_their_own(
+    readouts: list[int],
+) -> None:
+    """At t = 3 the net read out at 4 has a kernel of 5, that read out at 6 one of 3: these are two tensors."""
+    slabs: list[dict[str, Any]] = [{"h1": {"h1": "BC"}}, {"t": "T-1", "h1": {"h1": "C:8 B C5"}}]
+    spec = small(*slabs, states={"h1": [4, 8, 8]}, sharing={"over_time": False}, readout={"t": readouts}, **PLAIN)
+    shapes = {tensor.name: tensor.shape for tensor in graphnet.plan(spec).tensors}
+    for readout in readouts:
+        t = readout - 1
+        assert shapes[f"h1.from_h1.conv2.t{t}.weight"] == (4, 8, 5, 5)
+        assert shapes[f"h1.from_h1.conv1.t{t}_T_1.weight"] == (8, 4, 3, 3)
+        assert shapes[f"h1.from_h1.norm1.t{t}_T_1.running_mean"] == (8,)
+        assert shapes[f"h1.from_h1.conv1.t{readout}.weight"] == (4, 4, 3, 3)
+    if 6 in readouts:
+        assert shapes["h1.from_h1.norm1.t3.running_mean"] == (4,)
+    net = graphnet.compile(spec)
+    assert {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()} == shapes
+
+
+def test_coupling_is_of_what_has_a_gradient() -> None:
+    spec = small(
+        {"h1": {"h1": "BC"}}, norm={"statistics": "shared", "affine": "shared"}, states={"h1": [4, 8, 8]}, **PLAIN
+    )
+    coupled = graphnet.plan(spec | {"sharing": {"sets": [{"members": ["h1->h1"], "coupling": 0.5}]}})
+    names = [name for coupling in coupled.couplings for name in coupling.tensors]
+    assert len(names) == 9
+    assert not [name for name in names if "running" in name]
+
+
+def test_a_set_cannot_name_the_readout_time() -> None:
+    spec = small(sharing={"sets": [{"members": ["h1->h1@T-1"]}]})
+    assert fault(spec).what == "'T' is the readout time, which only the times of transitions may name"
+
+
+def test_a_label_of_a_state_made_of_a_part_is_that_of_its_inner_states() -> None:
+    spec = small(
+        {"h1": {"h1": "C"}},
+        states={"h1": {"shape": [4, 8, 8], "part": "p", "label": "area 1"}},
+        parts={"p": {"states": {"r": {}, "s": {"label": "out"}}, "transitions": [{"r": {"s": "C"}}]}},
+    )
+    assert [area.label for area in graphnet.plan(spec).areas] == ["area 1.r", "area 1.out"]
