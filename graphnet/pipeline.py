@@ -23,9 +23,9 @@ SpecLike = Spec | Mapping[str, Any] | str | os.PathLike[str]
 """A spec, its dict, or the path of its file."""
 
 
-def compile_plan(spec: Spec, keep_dead: bool = False) -> Plan:
+def compile_plan(spec: Spec, keep_dead: bool = False, unlimited: bool = False) -> Plan:
     """Spec → verified plan. Read this first."""
-    network = resolve(spec)
+    network = resolve(spec, unlimited)
     plan = verify(schedule(network, keep_dead))
     return run_passes(plan)
 
@@ -48,11 +48,16 @@ def load(path: SpecLike, *, settings: Sequence[str] = ()) -> Spec:
     return spec
 
 
-def plan(spec: SpecLike, *, keep_dead: bool = False) -> Plan:
-    """Compile a spec to its plan, without torch. Raises SpecError."""
+def plan(spec: SpecLike, *, keep_dead: bool = False, unlimited: bool = False) -> Plan:
+    """Compile a spec to its plan, without torch.
+
+    `keep_dead` keeps what no readout needs, for debugging; `unlimited` lets the net be of any size.
+
+    Raises SpecError.
+    """
     spec = load(spec)
     try:
-        return compile_plan(spec, keep_dead)
+        return compile_plan(spec, keep_dead, unlimited)
     except SpecError as error:
         raise SpecError(placed(error.faults, spec.source)) from None
 
@@ -70,7 +75,7 @@ def draw(spec: SpecLike, path: str | os.PathLike[str] | None = None) -> str:
     return svg
 
 
-def compile(spec: SpecLike, *, seed: int = 0, keep_dead: bool = False) -> GraphModule:
+def compile(spec: SpecLike, *, seed: int = 0, keep_dead: bool = False, unlimited: bool = False) -> GraphModule:
     """Compile a spec to a PyTorch module.
 
     Args:
@@ -78,6 +83,7 @@ def compile(spec: SpecLike, *, seed: int = 0, keep_dead: bool = False) -> GraphM
         seed: seed of the initial weights; the same seed gives the same weights for a place whatever the
             readout, the order of drawing or the device.
         keep_dead: compute also what no readout needs, for debugging.
+        unlimited: let the net be of any size.
 
     Returns:
         A `torch.fx.GraphModule` from images `[N, C, H, W]` to logits `[N, classes]`, or to a dict of them by
@@ -88,7 +94,7 @@ def compile(spec: SpecLike, *, seed: int = 0, keep_dead: bool = False) -> GraphM
     """
     from graphnet.backends.fx import build
 
-    return build(plan(spec, keep_dead=keep_dead), seed)
+    return build(plan(spec, keep_dead=keep_dead, unlimited=unlimited), seed)
 
 
 def _further(spec: Spec | None, faults: list[Fault]) -> list[Fault]:

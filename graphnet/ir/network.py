@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
-from graphnet.errors import KeyPath
+from graphnet.errors import Fault, KeyPath
 from graphnet.ir.ops import Op, Shape
 from graphnet.spec.times import Times
 
@@ -180,6 +180,7 @@ class Network:
     couplings: dict[int, tuple[float, str]]
     combine: str
     weights: tuple[float, ...]
+    warnings: tuple[Fault, ...] = ()
 
     @property
     def slice_shape(self) -> Shape:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from graphnet.errors import Fault, KeyPath, SpecError, did_you_mean
 from graphnet.ir.activity import timing_faults
+from graphnet.ir.budget import budget_faults, count_times, estimate
 from graphnet.ir.cells import CellReader
 from graphnet.ir.expand import Expanded, WrittenState, expand
 from graphnet.ir.matrix import holding, misspelt, read_constants, read_times
@@ -25,24 +26,26 @@ from graphnet.spec.wholes import Misspelt, parse_whole
 
 TIMING = ("t", "delay", "unroll", "unpopulated", "hold", "merge", "let", "readout")
 """Keys that decide what happens when."""
-MAX_TIME = 1_000_000
-"""The latest readout that is compiled."""
+MOST_READOUTS = 1_000_000
+"""More are not written out: no budget lets them pass."""
 
 
-def resolve(spec: Spec) -> Network:
-    """The network a spec means. Raises SpecError with every fault found."""
-    network, faults = resolve_as_far_as_possible(spec)
+def resolve(spec: Spec, unlimited: bool = False) -> Network:
+    """The network a spec means; `unlimited` lets it be of any size. Raises SpecError with every fault found."""
+    network, faults = resolve_as_far_as_possible(spec, unlimited=unlimited)
     if network is None or any(fault.severity == "error" for fault in faults):
         raise SpecError(faults)
-    return network
+    return replace(network, warnings=tuple(faults))
 
 
-def resolve_as_far_as_possible(spec: Spec, form_faults: Sequence[Fault] = ()) -> tuple[Network | None, list[Fault]]:
+def resolve_as_far_as_possible(
+    spec: Spec, form_faults: Sequence[Fault] = (), unlimited: bool = False
+) -> tuple[Network | None, list[Fault]]:
     """The network, or None if too little of it is right, and every fault found.
 
     `form_faults` are those already known of the spec; what follows from them is not looked into.
     """
-    return _Resolver(spec, form_faults).run()
+    return _Resolver(spec, form_faults).run(unlimited)
 
 
 class _Resolver:
@@ -58,7 +61,7 @@ class _Resolver:
         self.entry = self._end("input", self.expanded.first, names[0])
         self.read = self._end("readout", self.expanded.last, names[-1])
 
-    def run(self) -> tuple[Network | None, list[Fault]]:
+    def run(self, unlimited: bool) -> tuple[Network | None, list[Fault]]:
         input_times, readouts = self._input_times(), self._readouts()
         if self.spec.input.shape is None:
             self.faults.append(Fault(("input",), "the input has no shape", "such as shape = [3, 32, 32]"))
@@ -71,14 +74,18 @@ class _Resolver:
         bound = bind(cells, sets, self.spec.sharing.over_time, index, self.faults)
         if self._timing_is_wrong():
             return None, self.faults
-        nets = tuple(self._net(bound, times) for times in self._groups(readouts))
+        states, groups = self._states(bound), self._groups(readouts)
+        large = budget_faults(estimate(bound, states, readouts, len(groups)), max(readouts, default=0))
+        if large and not unlimited:
+            return None, self.faults + large
+        nets = tuple(self._net(bound, times) for times in groups)
         network = Network(
             name=self.spec.name,
             cite=self.spec.cite,
             input_shape=self.image or (),
             input_times=input_times,
             sequence=self.spec.input.sequence,
-            states=self._states(bound),
+            states=states,
             read=self.read,
             nets=nets,
             system=classify(nets, input_times),
@@ -186,11 +193,11 @@ class _Resolver:
         last = times.spans[-1].last if times else 0
         if last >= FOREVER:
             self.faults.append(Fault(path, "a readout has an end", "name the last readout time instead of 'inf'"))
-        elif last > MAX_TIME:
-            self.faults.append(Fault(path, f"t = {last:,} is over the limit of {MAX_TIME:,} steps"))
         elif not times and written.ranges:
             self.faults.append(Fault(path, "nothing is read out at any time", "name a time, such as t = 5"))
-        return tuple(times.upto(MAX_TIME)) if last <= MAX_TIME else ()
+        if last >= FOREVER:
+            return ()
+        return tuple(times.upto(last)) if count_times(times, last) <= MOST_READOUTS else (last,)
 
     def _weights(self, readouts: Sequence[int]) -> tuple[float, ...]:
         weights = self.spec.readout.weights

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from graphnet.ir.activity import Activity, trace
 from graphnet.ir.fates import find_fates, warnings
+from graphnet.ir.lint import lint
 from graphnet.ir.network import FIRST, INPUT, SOURCE, Network, State, Tensor, Transition
 from graphnet.ir.ops import Op, Shape, op, shape_of
 from graphnet.ir.plan import IMAGE, Area, Cell, Coupling, Line, Plan
@@ -41,7 +42,11 @@ def schedule(network: Network, keep_dead: bool = False) -> Plan:
         system=network.system,
         couplings=_couplings(network, writer.tensors.values()),
         weights=network.weights,
-        warnings=tuple(warnings(transitions, firings)),
+        warnings=(
+            *network.warnings,
+            *warnings(transitions, firings),
+            *lint(network, activities, writer.lines, outputs),
+        ),
     )
 
 

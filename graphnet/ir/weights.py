@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from graphnet.errors import Fault
+from graphnet.errors import Fault, KeyPath
 from graphnet.ir.network import Binding, Layer, Slot, Tensor, Transition
 from graphnet.ir.sets import Member, WeightSet
 from graphnet.ir.sizes import size_text
@@ -70,6 +70,7 @@ def bind(
     """
     owners = _owners(cells, sets, over_time, faults)
     faults += _unequal(owners)
+    faults += _that_tie_nothing(owners, sets, over_time)
     tensors = _tensors(owners, sets, index)
     pieces: dict[tuple[int, str, str], list[tuple[Times, Tensor]]] = {}
     for owner, uses in owners.items():
@@ -155,6 +156,22 @@ def _unequal(owners: Owners) -> Iterator[Fault]:
                     "tied weights have one shape: same kernel and widths, or tie only layers that agree, with #conv1",
                 )
                 break
+
+
+def _that_tie_nothing(owners: Owners, sets: Sequence[WeightSet], over_time: bool) -> Iterator[Fault]:
+    """A warning for each set that has one weight alone, or ties over time what is shared over time anyway."""
+    tying = {owner.number for owner, uses in owners.items() if owner.number >= 0 and _ties(owner, uses, over_time)}
+    for number in range(len(sets)):
+        if number not in tying:
+            what = "this set ties nothing: it has one transition's weights, each alone"
+            path: KeyPath = ("sharing", "sets", number, "members")
+            yield Fault(path, what, "name the transitions that are to share weights", severity="warning")
+
+
+def _ties(owner: Owner, uses: Sequence[Use], over_time: bool) -> bool:
+    if len({use.place for use in uses}) > 1 or any(use.transition.symbol for use in uses):
+        return True
+    return (owner.kind == "coupled" or not over_time) and not _is_alone(uses)
 
 
 def _tensors(owners: Owners, sets: Sequence[WeightSet], index: Mapping[str, int]) -> dict[tuple[Owner, str], Tensor]:

@@ -11,12 +11,14 @@ from typing import Any, NamedTuple, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from graphnet.errors import Fault, KeyPath, did_you_mean
+from graphnet.errors import Fault, KeyPath, SpecError, did_you_mean
 from graphnet.spec.merge import merge
 from graphnet.spec.model import Spec
 from graphnet.spec.source import Located, Source, read_file
 
 MAX_ROUNDS = 4
+MOST_ENTRIES = 200_000
+"""States and cells that are looked at: more come from a mistake in a program only."""
 
 
 class Reading(NamedTuple):
@@ -47,10 +49,26 @@ def read(given: str | os.PathLike[str] | Mapping[str, Any] | Source, settings: S
     if settings or isinstance(data.get("extends"), str):
         source = merge(data, text, name, settings)
         data = source.data
+    if _entries(data) > MOST_ENTRIES:
+        raise SpecError(
+            [Fault(("states",), f"this net is too large: over {MOST_ENTRIES:,} states and cells", on="key")]
+        )
     spec, faults = _validated(data)
     if spec is not None:
         spec._source = source
     return Reading(spec, faults, source)
+
+
+def _entries(data: Mapping[str, Any]) -> int:
+    """How many states and cells a spec has."""
+    states, slabs = data.get("states"), data.get("transitions")
+    rows = (
+        [row for slab in slabs if isinstance(slab, Mapping) for row in slab.values()]
+        if isinstance(slabs, list | tuple)
+        else []
+    )
+    tables = [table for table in (states, *rows) if isinstance(table, Mapping)]
+    return sum(map(len, tables))
 
 
 def placed(faults: Iterable[Fault], source: Located | None) -> list[Fault]:

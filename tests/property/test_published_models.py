@@ -43,8 +43,7 @@ class CornetRT(nn.Module):
             area: Any = self.get_submodule(name)
             held = states[name, t - 1] if t else image.new_zeros(len(image), *self.shapes[k])
             if t or k == 0:  # at first nothing comes from below
-                below = states[AREAS[k - 1], t - 1] if k else image
-                held = held + relu(area["norm_in"](area["conv_in"](below)))
+                held = held + relu(area["norm_in"](area["conv_in"](states[AREAS[k - 1], t - 1] if k else image)))
             states[name, t] = relu(area["norm"](area["conv"](held)))
         return states | {("logits", t): self.readout(states["IT", t].mean((2, 3)))}
 
@@ -136,7 +135,7 @@ class BLT(nn.Module):
     def __init__(self, channels: tuple[int, ...], classes: int, side: int, arrows: str, multiply: bool = False) -> None:
         super().__init__()
         self.multiply = multiply
-        self.retina, self.retina_norm = nn.Conv2d(3, channels[0], 3, 1, 1), nn.GroupNorm(channels[0], channels[0])
+        self.retina_conv, self.retina_norm = nn.Conv2d(3, channels[0], 3, 1, 1), nn.GroupNorm(channels[0], channels[0])
         self.bottom_up, self.lateral, self.top_down, self.norm = (nn.ModuleDict() for _ in range(4))
         for k, area in enumerate(AREAS):
             below, width, *above = channels[k:]
@@ -154,7 +153,7 @@ class BLT(nn.Module):
         states: States = {}
         for t in range(10):
             before = {area: value for (area, then), value in states.items() if then == t - 1}
-            states["retina", t] = relu(self.retina_norm(self.retina(image)))
+            states["retina", t] = relu(self.retina_norm(self.retina_conv(image)))
             for below, area, above in zip(("retina", *AREAS), AREAS, (*AREAS[1:], ""), strict=False):
                 if below in before:
                     x = self.bottom_up[area](before[below] if area == "V1" else max_pool2d(before[below], 2))
@@ -177,8 +176,7 @@ RT_NAMES = READOUT | {
 S_NAMES = READOUT | {
     r"pre_net\.(conv\d|norm\d)(?:\.t0)?\.(\w+)": r"\1.\2",
     r"(\w+)i\.from_\w+\.conv1\.weight": r"\1.entry.weight",
-    r"(\w+)\.from_\1i\.(conv\d)\.weight": r"\1.\2.weight",
-    r"(\w+)\.from_\1i\.skip\.conv1\.weight": r"\1.skip.weight",
+    r"(\w+)\.from_\1i\.(conv\d|skip)(?:\.conv1)?\.weight": r"\1.\2.weight",
     r"(\w+)\.from_\1i\.skip\.norm1\.t\d+\.(\w+)": r"\1.skip_norm.\2",
     r"(\w+)\.from_\1i?\.norm(\d)\.(t\d+)\.(\w+)": r"\1.norms.\3.\2.\4",
 }
@@ -189,8 +187,7 @@ for layer in range(1, 8):
     BL_NAMES[rf"L{layer}\.from_L{layer}\.conv1\.weight"] = f"lateral.{layer - 1}.weight"
     BL_NAMES[rf"L{layer}\.update\.norm1\.t(\d)\.(\w+)"] = rf"norms.\1.{layer - 1}.\2"
 BLT_NAMES = READOUT | {
-    r"pre_net\.conv1\.(\w+)": r"retina.\1",
-    r"pre_net\.norm1\.(\w+)": r"retina_norm.\1",
+    r"pre_net\.(conv|norm)1\.(\w+)": r"retina_\1.\2",
     r"(\w+)(?:\.out)?\.update\.norm1\.(\w+)": r"norm.\1.\2",
     r"(\w+)(?:\.b)?\.from_(?!\1)\w+(?:\.out)?\.conv1\.(\w+)": r"bottom_up.\1.\2",
     r"(\w+)(?:\.lt)?\.from_\1(?:\.out)?\.(?:conv|linear)1\.weight": r"lateral.\1.weight",
@@ -199,13 +196,12 @@ BLT_NAMES = READOUT | {
 
 
 CORNET = ((64, 128, 256, 512), 1000, 224)
-BL_NET = ((96, 128, 192, 256, 512, 1024, 2048), 565, 128)
 BLT_NET = ((32, 64, 128, 256, 512), 100, 64)
 MODELS: dict[str, tuple[Any, ...]] = {
     "cornet-rt": (CornetRT, RT_NAMES, *CORNET, 5_208_936, 8, 64),
     "cornet-s": (CornetS, S_NAMES, *CORNET, 53_416_616, 8, 64),
     "cornet-z": (CornetZ, Z_NAMES, *CORNET, 2_071_656, 8, 64),
-    "bl-net": (BL, BL_NAMES, *BL_NET, 27_979_605, 32, 128),
+    "bl-net": (BL, BL_NAMES, (96, 128, 192, 256, 512, 1024, 2048), 565, 128, 27_979_605, 32, 128),
     "blt": (partial(BLT, arrows="BLT"), BLT_NAMES, *BLT_NET, 7_546_852, 8, 16),
     "blt-b": (partial(BLT, arrows="B"), BLT_NAMES, *BLT_NET, 2_602_980, 8, 16),
     "blt-bl": (partial(BLT, arrows="BL"), BLT_NAMES, *BLT_NET, 5_998_564, 8, 16),
