@@ -70,7 +70,8 @@ def bind(
     """
     owners = _owners(cells, sets, over_time, faults)
     faults += _unequal(owners)
-    faults += _that_tie_nothing(owners, sets, over_time)
+    wrong = {fault.path[2] for fault in faults if fault.path[:2] == ("sharing", "sets") and len(fault.path) > 2}
+    faults += [each for each in _that_tie_nothing(owners, sets, over_time) if each.path[2] not in wrong]
     tensors = _tensors(owners, sets, index)
     pieces: dict[tuple[int, str, str], list[tuple[Times, Tensor]]] = {}
     for owner, uses in owners.items():
@@ -171,7 +172,8 @@ def _that_tie_nothing(owners: Owners, sets: Sequence[WeightSet], over_time: bool
 def _ties(owner: Owner, uses: Sequence[Use], over_time: bool) -> bool:
     if len({use.place for use in uses}) > 1 or any(use.transition.symbol for use in uses):
         return True
-    return (owner.kind == "coupled" or not over_time) and not _is_alone(uses)
+    parted = any(use.named != use.transition.times for use in uses)  # from the weights at other times
+    return (owner.kind == "coupled" or not over_time or parted) and not _is_alone(uses)
 
 
 def _tensors(owners: Owners, sets: Sequence[WeightSet], index: Mapping[str, int]) -> dict[tuple[Owner, str], Tensor]:

@@ -103,6 +103,7 @@ def test_norms_of_single_values(norm: dict[str, Any], shape: list[int], what: st
     [
         (["h1->h1"], {}, False),
         (["h1->h1@2"], {}, False),
+        (["h1->h1@2..3"], {}, True),
         (["h1->h1"], {"coupling": 0.5}, True),
         (["h1->h1@2"], {"coupling": 0.5}, False),
         (["h1->h1", "h2->h2"], {}, True),
