@@ -10,6 +10,7 @@ from graphnet.ir.custom import register_op
 from graphnet.ir.plan import Plan
 from graphnet.pipeline import compile, draw, load, plan
 from graphnet.spec.model import Spec
+from graphnet.training.coupling import couple_gradients
 
 __all__ = [
     "Fault",
@@ -17,6 +18,7 @@ __all__ = [
     "Spec",
     "SpecError",
     "compile",
+    "couple_gradients",
     "draw",
     "import_state_dict",
     "load",

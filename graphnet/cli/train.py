@@ -40,8 +40,6 @@ def train(
     """Train the net of a spec; shows its progress and leaves a folder with all results."""
     loaded, compiled = planned(spec, settings)
     try:
-        if compiled.couplings:
-            raise TrainingError("the spec couples weights (sharing.sets.coupling), which training does not do yet")
         weights = {t: weight for (t, _), weight in zip(compiled.outputs, compiled.weights, strict=False)} or None
         recipe = Recipe(epochs, batch_size, lr, momentum, weight_decay, seed, weights, device)
         _train(loaded, compiled, recipe, data, data_root, output)

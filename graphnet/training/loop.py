@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from graphnet.training.coupling import couple_gradients
 from graphnet.training.data import Dataset
 from graphnet.training.errors import DivergenceError, RecipeError, TrainingError
 from graphnet.training.events import ByTime, EpochDone, Report, Started, StepDone
@@ -78,6 +79,8 @@ def train(net: nn.Module, dataset: Dataset, recipe: Recipe, report: Report) -> R
     device = choose_device(recipe.device)
     net.to(device)
     optimizer = _optimizer(net, recipe)
+    if _is_coupled(net):
+        couple_gradients(net, optimizer)
     data = replace(dataset, train_images=dataset.train_images.to(device), train_labels=dataset.train_labels.to(device))
     generator = torch.Generator().manual_seed(recipe.seed)
     steps = len(split_batches(torch.arange(len(data.train_labels)), recipe.batch_size))
@@ -93,6 +96,12 @@ def train(net: nn.Module, dataset: Dataset, recipe: Recipe, report: Report) -> R
             epochs.append(done)
             report(done)
     return Result(evaluation, tuple(epochs), time.perf_counter() - started, str(device))
+
+
+def _is_coupled(net: nn.Module) -> bool:
+    """Whether a compiled net has softly coupled weights; any other module has none."""
+    plan = getattr(net, "meta", {}).get("plan")
+    return plan is not None and bool(plan.couplings)
 
 
 def evaluate(net: nn.Module, images: Tensor, labels: Tensor, batch_size: int = EVALUATION_BATCH) -> Evaluation:
