@@ -8,7 +8,7 @@ from graphnet.errors import Fault, SpecError
 from graphnet.foreign import import_state_dict
 from graphnet.ir.custom import register_op
 from graphnet.ir.plan import Plan
-from graphnet.pipeline import compile, draw, load, plan
+from graphnet.pipeline import compile, draw, load, plan, unroll
 from graphnet.spec.model import Spec
 from graphnet.training.coupling import couple_gradients
 
@@ -24,5 +24,6 @@ __all__ = [
     "load",
     "plan",
     "register_op",
+    "unroll",
     "zoo",
 ]

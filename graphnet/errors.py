@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Literal
 
 KeyPath = tuple[str | int, ...]
 """Keys and list indices from the top of a spec down to one entry: `("transitions", 0, "h1", "h4")`."""
+
+Paint = Callable[[str, str], str]
+"""What becomes of a piece of a fault's text, given its role: error, warning, place, margin or fix."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,10 @@ class Fault:
         on: whether the entry's key or its value is at fault (for the place in the file).
         span: first and last-plus-one character inside the entry's string, if the fault lies inside one.
         severity: an error stops the compiler, a warning does not.
+        code: the kind of mistake, which `graphnet explain` explains.
         file, line, column: the place in the text, 1-based; None while unknown, or for a spec given as a dict.
+        end_column: the column behind the last character at fault on this line.
+        excerpt: two lines: this line of the text, as much of it as fits, and marks below the characters at fault.
         note: more about the place, one line.
     """
 
@@ -32,20 +38,36 @@ class Fault:
     on: Literal["key", "value"] = "value"
     span: tuple[int, int] | None = None
     severity: Literal["error", "warning"] = "error"
+    code: str = field(kw_only=True)
     file: str | None = None
     line: int | None = None
     column: int | None = None
+    end_column: int | None = None
+    excerpt: str = ""
     note: str = ""
 
-    def at(self, file: str, line: int, column: int) -> Fault:
+    def at(
+        self, file: str, line: int | None, column: int | None, end_column: int | None = None, excerpt: str = ""
+    ) -> Fault:
         """The same fault with its place in a text."""
-        return replace(self, file=file, line=line, column=column)
+        return replace(self, file=file, line=line, column=column, end_column=end_column, excerpt=excerpt)
 
     def __str__(self) -> str:
+        return self.told(lambda role, text: text)
+
+    def told(self, paint: Paint) -> str:
+        """The fault as text: place, kind and path; the characters at fault; what is wrong and what would be right."""
         place = "".join(f"{part}:" for part in (self.file, self.line, self.column) if part is not None)
-        lines = [f"{place} {self.severity}: {dotted(self.path)}".strip()]
-        lines += [f"  {line}" for line in (self.what, self.fix, self.note) if line]
-        return "\n".join(map(printable, lines))
+        label = paint(self.severity, f"{self.severity}[{self.code}]" if self.code else self.severity)
+        lines = [f"{paint('place', printable(place)) + ' ' if place else ''}{label}: {dotted(self.path)}"]
+        text, _, marks = self.excerpt.partition("\n")
+        if marks:
+            margin = paint("margin", "  |")
+            lines += [f"{margin} {text}", f"{margin} {paint(self.severity, marks)}"]
+        lines += [f"  {printable(self.what)}"]
+        lines += [f"  {paint('fix', printable(line))}" for line in (self.fix,) if line]
+        lines += [f"  {printable(line)}" for line in (self.note,) if line]
+        return "\n".join(lines)
 
 
 class SpecError(Exception):

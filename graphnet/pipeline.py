@@ -11,6 +11,7 @@ from graphnet.errors import Fault, SpecError
 from graphnet.ir.plan import Plan
 from graphnet.ir.resolve import resolve, resolve_as_far_as_possible
 from graphnet.ir.schedule import schedule
+from graphnet.ir.unroll import unroll as unrolled_data
 from graphnet.ir.verify import verify
 from graphnet.passes import run_passes
 from graphnet.spec.model import Spec
@@ -58,6 +59,19 @@ def plan(spec: SpecLike, *, keep_dead: bool = False, unlimited: bool = False) ->
     spec = load(spec)
     try:
         return compile_plan(spec, keep_dead, unlimited)
+    except SpecError as error:
+        raise SpecError(placed(error.faults, spec.source)) from None
+
+
+def unroll(spec: SpecLike) -> Spec:
+    """A spec of the same net unrolled in time: feed-forward, one state for each (state, time), tied by sharing sets.
+
+    It compiles to the same function with as many parameters. Raises SpecError, also where the language has no words
+    for it.
+    """
+    spec = load(spec)
+    try:
+        return load(unrolled_data(spec, resolve(spec)))
     except SpecError as error:
         raise SpecError(placed(error.faults, spec.source)) from None
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from graphnet.errors import Fault, SpecError, did_you_mean
+from graphnet.errors import did_you_mean
 from graphnet.pipeline import plan
 
 _PACKAGED = Path(__file__).parent / "specs"
@@ -16,23 +16,35 @@ GROUPS = ("", "small", "liao-poggio", "lippl", "he", "vision")
 """The folders, simple nets first."""
 
 
+class UnknownName(LookupError):  # noqa: N818 - it says what is missing
+    """There is nothing of this name; the message says what there is."""
+
+
 def names() -> tuple[str, ...]:
     """The names of all specs, group by group: `path(name)` is the file, `graphnet.load` reads it."""
     return tuple(_files())
 
 
 def path(name: str) -> Path:
-    """The file of a spec of the zoo. Raises SpecError where there is none of this name."""
+    """The file of a spec of the zoo. Raises UnknownName."""
     files = _files()
     if name not in files:
-        fix = did_you_mean(name, tuple(files)) or "`graphnet zoo` lists them"
-        raise SpecError([Fault((), f"no spec of the zoo is called '{name}'", fix)])
+        hint = did_you_mean(name, tuple(files)) or "`graphnet zoo` lists them"
+        raise UnknownName(f"no spec of the zoo is called '{name}'; {hint}")
     return files[name]
+
+
+def text(name: str) -> str:
+    """A spec's text, without the line that tells editors where its schema is: from elsewhere that leads nowhere."""
+    return _SCHEMA.sub("", path(name).read_text(encoding="utf-8"))
+
+
+_SCHEMA = re.compile(r"\A#:schema .*\n")
 
 
 def summary(name: str) -> str:
     """What a spec is, in a line: the first of its header."""
-    return path(name).read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+    return text(name).partition("\n")[0].removeprefix("# ")
 
 
 def group(name: str) -> str:
@@ -45,13 +57,10 @@ def foreign_names(name: str) -> dict[str, str]:
     """The names that a net's tensors have in the original implementation: ours → theirs.
 
     For `resnet18`, `resnet34`, `resnet50` (torchvision's) and `cornet-z`, `cornet-rt`, `cornet-s` (the published
-    modules'); `graphnet.import_state_dict` takes it. Raises SpecError for other names.
+    modules'); `graphnet.import_state_dict` takes it. Raises UnknownName for others.
     """
     if name not in FOREIGN:
-        fault = Fault(
-            (), f"there is no table of foreign names for '{name}'", f"there are tables for {', '.join(FOREIGN)}"
-        )
-        raise SpecError([fault])
+        raise UnknownName(f"there is no table of foreign names for '{name}'; there are tables for {', '.join(FOREIGN)}")
     ours = [tensor.name for tensor in plan(path(name)).tensors]
     first: dict[str, int] = {}
     for place, time in (_TIMED.match(tensor).groups() for tensor in ours if _TIMED.match(tensor)):  # type: ignore[union-attr]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
 
+from graphnet.cli.formats import FORMATS, Format
 from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Settings, counted, show
+from graphnet.cli.report import Settings, Unlimited, counted, show
+from graphnet.cli.watch import watch
 from graphnet.errors import Fault, SpecError
 from graphnet.pipeline import load, plan
 from graphnet.spec.read import placed
@@ -18,27 +22,57 @@ def check(
     specs: Annotated[list[str], typer.Argument(metavar="SPEC", help="Spec files; '-' is standard input.")],
     settings: Settings = None,
     plugins: Plugins = None,
+    format: Annotated[Format, typer.Option(help="For people, for programs, or as GitHub's annotations.")] = Format.TEXT,
+    strict: Annotated[bool, typer.Option("--strict", help="Take warnings for errors.")] = False,
+    unlimited: Unlimited = False,
+    again: Annotated[bool, typer.Option("--watch", help="Check again when a file is saved.")] = False,
 ) -> None:
     """Say all that is wrong with specs, with places and hints; exit status 1 if anything is."""
-    found: list[Fault] = []
-    for path in specs:
-        faults = _check(path, settings)
-        show(faults)
-        found += faults
-    if found:
-        print(counted(found), file=sys.stderr)
-    if any(fault.severity == "error" for fault in found):
+    checker = _Checker(settings or (), format, strict, unlimited)
+    if again:
+        if "-" in specs:
+            raise typer.BadParameter("standard input cannot be watched")
+        watch(specs, lambda: checker.check(specs))
+    elif any(fault.severity == "error" for fault in checker.check(specs)):
         raise typer.Exit(1)
 
 
-def _check(path: str, settings: list[str] | None) -> list[Fault]:
-    try:
-        spec = load(path, settings=settings or ())
-        compiled = plan(spec)
-    except SpecError as error:
-        return list(error.faults)
-    print(
-        f"{path}: fine: {len(compiled.areas)} states, {compiled.parameters:,} parameters, "
-        f"depth {compiled.depth} at t = {compiled.last_time}"
-    )
-    return placed(compiled.warnings, spec.source)
+@dataclass(frozen=True)
+class _Checker:
+    settings: Sequence[str]
+    format: Format
+    strict: bool
+    unlimited: bool
+
+    def check(self, specs: Sequence[str]) -> list[Fault]:
+        """Print all that is wrong, file by file, and what is right; a fault of a file that several extend once."""
+        found: dict[Fault, Fault] = {}
+        for path in specs:
+            fine, faults = self._check(path)
+            new = {replace(fault, note=""): fault for fault in faults if replace(fault, note="") not in found}
+            found |= new
+            if self.format is Format.TEXT:
+                print(fine, end="", flush=True)
+                show(new.values())
+        if self.format is not Format.TEXT:
+            print(FORMATS[self.format](found.values()), end="", flush=True)
+        elif found:
+            print(counted(found.values()), file=sys.stderr)
+        return list(found.values())
+
+    def _check(self, path: str) -> tuple[str, list[Fault]]:
+        """A line if the spec is right, and all that is wrong."""
+        try:
+            spec = load(path, settings=self.settings)
+            compiled = plan(spec, unlimited=self.unlimited)
+        except SpecError as error:
+            return "", [self._judged(fault) for fault in error.faults]
+        warnings = [self._judged(fault) for fault in placed(compiled.warnings, spec.source)]
+        fine = (
+            f"{path}: fine: {len(compiled.areas)} states, {compiled.parameters:,} parameters, "
+            f"depth {compiled.depth} at t = {compiled.last_time}\n"
+        )
+        return "" if self.strict and warnings else fine, warnings
+
+    def _judged(self, fault: Fault) -> Fault:
+        return replace(fault, severity="error") if self.strict else fault

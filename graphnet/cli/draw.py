@@ -12,7 +12,7 @@ import typer
 from graphnet.backends.recurrent import draw_recurrent, recurrent_svg
 from graphnet.backends.unrolled import draw_unrolled
 from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Settings, SpecPath, planned, write
+from graphnet.cli.report import Settings, SpecPath, Unlimited, planned, write
 
 
 class View(StrEnum):
@@ -27,10 +27,11 @@ def draw(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     settings: Settings = None,
     plugins: Plugins = None,
+    unlimited: Unlimited = False,
     view: Annotated[View, typer.Option(help="Unrolled in time, or the recurrent graph.")] = View.UNROLLED,
 ) -> None:
     """Draw the net as SVG: unrolled in time, or as the recurrent graph (which wants Graphviz)."""
-    _, compiled = planned(spec, settings)
+    _, compiled = planned(spec, settings, unlimited=unlimited)
     if view is View.UNROLLED:
         write(output, draw_unrolled(compiled))
     elif output.suffix in (".dot", ".gv"):

@@ -9,10 +9,13 @@ import typer
 
 from graphnet.cli.check import check
 from graphnet.cli.code import code
+from graphnet.cli.compare import compare, diff, unroll
 from graphnet.cli.draw import draw
 from graphnet.cli.evaluate import evaluate
+from graphnet.cli.explain import explain
 from graphnet.cli.plan import plan
 from graphnet.cli.report import Failure
+from graphnet.cli.schema import schema
 from graphnet.cli.train import train
 from graphnet.cli.zoo import new, zoo
 
@@ -43,7 +46,7 @@ def root(
     """Write a brain-like network down as a spec, see it, and train it."""
 
 
-for command in (check, plan, code, draw, train, zoo, new):
+for command in (check, explain, plan, code, draw, train, compare, diff, unroll, zoo, new, schema):
     app.command()(command)
 app.command("eval")(evaluate)
 

@@ -9,18 +9,19 @@ import typer
 
 from graphnet.backends.tables import plan_data, plan_text
 from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Settings, SpecPath, planned
+from graphnet.cli.report import Settings, SpecPath, Unlimited, planned
 
 
 def plan(
     spec: SpecPath,
     settings: Settings = None,
     plugins: Plugins = None,
+    unlimited: Unlimited = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole plan as JSON.")] = False,
     keep_dead: Annotated[bool, typer.Option("--keep-dead", help="Keep what no readout needs, for debugging.")] = False,
 ) -> None:
     """Show the unrolled net: what fires at each time step, what is skipped and why, and the net's figures."""
-    _, compiled = planned(spec, settings, keep_dead=keep_dead)
+    _, compiled = planned(spec, settings, keep_dead=keep_dead, unlimited=unlimited)
     if as_json:
         print(json.dumps(plan_data(compiled), indent=1, ensure_ascii=False))
     else:

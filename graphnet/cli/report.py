@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from graphnet.cli.formats import painter
 from graphnet.errors import Fault, SpecError
 from graphnet.ir.plan import Plan
 from graphnet.pipeline import load
@@ -24,6 +25,9 @@ Settings = Annotated[
 ]
 
 
+Unlimited = Annotated[bool, typer.Option("--unlimited", help="Compile a net of any size, over the budget too.")]
+
+
 class Failure(Exception):  # noqa: N818 - it ends the command with a message and status 1
     """A command cannot do what it was asked to; the text is for the user."""
 
@@ -34,32 +38,41 @@ def told() -> Iterator[None]:
     try:
         yield
     except SpecError as error:
-        raise Failure(f"{error}\n\n{counted(error.faults)}") from None
+        paint = painter(sys.stderr)
+        told = "\n\n".join(fault.told(paint) for fault in error.faults)
+        raise Failure(f"{told}\n\n{counted(error.faults)}") from None
 
 
-def planned(path: str, settings: Sequence[str] | None = None, *, keep_dead: bool = False) -> tuple[Spec, Plan]:
+def planned(
+    path: str, settings: Sequence[str] | None = None, *, keep_dead: bool = False, unlimited: bool = False
+) -> tuple[Spec, Plan]:
     """A spec, with settings put into it, and its plan; warnings go to standard error."""
     with told():
         spec = load(path, settings=settings or ())
-        plan = plan_of(spec, keep_dead=keep_dead)
+        plan = plan_of(spec, keep_dead=keep_dead, unlimited=unlimited)
     show(placed(plan.warnings, spec.source))
     return spec, plan
 
 
 def show(faults: Iterable[Fault]) -> None:
     """Print faults to standard error, a blank line after each."""
+    paint = painter(sys.stderr)
     for fault in faults:
-        print(fault, end="\n\n", file=sys.stderr)
+        print(fault.told(paint), end="\n\n", file=sys.stderr)
 
 
 def counted(faults: Iterable[Fault]) -> str:
-    """`2 errors, 1 warning`."""
+    """`2 errors, 1 warning; more on the first: graphnet explain GN102`."""
+    faults = list(faults)
     severities = [fault.severity for fault in faults]
-    return ", ".join(
+    counts = ", ".join(
         f"{number} {kind}{'' if number == 1 else 's'}"
         for kind in ("error", "warning")
         if (number := severities.count(kind))
     )
+    first = next((fault.code for fault in faults if fault.code), "")
+    whose = "it" if len(faults) == 1 else "the first"
+    return f"{counts}; more on {whose}: graphnet explain {first}" if first else counts
 
 
 def write(path: Path, text: str) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from graphnet.backends.tables import plan_text
 from graphnet.backends.unrolled import draw_unrolled
 from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Failure, Settings, SpecPath, planned
+from graphnet.cli.report import Failure, Settings, SpecPath, Unlimited, planned
 from graphnet.ir.plan import Plan
 from graphnet.spec.model import Spec
 from graphnet.training.errors import TrainingError
@@ -24,6 +24,7 @@ def train(
     spec: SpecPath,
     settings: Settings = None,
     plugins: Plugins = None,
+    unlimited: Unlimited = False,
     data: Annotated[str, typer.Option(help="digits, or one in --data-root: mnist, cifar10, cifar100.")] = "digits",
     data_root: Annotated[Path | None, typer.Option(help="The folder with torchvision's data sets.")] = None,
     output: Annotated[
@@ -38,7 +39,7 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
     """Train the net of a spec; shows its progress and leaves a folder with all results."""
-    loaded, compiled = planned(spec, settings)
+    loaded, compiled = planned(spec, settings, unlimited=unlimited)
     try:
         weights = {t: weight for (t, _), weight in zip(compiled.outputs, compiled.weights, strict=False)} or None
         recipe = Recipe(epochs, batch_size, lr, momentum, weight_decay, seed, weights, device)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 import graphnet.zoo as zoo_of
-from graphnet.cli.report import Failure, told
+from graphnet.cli.report import Failure
 from graphnet.pipeline import load
 from graphnet.pipeline import plan as plan_of
 from graphnet.spec.write import to_toml
@@ -20,8 +22,8 @@ from graphnet.spec.write import to_toml
 def zoo(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this spec.")] = None) -> None:
     """List the specs that come along, with their figures; or print one of them."""
     if name is not None:
-        with told():
-            print(zoo_of.path(name).read_text(encoding="utf-8"), end="")
+        with _known():
+            print(zoo_of.text(name), end="")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("name", no_wrap=True)
@@ -45,8 +47,8 @@ def new(
     if not re.fullmatch(r"[\w.-]+", name):
         raise Failure(f"error: {name!r} is no name for a spec\n  use letters, digits, '-', '_' and '.'")
     path = Path(f"{name.removesuffix('.toml')}.toml")
-    with told():
-        text = _copy(zoo_of.path(like), path.stem)
+    with _known():
+        text = _copy(like, path.stem)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -57,10 +59,18 @@ def new(
     print(f"{path}: a copy of {like}; see it with: graphnet draw {path} -o {path.stem}.svg")
 
 
-def _copy(source: Path, name: str) -> str:
+@contextmanager
+def _known() -> Iterator[None]:
+    try:
+        yield
+    except zoo_of.UnknownName as fault:
+        raise Failure(f"error: {fault}") from None
+
+
+def _copy(like: str, name: str) -> str:
     """A spec of the zoo under another name; written out flat where it extends another one."""
-    text = source.read_text(encoding="utf-8")
+    text = zoo_of.text(like)
     if not re.search("^extends = ", text, re.MULTILINE):
         return re.sub(r'^(name *= )".*"$', rf'\1"{name}"', text, count=1, flags=re.MULTILINE)
     header = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
-    return header + to_toml(load(source).as_data() | {"name": name})
+    return header + to_toml(load(zoo_of.path(like)).as_data() | {"name": name})

@@ -139,7 +139,7 @@ def timing_faults(network: Network) -> list[Fault]:
         except ZeroDelayCycle as cycle:
             first = cycle.arrivals[0]
             what = f"at t = {first.t} these arrows take no time and run in a circle: {cycle}"
-            faults.append(Fault(first.transition.path, what, "give one of them a delay of 1"))
+            faults.append(Fault(first.transition.path, what, "give one of them a delay of 1", code="GN301"))
             continue
         faults += _joined_faults(network, activity)
         if any((network.read, t) not in activity.populated for t in net.readouts):
@@ -159,7 +159,9 @@ def _joined_faults(network: Network, activity: Activity) -> Iterator[Fault]:
                 told.add(name)
                 made = " + ".join(map(str, channels))
                 what = f"at t = {t} the arrivals at '{name}' have {made} channels, not {state.shape[0]}"
-                yield Fault(live[-1].transition.path, what, "under concat give each its width, such as C:16")
+                yield Fault(
+                    live[-1].transition.path, what, "under concat give each its width, such as C:16", code="GN303"
+                )
 
 
 def _result_shape(network: Network, transition: Transition) -> Shape:
@@ -191,4 +193,4 @@ def _readout_faults(network: Network, net: Net) -> Iterator[Fault]:
         fix = f"give it a transition that leads from '{network.states[0].name}' to '{network.read}'"
     for t in net.readouts:
         if t not in reached:
-            yield Fault(("readout", "t"), f"'{network.read}' is empty at t = {t}: {here}", fix)
+            yield Fault(("readout", "t"), f"'{network.read}' is empty at t = {t}: {here}", fix, code="GN302")

@@ -82,8 +82,8 @@ def budget_faults(found: Estimate, steps: int) -> list[Fault]:
     what = f"this net is too large: {found}"
     fix = f"the budget is {_short(LIMITS[over[0]])} {over[0]}; --unlimited compiles it all the same"
     if steps > 1000 and over[0] in ("values", "transitions", "lines"):
-        return [Fault(("readout", "t"), what, fix)]
-    return [Fault(("states",), what, fix, on="key")]
+        return [Fault(("readout", "t"), what, fix, code="GN604")]
+    return [Fault(("states",), what, fix, on="key", code="GN604")]
 
 
 def count_times(times: Times, last: int) -> int:

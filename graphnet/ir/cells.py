@@ -86,7 +86,8 @@ class CellReader:
             function = self._function(pre_net.ops, ends, ("pre_net", "ops"))
         elif image and shape and image != shape:
             what = f"the input is {size_text(image)}, but '{self.entry}', where it arrives, is {size_text(shape)}"
-            self.faults.append(Fault(("input", "shape"), what, 'give a [pre_net], such as ops = "C"'))
+            fix = 'give a [pre_net], such as ops = "C"'
+            self.faults.append(Fault(("input", "shape"), what, fix, code="GN304"))
         text = ops_text(pre_net.ops) if pre_net else "I"
         return Transition(INPUT, self.entry, "pre_net", text, times, 0, function, ("pre_net",), kind="pre_net")
 
@@ -130,7 +131,8 @@ class CellReader:
             return fit(chain, ends, gain) if ends else ()
         except FunctionFault as fault:
             span = (fault.place.start, fault.place.end) if fault.place.end else None
-            self.faults.append(Fault((*path, *fault.place.path), fault.what, fault.fix, span=span))
+            where = (*path, *fault.place.path)
+            self.faults.append(Fault(where, fault.what, fault.fix, span=span, code=fault.code))
             return ()
 
 

@@ -66,7 +66,7 @@ def _reader(default: Default) -> Callable[[Any], Setting]:
     def read(value: Any) -> Setting:
         fits = type(value) is kind or (kind is float and type(value) is int)
         if not fits:
-            raise Misspelt(f"this must be like {default!r}, not {value!r}", 0, 0)
+            raise Misspelt(f"this must be like {default!r}, not {value!r}", 0, 0, code="GN204")
         return kind(value)
 
     return read

@@ -41,13 +41,14 @@ def expand(spec: Spec, constants: dict[str, int], faults: list[Fault]) -> Expand
     for name, state in spec.states.items():
         path: KeyPath = ("states", name)
         if fault := name_fault(name):
-            faults.append(Fault(path, *fault, on="key"))
+            faults.append(Fault(path, *fault, on="key", code="GN101"))
         if state.part is None:
             found.states[name] = WrittenState(name, state, state.shape, path)
             found.first[name] = found.last[name] = name
         elif state.part not in spec.parts:
             what = f"no part is called '{state.part}'"
-            faults.append(Fault((*path, "part"), what, did_you_mean(state.part, tuple(spec.parts))))
+            hint = did_you_mean(state.part, tuple(spec.parts)) or f"write it: [parts.{state.part}.states]"
+            faults.append(Fault((*path, "part"), what, hint, code="GN104"))
             found.states[name] = WrittenState(name, state, state.shape, path)
             found.first[name] = found.last[name] = name
         else:
@@ -71,7 +72,9 @@ def expand(spec: Spec, constants: dict[str, int], faults: list[Fault]) -> Expand
         found.entries += _entries(slab, here, times, sources, targets, spec.unroll, found, faults)
     for name in spec.parts:
         if name not in {state.part for state in spec.states.values()}:
-            faults.append(Fault(("parts", name), "no state is made of this part", 'say part = "…"', severity="warning"))
+            fix = f'say part = "{name}" in a state, or drop it'
+            what = "no state is made of this part"
+            faults.append(Fault(("parts", name), what, fix, on="key", severity="warning", code="GN503"))
     return found
 
 
@@ -82,15 +85,17 @@ def _add_part(spec: Spec, name: str, state: State, found: Expanded, faults: list
     for key in ("update", "hold"):
         if getattr(state, key) is not None:
             what = f"'{name}' is made of a part, which says '{key}' itself"
-            faults.append(Fault(("states", name, key), what, f"move it to a state of [parts.{part_name}]"))
+            fix = f"move it to a state of [parts.{part_name}]"
+            faults.append(Fault(("states", name, key), what, fix, on="key", code="GN105"))
     inner = list(part.states)
     found.first[name], found.last[name] = f"{name}.{inner[0]}", f"{name}.{inner[-1]}"
     for number, (own, written) in enumerate(part.states.items()):
         path: KeyPath = ("parts", part_name, "states", own)
         if fault := name_fault(own):
-            faults.append(Fault(path, *fault, on="key"))
+            faults.append(Fault(path, *fault, on="key", code="GN101"))
         if written.part is not None:
-            faults.append(Fault((*path, "part"), "a part is not made of parts", "write its states out"))
+            what = "a part is not made of parts"
+            faults.append(Fault((*path, "part"), what, "write its states out", code="GN105"))
         if number == 0:
             written = written.model_copy(
                 update={
@@ -117,6 +122,7 @@ def _check_value_names(found: Expanded, faults: list[Fault]) -> None:
                     f"the values of '{name}' and '{taken[flat]}' would have one name",
                     "rename one",
                     on="key",
+                    code="GN103",
                 )
             )
         taken[flat] = name
@@ -155,4 +161,4 @@ def _entries(
 def _unknown(path: KeyPath, name: str, known: dict[str, str], row: str) -> Fault:
     inner = f"{row}.{name}"
     hint = f'write "{inner}" in quotes' if inner in known else did_you_mean(name, tuple(known))
-    return Fault(path, f"no state is called '{name}'", hint, on="key")
+    return Fault(path, f"no state is called '{name}'", hint, on="key", code="GN102")

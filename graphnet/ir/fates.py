@@ -59,4 +59,11 @@ def warnings(transitions: Sequence[Transition], firings: Sequence[Firing]) -> It
             what = f"this transition does not fire at t = {t}: {why}"
         else:
             continue
-        yield Fault(transition.path, what, "drop it, or change its times", on="key", severity="warning")
+        yield Fault(
+            transition.path,
+            what,
+            "drop it, or change its times",
+            on="key",
+            severity="warning",
+            code="GN501" if len(dead) == len(mine) else "GN502",
+        )

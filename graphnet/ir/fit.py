@@ -114,7 +114,7 @@ class _Builder:
             if ends[-1][1] != ends[0][1]:
                 what = f"branches of {size_text(ends[0][1])} and {size_text(ends[-1][1])} cannot be added"
                 fix = "give this branch a convolution, such as C1, or a stride"
-                raise FunctionFault(what, place_of(branch), fix)
+                raise FunctionFault(what, place_of(branch), fix, code="GN208")
         if len(ends) == 1:
             return ends[0]
         return self.append(op("sum"), tuple(end for end, _ in ends), labels), ends[0][1]
@@ -149,9 +149,8 @@ class _Builder:
         if call.op == "linear" and len(shape) > 1:
             at, shape = self.append(op("flatten"), (at,), labels), (math.prod(shape),)
         if len(shape) == 1 and call.op in (*MAPS, "global_pool", "pad_identity"):
-            raise FunctionFault(
-                f"{call.op} needs a map, not {size_text(shape)}", call.place, "drop it, or what makes a vector"
-            )
+            what = f"{call.op} needs a map, not a vector of {size_text(shape)}"
+            raise FunctionFault(what, call.place, "drop it, or what makes a vector", code="GN209")
         stride = self._stride(call, shape, path)
         width = self._width(call, path) if call.op in WIDTH else path.last_width
         chosen, slots = make_layer(call, shape, width, stride, self.ends.norm)
@@ -161,7 +160,8 @@ class _Builder:
         try:
             at = self.append(chosen, (at,), labels, slots)
         except ValueError as fault:
-            raise FunctionFault(f"{call.op} does not go with {size_text(shape)}: {fault}", call.place) from None
+            what, fix = f"{call.op} does not go with {size_text(shape)}: {fault}", "drop it, or start from a larger map"
+            raise FunctionFault(what, call.place, fix, code="GN209") from None
         return at, self.layers[at].shape
 
     def _first_value(self, call: Call) -> tuple[int, Shape]:
@@ -169,7 +169,7 @@ class _Builder:
             source, target = self.ends.source_name, self.ends.target_name
             here = "is an update" if source == target else f"runs from '{source}' to '{target}'"
             what = f"I0 adds a state's first value, but this {here}"
-            raise FunctionFault(what, call.place, "use it in a transition from a state to itself")
+            raise FunctionFault(what, call.place, "use it in a transition from a state to itself", code="GN212")
         return FIRST, self.ends.source
 
     def _stride(self, call: Call, shape: Shape, path: _Path) -> int:
@@ -203,7 +203,7 @@ def _check_end(chain: Chain, shape: Shape, ends: Ends) -> None:
         f"this makes {size_text(shape)} of '{ends.source_name}' ({size_text(ends.source)}), "
         f"but '{ends.target_name}' is {size_text(target)}"
     )
-    raise FunctionFault(what, place_of(chain), what_fits(chain, shape, ends.source, target))
+    raise FunctionFault(what, place_of(chain), what_fits(chain, shape, ends.source, target), code="GN207")
 
 
 def place_of(chain: Chain) -> Place:

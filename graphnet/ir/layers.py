@@ -29,7 +29,7 @@ def make_layer(call: Call, shape: Shape, width: int, stride: int, norm: Norm) ->
     if call.op == "pad_identity":
         if width < shape[0]:
             what = f"Ip pads with zeros and cannot make {width} channels of {shape[0]}"
-            raise FunctionFault(what, call.place, "use a convolution, such as C1")
+            raise FunctionFault(what, call.place, "use a convolution, such as C1", code="GN209")
         if width == shape[0] and stride == 1:
             return None, ()
         return op("pad_identity", channels=width, added=width - shape[0], stride=stride), ()
@@ -51,7 +51,7 @@ def _norm(call: Call, shape: Shape, norm: Norm) -> Made:
     if norm.kind == "group":
         if shape[0] % norm.groups:
             what = f"{shape[0]} channels do not split into {norm.groups} groups"
-            raise FunctionFault(what, call.place, "choose norm.groups so that they do")
+            raise FunctionFault(what, call.place, "choose norm.groups so that they do", code="GN210")
         return op("group_norm", groups=norm.groups, eps=norm.eps), affine
     if norm.kind == "layer":
         return op("layer_norm", eps=norm.eps), affine
@@ -68,12 +68,13 @@ def _windowed(call: Call, shape: Shape, width: int, stride: int) -> Made:
     settings: dict[str, int] = {"kernel": view.kernel, "stride": stride, "padding": view.padding}
     if call.op not in ("conv", "deconv"):
         if 2 * view.padding > view.kernel:
-            raise FunctionFault(f"a padding of {view.padding} is more than half the kernel {view.kernel}", call.place)
+            what = f"a padding of {view.padding} is more than half the kernel {view.kernel}"
+            raise FunctionFault(what, call.place, f"at most {view.kernel // 2}", code="GN204")
         return op(call.op, **settings), ()
     groups = number(call, "groups") or 1
     if shape[0] % groups or width % groups:
         what = f"{shape[0]} and {width} channels do not both split into {groups} groups"
-        raise FunctionFault(what, call.place, "choose groups that divide both")
+        raise FunctionFault(what, call.place, "choose groups that divide both", code="GN210")
     settings |= {"dilation": view.dilation, "groups": groups}
     kernel = (view.kernel,) * (len(shape) - 1)
     area = math.prod(kernel)
@@ -91,7 +92,7 @@ def _bias(call: Call, width: int, default: bool) -> tuple[Slot, ...]:
     wanted = default if wanted is None else wanted
     if not wanted:
         if call.get("bias_init") is not None:
-            raise FunctionFault("bias_init without a bias", call.place, "say bias = true")
+            raise FunctionFault("bias_init without a bias", call.place, "say bias = true", code="GN211")
         return ()
     return (Slot("bias", (width,), _init(call, "bias_init", (width,), 0, 0)),)
 
@@ -102,11 +103,13 @@ def _init(call: Call, name: str, size: Shape, fan_in: int, fan_out: int) -> Init
         return Init("he" if name == "init" else "zeros", fan_in, fan_out)
     if isinstance(given, str):
         if name == "bias_init" and given not in ("zeros", "ones"):
-            raise FunctionFault(f"a bias does not start by '{given}'", call.place, "zeros, ones, a number or an array")
+            fix = "zeros, ones, a number or an array"
+            raise FunctionFault(f"a bias does not start by '{given}'", call.place, fix, code="GN211")
         return Init(given, fan_in, fan_out)
     if isinstance(given, tuple) and _array_size(given) != size:
         what = f"this array is {size_text(_array_size(given))}, but {size_text(size)} values are needed"
-        raise FunctionFault(what, Place((*call.place.path, name)))
+        fix = "give as many, or a number or a scheme for all of them"
+        raise FunctionFault(what, Place((*call.place.path, name)), fix, code="GN211")
     return Init("constant", fan_in, fan_out, given)
 
 

@@ -76,7 +76,8 @@ def _never_populated(network: Network, activities: Sequence[Activity]) -> Iterat
         if state.name not in populated:
             what = f"'{state.name}' never holds a value up to the last readout"
             path: KeyPath = ("states", *state.name.split(".")[:1])
-            yield Fault(path, what, "give it a transition from a state that does", on="key", severity="warning")
+            fix = "give it a transition from a state that does"
+            yield Fault(path, what, fix, on="key", severity="warning", code="GN504")
 
 
 def _readouts_before_the_input(
@@ -89,7 +90,7 @@ def _readouts_before_the_input(
         what = f"at {times} the output is the same for every image: nothing of it is at '{network.read}' then"
         seeing = [t for t, name in outputs if facts.sees[name]]
         fix = f"the first readout that sees it is t = {seeing[0]}" if seeing else "read out later, or hold the input on"
-        yield Fault(("readout", "t"), what, fix, severity="warning")
+        yield Fault(("readout", "t"), what, fix, severity="warning", code="GN505")
 
 
 def _without_gradient(
@@ -119,9 +120,8 @@ def _without_gradient(
             continue
         told.add(place)
         what = f"{tensor} gets no gradient: all that it works on, or all that is made of it, is zero"
-        yield Fault(
-            paths.get(place, ()), what, "check what is zeros here, and gains of 0", on="key", severity="warning"
-        )
+        fix = "check what is zeros here, and gains of 0"
+        yield Fault(paths.get(place, ()), what, fix, on="key", severity="warning", code="GN506")
 
 
 def _reached(line: Line, facts: _Facts) -> Iterator[str]:
@@ -141,7 +141,7 @@ def _norms_of_single_values(lines: Sequence[Line], paths: Mapping[str, KeyPath])
         if what and line.place not in told:
             told.add(line.place)
             fix = "normalise before the map is that small, or not here"
-            yield Fault(paths.get(line.place, ()), what, fix, on="key", severity="warning")
+            yield Fault(paths.get(line.place, ()), what, fix, on="key", severity="warning", code="GN507")
 
 
 def _single_value(op: Op, shape: tuple[int, ...]) -> str:

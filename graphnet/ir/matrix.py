@@ -18,7 +18,14 @@ NOT_HERE = "'T' is the readout time, which only the times of transitions may nam
 
 def misspelt(path: KeyPath, fault: Misspelt, shift: int = 0) -> Fault:
     """A fault inside a string of the spec, with its place."""
-    return Fault(path, fault.what, fault.fix, span=(fault.start + shift, fault.end + shift))
+    span = (fault.start + shift, fault.end + shift) if fault.end else None
+    return Fault(path, fault.what, fault.fix, span=span, code=fault.code)
+
+
+def span_of(name: str, written: object) -> tuple[int, int] | None:
+    """Where a constant stands in a string."""
+    match = re.search(rf"(?<![A-Za-z_]){re.escape(name)}(?!\w)", written) if isinstance(written, str) else None
+    return match.span() if match else None
 
 
 def read_constants(spec: Spec, faults: list[Fault]) -> dict[str, int]:
@@ -27,7 +34,9 @@ def read_constants(spec: Spec, faults: list[Fault]) -> dict[str, int]:
     for name, written in spec.let.items():
         path: KeyPath = ("let", name)
         if not re.fullmatch(r"[A-Za-z_]\w*", name) or name in (READOUT, "inf", "x"):
-            faults.append(Fault(path, f"'{name}' is no name for a constant", "such as N", on="key"))
+            what = f"'{name}' is no name for a constant"
+            fix = "a letter or '_', then letters, digits and '_'; not T, inf or x"
+            faults.append(Fault(path, what, fix, on="key", code="GN101"))
             continue
         try:
             whole = parse_whole(written)
@@ -37,7 +46,8 @@ def read_constants(spec: Spec, faults: list[Fault]) -> dict[str, int]:
         unknown = [used for used in whole.names if used not in constants]
         if unknown:
             what = f"no constant before this one is called '{unknown[0]}'"
-            faults.append(Fault(path, what, did_you_mean(unknown[0], tuple(constants))))
+            hint = did_you_mean(unknown[0], tuple(constants)) or "name it above this one"
+            faults.append(Fault(path, what, hint, span=span_of(unknown[0], written), code="GN106"))
             continue
         constants[name] = whole.value(constants)
     return constants
@@ -76,17 +86,17 @@ def read_times(
         try:
             parsed = parse_times(entry)
         except Misspelt as fault:
-            faults.append(misspelt(here, fault) if isinstance(entry, str) else Fault(here, fault.what))
+            faults.append(misspelt(here, fault))
             continue
         known = (*constants, READOUT) if readout else tuple(constants)
         unknown = [name for name in parsed.names if name not in known]
         if unknown:
-            what = f"no constant is called '{unknown[0]}'"
-            if unknown[0] == READOUT:
-                what = NOT_HERE
             hint = did_you_mean(unknown[0], known)
-            fix = hint if unknown[0] == READOUT else "; ".join(filter(None, (hint, "or name it in [let]")))
-            faults.append(Fault(here, what, fix))
+            what, code = f"no constant is called '{unknown[0]}'", "GN106"
+            fix = f"{hint}; or name it in [let]" if hint else "name it in [let]"
+            if unknown[0] == READOUT:
+                what, fix, code = NOT_HERE, hint or "name a time, such as 3", "GN107"
+            faults.append(Fault(here, what, fix, span=span_of(unknown[0], entry), code=code))
             continue
         ranges.append(parsed)
     return TimeSet(tuple(ranges))

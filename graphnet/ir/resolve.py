@@ -64,7 +64,7 @@ class _Resolver:
     def run(self, unlimited: bool) -> tuple[Network | None, list[Fault]]:
         input_times, readouts = self._input_times(), self._readouts()
         if self.spec.input.shape is None:
-            self.faults.append(Fault(("input",), "the input has no shape", "such as shape = [3, 32, 32]"))
+            self.faults.append(Fault(("input",), "the input has no shape", "such as shape = [3, 32, 32]", code="GN214"))
         reader = CellReader(
             self.spec, self.expanded, self.shapes, self.image, self.constants, self.entry, self.read, self.faults
         )
@@ -114,7 +114,9 @@ class _Resolver:
         found = {}
         for name, written in self.expanded.states.items():
             if written.shape is None:
-                self.faults.append(Fault(written.path, f"'{name}' has no shape", "such as shape = [64, 32, 32]"))
+                self.faults.append(
+                    Fault(written.path, f"'{name}' has no shape", "such as shape = [64, 32, 32]", code="GN214")
+                )
             elif shape := self._shape(written.shape, self._shape_path(written)):
                 found[name] = shape
         return found
@@ -131,11 +133,11 @@ class _Resolver:
         for number, entry in enumerate(written):
             size = self._whole(entry, (*path, number))
             if size is not None and not 1 <= size <= 1 << 40:
-                self.faults.append(Fault((*path, number), f"{size} is no size: at least 1 is needed"))
+                self.faults.append(Fault((*path, number), f"{size} is no size: at least 1 is needed", code="GN213"))
             elif size is not None:
                 sizes.append(size)
         if len(written) == 4 or (path[0] == "states" and len(written) > 3):
-            self.faults.append(Fault(path, f"{len(written)} sizes", "[C, H, W], [C, L] or [C]"))
+            self.faults.append(Fault(path, f"{len(written)} sizes", "[C, H, W], [C, L] or [C]", code="GN213"))
             return None
         return tuple(sizes) if len(sizes) == len(written) else None
 
@@ -148,7 +150,7 @@ class _Resolver:
         unknown = [name for name in whole.names if name not in self.constants]
         if unknown:
             what, fix = f"no constant is called '{unknown[0]}'", did_you_mean(unknown[0], tuple(self.constants))
-            self.faults.append(Fault(path, what, fix or "name it in [let]"))
+            self.faults.append(Fault(path, what, fix or "name it in [let]", code="GN106"))
             return None
         return whole.value(self.constants)
 
@@ -173,7 +175,7 @@ class _Resolver:
             return name
         if name not in ends:
             hint = did_you_mean(name, tuple(ends))
-            self.faults.append(Fault((table, "state"), f"no state is called '{name}'", hint))
+            self.faults.append(Fault((table, "state"), f"no state is called '{name}'", hint, code="GN102"))
         return ends.get(name, default)
 
     # ---- times
@@ -183,7 +185,7 @@ class _Resolver:
         written = read_times(self.spec.input.t, path, self.constants, self.faults, readout=False)
         times = written.times(self.constants)
         if not times and written.ranges:
-            self.faults.append(Fault(path, "the input never arrives", "name a time, such as t = 0"))
+            self.faults.append(Fault(path, "the input never arrives", "name a time, such as t = 0", code="GN112"))
         return times
 
     def _readouts(self) -> tuple[int, ...]:
@@ -192,9 +194,13 @@ class _Resolver:
         times = written.times(self.constants)
         last = times.spans[-1].last if times else 0
         if last >= FOREVER:
-            self.faults.append(Fault(path, "a readout has an end", "name the last readout time instead of 'inf'"))
+            self.faults.append(
+                Fault(path, "a readout has an end", "name the last readout time instead of 'inf'", code="GN111")
+            )
         elif not times and written.ranges:
-            self.faults.append(Fault(path, "nothing is read out at any time", "name a time, such as t = 5"))
+            self.faults.append(
+                Fault(path, "nothing is read out at any time", "name a time, such as t = 5", code="GN112")
+            )
         if last >= FOREVER:
             return ()
         return tuple(times.upto(last)) if count_times(times, last) <= MOST_READOUTS else (last,)
@@ -206,11 +212,11 @@ class _Resolver:
         path: KeyPath = ("readout", "weights")
         if len(weights) != len(readouts):
             what = f"{len(weights)} weights for {len(readouts)} readout times"
-            self.faults.append(Fault(path, what, "give one weight a time"))
+            self.faults.append(Fault(path, what, "give one weight a time", code="GN305"))
         elif not any(weights):
-            self.faults.append(Fault(path, "no readout has a weight above 0"))
+            self.faults.append(Fault(path, "no readout has a weight above 0", code="GN305"))
         if self.spec.readout.combine == "mean":
-            self.faults.append(Fault(path, "the mean of the readouts is one output", "drop the weights"))
+            self.faults.append(Fault(path, "the mean of the readouts is one output", "drop the weights", code="GN305"))
         return weights
 
     def _groups(self, readouts: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -71,7 +71,8 @@ class _Reader:
     def read(self, group: SharingSet, number: int) -> WeightSet:
         base: KeyPath = ("sharing", "sets", number)
         if not group.members:
-            self.faults.append(Fault((*base, "members"), "this set has no members", 'such as ["V1->V1", "V2->V2"]'))
+            fix = 'such as ["V1->V1", "V2->V2"]'
+            self.faults.append(Fault((*base, "members"), "this set has no members", fix, code="GN402"))
         members = [
             member
             for place, text in enumerate(group.members)
@@ -100,7 +101,7 @@ class _Reader:
         found = [Member(*pair, times, selector.layer, path) for pair in self.pairs if looked_for.matches(*pair)]
         if not found:
             shown = ", ".join(f"{source}->{target}" for source, target in self.pairs)
-            self.faults.append(Fault(path, f"{text!r} selects no transition", f"there are: {shown}"))
+            self.faults.append(Fault(path, f"{text!r} selects no transition", f"there are: {shown}", code="GN402"))
         return found
 
     def _unknown(self, selector: Selector, path: KeyPath) -> bool:
@@ -109,13 +110,14 @@ class _Reader:
             name = getattr(selector, role)
             if "*" not in name and name not in names:
                 what = f"no state is called '{name}'"
-                self.faults.append(Fault(path, what, did_you_mean(name, names), span=selector.spans.get(role)))
+                hint, span = did_you_mean(name, names), selector.spans.get(role)
+                self.faults.append(Fault(path, what, hint, span=span, code="GN102"))
                 return True
         unknown = [name for entry in selector.times for name in entry.names if name not in self.constants]
         if unknown:
             what = f"no constant is called '{unknown[0]}'"
-            fix = did_you_mean(unknown[0], tuple(self.constants))
+            fix, code = did_you_mean(unknown[0], tuple(self.constants)) or "name it in [let]", "GN106"
             if unknown[0] == READOUT:
-                what, fix = NOT_HERE, "give the times that it has"
-            self.faults.append(Fault(path, what, fix, span=selector.spans.get("times")))
+                what, fix, code = NOT_HERE, "give the times that it has", "GN107"
+            self.faults.append(Fault(path, what, fix, span=selector.spans.get("times"), code=code))
         return bool(unknown)

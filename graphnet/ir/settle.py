@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from graphnet.errors import did_you_mean
 from graphnet.spec.functions import Branches, Call, Chain, FunctionFault, Place
 from graphnet.spec.op_table import OPS, Setting
 from graphnet.spec.wholes import Misspelt, Whole
@@ -27,11 +28,13 @@ def _settled(call: Call, name: str, value: Setting, constants: Mapping[str, int]
         return value
     place = call.place if call.place.end else Place((*call.place.path, name))
     if unknown := [used for used in value.names if used not in constants]:
-        raise FunctionFault(f"no constant is called '{unknown[0]}'", place, "name it in [let]")
+        hint = did_you_mean(unknown[0], tuple(constants))
+        fix = f"{hint}; or name it in [let]" if hint else "name it in [let]"
+        raise FunctionFault(f"no constant is called '{unknown[0]}'", place, fix, code="GN106")
     number = value.value(constants)
     try:
         OPS[call.op].settings[name](number)
     except Misspelt as fault:
         said = name if value.literal is not None else f"{name} = {value.text}"
-        raise FunctionFault(f"{said}: {fault.what}", place, fault.fix) from None
+        raise FunctionFault(f"{said}: {fault.what}", place, fault.fix, code=fault.code) from None
     return number

@@ -49,7 +49,7 @@ def window(call: Call) -> Window:
     if padding is None:
         if not pool and kernel % 2 == 0:
             what = f"the kernel {kernel} is even"
-            raise FunctionFault(what, call.place, f"use {kernel - 1} or {kernel + 1}, or give a padding")
+            raise FunctionFault(what, call.place, f"use {kernel - 1} or {kernel + 1}, or give a padding", code="GN205")
         padding = 0 if pool and kernel % 2 == 0 else dilation * (kernel - 1) // 2
     return Window(kernel, stride, padding, dilation, call.op == "deconv")
 

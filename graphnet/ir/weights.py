@@ -137,7 +137,7 @@ def _claims(
             what = f"{cell.source}->{cell.target} is in an earlier set already at t = {twice}"
             fix = "a weight is in one set: merge the sets, or part their times"
             if not any(fault.path == member.path for fault in faults):
-                faults.append(Fault(member.path, what, fix))
+                faults.append(Fault(member.path, what, fix, code="GN403"))
         if times := times.both(left):
             left = left.minus(times)
             kind = "set" if group.coupling is None else "coupled"
@@ -155,6 +155,7 @@ def _unequal(owners: Owners) -> Iterator[Fault]:
                     f"{use.place}.{use.slot.role} is {size_text(use.slot.shape)}, but "
                     f"{uses[0].place}.{use.slot.role} in the same set is {size_text(uses[0].slot.shape)}",
                     "tied weights have one shape: same kernel and widths, or tie only layers that agree, with #conv1",
+                    code="GN404",
                 )
                 break
 
@@ -166,7 +167,8 @@ def _that_tie_nothing(owners: Owners, sets: Sequence[WeightSet], over_time: bool
         if number not in tying:
             what = "this set ties nothing: it has one transition's weights, each alone"
             path: KeyPath = ("sharing", "sets", number, "members")
-            yield Fault(path, what, "name the transitions that are to share weights", severity="warning")
+            fix = "name the transitions that are to share weights"
+            yield Fault(path, what, fix, severity="warning", code="GN508")
 
 
 def _ties(owner: Owner, uses: Sequence[Use], over_time: bool) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphnet.errors import KeyPath, did_you_mean
@@ -60,16 +60,21 @@ Chain = tuple["Call | Branches", ...]
 class FunctionFault(Exception):  # noqa: N818 - one fault of a function, turned into a Fault by the caller
     """A transition function cannot be read or does not fit, at a place."""
 
-    def __init__(self, what: str, place: Place, fix: str = "") -> None:
+    def __init__(self, what: str, place: Place, fix: str = "", *, code: str) -> None:
         super().__init__(what)
-        self.what, self.place, self.fix = what, place, fix
+        self.what, self.place, self.fix, self.code = what, place, fix, code
+
+    @classmethod
+    def of(cls, fault: Misspelt, path: KeyPath) -> FunctionFault:
+        """What is wrong with the string at `path`."""
+        return cls(fault.what, Place(path, fault.start, fault.end), fault.fix, code=fault.code)
 
 
 def parse_function(ops: Ops) -> Chain:
     """A transition function as a chain of ops. Raises FunctionFault."""
     chain = _parsed(ops, ())
     if count_calls(chain) > MAX_CALLS:
-        raise FunctionFault(f"this is more than {MAX_CALLS:,} ops", Place(), "use several steps of time")
+        raise FunctionFault(f"this is more than {MAX_CALLS:,} ops", Place(), "use several steps of time", code="GN603")
     return chain
 
 
@@ -78,9 +83,9 @@ def _parsed(ops: Any, path: KeyPath) -> Chain:
         try:
             return _FunctionReader(ops, path).function()
         except Misspelt as fault:
-            raise FunctionFault(fault.what, Place(path, fault.start, fault.end), fault.fix) from None
+            raise FunctionFault.of(fault, path) from None
     if not isinstance(ops, list | tuple) or not ops:
-        raise FunctionFault("an op or a list of ops is expected here", Place(path), 'such as "BRC"')
+        raise FunctionFault("an op or a list of ops is expected here", Place(path), 'such as "BRC"', code="GN206")
     return tuple(item for number, entry in enumerate(ops) for item in _entry(entry, (*path, number)))
 
 
@@ -89,18 +94,22 @@ def _entry(entry: Any, path: KeyPath) -> Chain:
     if not isinstance(entry, Mapping):
         return _parsed(entry, path)
     if len(entry) != 1:
-        raise FunctionFault(f"{len(entry)} ops in one table", Place(path), "one op a table: { conv = { kernel = 3 } }")
+        fix = "one op a table: { conv = { kernel = 3 } }"
+        raise FunctionFault(f"{len(entry)} ops in one table", Place(path), fix, code="GN206")
     ((word, settings),) = entry.items()
     here = (*path, word)
     if word == "sum":
         if not isinstance(settings, list | tuple) or len(settings) < 2:
-            raise FunctionFault("a sum is of two or more functions", Place(here), 'such as sum = ["BRC", "I"]')
+            fix = 'such as sum = ["BRC", "I"]'
+            raise FunctionFault("a sum is of two or more functions", Place(here), fix, code="GN206")
         chains = tuple(_parsed(branch, (*here, number)) for number, branch in enumerate(settings))
         return (Branches(chains, Place(here)),)
     if word not in OPS:
-        raise FunctionFault(f"no op is called '{word}'", Place(path), did_you_mean(word, (*OPS, "sum")))
+        hint = did_you_mean(word, (*OPS, "sum"))
+        raise FunctionFault(f"no op is called '{word}'", Place(here), hint, code="GN201")
     if not isinstance(settings, Mapping):
-        raise FunctionFault(f"the settings of '{word}' are a table", Place(here), f"such as {{ {word} = {{}} }}")
+        fix = f"such as {{ {word} = {{}} }}"
+        raise FunctionFault(f"the settings of '{word}' are a table", Place(here), fix, code="GN206")
     return (Call(word, Place(here), tuple((name, _setting(word, name, settings[name], here)) for name in settings)),)
 
 
@@ -108,17 +117,18 @@ def _setting(word: str, name: str, value: Any, path: KeyPath) -> Setting:
     readers = OPS[word].settings
     if name not in readers:
         hint = did_you_mean(name, tuple(readers)) or f"'{word}' takes none"
-        raise FunctionFault(f"'{word}' has no setting '{name}'", Place((*path, name)), hint)
+        raise FunctionFault(f"'{word}' has no setting '{name}'", Place((*path, name)), hint, code="GN203")
     try:
         return readers[name](value)
     except Misspelt as fault:
-        raise FunctionFault(fault.what, Place((*path, name), fault.start, fault.end), fault.fix) from None
+        raise FunctionFault.of(fault, (*path, name)) from None
 
 
 class _FunctionReader:
     def __init__(self, text: str, path: KeyPath) -> None:
         if len(text) > MAX_LENGTH:
-            raise Misspelt(f"longer than {MAX_LENGTH} characters", 0, len(text))
+            fix = "use several steps of time"
+            raise Misspelt(f"longer than {MAX_LENGTH} characters", 0, len(text), fix, code="GN602")
         self.text = text
         self.path = path
         self.at = 0
@@ -130,7 +140,8 @@ class _FunctionReader:
         if self.text[self.at : self.at + 1] == ":" or self.text[self.at - 1 : self.at] == ":":
             raise self._misspelt("':' and the width stand right behind their op", "such as C:64")
         if self.at < len(self.text):
-            raise self._misspelt(f"'{self.text[self.at]}' has no bracket to close or op to join")
+            what = f"'{self.text[self.at]}' has no bracket to close or op to join"
+            raise self._misspelt(what, "take it out")
         return chain
 
     def _sum(self) -> Chain:
@@ -149,7 +160,8 @@ class _FunctionReader:
                 items = self._repeated(items, repeat)
         if not items:
             if repeat := self._match(r"x\d+"):
-                raise Misspelt(f"'{repeat[0]}' has nothing before it to repeat", *repeat.span())
+                what = f"'{repeat[0]}' has nothing before it to repeat"
+                raise Misspelt(what, *repeat.span(), "it stands behind what it repeats, such as BRCx2", code="GN202")
             where = "after '+'" if start else "here"
             raise self._misspelt(f"an op is expected {where}", known_letters())
         return items
@@ -161,36 +173,41 @@ class _FunctionReader:
                 f"'{repeat[0]}' repeats {'nothing' if times < 1 else f'to more than {MAX_CALLS:,} ops'}",
                 *repeat.span(),
                 "a repeat is x1, x2, …; many steps are better said with times" if times else "leave it out",
+                code="GN603" if times else "GN202",
             )
-        return items * times
+        repeated = items * times
+        place = replace(repeated[-1].place, end=repeat.end())  # so that the place of the whole has the repeat in it
+        return (*repeated[:-1], replace(repeated[-1], place=place))
 
     def _item(self) -> Call | Branches | None:
         if bracket := self._match(r"\("):
             return self._group(bracket.start())
         if letter := self._match(r"I[p0]|[A-Z]"):
             if letter[0] not in LETTERS:
-                raise Misspelt(f"no op has the letter '{letter[0]}'", *letter.span(), known_letters())
+                raise Misspelt(f"no op has the letter '{letter[0]}'", *letter.span(), known_letters(), code="GN201")
             return self._call(LETTERS[letter[0]], letter.start(), kernel=self._match(r"\d+", spaces=False))
         if not re.match(r"\s*x\s*\d", self.text[self.at :]) and (word := self._match(r"[a-z_][a-z0-9_]*")):
             if word[0] not in OPS:
-                raise Misspelt(f"no op is called '{word[0]}'", *word.span(), did_you_mean(word[0], tuple(OPS)))
+                hint = did_you_mean(word[0], tuple(OPS))
+                raise Misspelt(f"no op is called '{word[0]}'", *word.span(), hint, code="GN201")
             return self._call(word[0], word.start(), kernel=None)
         return None
 
     def _group(self, start: int) -> Branches:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise self._misspelt(f"brackets nest deeper than {MAX_DEPTH}")
+            raise self._misspelt(f"brackets nest deeper than {MAX_DEPTH}", "take some out", code="GN602")
         chain = self._sum()
         if not self._match(r"\)"):
-            raise Misspelt("this bracket is not closed", start, start + 1, "add ')'")
+            raise Misspelt("this bracket is not closed", start, start + 1, "add ')'", code="GN202")
         self.depth -= 1
         return Branches((chain,), Place(self.path, start, self.at))
 
     def _call(self, op: str, start: int, kernel: re.Match[str] | None) -> Call:
         width = self._width() if self._match(r":", spaces=False) else None
         if width and "width" not in OPS[op].settings:
-            raise Misspelt(f"'{op}' takes no width", start, self.at, f"widths belong to {_takers('width')}")
+            fix = f"widths belong to {_takers('width')}"
+            raise Misspelt(f"'{op}' takes no width", start, self.at, fix, code="GN203")
         stride = self._match(r"/(\d+)", spaces=False)
         settings = (
             ("kernel", self._size(kernel, "kernel", op)),
@@ -204,12 +221,14 @@ class _FunctionReader:
         if match is None:
             return None
         if what not in OPS[op].settings:
-            raise Misspelt(f"'{op}' takes no {what}", *match.span(), f"it belongs to {_takers(what)}")
+            fix = f"it belongs to {_takers(what)}"
+            raise Misspelt(f"'{op}' takes no {what}", *match.span(), fix, code="GN203")
         size = int(match[0].lstrip("/")[:9])
         if not 1 <= size <= 1000:
-            raise Misspelt(f"a {what} of {size} is not between 1 and 1000", *match.span())
+            raise Misspelt(f"a {what} of {size} is not between 1 and 1000", *match.span(), code="GN204")
         if what == "kernel" and op in WIDTH and size % 2 == 0:
-            raise Misspelt(f"the kernel {size} is even", *match.span(), f"kernels are odd: {size - 1} or {size + 1}")
+            fix = f"kernels are odd: {size - 1} or {size + 1}"
+            raise Misspelt(f"the kernel {size} is even", *match.span(), fix, code="GN205")
         return Whole(str(size), literal=size)
 
     def _width(self) -> Whole:
@@ -220,7 +239,7 @@ class _FunctionReader:
             raise self._misspelt("a width is expected after ':'", "such as C:64, C:N or C:(2N)")
         end = _closing(self.text, self.at)
         if end is None:
-            raise Misspelt("this bracket is not closed", start, start + 1, "add ')'")
+            raise Misspelt("this bracket is not closed", start, start + 1, "add ')'", code="GN202")
         inner, self.at = self.text[self.at : end], end + 1
         return _shifted(inner, start + 1)
 
@@ -237,8 +256,8 @@ class _FunctionReader:
             self.at = match.end()
         return match
 
-    def _misspelt(self, what: str, fix: str = "") -> Misspelt:
-        return Misspelt(what, self.at, self.at + 1, fix)
+    def _misspelt(self, what: str, fix: str = "", code: str = "GN202") -> Misspelt:
+        return Misspelt(what, self.at, self.at + 1, fix, code=code)
 
 
 def _takers(setting: str) -> str:
@@ -254,7 +273,7 @@ def _shifted(text: str, start: int) -> Whole:
     try:
         return parse_whole(text)
     except Misspelt as fault:
-        raise Misspelt(fault.what, fault.start + start, fault.end + start, fault.fix) from None
+        raise fault.shifted(start) from None
 
 
 def _closing(text: str, at: int) -> int | None:

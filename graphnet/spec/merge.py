@@ -142,7 +142,8 @@ def merge(data: Mapping[str, Any], source: Source | None, name: str, settings: S
             setting = read_setting(text)
             path = setting.entry(whole.data)
             if path[0] == "extends":
-                raise SpecError([setting.locate(Fault(path, "a setting cannot extend", "write it in the spec"))])
+                fault = Fault(path, "a setting cannot extend", "write it in the spec", code="GN015")
+                raise SpecError([setting.locate(fault)])
             whole.set(path, setting)
         except SpecError as error:
             faults += error.faults
@@ -168,11 +169,14 @@ def _layers(
         paths.append(os.path.realpath(name))
         if paths[-1] in paths[:-1]:
             cycle = " -> ".join(files[paths.index(paths[-1]) :])
-            _refuse(layers[-1][1], f"files extend each other: {cycle}", "take one of the 'extends' out")
+            what = f"files extend each other: {cycle}"
+            _refuse(layers[-1][1], what, "take one of the 'extends' out", code="GN014")
         if len(layers) > MAX_CHAIN:
-            _refuse(layers[-1][1], f"over {MAX_CHAIN} files extend one another: {' -> '.join(files)}", "join some")
+            what = f"over {MAX_CHAIN} files extend one another: {' -> '.join(files)}"
+            _refuse(layers[-1][1], what, "join some", code="GN601")
         if entries > MAX_TOKENS:
-            _refuse(layers[-1][1], f"with this file the spec has over {MAX_TOKENS:,} entries", "leave some out")
+            what = f"with this file the spec has over {MAX_TOKENS:,} entries"
+            _refuse(layers[-1][1], what, "leave some out", code="GN601")
         data = base.data
         layers.append(({**data}, base))
     return layers[::-1]
@@ -192,7 +196,7 @@ def _read_base(extends: str, path: str, extended_by: str, extending: Located | N
         raise SpecError(_noted(fault, extended_by) for fault in error.faults) from None
 
 
-def _refuse(extending: Located | None, what: str, fix: str) -> NoReturn:
+def _refuse(extending: Located | None, what: str, fix: str, code: str = "GN013") -> NoReturn:
     """Raise a fault of an `extends`."""
-    fault = Fault(("extends",), what, fix)
+    fault = Fault(("extends",), what, fix, code=code)
     raise SpecError([extending.locate(fault) if extending else fault]) from None

@@ -30,10 +30,10 @@ class OpRule:
 def _whole(least: int, most: int = 1 << 24) -> Reader:
     def read(value: Any) -> Setting:
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise Misspelt(f"this must be a whole number, not {value!r}", 0, 0)
+            raise Misspelt(f"this must be a whole number, not {value!r}", 0, 0, 'such as 3, or "N"', code="GN204")
         whole = parse_whole(value)
         if whole.literal is not None and not least <= whole.literal <= most:
-            raise Misspelt(f"{value} is not between {least} and {most:,}", 0, 0)
+            raise Misspelt(f"{value} is not between {least} and {most:,}", 0, 0, code="GN204")
         return whole
 
     return read
@@ -41,7 +41,7 @@ def _whole(least: int, most: int = 1 << 24) -> Reader:
 
 def _number(value: Any) -> Setting:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Misspelt(f"this must be a number, not {value!r}", 0, 0)
+        raise Misspelt(f"this must be a number, not {value!r}", 0, 0, "such as 0.5", code="GN204")
     return float(value)
 
 
@@ -50,7 +50,7 @@ def _between(least: float, most: float) -> Reader:
         number = _number(value)
         if not least <= number <= most:  # type: ignore[operator]
             bounds = f"between {least:g} and {most:g}" if most < math.inf else "above 0"
-            raise Misspelt(f"{value} is not {bounds}", 0, 0)
+            raise Misspelt(f"{value} is not {bounds}", 0, 0, code="GN204")
         return number
 
     return read
@@ -58,14 +58,14 @@ def _between(least: float, most: float) -> Reader:
 
 def _flag(value: Any) -> Setting:
     if not isinstance(value, bool):
-        raise Misspelt(f"this must be true or false, not {value!r}", 0, 0)
+        raise Misspelt(f"this must be true or false, not {value!r}", 0, 0, code="GN204")
     return value
 
 
 def _word(*words: str) -> Reader:
     def read(value: Any) -> Setting:
         if value not in words:
-            raise Misspelt(f"{value!r} is not known here", 0, 0, f"one of {', '.join(words)}")
+            raise Misspelt(f"{value!r} is not known here", 0, 0, f"one of {', '.join(words)}", code="GN204")
         return str(value)
 
     return read

@@ -12,11 +12,11 @@ from graphnet.spec.op_table import OPS, WIDTH, OpRule
 
 _WORD = r"[\w\u0080-\uffff]"
 """A character of a name or number: `\\w` means the letters of all languages to some, and of English to others."""
-_BLANKS_OR_OPENED = r"[\s(]*"
-_BLANKS_OR_CLOSED = r"[\s)]*"
-_WHOLE = (
-    rf"{_BLANKS_OR_OPENED}{_WORD}+(?:{_BLANKS_OR_CLOSED}[-+*()]{_BLANKS_OR_OPENED}{_WORD}+)*{_BLANKS_OR_CLOSED}"
-)
+_OPENED = r"[\s(]*"
+_CLOSED = r"[\s)]*"
+_JOINT = rf"\s*(?:\){_CLOSED}(?:[-+*(]{_OPENED})?|[-+*(]{_OPENED})"
+"""What stands between two numbers: a sign, a bracket, or several."""
+_WHOLE = rf"{_OPENED}{_WORD}+(?:{_JOINT}{_WORD}+)*{_CLOSED}"
 _TIME = rf"{_WHOLE}(?:\.\.{_WHOLE})?"
 _STATES = r"\s*[A-Za-z0-9_.*]+\s*"
 
@@ -29,17 +29,17 @@ STATE_OR_INNER = rf"^{NAME.pattern}(?:\.{NAME.pattern})?$"
 LIKE_A_VALUE = r"_t[0-9]+$|_from_"
 """What the name of a state must not match."""
 CONSTANT = rf"^[A-Za-z_]{_WORD}*$"
-NAMES_READOUT = rf"(?:^|[^\w\u0080-\uffff])[0-9]*T(?:[^\w\u0080-\uffff]|$)"
+NAMES_READOUT = r"(?:^|[^\w\u0080-\uffff])[0-9]*T(?:[^\w\u0080-\uffff]|$)"
 """Matches times in which `T` stands."""
 OPEN = r"\.\.\s*inf\s*$"
 """Matches times without an end."""
-SPEC_FILE = r"^(?:[^/]|.+/[^/]).*\.(?:[tT][oO][mM][lL]|[jJ][sS][oO][nN])$"
+SPEC_FILE = r"^[^/][\s\S]*\.(?:[tT][oO][mM][lL]|[jJ][sS][oO][nN])$"
 
 _SIZE = "0*(?:1000|[1-9][0-9]{0,2})"
 _ODD = "0*[0-9]{0,2}[13579]"
 _REPEAT = r"x\s*0*[1-9][0-9]*"
 _END = rf"(?:[\s)]|{_REPEAT})*"
-_GAP = rf"{_END}(?:[+(]{_BLANKS_OR_OPENED})?"
+_GAP = rf"{_END}(?:[+(]{_OPENED})?"
 _AFTER_A_BRACKET = r":\([\s\w\u0080-\uffff()+*:/-]*"
 
 
@@ -55,25 +55,26 @@ def cell() -> str:
 
 def _function() -> str:
     item = _item()
-    return rf"{_BLANKS_OR_OPENED}{item}(?:{_GAP}{item})*(?:{_AFTER_A_BRACKET}|{_END})"
+    return rf"{_OPENED}{item}(?:{_GAP}{item})*(?:{_AFTER_A_BRACKET}|{_END})"
 
 
 def _item() -> str:
-    """One op with its kernel, width and stride."""
+    """One op with its kernel, width and stride, as far as it takes them."""
     by_tail: dict[str, list[str]] = {}
     for word, rule in OPS.items():
-        if rule.letter:
-            by_tail.setdefault(_kernel(word, rule) + _tail(rule), []).append(rule.letter)
-        by_tail.setdefault(_tail(rule), []).append(word)
-    return f"(?:{'|'.join(f'(?:{"|".join(names)}){tail}' for tail, names in by_tail.items())})"
+        by_tail.setdefault(_tail(word, rule), []).extend(filter(None, (rule.letter, word)))
+    return f"(?:{'|'.join(_any_of(names) + tail for tail, names in by_tail.items())})"
 
 
-def _kernel(word: str, rule: OpRule) -> str:
-    if "kernel" not in rule.settings:
-        return ""
-    return f"(?:{_ODD if word in WIDTH else _SIZE})?"
+def _any_of(names: list[str]) -> str:
+    """Letters in one class, then words; a longer one before one that it begins with."""
+    letters = "".join(name for name in names if len(name) == 1)
+    words = sorted((name for name in names if len(name) > 1), key=lambda name: -len(name))
+    return f"(?:{'|'.join([*words, *([f'[{letters}]'] if letters else [])])})"
 
 
-def _tail(rule: OpRule) -> str:
+def _tail(word: str, rule: OpRule) -> str:
+    kernel = f"(?:{_ODD if word in WIDTH else _SIZE})?" if "kernel" in rule.settings else ""
     width = rf"(?::(?:[0-9]+|[A-Za-z_]{_WORD}*\b))?" if "width" in rule.settings else ""
-    return width + (f"(?:/{_SIZE})?" if "stride" in rule.settings else "")
+    stride = f"(?:/{_SIZE})?" if "stride" in rule.settings else ""
+    return kernel + width + stride

@@ -50,9 +50,8 @@ def read(given: str | os.PathLike[str] | Mapping[str, Any] | Source, settings: S
         source = merge(data, text, name, settings)
         data = source.data
     if _entries(data) > MOST_ENTRIES:
-        raise SpecError(
-            [Fault(("states",), f"this net is too large: over {MOST_ENTRIES:,} states and cells", on="key")]
-        )
+        what = f"this net is too large: over {MOST_ENTRIES:,} states and cells"
+        raise SpecError([Fault(("states",), what, "a spec is a text of some hundred lines", on="key", code="GN601")])
     spec, faults = _validated(data)
     if spec is not None:
         spec._source = source
@@ -123,15 +122,17 @@ def _fault(details: ErrorDetails, data: Any) -> Fault:
     path = _data_path(loc, data, keep_last=kind == "missing")
     context = details.get("ctx", {})
     if kind == "extra_forbidden":
-        return Fault(path, f"no key is called '{path[-1]}' here", did_you_mean(str(path[-1]), _keys(loc)), on="key")
+        hint = did_you_mean(str(path[-1]), _keys(loc))
+        return Fault(path, f"no key is called '{path[-1]}' here", hint, on="key", code="GN008")
     if kind == "missing":
-        return Fault(path, f"the key '{path[-1]}' is missing", _example(path))
+        return Fault(path, f"the key '{path[-1]}' is missing", _example(path), code="GN009")
     if kind == "literal_error":
         options = [word.strip("' ") for word in str(context["expected"]).replace(" or ", ", ").split(",")]
         return Fault(
             path,
             f"{_shown(details['input'])} is not known here",
             did_you_mean(str(details["input"]), options),
+            code="GN011",
         )
     what = details["msg"]
     if kind in WORDS:
@@ -139,10 +140,13 @@ def _fault(details: ErrorDetails, data: Any) -> Fault:
     elif kind != "kind":
         what = what.removeprefix("Input should be ").removeprefix("Value error, ")
         what = f"this must be {what}" if details["msg"].startswith("Input") else what
-    return Fault(path, what if kind != "kind" else f"{what}, not {_shown(details['input'])}")
+    what = what if kind != "kind" else f"{what}, not {_shown(details['input'])}"
+    return Fault(path, what, code="GN012" if kind in OUT_OF_BOUNDS else "GN010")
 
 
+OUT_OF_BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_short", "too_long")
 WORDS = {
+    "greater_than": "{shown} is too small: above {gt:g}",
     "greater_than_equal": "{shown} is too small: at least {ge}",
     "less_than_equal": "{shown} is too large: at most {le}",
     "int_type": "this must be a whole number, not {shown}",

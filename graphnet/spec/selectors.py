@@ -40,7 +40,7 @@ def parse_selector(written: str | tuple[str, str, int | str]) -> Selector:
     match = PATTERN.match(written)
     if not match:
         fix = "write source->target, source->target@times, or either with #layer behind"
-        raise Misspelt(f"'{written}' selects no transitions", 0, len(written), fix)
+        raise Misspelt(f"'{written}' selects no transitions", 0, len(written), fix, code="GN401")
     times = []
     if match["times"] is not None:
         start = match.start("times")
@@ -48,7 +48,7 @@ def parse_selector(written: str | tuple[str, str, int | str]) -> Selector:
             try:
                 times.append(parse_times(text))
             except Misspelt as fault:
-                raise Misspelt(fault.what, fault.start + start, fault.end + start, fault.fix) from None
+                raise fault.shifted(start) from None
             start += len(text) + 1
     spans = {name: match.span(name) for name in ("source", "target", "times")}
     return Selector(match["source"], match["target"], tuple(times), match["layer"], spans)

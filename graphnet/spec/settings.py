@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from graphnet.errors import Fault, KeyPath, SpecError, dotted
-from graphnet.spec.source import read_text
+from graphnet.spec.excerpts import excerpt
+from graphnet.spec.source import Source, read_text
 
 _KEY = re.compile(
     r"""(?P<key> (?: [^\s="'] | "(?:[^"\\]|\\.)*+" | '[^']*+' | [ \t]++(?!=) )++ ) [ \t]*+ = (?P<value> .*+ )""",
@@ -26,12 +27,18 @@ class Setting:
     Attributes:
         text: as it was written.
         key: the words of the key; those that mean a list are numbers in digits.
-        data: a spec of this entry alone.
+        spec: a spec of this entry alone; None where there can be none.
+        at: where this spec's key and value stand in `text`, as pairs of the offset there and the one here.
     """
 
     text: str
-    key: tuple[str, ...]
-    data: dict[str, Any]
+    key: tuple[str, ...] = ()
+    spec: Source | None = None
+    at: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return self.spec.data if self.spec else {}
 
     @property
     def value(self) -> Any:
@@ -41,8 +48,29 @@ class Setting:
         return value
 
     def locate(self, fault: Fault) -> Fault:
-        """The fault with the option as its place."""
-        return replace(fault, file=f"--set {self.text}", line=None, column=None)
+        """The fault with the option as its place, and its characters marked there."""
+        start, end = 0, len(self.text)
+        if self.spec is not None:
+            size = max(1, len(fault.path))
+            inside = replace(fault, path=(*self.key[:size], *fault.path[len(self.key) :]))
+            if size < len(self.key):
+                inside = replace(inside, on="key")
+            start, end = map(self._here, self.spec.extent(inside))
+        return self._marked(fault, start, end)
+
+    def placed(self, fault: Fault) -> Fault:
+        """The same of a fault that has a column in the spec of this entry."""
+        start, end = fault.column or 1, fault.end_column or fault.column or 1
+        return self._marked(fault, self._here(start - 1), self._here(end - 1))
+
+    def _marked(self, fault: Fault, start: int, end: int) -> Fault:
+        shown = excerpt(self.text, start, max(end, start + 1))
+        return fault.at(f"--set {self.text}", None, None, excerpt=shown)
+
+    def _here(self, offset: int) -> int:
+        """Where in the option a character of its spec stands."""
+        there, here = next((pair for pair in reversed(self.at) if pair[0] <= offset), (0, 0))
+        return max(0, min(offset - there + here, len(self.text)))
 
     def entry(self, data: Mapping[str, Any]) -> KeyPath:
         """Which entry of a spec is meant; tables on the way to it may be missing.
@@ -59,13 +87,15 @@ class Setting:
             is_list = isinstance(inner, list | tuple)
             if is_list and re.fullmatch("[0-9]{1,6}", word) and int(word) < len(inner):
                 path, inner = (*path, int(word)), inner[int(word)]
-            elif is_list and re.fullmatch("-?[0-9]+", word):
-                known = f"its entries are 0 to {len(inner) - 1}" if inner else "it is empty"
-                raise SpecError([self.locate(Fault(path, f"there is no '{word}' in this list", known))])
+                continue
+            if is_list and re.fullmatch("-?[0-9]+", word):
+                what = f"there is no '{word}' in this list"
+                fix = f"its entries are 0 to {len(inner) - 1}" if inner else "it is empty"
             else:
                 whole = ".".join(dotted((word,)) for word in self.key[: len(path)])
-                fix = f"set the whole: --set {whole}='{{ ... }}'"
-                raise SpecError([self.locate(Fault(path, f"this is no table, so it has no '{word}'", fix))])
+                what, fix = f"this is no table, so it has no '{word}'", f"set the whole: --set {whole}='{{ ... }}'"
+            fault = self.locate(Fault((*path, word), what, fix, on="key", code="GN015"))
+            raise SpecError([replace(fault, path=path)])
         return path
 
 
@@ -78,23 +108,33 @@ def read_setting(text: str) -> Setting:
     match = _KEY.fullmatch(text.strip())
     words = _words(match["key"]) if match else None
     if match is None or words is None:
-        raise SpecError([Fault((), "this is not KEY=VALUE", _PATTERN, file=f"--set {text}")])
+        raise SpecError([Setting(text).locate(Fault((), "this is not KEY=VALUE", _PATTERN, code="GN015"))])
     key, value = match["key"], match["value"].strip()
+    start, behind = _start(text, match["key"]), len(key) + len(" = ")
+    at = [(0, start), (behind, start + match.start("value") - match.start("key") + _start(match["value"], value))]
     try:
         tomllib.loads(f"value = {value}")
     except ValueError:
-        value = f"'{value}'" if _WORD.fullmatch(value) else value
-    setting = Setting(text, words, {})
+        if _WORD.fullmatch(value):
+            value = f"'{value}'"
+            at.append((behind + 1, at[-1][1]))
+    setting = Setting(text, at=tuple(at))
     try:
-        data = read_text(f"{key} = {value}", "toml", "--set").data
+        spec = read_text(f"{key} = {value}", "toml", "--set")
     except SpecError as error:
-        raise SpecError([setting.locate(_kinder(fault, key, value)) for fault in error.faults]) from None
-    inner: Any = data
+        raise SpecError([setting.placed(_kinder(fault, key, value)) for fault in error.faults]) from None
+    inner: Any = spec.data
     for word in words:
         if len(inner) > 1:
-            raise SpecError([setting.locate(Fault((), "this sets more than one entry", "give each its own --set"))])
+            fault = Fault((), "this sets more than one entry", "give each its own --set", code="GN015")
+            raise SpecError([setting.locate(fault)])
         inner = inner[word]
-    return replace(setting, data=data)
+    return replace(setting, key=words, spec=spec)
+
+
+def _start(text: str, part: str) -> int:
+    """Where a text begins that another one holds between blanks."""
+    return len(text) - len(text.lstrip()) if part else 0
 
 
 def _words(key: str) -> tuple[str, ...] | None:
@@ -113,7 +153,7 @@ def _words(key: str) -> tuple[str, ...] | None:
 def _kinder(fault: Fault, key: str, value: str) -> Fault:
     """A fault of a value, with how the shell wants a string."""
     if not value:
-        return Fault((), "there is no value", _PATTERN)
+        return replace(fault, path=(), what="there is no value", fix=_PATTERN, code="GN015")
     if value[0].isalpha() and '"' not in value and "'" not in value:
         return replace(fault, fix=f"""text stands in quotes, and these in the shell's: --set {key}='"{value}"'""")
     return fault

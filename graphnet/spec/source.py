@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import stat
 import sys
-from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NoReturn, Protocol
 
 from graphnet.errors import Fault, KeyPath, SpecError
+from graphnet.spec.excerpts import Lines, end_of_key, end_of_word
 from graphnet.spec.places import Outline, Place, Twice, inside_string
 from graphnet.spec.syntax import (
     HALF,
@@ -21,6 +20,7 @@ from graphnet.spec.syntax import (
     MAX_DEPTH,
     MAX_FAULTS,
     MAX_LOOKED_FOR,
+    SMALLER,
     SURROGATE,
     TOO_DEEP,
     TOO_LARGE,
@@ -70,37 +70,29 @@ class Source:
 
     def locate(self, fault: Fault) -> Fault:
         """The fault with its file, line and column; what the text lacks is placed at what would hold it."""
-        return fault.at(self.file, *self._lines.place(self.offset(fault)))
+        return self._lines.mark(fault, self.file, *self.extent(fault))
 
-    def offset(self, fault: Fault) -> int:
-        """The character of the text that a fault means."""
+    def extent(self, fault: Fault) -> tuple[int, int]:
+        """The characters of the text that a fault means, from the first up to the second offset; none, as (0, 0)."""
         place = self.places.get(fault.path)
         if place is None:
             held = (fault.path[:size] for size in range(len(fault.path) - 1, 0, -1))
-            near = next((self.places[path] for path in held if path in self.places), Place(0, 0, 0))
-            return min(near.key, near.value)  # the `[` of a header, or the key
+            near = next((self.places[path] for path in held if path in self.places), None)
+            start = min(near.key, near.value) if near else 0  # the `[` of a header, or the key
+            return start, end_of_key(self.text, start) if near else 0
         if fault.on == "key":
-            return place.key
+            return place.key, end_of_key(self.text, place.key)
+        if place.end == place.value:  # a header, or a word of a dotted key
+            return place.value, end_of_key(self.text, place.value)
         literal = self.text[place.value : place.end]
         if fault.span is None or not literal.startswith(('"', "'")):
-            return place.value
-        return place.value + inside_string(literal, fault.span[0])
+            return place.value, place.end
+        start, end = (place.value + inside_string(literal, index) for index in fault.span)
+        return start, max(end, start + 1)
 
     @cached_property
     def _lines(self) -> Lines:
         return Lines(self.text)
-
-
-class Lines:
-    """Where the lines of a text end."""
-
-    def __init__(self, text: str) -> None:
-        self._ends = [match.start() for match in re.finditer("\n", text)]
-
-    def place(self, offset: int) -> tuple[int, int]:
-        """The line and the column of a character, both from 1."""
-        line = bisect_left(self._ends, offset)
-        return line + 1, offset - (self._ends[line - 1] if line else -1)
 
 
 def read_file(path: str | os.PathLike[str]) -> Source:
@@ -118,8 +110,9 @@ def read_file(path: str | os.PathLike[str]) -> Source:
         text = raw.decode()
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode()
-        fault = Fault((), f"this is not UTF-8: byte 0x{raw[error.start]:02x}", "save the file as UTF-8")
-        _refuse(before, file, [(len(before), fault)])
+        what = f"this is not UTF-8: byte 0x{raw[error.start]:02x}"
+        fault = Fault((), what, "save the file as UTF-8", code="GN002")
+        _refuse(raw.decode(errors="replace"), file, [(len(before), fault)])
     suffix = os.path.splitext(name)[1].lower()
     if suffix not in (".toml", ".json"):
         suffix = ".json" if text.lstrip().startswith("{") else ".toml"
@@ -128,7 +121,7 @@ def read_file(path: str | os.PathLike[str]) -> Source:
 
 def _read_bytes(name: str, file: str) -> bytes:
     """The bytes of a regular file or of standard input, at most `MAX_BYTES`."""
-    what, fix, raw = "", "give the path of a .toml or .json file, or - for standard input", b""
+    what, fix, code, raw = "", "give the path of a .toml or .json file, or - for standard input", "GN001", b""
     try:
         if name == "-":
             raw = sys.stdin.buffer.read(MAX_BYTES + 1)
@@ -142,9 +135,9 @@ def _read_bytes(name: str, file: str) -> bytes:
     except (OSError, ValueError, AttributeError) as error:  # a NUL in the path; standard input is closed
         what = f"this cannot be read: {getattr(error, 'strerror', None) or error}"
     if len(raw) > MAX_BYTES:
-        what, fix = f"this is over {MAX_BYTES // 1024**2} MB", "a spec is a text of some hundred lines"
+        what, fix, code = f"this is over {MAX_BYTES // 1024**2} MB", "a spec is a text of some hundred lines", "GN601"
     if what:
-        raise SpecError([Fault((), what, fix, file=file)])
+        raise SpecError([Fault((), what, fix, file=file, code=code)])
     return raw
 
 
@@ -162,7 +155,7 @@ def read_text(text: str, format: Format, file: str) -> Source:
     outline = Outline(clean, format)
     source = Source(file, text, format, data, outline.places)
     if not faults:
-        faults = [(source.offset(fault), fault) for fault in _value_faults(data)]
+        faults = [(source.extent(fault)[0], fault) for fault in _value_faults(data)]
     if outline.twice:
         faults = _with_twice(text, faults, outline.twice, edits)
     if faults:
@@ -179,7 +172,8 @@ def _with_twice(text: str, faults: list[Found], twice: list[Twice], edits: list[
         first, second = (lines.place(origin(offset, edits))[0] for offset in (before, again))
         if second not in taken:
             key = short(str(path[-1]))
-            fault = Fault(path, f"{key} is written twice", f"the first {key} is on line {first}; keep one", on="key")
+            fix = f"the first {key} is on line {first}; keep one"
+            fault = Fault(path, f"{key} is written twice", fix, on="key", code="GN006")
             faults.append((origin(again, edits), fault))
     return faults
 
@@ -191,9 +185,9 @@ def _refuse(text: str, file: str, faults: list[Found]) -> NoReturn:
     if (more := len(faults) - MAX_FAULTS) > 0:
         over = "over " if len(faults) >= MAX_LOOKED_FOR else ""
         what = f"{over}{more} more {'fault' if more == 1 else 'faults'} from here on"
-        rest = Fault((), what, "mend the first ones first")
-        faults[MAX_FAULTS:] = [(faults[MAX_FAULTS][0], rest)]
-    raise SpecError(_printable(fault).at(file, *lines.place(offset)) for offset, fault in faults)
+        offset, first = faults[MAX_FAULTS]
+        faults[MAX_FAULTS:] = [(offset, Fault((), what, "mend the first ones first", code=first.code))]
+    raise SpecError(lines.mark(_printable(fault), file, at, end_of_word(text, at)) for at, fault in faults)
 
 
 def _printable(fault: Fault) -> Fault:
@@ -205,27 +199,29 @@ def _printable(fault: Fault) -> Fault:
 def _value_faults(data: Any) -> Iterator[Fault]:
     """The values that no spec can hold."""
     if not isinstance(data, dict):
-        yield Fault((), "a spec is a table of keys and values", 'in JSON: { "graphnet": 1, ... }')
+        yield Fault((), "a spec is a table of keys and values", 'in JSON: { "graphnet": 1, ... }', code="GN010")
         return
     todo: list[tuple[KeyPath, Any]] = [((), data)]
     while todo:
         path, value = todo.pop()
         if len(path) > MAX_DEPTH:
-            yield Fault(path, TOO_DEEP, "no spec needs that many", on="key")
+            yield Fault(path, TOO_DEEP, "no spec needs that many", on="key", code="GN602")
         elif isinstance(value, dict):
             todo += [((*path, key), inner) for key, inner in value.items()]
-            yield from (Fault((*path, key), HALF, WHOLE, on="key") for key in value if SURROGATE.search(key))
+            yield from (
+                Fault((*path, key), HALF, WHOLE, on="key", code="GN002") for key in value if SURROGATE.search(key)
+            )
         elif isinstance(value, list):
             todo += [((*path, index), inner) for index, inner in enumerate(value)]
         elif isinstance(value, str):
             if half := SURROGATE.search(value):
-                yield Fault(path, HALF, WHOLE, span=half.span())
+                yield Fault(path, HALF, WHOLE, span=half.span(), code="GN002")
         elif value is None:
-            yield Fault(path, "null has no meaning in a spec", LEAVE_OUT)
+            yield Fault(path, "null has no meaning in a spec", LEAVE_OUT, code="GN007")
         elif isinstance(value, int):
             if not -(2**63) <= value < 2**63:
-                yield Fault(path, TOO_LARGE)
+                yield Fault(path, TOO_LARGE, SMALLER, code="GN007")
         elif not isinstance(value, float):
-            yield Fault(path, "a date or time has no meaning in a spec", "text stands in quotes")
+            yield Fault(path, "a date or time has no meaning in a spec", "text stands in quotes", code="GN007")
         elif not math.isfinite(value):
-            yield Fault(path, f"{value} is not a finite number", "write a finite number")
+            yield Fault(path, f"{value} is not a finite number", "write a finite number", code="GN007")

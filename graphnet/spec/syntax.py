@@ -44,6 +44,7 @@ HALF = "this is half of a surrogate pair, no character"
 WHOLE = r"write both halves, as in \ud83d\ude00, or the character"
 TOO_DEEP = f"this is nested more than {MAX_DEPTH} levels deep"
 TOO_LARGE = "this integer does not fit in 64 bits"
+SMALLER = f"at most {2**63 - 1} fits"
 _VALUE = "a value is a number, true, false, a list, a table or a string in straight quotes"
 _CONTROL = r"a control character is written as an escape, such as \t"
 TWICE = ("Cannot", "Duplicate")  # so begin tomllib's messages on keys that come twice
@@ -74,15 +75,15 @@ _FIXES = {  # what tomllib and json say: what would be right
 def danger(text: str) -> Found | None:
     """What no parser should be given: half a character, hours of work, or a nesting that would overflow its stack."""
     if half := SURROGATE.search(text):
-        return half.start(), Fault((), HALF, "save the file as UTF-8")
+        return half.start(), Fault((), HALF, "save the file as UTF-8", code="GN002")
     depth = 0
     for number, token in enumerate(_TOKEN.finditer(text)):
         if number == MAX_TOKENS:
             what = f"this has over {MAX_TOKENS:,} words and signs"
-            return token.start(), Fault((), what, "a spec is a text of some hundred lines")
+            return token.start(), Fault((), what, "a spec is a text of some hundred lines", code="GN601")
         depth += {"open": 1, "close": -1}.get(token.lastgroup or "", 0)
         if token.lastgroup == "deep" or depth > MAX_DEPTH + 1:  # JSON's outermost braces are no level
-            return token.start(), Fault((), TOO_DEEP, "no spec needs that many")
+            return token.start(), Fault((), TOO_DEEP, "no spec needs that many", code="GN602")
     return None
 
 
@@ -99,8 +100,9 @@ def _stop(text: str, format: Format, offset: int, message: str) -> Found:
     if "{" in line and rest[:1] in ("", "}") and message.startswith(("Invalid initial", "Unclosed inline")):
         fix = "an inline table stands on one line, without a comma before its '}'"
     if rest:
-        return offset, Fault((), f"this is not {format.upper()}: {short(rest)}", fix)
-    return offset, Fault((), f"this ends too early: {short(line)}" if line else "there is nothing here", fix)
+        return offset, Fault((), f"this is not {format.upper()}: {short(rest)}", fix, code="GN003")
+    what = f"this ends too early: {short(line)}" if line else "there is nothing here"
+    return offset, Fault((), what, fix, code="GN003")
 
 
 def short(text: str) -> str:
@@ -113,8 +115,10 @@ def _endless(text: str, offset: int) -> Found:
     """A quote or a bracket that is never closed."""
     mark, line = text[offset], text[offset : offset + 200].partition("\n")[0].rstrip()
     if mark in "[{":
-        return offset, Fault((), f"this '{mark}' is never closed", f"close it with '{_CLOSER[mark]}'")
-    return offset, Fault((), f"this string is never closed: {short(line)}", "a string needs a closing quote")
+        fix = f"close it with '{_CLOSER[mark]}'"
+        return offset, Fault((), f"this '{mark}' is never closed", fix, code="GN004")
+    what = f"this string is never closed: {short(line)}"
+    return offset, Fault((), what, "a string needs a closing quote", code="GN004")
 
 
 def read_toml(text: str) -> Parsed:
@@ -149,7 +153,7 @@ def _toml_fault(text: str, start: int, end: int, error: ValueError) -> Found:
     message, _, place = str(error).rpartition(" (at ")
     if not message:  # no place: Python refuses to read thousands of digits
         digits = re.compile(r"[\d_]{4000,}").search(text, start)
-        return digits.start() if digits else start, Fault((), TOO_LARGE)
+        return digits.start() if digits else start, Fault((), TOO_LARGE, SMALLER, code="GN007")
     offset = start + len(text[start:end].rstrip())
     if at := re.match(r"line (\d+), column (\d+)", place):
         for _ in range(int(at[1]) - 1):
@@ -157,7 +161,9 @@ def _toml_fault(text: str, start: int, end: int, error: ValueError) -> Found:
         offset = start + int(at[2]) - 1
     if message.startswith(("Unescaped", "Invalid hex", "Escaped")):
         offset = text.rfind("\\", 0, offset)
-    return (offset, Fault((), message)) if message.startswith(TWICE) else _stop(text, "toml", offset, message)
+    if message.startswith(TWICE):
+        return offset, Fault((), message, "keep one", code="GN006")
+    return _stop(text, "toml", offset, message)
 
 
 _HEADER = re.compile(r"^[ \t]*\[|(?<![\w.-])[\d.-]*+[A-Za-z_][\w.-]*+\]")  # meant as a header, or possibly so
@@ -247,7 +253,7 @@ def _json_fault(text: str, at: int, message: str) -> tuple[Found, Edit | None]:
         at = text.rindex(",", 0, at)
     for start, there, new, what, fix in _MENDS:
         if message.startswith(start) and (match := re.compile(there, re.DOTALL).match(text, at)):
-            found = (at, Fault((), what, fix)) if what else _stop(text, "json", at, message)
+            found = (at, Fault((), what, fix, code="GN005")) if what else _stop(text, "json", at, message)
             astray = line.replace(r"\"", "").count('"') % 2 and not what  # what follows would be inside out
             return found, None if astray else (at, match.end(), match.expand(new))
     return _stop(text, "json", at, message), None

@@ -10,6 +10,7 @@ from graphnet.spec.wholes import Misspelt, Reader, Whole
 
 FOREVER = 1 << 40
 """Stands for `inf`: later than any readout."""
+FROM_ZERO = 'write one from 0 on, such as 4, "5..7" or "1..inf"'
 
 
 class Span(NamedTuple):
@@ -105,19 +106,21 @@ def parse_times(text: str | int) -> TimeRange:
     """One time or range. Raises Misspelt, with the characters at fault."""
     if isinstance(text, int):
         if text < 0:
-            raise Misspelt(f"{text} is no time: time is 0, 1, 2, …", 0, 0)
+            raise Misspelt(f"{text} is no time: time is 0, 1, 2, …", 0, 0, FROM_ZERO, code="GN109")
         whole = Whole(str(text), literal=text)
         return TimeRange(whole, whole)
     reader = Reader(text)
     if reader.next.text == "-":
-        raise Misspelt("a negative number is no time: time is 0, 1, 2, …", 0, len(text))
+        what = "a negative number is no time: time is 0, 1, 2, …"
+        raise Misspelt(what, 0, len(text), FROM_ZERO, code="GN109")
     first = last = reader.whole()
     if reader.skip(".."):
         if reader.skip("inf"):
             return _finished(reader, TimeRange(first, None))
         last = reader.whole()
         if first.literal is not None and last.literal is not None and last.literal < first.literal:
-            raise Misspelt(f"'{text}' runs backwards", 0, len(text), f"did you mean '{last.text}..{first.text}'?")
+            hint = f"did you mean '{last.text}..{first.text}'?"
+            raise Misspelt(f"'{text}' runs backwards", 0, len(text), hint, code="GN110")
     return _finished(reader, TimeRange(first, last))
 
 

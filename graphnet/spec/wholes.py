@@ -16,9 +16,13 @@ MAX_DEPTH = 20
 class Misspelt(Exception):  # noqa: N818 - it is one fault of a string, turned into a Fault by the caller
     """A string of the language cannot be read; the characters `start` to `end` are at fault."""
 
-    def __init__(self, what: str, start: int, end: int, fix: str = "") -> None:
+    def __init__(self, what: str, start: int, end: int, fix: str = "", *, code: str) -> None:
         super().__init__(what)
-        self.what, self.start, self.end, self.fix = what, start, end, fix
+        self.what, self.start, self.end, self.fix, self.code = what, start, end, fix, code
+
+    def shifted(self, by: int) -> Misspelt:
+        """The same fault in a string that this one is a part of."""
+        return Misspelt(self.what, self.start + by, self.end + by, self.fix, code=self.code)
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Reader:
 
     def __init__(self, text: str) -> None:
         if len(text) > MAX_LENGTH:
-            raise Misspelt(f"longer than {MAX_LENGTH} characters", 0, len(text))
+            raise Misspelt(f"longer than {MAX_LENGTH} characters", 0, len(text), "say it in fewer", code="GN602")
         self.text = text
         self.tokens = [
             Token(match.lastgroup or "", match[match.lastgroup or 0], *match.span(match.lastgroup or 0))
@@ -89,7 +93,8 @@ class Reader:
     def misspelt(self, expected: str) -> Misspelt:
         token = self.next
         shown = f"'{token.text}'" if token.kind != "end" else "the end"
-        return Misspelt(f"{expected} is expected, not {shown}", token.start, max(token.end, token.start + 1))
+        what = f"{expected} is expected, not {shown}"
+        return Misspelt(what, token.start, max(token.end, token.start + 1), code="GN108")
 
     def whole(self) -> Whole:
         """sum := product (('+' | '-') product)*"""

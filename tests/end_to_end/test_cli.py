@@ -85,7 +85,7 @@ def test_check_tells_all_faults_of_all_files() -> None:
     assert done.returncode == 1
     assert done.stdout.startswith(f"{QUICKSTART}: fine")
     expected = [(WRONG / f"{name}.txt").read_text(encoding="utf-8") for name in ("unknown-state", "many")]
-    assert done.stderr == "\n".join([*expected, "13 errors\n"])
+    assert done.stderr == "\n".join([*expected, "13 errors; more on the first: graphnet explain GN102\n"])
 
 
 def test_check_warns_without_failing(tmp_path: Path) -> None:
@@ -94,16 +94,22 @@ def test_check_warns_without_failing(tmp_path: Path) -> None:
     done = run("check", path)
     assert done.returncode == 0
     assert done.stderr.startswith(f"{path}:1:")
-    assert "warning: transitions[1].h1.h1\n  this transition never fires: its times" in done.stderr
-    assert done.stderr.endswith("\n\n1 warning\n")
-    assert run("plan", path).stderr == done.stderr.removesuffix("1 warning\n")
+    place, _, marks, what, _ = done.stderr.splitlines()[:5]
+    assert place.endswith(" warning[GN501]: transitions[1].h1.h1")
+    assert marks.endswith(" ^^^^")
+    assert what.startswith("  this transition never fires: its times")
+    assert done.stderr.endswith("\n\n1 warning; more on it: graphnet explain GN501\n")
+    assert run("plan", path).stderr == done.stderr.rpartition("\n\n")[0] + "\n\n"
 
 
 @pytest.mark.parametrize("command", ["plan", "train"])
 def test_other_commands_say_it_too(command: str) -> None:
     done = run(command, "size.toml", cwd=WRONG)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (WRONG / "size.txt").read_text(encoding="utf-8") + "\n1 error\n"
+    assert (
+        done.stderr
+        == (WRONG / "size.txt").read_text(encoding="utf-8") + "\n1 error; more on it: graphnet explain GN207\n"
+    )
 
 
 def test_standard_input(tiny: Path) -> None:
@@ -146,7 +152,7 @@ def test_files_that_are_no_specs(tmp_path: Path) -> None:
 def test_other_commands_and_files_that_are_none(tmp_path: Path) -> None:
     done = run("plan", tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"{tmp_path}: error: spec\n  this is a directory\n")
+    assert done.stderr.startswith(f"{tmp_path}: error[GN001]: spec\n  this is a directory\n")
     done = run("eval", tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {tmp_path} is no run's folder")

@@ -32,10 +32,10 @@ def test_set_is_on_every_command(command: list[str], tmp_path: Path) -> None:
 def test_a_wrong_setting_is_told_with_its_option() -> None:
     done = run("check", QUICKSTART, "--set", "sharing.over_time=2", "--set", "readout.t=99999999999")
     assert done.returncode == 1
-    lines = [line for line in done.stderr.splitlines() if ": error: " in line]
+    lines = [line for line in done.stderr.splitlines() if ": error[" in line]
     assert lines == [
-        "--set sharing.over_time=2: error: sharing.over_time",
-        "--set readout.t=99999999999: error: readout.t",
+        "--set sharing.over_time=2: error[GN010]: sharing.over_time",
+        "--set readout.t=99999999999: error[GN604]: readout.t",
     ]
 
 

@@ -23,7 +23,7 @@ def test_the_table_has_a_line_for_each_spec() -> None:
 
 
 def test_one_of_them_is_printed() -> None:
-    assert run("zoo", "lstm").stdout == zoo.path("lstm").read_text()
+    assert run("zoo", "lstm").stdout == zoo.path("lstm").read_text().removeprefix("#:schema ../graphnet.schema.json\n")
     done = run("zoo", "lstn")
     assert (done.returncode, done.stdout) == (1, "")
     assert "did you mean 'lstm'" in done.stderr
@@ -35,7 +35,7 @@ def test_a_new_spec_means_what_its_example_means(like: str, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     mine, example = graphnet.load(tmp_path / "mine.toml"), graphnet.load(zoo.path(like))
     assert mine.as_data() == example.as_data() | {"name": "mine"}
-    assert (tmp_path / "mine.toml").read_text().startswith(zoo.path(like).read_text().partition("\n")[0])
+    assert (tmp_path / "mine.toml").read_text().startswith(f"# {zoo.summary(like)}\n")
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ PLACES = {
     "duplicate-state.toml": "9:1",
     "empty-readout.toml": "23:5",
     "key-typo.toml": "5:1",
-    "many.toml": "5:9 6:1 11:1 12:6 15:5 16:20 16:35 17:30 27:13 30:17 30:23 33:5",
+    "many.toml": "5:9 6:1 11:1 12:6 15:6 16:20 16:35 17:30 27:13 30:17 30:23 33:5",
     "negative-time.toml": "11:5",
     "not-toml.toml": "3:5 8:6 11:13 15:1",
     "sharing-shapes.toml": "23:22 23:22",
@@ -111,7 +111,9 @@ def help_texts() -> dict[str, str]:
     return texts
 
 
-@pytest.mark.parametrize("command", ["", "check", "code", "draw", "eval", "new", "plan", "train", "zoo"])
+@pytest.mark.parametrize(
+    "command", ["", *"check code compare diff draw eval explain new plan schema train unroll zoo".split()]
+)
 def test_what_help_says(command: str, golden: Any, help_texts: dict[str, str]) -> None:
     golden(f"help/{command or 'graphnet'}.txt", help_texts[command])
 

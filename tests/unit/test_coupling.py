@@ -97,7 +97,7 @@ def test_a_coupling_of_0_is_no_coupling() -> None:
 
 
 def test_a_coupling_of_1_from_an_equal_start_is_the_hard_set_at_another_rate() -> None:
-    """The hard set has the sum of T gradients, eq. 1 the mean: T times the rate and a T-th of the decay make them one."""
+    """The hard set has the sum of T gradients, eq. 1 their mean: the rate makes up for it."""
     size, rate, decay = len(TIMES), 0.001, 1e-3
     soft = graphnet.compile(spec(1.0)).double()
     tied = spec(1.0)

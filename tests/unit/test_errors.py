@@ -24,7 +24,7 @@ def test_paths_as_people_write_them(path: tuple[str | int, ...], text: str) -> N
 
 
 def test_a_fault_says_where_what_and_what_would_be_right() -> None:
-    fault = Fault(("readout", "t"), "'IT' is empty at t = 3", "use 2 or 4")
+    fault = Fault(("readout", "t"), "'IT' is empty at t = 3", "use 2 or 4", code="GN004")
     assert str(fault) == "error: readout.t\n  'IT' is empty at t = 3\n  use 2 or 4"
     placed = fault.at("v.toml", 31, 5)
     assert str(placed) == f"v.toml:31:5: {fault}"
@@ -33,7 +33,7 @@ def test_a_fault_says_where_what_and_what_would_be_right() -> None:
 
 @pytest.mark.parametrize("text", ["a\nb", "\x1b[2J", "\x9b2J", "\u202eb", "\u2028", "\ud83d", "\0", "\t", "\r"])
 def test_nothing_in_a_fault_moves_the_cursor(text: str) -> None:
-    fault = Fault((text, text), f"what {text}", f"fix {text}", file=f"{text}.toml", note=f"note {text}")
+    fault = Fault((text, text), f"what {text}", f"fix {text}", file=f"{text}.toml", note=f"note {text}", code="GN004")
     lines = str(SpecError([fault])).split("\n")
     assert [line.split()[0] for line in lines[1:]] == ["what", "fix", "note"]
     assert all(line.isprintable() for line in lines)
@@ -41,16 +41,19 @@ def test_nothing_in_a_fault_moves_the_cursor(text: str) -> None:
 
 
 def test_what_can_be_shown_is_shown() -> None:
-    assert str(Fault(("é", "V 1"), "'é😀→\\' is 猿")) == "error: é.\"V 1\"\n  'é😀→\\' is 猿"
+    assert str(Fault(("é", "V 1"), "'é😀→\\' is 猿", code="GN004")) == "error: é.\"V 1\"\n  'é😀→\\' is 猿"
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    assert str(Fault((), "there is no such file", file="x.toml")) == "x.toml: error: spec\n  there is no such file"
-    assert str(Fault(("name",), "odd", severity="warning")) == "warning: name\n  odd"
+    assert (
+        str(Fault((), "there is no such file", file="x.toml", code="GN004"))
+        == "x.toml: error: spec\n  there is no such file"
+    )
+    assert str(Fault(("name",), "odd", severity="warning", code="GN004")) == "warning: name\n  odd"
 
 
 def test_an_error_tells_all_faults_with_a_line_between() -> None:
-    one, two = Fault(("a",), "first"), Fault(("b",), "second")
+    one, two = Fault(("a",), "first", code="GN004"), Fault(("b",), "second", code="GN004")
     error = SpecError(fault for fault in (one, two))
     assert error.faults == (one, two)
     assert str(error) == "error: a\n  first\n\nerror: b\n  second"

@@ -190,7 +190,7 @@ def test_convolutions_have_no_bias_linear_layers_have_one() -> None:
     ("function", "source", "target", "span", "what", "fix"),
     [
         ("BR", A, [64, 16, 16], "BR", "this makes 64x32x32 of 'a' (64x32x32), but 'b' is 64x16x16", "'C' halves"),
-        ("BRCx2", A, [9, 4, 4], "BRC", "this makes 9x32x32 of 'a' (64x32x32), but 'b' is 9x4x4", "BRCx3 fits"),
+        ("BRCx2", A, [9, 4, 4], "BRCx2", "this makes 9x32x32 of 'a' (64x32x32), but 'b' is 9x4x4", "BRCx3 fits"),
         ("BRC", [9, 4, 4], [9, 8, 8], "BRC", "but 'b' is 9x8x8", "'D' doubles the size"),
         ("BRD", [9, 4, 4], [9, 16, 16], "BRD", "but 'b' is 9x16x16", "BRDx2 fits"),
         ("C", [9, 8, 8], [9, 5, 5], "C", "but 'b' is 9x5x5", "9x8x8 cannot become 9x5x5"),
@@ -201,8 +201,8 @@ def test_convolutions_have_no_bias_linear_layers_have_one() -> None:
         ("C+I", [9, 8, 8], [5, 4, 4], "I", "5x4x4 and 9x8x8 cannot be added", "C1"),
         ("C:N", [9, 8, 8], [9, 8, 8], "C:N", "no constant is called 'N'", "name it in [let]"),
         ("C:0", [9, 8, 8], [9, 8, 8], "C:0", "width: 0 is not between 1 and 16,777,216", ""),
-        ("A P", [9, 2, 2], [9, 1, 1], "P", "9x1x1", ""),
-        ("GR C", [9, 8, 8], [9, 8, 8], "C", "conv needs a map, not 9", "drop it"),
+        ("A P", [9, 2, 2], [9, 1, 1], "P", "9x1x1", "drop it, or start from a larger map"),
+        ("GR C", [9, 8, 8], [9, 8, 8], "C", "conv needs a map, not a vector of 9", "drop it"),
     ],
 )
 def test_what_does_not_fit_is_pointed_at_with_what_would(

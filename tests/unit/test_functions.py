@@ -83,7 +83,7 @@ def test_calls_are_counted_in_all_branches() -> None:
         ("C++C", 2, 3, "an op is expected after '+'", "letters: B norm"),
         ("BRZ", 2, 3, "no op has the letter 'Z'", "C conv, D deconv, P max_pool"),
         ("C sigmiod", 2, 9, "no op is called 'sigmiod'", "did you mean 'sigmoid'? known: norm,"),
-        ("x2", 0, 2, "'x2' has nothing before it to repeat", ""),
+        ("x2", 0, 2, "'x2' has nothing before it to repeat", "such as BRCx2"),
         ("Cx0", 1, 3, "'x0' repeats nothing", "leave it out"),
         ("C2", 1, 2, "the kernel 2 is even", "kernels are odd: 1 or 3"),
         ("BC1001", 2, 6, "a kernel of 1001 is not between 1 and 1000", ""),
@@ -95,9 +95,9 @@ def test_calls_are_counted_in_all_branches() -> None:
         ("C:(2N", 2, 3, "this bracket is not closed", "add ')'"),
         ("C:(2+)", 5, 6, "a whole number or a constant's name is expected, not the end", ""),
         ("R(C", 1, 2, "this bracket is not closed", "add ')'"),
-        ("C)", 1, 2, "')' has no bracket to close or op to join", ""),
-        ("C,R", 1, 2, "',' has no bracket to close or op to join", ""),
-        ("C//2", 1, 2, "'/' has no bracket to close or op to join", ""),
+        ("C)", 1, 2, "')' has no bracket to close or op to join", "take it out"),
+        ("C,R", 1, 2, "',' has no bracket to close or op to join", "take it out"),
+        ("C//2", 1, 2, "'/' has no bracket to close or op to join", "take it out"),
     ],
 )
 def test_what_is_no_function(text: str, start: int, end: int, what: str, fix: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import graphnet
+from graphnet.spec.times import FROM_ZERO
 from tests.small import fault, small
 
 
@@ -85,16 +86,19 @@ def test_constants_use_those_before_them() -> None:
     assert cells(ALL, {"t": "A..C", "h2": {"h2": "C"}}, let=let)[-1] == ("h2->h2", "C", "2..23")
 
 
+CONSTANTS = "a letter or '_', then letters, digits and '_'; not T, inf or x"
+
+
 @pytest.mark.parametrize(
     ("let", "name", "what", "fix"),
     [
         ({"A": 1, "B": "2D"}, "B", "no constant before this one is called 'D'", "known: A"),
-        ({"B": "A", "A": 1}, "B", "no constant before this one is called 'A'", ""),
-        ({"A": "A"}, "A", "no constant before this one is called 'A'", ""),
-        ({"T": 1}, "T", "'T' is no name for a constant", "such as N"),
-        ({"inf": 1}, "inf", "'inf' is no name for a constant", "such as N"),
-        ({"x": 1}, "x", "'x' is no name for a constant", "such as N"),
-        ({"1a": 1}, "1a", "'1a' is no name for a constant", "such as N"),
+        ({"B": "A", "A": 1}, "B", "no constant before this one is called 'A'", "name it above this one"),
+        ({"A": "A"}, "A", "no constant before this one is called 'A'", "name it above this one"),
+        ({"T": 1}, "T", "'T' is no name for a constant", CONSTANTS),
+        ({"inf": 1}, "inf", "'inf' is no name for a constant", CONSTANTS),
+        ({"x": 1}, "x", "'x' is no name for a constant", CONSTANTS),
+        ({"1a": 1}, "1a", "'1a' is no name for a constant", CONSTANTS),
         ({"A": "2+"}, "A", "a whole number or a constant's name is expected, not the end", ""),
     ],
 )
@@ -109,8 +113,8 @@ def test_wrong_constants(let: dict[str, Any], name: str, what: str, fix: str) ->
         ("M", ("t",), "no constant is called 'M'", "did you mean 'MN'? known: MN, T; or name it in [let]"),
         (["1..2", "2M"], ("t", 1), "no constant is called 'M'", "did you mean 'MN'? known: MN, T; or name it in [let]"),
         ("5..3", ("t",), "'5..3' runs backwards", "did you mean '3..5'?"),
-        (-1, ("t",), "-1 is no time: time is 0, 1, 2, …", ""),
-        ([1, -1], ("t", 1), "-1 is no time: time is 0, 1, 2, …", ""),
+        (-1, ("t",), "-1 is no time: time is 0, 1, 2, …", FROM_ZERO),
+        ([1, -1], ("t", 1), "-1 is no time: time is 0, 1, 2, …", FROM_ZERO),
     ],
 )
 def test_wrong_times(t: Any, path: tuple[str | int, ...], what: str, fix: str) -> None:
@@ -120,7 +124,7 @@ def test_wrong_times(t: Any, path: tuple[str | int, ...], what: str, fix: str) -
 
 def test_only_transitions_may_name_the_readout() -> None:
     found = fault(small(readout={"t": "T"}))
-    assert (found.path, found.fix) == (("readout", "t"), "")
+    assert (found.path, found.fix) == (("readout", "t"), "name a time, such as 3")
     assert found.what == "'T' is the readout time, which only the times of transitions may name"
     assert fault(small(input={"shape": [1, 8, 8], "t": "T-1"})).path == ("input", "t")
 

@@ -74,7 +74,7 @@ def laid(base: str, *others: str) -> Merged:
 
 def place(merged: Merged, *path: str | int, on: str = "value") -> str:
     """`file:line:column` of an entry."""
-    fault = merged.locate(Fault(path, "", on="key" if on == "key" else "value"))
+    fault = merged.locate(Fault(path, "", on="key" if on == "key" else "value", code="GN004"))
     assert fault.path == path
     return f"{fault.file}:{fault.line}:{fault.column}"
 
@@ -177,7 +177,7 @@ def test_every_entry_is_found_in_the_text_it_is_from(layers: list[dict[str, Any]
     for source in sources[1:]:
         merged.lay(source.data, source)
     for path, value in _leaves(merged.data):
-        fault = merged.locate(Fault(path, ""))
+        fault = merged.locate(Fault(path, "", code="GN004"))
         source = sources[value // 10]
         assert fault.file == source.file
         assert source.text.split("\n")[(fault.line or 0) - 1][(fault.column or 0) - 1 :].rstrip(",") == str(value)
@@ -249,7 +249,7 @@ def test_a_merged_spec_can_be_pickled_and_copied(tmp_path: Path) -> None:
     spec = graphnet.load(write(tmp_path, "top.toml", 'extends = "base.toml"'), settings=["readout.t=2"])
     for again in (pickle.loads(pickle.dumps(spec)), deepcopy(spec)):
         assert again == spec
-        assert again.source.locate(Fault(("name",), "")).line == 2
+        assert again.source.locate(Fault(("name",), "", code="GN004")).line == 2
 
 
 # Where faults are
@@ -273,7 +273,9 @@ def test_the_note_stands_below_the_fix(tmp_path: Path, monkeypatch: pytest.Monke
     write(tmp_path, "top.toml", 'extends = "base.toml"\n')
     monkeypatch.chdir(tmp_path)
     assert str(only("top.toml")).split("\n") == [
-        "base.toml:12:5: error: readout.t",
+        "base.toml:12:5: error[GN010]: readout.t",
+        "  | t = true",
+        "  |     ^^^^",
         '  this must be a time such as 4, "5..7" or "1..inf", not true',
         "  top.toml extends this file",
     ]
@@ -312,7 +314,7 @@ def test_what_is_replaced_has_no_places_in_the_base() -> None:
 
 def test_a_place_inside_a_string() -> None:
     merged = laid("[[transitions]]\nt = 1", "[[transitions]]\nh = { h = 'BRZ' }")
-    assert merged.locate(Fault(("transitions", 1, "h", "h"), "", span=(2, 3))).column == 14
+    assert merged.locate(Fault(("transitions", 1, "h", "h"), "", span=(2, 3), code="GN004")).column == 14
 
 
 def test_faults_stand_file_by_file(tmp_path: Path) -> None:
@@ -518,7 +520,7 @@ def test_what_is_no_setting(text: str, what: str, fix: str) -> None:
     assert (fault.file, fault.line, fault.column) == (f"--set {text}", None, None)
     assert fault.what.startswith(what)
     assert fix in fault.fix
-    assert str(fault).count("\n") == 2 - (not fault.fix), "one line each, whatever was set"
+    assert str(fault).count("\n") == 2 - (not fault.fix) + 2 * bool(text), "one line each, whatever was set"
 
 
 @given(st.text(max_size=30) | st.text("ab.=\"'[]{}0 \n#,\\", max_size=12))
@@ -597,7 +599,7 @@ def test_a_fault_of_a_setting_names_it(setting: str, path: KeyPath, what: str, f
     assert (fault.path, fault.file, fault.line, fault.column) == (path, f"--set {setting}", None, None)
     assert what in fault.what
     assert fix in fault.fix
-    assert str(fault).startswith(f"--set {setting}: error: ")
+    assert str(fault).startswith(f"--set {setting}: error[{fault.code}]: ")
 
 
 def test_all_faults_of_settings_come_at_once(tmp_path: Path) -> None:
@@ -649,4 +651,4 @@ def test_nothing_that_moves_a_cursor_is_shown(tmp_path: Path) -> None:
         assert faults
         for fault in faults:
             assert str(fault).replace("\n", "").isprintable()
-            assert 2 <= len(str(fault).split("\n")) <= 4
+            assert 2 <= len(str(fault).split("\n")) <= 6

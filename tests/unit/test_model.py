@@ -40,7 +40,7 @@ LONG: dict[str, Any] = SMALL | {
         }
     ],
     "norm": {"statistics": "shared"},
-    "sharing": {"sets": [{"members": ["h1->h1"]}]},
+    "sharing": {"sets": [{"members": ["h1->h1@1..2"]}]},
     "readout": {"t": [3]},
 }
 """The small spec as long as it can be said."""
@@ -58,7 +58,7 @@ def test_short_forms_mean_the_long_ones() -> None:
         let={},
         input={"shape": [1, 8, 8], "t": 0},
         norm={"statistics": "shared"},
-        sharing={"sets": [{"members": ["h1->h1"]}]},
+        sharing={"sets": [{"members": ["h1->h1@1..2"]}]},
     )
     assert graphnet.load(short) == graphnet.load(LONG)
     assert graphnet.plan(short) == graphnet.plan(LONG)

@@ -140,9 +140,9 @@ def test_long_values_are_shown_in_short() -> None:
 
 def test_places_are_sorted_and_faults_told_once() -> None:
     source = read_text(TOML, "toml", "small.toml")
-    late = Fault(("transitions", 0, "h1", "h2"), "late", on="key")
-    early = Fault(("states", "h2"), "early")
-    inside = Fault(("post_net", "ops"), "inside", span=(2, 3))
+    late = Fault(("transitions", 0, "h1", "h2"), "late", on="key", code="GN004")
+    early = Fault(("states", "h2"), "early", code="GN004")
+    inside = Fault(("post_net", "ops"), "inside", span=(2, 3), code="GN004")
     found = placed([late, early, inside, late], source)
     where = [(fault.what, fault.file, fault.line, fault.column) for fault in found]
     assert where == [
@@ -153,13 +153,13 @@ def test_places_are_sorted_and_faults_told_once() -> None:
 
 
 def test_without_a_text_faults_keep_their_order() -> None:
-    late, early = Fault(("transitions",), "late"), Fault(("states",), "early")
+    late, early = Fault(("transitions",), "late", code="GN004"), Fault(("states",), "early", code="GN004")
     assert placed([late, early, late], None) == [late, early]
 
 
 def test_entries_are_related_when_one_is_inside_the_other() -> None:
     def related(path: tuple[str, ...], other: tuple[str, ...]) -> bool:
-        return not unrelated([Fault(path, "")], [Fault(other, "")])
+        return not unrelated([Fault(path, "", code="GN004")], [Fault(other, "", code="GN004")])
 
     for path, other, expected in [
         (("states", "h1"), ("states",), True),

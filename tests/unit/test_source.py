@@ -154,14 +154,14 @@ def test_every_entry_is_found_where_it_stands(text: str, format: Format) -> None
     paths = dict(entries(source.data))
     assert list(source.places.keys() - paths.keys()) == []
     for path, value in paths.items():
-        at_value = rest(source, Fault(path, ""))
+        at_value = rest(source, Fault(path, "", code="GN004"))
         if isinstance(value, dict | list):
             headless = at_value.startswith(("[", "{")) or isinstance(path[-1], str)
             assert headless, path
         else:
             assert parsed(at_value, format) == value, path
         if isinstance(path[-1], str):
-            key = rest(source, Fault(path, "", on="key"))
+            key = rest(source, Fault(path, "", on="key", code="GN004"))
             assert key.startswith((path[-1], f'"{path[-1]}"', '"\\u0078\\""', '"x\\""')), path
 
 
@@ -183,7 +183,10 @@ def test_every_entry_is_found_where_it_stands(text: str, format: Format) -> None
 )
 def test_places_are_those_a_person_counts(path: KeyPath, key: tuple[int, int], value: tuple[int, int]) -> None:
     source = read_text(LP, "toml", "lp.toml")
-    at_key, at_value = source.locate(Fault(path, "", on="key")), source.locate(Fault(path, ""))
+    at_key, at_value = (
+        source.locate(Fault(path, "", on="key", code="GN004")),
+        source.locate(Fault(path, "", code="GN004")),
+    )
     assert (at_key.file, at_key.line, at_key.column) == ("lp.toml", *key)
     assert (at_value.file, at_value.line, at_value.column) == ("lp.toml", *value)
 
@@ -204,7 +207,11 @@ def test_places_are_those_a_person_counts(path: KeyPath, key: tuple[int, int], v
 )
 def test_what_the_text_lacks_is_placed_at_what_would_hold_it(path: KeyPath, place: tuple[int, int]) -> None:
     source = read_text(LP, "toml", "x")
-    for fault in (Fault(path, ""), Fault(path, "", on="key"), Fault(path, "", span=(3, 4))):
+    for fault in (
+        Fault(path, "", code="GN004"),
+        Fault(path, "", on="key", code="GN004"),
+        Fault(path, "", span=(3, 4), code="GN004"),
+    ):
         placed = source.locate(fault)
         assert (placed.line, placed.column) == place
 
@@ -233,7 +240,7 @@ def test_a_span_is_found_inside_a_string(text: str, format: Format, spots: dict[
     source = read_text(text, format, "x")
     path = tuple(source.data)
     for index, place in spots.items():
-        placed = source.locate(Fault(path, "", span=(index, index + 1)))
+        placed = source.locate(Fault(path, "", span=(index, index + 1), code="GN004"))
         assert (placed.line, placed.column) == place, index
 
 
@@ -242,19 +249,24 @@ def test_a_span_in_any_json_string_is_the_character_itself(value: str) -> None:
     for ascii_only in (True, False):
         source = read_text(json.dumps({"a": value}, ensure_ascii=ascii_only), "json", "x")
         for index in range(len(value)):
-            tail = source.text[source.offset(Fault(("a",), "", span=(index, index + 1))) : -1]
+            start, end = source.extent(Fault(("a",), "", span=(index, index + 1), code="GN004"))
+            tail = source.text[start:-1]
+            assert json.loads(f'"{source.text[start:end]}"') == value[index]
             assert json.loads(f'"{tail}') == value[index:]
 
 
 def test_a_span_counts_for_strings_only_and_for_values_only() -> None:
     source = read_text("abc = 123", "toml", "x")
-    assert source.locate(Fault(("abc",), "", span=(2, 3))).column == 7
-    assert read_text('abc = "xyz"', "toml", "x").locate(Fault(("abc",), "", on="key", span=(2, 3))).column == 1
+    assert source.locate(Fault(("abc",), "", span=(2, 3), code="GN004")).column == 7
+    assert (
+        read_text('abc = "xyz"', "toml", "x").locate(Fault(("abc",), "", on="key", span=(2, 3), code="GN004")).column
+        == 1
+    )
 
 
 def test_locating_keeps_the_rest_of_a_fault() -> None:
-    fault = Fault(("readout", "t"), "what", "fix", severity="warning")
-    assert read_text(LP, "toml", "lp.toml").locate(fault) == fault.at("lp.toml", 33, 5)
+    fault = Fault(("readout", "t"), "what", "fix", severity="warning", code="GN004")
+    assert read_text(LP, "toml", "lp.toml").locate(fault) == fault.at("lp.toml", 33, 5, 6, "t = 5\n    ^")
 
 
 STRING, BRACKET = "a string needs a closing quote", "close it with ']'"
@@ -579,13 +591,13 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch, content: bytes, format:
 
 def test_no_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(SpecError, match=r"^<stdin>: error: spec\n  this cannot be read"):
+    with pytest.raises(SpecError, match=r"^<stdin>: error\[GN001\]: spec\n  this cannot be read"):
         read_file("-")
 
 
 def test_a_byte_order_mark_is_no_column(tmp_path: Path) -> None:
     source = read_file(write(tmp_path, "s.toml", b"\xef\xbb\xbfa = 1"))
-    assert source.locate(Fault(("a",), "")).column == 5
+    assert source.locate(Fault(("a",), "", code="GN004")).column == 5
     assert read_text("\ufeffa = 1", "toml", "x").data == {"a": 1}
 
 
@@ -601,8 +613,11 @@ def test_bytes_that_are_not_utf8(tmp_path: Path, content: bytes, place: tuple[in
     path = write(tmp_path, "s.toml", content)
     with pytest.raises(SpecError) as caught:
         read_file(path)
-    fault = Fault((), f"this is not UTF-8: byte {byte}", "save the file as UTF-8")
-    assert caught.value.faults == (fault.at(str(path), *place),)
+    (fault,) = caught.value.faults
+    assert (fault.what, fault.fix) == (f"this is not UTF-8: byte {byte}", "save the file as UTF-8")
+    assert (fault.file, fault.line, fault.column) == (str(path), *place)
+    line, marks = fault.excerpt.split("\n")
+    assert (line[len(marks) - 1], marks.strip()) == ("\ufffd", "^")
 
 
 def test_what_is_no_readable_file(tmp_path: Path) -> None:

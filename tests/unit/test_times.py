@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from graphnet.spec.times import ALWAYS, FOREVER, Span, Times, parse_times, union
+from graphnet.spec.times import ALWAYS, FOREVER, FROM_ZERO, Span, Times, parse_times, union
 from graphnet.spec.wholes import Misspelt
 
 LAST = 5
@@ -80,8 +80,8 @@ def test_a_range_knows_its_constants_and_whether_it_is_open() -> None:
 @pytest.mark.parametrize(
     ("text", "start", "end", "what", "fix"),
     [
-        (-1, 0, 0, "-1 is no time: time is 0, 1, 2, …", ""),
-        ("-3", 0, 2, "a negative number is no time: time is 0, 1, 2, …", ""),
+        (-1, 0, 0, "-1 is no time: time is 0, 1, 2, …", FROM_ZERO),
+        ("-3", 0, 2, "a negative number is no time: time is 0, 1, 2, …", FROM_ZERO),
         ("5..3", 0, 4, "'5..3' runs backwards", "did you mean '3..5'?"),
         ("1..", 3, 4, "a whole number or a constant's name is expected, not the end", ""),
         ("..3", 0, 2, "a whole number or a constant's name is expected, not '..'", ""),

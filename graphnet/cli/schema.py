@@ -1,0 +1,24 @@
+"""`graphnet schema`: the language for editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graphnet.cli.plugins import Plugins
+from graphnet.cli.report import write
+from graphnet.spec.schema import schema_text
+
+
+def schema(
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it to this file.")] = None,
+    plugins: Plugins = None,
+) -> None:
+    """Print the JSON Schema of specs, by which editors check, complete and explain them."""
+    if output is None:
+        print(schema_text(), end="")
+    else:
+        write(output, schema_text())
+        print(output)

@@ -1,0 +1,193 @@
+"""Two nets run on the same weights and images, and what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from graphnet.backends.fx import build
+from graphnet.equivalence.tables import NoTable, flat, floats_of, plan_of
+from graphnet.ir.unroll import origin
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far apart one thing is in the two nets.
+
+    Attributes:
+        what: `output`, `gradient of …` or `statistic …`.
+        mode: `train` or `eval`.
+        seed, batch: of the random weights and images.
+        size: the largest difference over the largest value; infinite where shapes differ.
+    """
+
+    what: str
+    mode: str
+    seed: int
+    batch: int
+    size: float
+
+
+@dataclass(frozen=True)
+class Parting:
+    """The first value at which two compiled nets differ: a state at a time, and how far they are apart."""
+
+    state: str
+    t: int
+    size: float
+
+
+class Run:
+    """One run of both nets on the same weights and images."""
+
+    def __init__(
+        self,
+        a: nn.Module,
+        b: nn.Module,
+        names: Mapping[str, tuple[str, Any]],
+        size: tuple[int, ...],
+        seed: int,
+        batch: int,
+        training: bool,
+    ) -> None:
+        self.names, self.seed, self.batch, self.training = names, seed, batch, training
+        generator = torch.Generator().manual_seed(seed)
+        self.a, self.b = (copy_of(net).double().train(training) for net in (a, b))
+        _shake(self.a, generator)
+        theirs, ours = dict(floats_of(self.b)), dict(floats_of(self.a))
+        with torch.no_grad():
+            for name, (source, index) in names.items():
+                if ours[source][index].shape != theirs[name].shape:
+                    shapes = f"{list(theirs[name].shape)} and {list(ours[source][index].shape)}"
+                    raise NoTable(f"{name} and {source} are to be one, but are {shapes}")
+                theirs[name].copy_(ours[source][index])
+        self.images = torch.randn(batch, *size, generator=generator, dtype=torch.float64)
+
+    def differences(self) -> Iterator[Difference]:
+        """Of outputs, of the gradients of the images and of every weight, and of statistics."""
+        image_a, image_b = (self.images.clone().requires_grad_() for _ in range(2))
+        outputs_a, outputs_b = _by_time(self.a(image_a)), _by_time(self.b(image_b))
+        if list(outputs_a) != list(outputs_b):
+            yield self._found("the readout times", float("inf"))
+            return
+        for t, output in outputs_a.items():
+            yield self._found("the output" if t is None else f"the output at t = {t}", _apart(output, outputs_b[t]))
+        if any(output.shape != outputs_b[t].shape for t, output in outputs_a.items()):
+            return
+        for outputs in (outputs_a, outputs_b):
+            torch.autograd.backward(_loss(outputs))
+        gradients = {name: parameter.grad for name, parameter in self.a.named_parameters()}
+        sums = self._gradients_of_b()
+        largest = max((float(each.abs().max()) for each in gradients.values() if each is not None), default=0.0)
+        yield self._found("the gradient of the image", _apart(image_a.grad, image_b.grad, largest))
+        for name, gradient in gradients.items():
+            yield self._found(f"the gradient of {name}", _apart(gradient, sums.get(name), largest))
+        if self.training:
+            ours = dict(self.a.named_buffers())
+            for name, buffer in self.b.named_buffers():
+                if name in self.names and self.names[name][0] in ours:
+                    source, index = self.names[name]
+                    yield self._found(f"the statistic {source}", _apart(ours[source][index], buffer))
+
+    def _gradients_of_b(self) -> dict[str, Tensor]:
+        """The gradients of the second net's weights, added up by the first one's that they are copies of."""
+        sums: dict[str, Tensor] = {}
+        parameters = dict(self.a.named_parameters())
+        for name, parameter in self.b.named_parameters():
+            source, index = self.names[name]
+            if parameter.grad is not None and source in parameters:
+                total = sums.setdefault(source, torch.zeros_like(parameters[source]))
+                total[index] += parameter.grad
+        return sums
+
+    def _found(self, what: str, size: float) -> Difference:
+        return Difference(what, "train" if self.training else "eval", self.seed, self.batch, size)
+
+    def parting(self, tolerance: float) -> Parting | None:
+        """The first value, in order of time, that is not the same in both; None where one of them has no plan."""
+        if plan_of(self.a) is None or plan_of(self.b) is None:
+            return None
+        ours, theirs = (values_of(net, self.images) for net in (self.a, self.b))
+        unrolled = {(origin(flat(state)), t): value for (state, t), value in theirs.items()}
+        for (state, t), value in sorted(ours.items(), key=lambda item: item[0][1]):
+            other = theirs.get((state, t), unrolled.get((flat(state), t)))
+            if other is not None and (size := _apart(value, other)) > tolerance:
+                return Parting(state, t, size)
+        return None
+
+
+def values_of(net: nn.Module, images: Tensor) -> dict[tuple[str, int], Tensor]:
+    """The value of every state at every time of a compiled net on some images, in the order of execution.
+
+    Values that differ by the readout time that they are relative to count once, the first of them.
+    """
+    plan = plan_of(net)
+    assert plan is not None, "only compiled nets have states"
+    times: dict[str, list[int]] = {}
+    for line in plan.lines:
+        if line.op.kind == "value":
+            times.setdefault(line.place, []).append(line.t)
+    values: dict[tuple[str, int], Tensor] = {}
+    handles = []
+    for place, when in times.items():
+        coming = iter(when)
+
+        def keep(_: nn.Module, __: Any, value: Tensor, place: str = place, coming: Iterator[int] = coming) -> None:
+            values.setdefault((place, next(coming)), value.detach())
+
+        handles.append(net.get_submodule(f"{place}.output").register_forward_hook(keep))
+    try:
+        net(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return values
+
+
+def copy_of(net: nn.Module) -> nn.Module:
+    """A net of its own with the same weights; a compiled one is built again: copied graphs lose their names."""
+    plan = plan_of(net)
+    if plan is None:
+        return deepcopy(net)
+    built = build(plan)
+    built.load_state_dict(net.state_dict())
+    return built
+
+
+def _shake(net: nn.Module, generator: torch.Generator) -> None:
+    """Random parameters around those there are, and statistics that are neither 0 nor 1."""
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64), alpha=0.1)
+        for buffer in net.buffers():
+            if buffer.is_floating_point():
+                buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator, dtype=torch.float64))
+
+
+def _by_time(output: Any) -> dict[int | None, Tensor]:
+    return dict(output) if isinstance(output, Mapping) else {None: output}
+
+
+def _loss(outputs: Mapping[int | None, Tensor]) -> Tensor:
+    """A loss that every output moves, each readout in its own way."""
+    terms = [(value.square().sum() + value.sum()) / (k + 1) for k, value in enumerate(outputs.values())]
+    return torch.stack(terms).sum()
+
+
+def _apart(a: Tensor | None, b: Tensor | None, largest: float = 0.0) -> float:
+    """The largest difference over the largest value, or over `largest` where both are next to nothing of it."""
+    if a is None and b is None:
+        return 0.0
+    zero = torch.zeros_like(b if a is None else a)  # type: ignore[arg-type]
+    a, b = zero if a is None else a.detach(), zero if b is None else b.detach()
+    if a.shape != b.shape:
+        return float("inf")
+    difference, scale = float((a - b).abs().max()), max(float(a.abs().max()), float(b.abs().max()))
+    if scale < 1e-9 * largest:
+        scale = largest
+    return difference / scale if scale else 0.0

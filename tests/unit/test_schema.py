@@ -1,0 +1,210 @@
+"""The JSON Schema for editors: it takes what the compiler takes, and sees the faults that a schema can see."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from jsonschema import Draft202012Validator, ValidationError
+
+import graphnet
+from graphnet import zoo
+from graphnet.errors import SpecError, dotted
+from graphnet.ir.ops import KINDS
+from graphnet.spec import descriptions
+from graphnet.spec.op_table import OPS
+from graphnet.spec.schema import schema, schema_text
+from graphnet.spec.wholes import Misspelt
+from tests.conftest import ROOT
+from tests.property.strategies import specs
+from tests.small import small
+from tests.unit.test_reference import EXAMPLES, Block
+
+SCHEMA = schema()
+VALIDATOR = Draft202012Validator(SCHEMA)
+ERRORS = ROOT / "tests/golden/errors"
+MANY = settings(max_examples=10 * settings().max_examples)
+
+
+def places(spec: Any) -> set[str]:
+    """The entries that the schema refuses."""
+    return {dotted(path) for error in VALIDATOR.iter_errors(spec) for path in _paths(error)}
+
+
+def _paths(error: ValidationError) -> Iterator[tuple[str | int, ...]]:
+    """The entries of one error: of a wrong or missing key, the key, as the compiler has it."""
+    path = tuple(error.absolute_path)
+    if error.validator == "additionalProperties":
+        yield from ((*path, key) for key in error.instance if key not in error.schema["properties"])
+    elif error.validator == "required":
+        yield from ((*path, key) for key in error.validator_value if key not in error.instance)
+    elif "propertyNames" in error.absolute_schema_path:
+        yield (*path, error.instance)
+    else:
+        yield path
+
+
+def test_it_is_a_schema_and_the_file_is_current() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    written = (ROOT / "specs/graphnet.schema.json").read_text(encoding="utf-8")
+    assert written == schema_text(), "graphnet schema -o specs/graphnet.schema.json writes it anew"
+    assert json.loads(written) == SCHEMA
+    assert re.findall(r"\w+://\S+", written.replace(SCHEMA["$schema"], "")) == []
+    assert "$id" not in SCHEMA
+
+
+def test_every_key_is_explained() -> None:
+    tables = SCHEMA["$defs"] | {"Spec": SCHEMA}
+    for name, keys in descriptions.KEYS.items():
+        assert list(tables[name]["properties"]) == list(keys)
+        assert {key for key, entry in tables[name]["properties"].items() if not entry["description"]} == set()
+    assert set(descriptions.KEYS) == set(descriptions.TABLES) | {"Spec"}
+    assert list(descriptions.OPS) == list(OPS)
+    settings = {name for word, rule in OPS.items() if word != "norm" for name in rule.settings}
+    assert settings == set(descriptions.SETTINGS)
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_zoo_is_valid(name: str) -> None:
+    assert places(tomllib.loads(zoo.path(name).read_text(encoding="utf-8"))) == set()
+    assert places(graphnet.load(zoo.path(name)).as_data()) == set()
+
+
+@pytest.mark.parametrize("block", [block for block in EXAMPLES if not block.mark], ids=lambda block: block.line)
+def test_the_examples_of_the_reference_are_valid(block: Block) -> None:
+    spec = tomllib.loads(block.text)
+    assert places(spec if "graphnet" in spec else {"extends": "v1-v2-it.toml"} | spec) == set()
+
+
+SEEN = {
+    "key-typo.toml": {"mrege"},
+    "many.toml": {
+        *("merge", "unrol", "states.class", "states.V9", "transitions[0].V1.V1", "sharing.over_time"),
+        *("sharing.sets[0].members[1]", "readout.t"),
+    },
+    "negative-time.toml": {"transitions[0].t"},
+    "unknown-letter.toml": {"transitions[0].V1.V2"},
+    "wrong.json": {"readout.time"},
+}
+"""What the schema sees of the wrong specs."""
+UNSEEN = {
+    "comma.json": "this is not JSON",
+    "not-toml.toml": "this is not TOML",
+    "duplicate-state.toml": "the parser of the text sees it",
+    "descending-time.toml": "no pattern compares numbers",
+    "unknown-state.toml": "which states there are is said elsewhere in the spec",
+    "wrong.json: transitions[0].V1.V2": "the same",
+    "many.toml: transitions[0].V1.V3": "the same",
+    "many.toml: sharing.sets[0].members[0]": "the same",
+    "many.toml: transitions[0].t": "which constants there are is said elsewhere",
+    "many.toml: transitions[0].V2.V2": "no pattern counts brackets",
+    "size.toml": "sizes are computed",
+    "sharing-shapes.toml": "sizes are computed",
+    "empty-readout.toml": "it takes unrolling the net",
+    "two-sets.toml": "it takes looking the members up",
+}
+"""What it cannot see, and why."""
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in ERRORS.iterdir() if path.suffix in (".toml", ".json")))
+def test_faults_that_a_schema_can_see_are_seen_at_their_place(name: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        graphnet.plan(ERRORS / name)
+    faults = {dotted(fault.path) for fault in caught.value.faults}
+    seen = SEEN.get(name, set())
+    unseen = {path for path in faults if f"{name}: {path}" in UNSEEN}
+    assert faults == (seen | unseen if name not in UNSEEN else faults), "say whether a schema can see it"
+    text = (ERRORS / name).read_text(encoding="utf-8")
+    try:
+        spec = tomllib.loads(text) if name.endswith(".toml") else json.loads(text)
+    except ValueError:
+        assert name in UNSEEN
+        return
+    assert places(spec) == seen
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"readout": {"t": 2, "combine": "mean", "weights": [1]}}, "readout.weights"),
+    ({"readout": {"t": ["3..inf"]}}, "readout.t[0]"),
+    ({"readout": {"t": "T"}}, "readout.t"),
+    ({"readout": {}}, "readout.t"),
+    ({"input": {"shape": [1, 8, 8], "t": -1}}, "input.t"),
+    ({"input": {"shape": [1, 8, 8, 8]}}, "input.shape"),
+    ({"states": {"h1": {"hold": True}, "h2": [6, 4, 4]}}, "states.h1"),
+    ({"states": {}}, "states"),
+    ({"let": {"T": 3}}, "let.T"),
+    ({"let": {"N": "2M+"}}, "let.N"),
+    ({"pre_net": {"ops": "-"}}, "pre_net.ops"),
+    ({"post_net": {"norm": {"eps": 0}, "ops": "BRGL"}}, "post_net.norm.eps"),
+    ({"extends": "/base.toml"}, "extends"),
+    ({"transitions": [{"h1": {"h2": ["C", {"conf": {}}]}}]}, "transitions[0].h1.h2[1].conf"),
+    ({"transitions": [{"h1": {"h2": [{"conv": {"kernel": 0}}]}}]}, "transitions[0].h1.h2[0].conv.kernel"),
+    ({"transitions": [{"h1": {"h2": [{"sum": ["C"]}]}}]}, "transitions[0].h1.h2[0].sum"),
+    ({"transitions": [{"h1": {"h2": {"gain": 1}}}]}, "transitions[0].h1.h2.ops"),
+    ({"transitions": [{"h1": {"h2": {"ops": "C", "gain": "1"}}}]}, "transitions[0].h1.h2.gain"),
+    ({"transitions": [{"h1": "C"}]}, "transitions[0].h1"),
+    ({"sharing": {"sets": [{"members": [["h1", "h1"]]}]}}, "sharing.sets[0].members[0]"),
+    ({"norm": {"kind": None}}, "norm.kind"),
+    ({"graphnet": 2}, "graphnet"),
+]
+
+
+@pytest.mark.parametrize(("changes", "place"), WRONG, ids=[place for _, place in WRONG])
+def test_faults_are_seen_at_their_place(changes: dict[str, Any], place: str) -> None:
+    spec = small() | changes
+    assert places(spec) == {place}
+    with pytest.raises(SpecError):
+        graphnet.plan(spec)
+
+
+def test_a_spec_that_extends_another_one_says_only_what_is_different() -> None:
+    spec: dict[str, Any] = {"extends": "base.toml", "states": {"V1": {"hold": True}}, "readout": {"combine": "mean"}}
+    assert places(spec) == set()
+    del spec["extends"]
+    assert places(spec) == {"graphnet", "input", "states.V1", "readout.t"}
+
+
+def test_ops_of_one_s_own_are_in_the_schema_once_they_are_registered() -> None:
+    spec = small({"h1": {"h2": ["BRC sharpen", {"sharpen": {"power": 2}}, {"sharpen": {"power": "2"}}]}})
+    try:
+        graphnet.register_op("sharpen", lambda x, *, power: x**power, settings={"power": 0.5})
+        found = {dotted(tuple(error.absolute_path)) for error in Draft202012Validator(schema()).iter_errors(spec)}
+        assert found == {"transitions[0].h1.h2[2].sharpen.power"}
+    finally:
+        del OPS["sharpen"], KINDS["sharpen"]
+    assert places(spec) == {
+        f"transitions[0].h1.h2[{number}]{key}" for number, key in enumerate(("", *[".sharpen"] * 2))
+    }
+
+
+PROBES = [*(-1, 0, 1, 2, 1000, 1001, 1 << 24, (1 << 24) + 1, 0.5, -0.5, 1.5, 1e-300, True, False, None, {}, "he", "no")]
+PROBES += ["batch", "shared", "per-time", "none", "2N", "(N", "", [], [1, [0.5]], ["he"], [True]]
+
+
+@pytest.mark.parametrize(("word", "name"), [(word, name) for word, rule in OPS.items() for name in rule.settings])
+def test_settings_are_those_that_the_compiler_reads(word: str, name: str) -> None:
+    one = Draft202012Validator(
+        SCHEMA["$defs"]["op"]["properties"][word]["properties"][name] | {"$defs": SCHEMA["$defs"]}
+    )
+    for value in PROBES:
+        try:
+            OPS[word].settings[name](value)
+        except Misspelt:
+            assert not one.is_valid(value) or value == "(N", value
+        else:
+            assert one.is_valid(value), value
+
+
+@MANY
+@given(specs())
+def test_drawn_specs_are_valid(spec: dict[str, Any]) -> None:
+    try:
+        graphnet.plan(spec)
+    except SpecError:
+        assume(False)
+    assert places(spec) == set()
