@@ -116,4 +116,4 @@ def _further(spec: Spec | None, faults: list[Fault]) -> list[Fault]:
     if spec is None:
         return []
     _, more = resolve_as_far_as_possible(spec, form_faults=faults)
-    return unrelated(more, faults)
+    return unrelated([fault for fault in more if fault.severity == "error"], faults)

@@ -138,16 +138,16 @@ class CellReader:
 
 def ops_text(ops: Ops) -> str:
     """A transition function for tables and pictures."""
-    if isinstance(ops, str):
-        return ops
+    if not isinstance(ops, list | tuple):
+        return str(ops)
     words = []
     for entry in ops:
         if isinstance(entry, str):
             words.append(entry)
         elif isinstance(entry, Mapping):
             for word, settings in entry.items():
-                inner = " + ".join(map(ops_text, settings)) if word == "sum" else word
-                words.append(f"({inner})" if word == "sum" else inner)
+                branches = settings if isinstance(settings, list | tuple) else ()
+                words.append(f"({' + '.join(map(ops_text, branches))})" if word == "sum" else word)
         else:
-            words.append(ops_text(tuple(entry)) if isinstance(entry, list | tuple) else str(entry))
+            words.append(ops_text(entry))
     return " ".join(words)

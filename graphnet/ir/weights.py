@@ -70,8 +70,8 @@ def bind(
     """
     owners = _owners(cells, sets, over_time, faults)
     faults += _unequal(owners)
-    wrong = {fault.path[2] for fault in faults if fault.path[:2] == ("sharing", "sets") and len(fault.path) > 2}
-    faults += [each for each in _that_tie_nothing(owners, sets, over_time) if each.path[2] not in wrong]
+    if not any(fault.severity == "error" for fault in faults):
+        faults += _that_tie_nothing(owners, sets, over_time)
     tensors = _tensors(owners, sets, index)
     pieces: dict[tuple[int, str, str], list[tuple[Times, Tensor]]] = {}
     for owner, uses in owners.items():

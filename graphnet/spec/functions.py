@@ -223,7 +223,7 @@ class _FunctionReader:
         if what not in OPS[op].settings:
             fix = f"it belongs to {_takers(what)}"
             raise Misspelt(f"'{op}' takes no {what}", *match.span(), fix, code="GN203")
-        size = int(match[0].lstrip("/")[:9])
+        size = int(match[0].lstrip("/0")[:9] or 0)
         if not 1 <= size <= 1000:
             raise Misspelt(f"a {what} of {size} is not between 1 and 1000", *match.span(), code="GN204")
         if what == "kernel" and op in WIDTH and size % 2 == 0:

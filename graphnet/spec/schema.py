@@ -4,9 +4,9 @@ The models say which keys there are, with their choices, ranges and defaults; wh
 short forms, the strings, the rows of a slab, the ops. A form that may be written in several ways (a time is a number,
 a string or a list) is one schema with the keywords of each, so that a fault has the path of the entry at fault.
 
-Whatever the schema refuses the compiler refuses, but for what it never looks into (a part that no state is made of),
-and for digits of other scripts. The other way round much is left to the compiler: that names are
-known, brackets balance and sizes fit, and that 4.0 is no whole number.
+Whatever the schema refuses the compiler refuses, but for what it never looks into (a part that no state is made of)
+and digits of other scripts. The other way round much is left to the compiler: that names are known, brackets balance
+and sizes fit, and that 4.0 is no whole number.
 """
 
 from __future__ import annotations
@@ -30,9 +30,8 @@ LARGEST = 1 << 40
 """The largest size of a state."""
 WIDEST = 1 << 24
 """The largest width and number of groups of an op."""
-
-
 _NOTHING: Schema = {"not": {}}
+"""No value fits: the key is not to be there. (Of a plain `false` some validators do not say where it is.)"""
 
 
 def schema() -> Schema:

@@ -112,7 +112,23 @@ def help_texts() -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["", *"check code compare diff draw eval explain new plan schema train unroll zoo".split()]
+    "command",
+    [
+        "",
+        "check",
+        "code",
+        "compare",
+        "diff",
+        "draw",
+        "eval",
+        "explain",
+        "new",
+        "plan",
+        "schema",
+        "train",
+        "unroll",
+        "zoo",
+    ],
 )
 def test_what_help_says(command: str, golden: Any, help_texts: dict[str, str]) -> None:
     golden(f"help/{command or 'graphnet'}.txt", help_texts[command])

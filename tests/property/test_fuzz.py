@@ -1,0 +1,154 @@
+"""Hostile and broken specs: whatever is read, the answer is a plan or errors with their places, and soon.
+
+Files of the zoo are changed byte by byte, word by word and entry by entry; about half of what comes out is well-formed
+text, so that the validator, the resolver and the scheduler are reached too. `thorough` runs over 5,000 cases.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import time
+from collections import Counter
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+import graphnet
+from graphnet import zoo
+from graphnet.spec.source import read_text
+from graphnet.spec.write import to_toml
+
+NAMES = [name for name in zoo.names() if len(graphnet.plan(zoo.path(name)).lines) < 150]
+TEXTS = {name: to_toml(graphnet.load(zoo.path(name)).as_data()) for name in NAMES}
+WORDS = sorted(
+    {word for text in TEXTS.values() for word in re.findall(r'"[^"\n]*"|[A-Za-z_]\w*|\d+|[\[\]{}=,.]|\n', text)}
+    | {'"T-1"', '"1..inf"', "-1", "1e400", "nan", "null", "true", "99999999999999999999", '"x1000000"', '"V1->V1@3..1"'}
+    | {'"C:99999999"', '"BR(C+"', '"5..3"', '"N"', "1979-05-27", "'''", '"\\u0000"', "é", "\t", "#"}
+)
+VALUES: list[Any] = [
+    *(None, True, False, 0, -1, 3, 10**9, 10**30, 0.5, float("nan"), "", "x", "T", "1..inf", "5..3", "0..99999999"),
+    *("BRC", "BRCx2+I", "Cx9999", "BRJ", "-", [], {}, [[]], [1, 2], [64, 32, 32], [10**12, 8, 8], {"ops": "C"}),
+    *({"a": {"a": "C"}}, "V1->V1#conv*", ["V1", "V1", 2], "group", "zeros", "shared", "mean", "\ud800", "\x1b[2J"),
+    *([{"sum": 0}], [{"sum": [0, "I"]}], [{"conv": 3}], [{"conv": {"kernel": "N"}}], [["BRC"]], [3], [{}]),
+]
+SEEN: Counter[str] = Counter()
+FUZZ = settings(
+    max_examples=max(settings.default.max_examples, 20),
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],
+)
+
+
+def attempt(text: str, format: str = "toml") -> None:
+    """Read and plan a text; faults have places, and neither time nor memory runs away."""
+    started = time.process_time()
+    SEEN["all"] += 1
+    faults: tuple[graphnet.Fault, ...] = ()
+    try:
+        source = read_text(text, format, "fuzzed")
+        SEEN["past the parser"] += 1
+        plan_of_source(source)
+        SEEN["right"] += 1
+    except graphnet.SpecError as error:
+        faults = error.faults
+        if not faults:
+            raise
+    for fault in faults:
+        assert fault.what
+        assert fault.code.startswith("GN")
+        assert (fault.file, bool(fault.line), bool(fault.column)) == ("fuzzed", True, True), fault
+        assert str(fault).replace("\n", "").isprintable()
+    assert time.process_time() - started < 5
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 3_000_000, "kilobytes, with torch loaded"
+
+
+def plan_of_source(source: Any) -> None:
+    from graphnet.pipeline import compile_plan
+    from graphnet.spec.read import placed, read
+
+    reading = read(source)
+    faults = reading.faults
+    if faults or reading.spec is None:
+        from graphnet.pipeline import _further
+
+        raise graphnet.SpecError(placed([*faults, *_further(reading.spec, faults)], reading.source))
+    try:
+        compile_plan(reading.spec)
+    except graphnet.SpecError as error:
+        raise graphnet.SpecError(placed(error.faults, reading.source)) from None
+
+
+@FUZZ
+@given(st.sampled_from(NAMES), st.data())
+def test_bytes(name: str, data: st.DataObject) -> None:
+    raw = bytearray(TEXTS[name].encode())
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(raw) - 1))
+        kind = data.draw(st.sampled_from(["change", "drop", "add", "cut"]))
+        if kind == "change":
+            raw[at] = data.draw(st.integers(1, 127))
+        elif kind == "drop":
+            del raw[at : at + data.draw(st.integers(1, 9))]
+        elif kind == "add":
+            raw[at:at] = data.draw(st.binary(min_size=1, max_size=4).filter(lambda some: max(some) < 128))
+        else:
+            del raw[at + 1 :]
+        if not raw:
+            return
+    attempt(raw.decode("utf-8", errors="replace"))
+
+
+@FUZZ
+@given(st.sampled_from(NAMES), st.data())
+def test_words(name: str, data: st.DataObject) -> None:
+    words = re.findall(r'"[^"\n]*"|[A-Za-z_]\w*|\d+|\s+|.', TEXTS[name])
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(words) - 1))
+        other = data.draw(st.sampled_from(WORDS))
+        kind = data.draw(st.sampled_from(["change", "change", "add", "drop"]))
+        words[at : at + (kind != "add")] = [] if kind == "drop" else [other]
+    attempt("".join(words))
+
+
+@FUZZ
+@given(st.sampled_from(NAMES), st.data())
+def test_entries(name: str, data: st.DataObject) -> None:
+    """The tree of a JSON spec with entries changed, dropped, renamed and moved."""
+    spec = deepcopy(graphnet.load(zoo.path(name)).as_data())
+    for _ in range(data.draw(st.integers(1, 4))):
+        holder, key = data.draw(st.sampled_from(list(_entries(spec))))
+        kind = data.draw(st.sampled_from(["change", "change", "drop", "rename", "swap"]))
+        if kind == "change":
+            holder[key] = deepcopy(data.draw(st.sampled_from(VALUES)))
+        elif kind == "drop":
+            del holder[key]
+        elif kind == "swap":
+            other, there = data.draw(st.sampled_from(list(_entries(spec))))
+            holder[key] = deepcopy(other[there])
+        elif isinstance(holder, dict):
+            holder[data.draw(st.sampled_from(["V1", "h1", "t", "ops", "V1.r", "class", "x" * 300, "é", ""]))] = (
+                holder.pop(key)
+            )
+        if not spec:
+            return
+    attempt(json.dumps(spec), "json")
+
+
+def _entries(tree: Any) -> Any:
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in list(items):
+        yield tree, key
+        yield from _entries(value)
+
+
+@pytest.mark.thorough
+def test_a_third_of_the_cases_come_past_the_parser() -> None:
+    """Counts what the tests above tried."""
+    print(dict(SEEN))
+    assert SEEN["all"] >= 5_000
+    assert SEEN["past the parser"] >= SEEN["all"] / 3
