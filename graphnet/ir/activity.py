@@ -147,6 +147,18 @@ def timing_faults(network: Network) -> list[Fault]:
     return faults
 
 
+def _reached(reached: Sequence[int], network: Network, last: int) -> tuple[str, str]:
+    """When signals reach the state that is read, and what to do about other times."""
+    later = [t for t in reached if t >= last]
+    if reached and last < reached[0] and reached == list(range(reached[0], reached[-1] + 1)) and len(reached) > 1:
+        return f"signals reach it from t = {reached[0]} on", f"use {reached[0]} or later"
+    times = " and ".join(f"t = {r}" for r in reached[:4]) + (", …" if len(reached) > 4 else "")
+    only = " only" if len(reached) < 5 else ""
+    near = reached[:4] if len(reached) < 5 else (later or reached)[:2]
+    fix = f"use {' or '.join(map(str, near))}, or give '{network.read}' a self-transition"
+    return f"signals reach it at {times}{only}", fix
+
+
 def _joined_faults(network: Network, activity: Activity) -> Iterator[Fault]:
     """A fault for each concat state whose arrivals do not add up to its channels, at the first such time."""
     told = set()
@@ -174,9 +186,7 @@ def _result_shape(network: Network, transition: Transition) -> Shape:
 def _readout_faults(network: Network, net: Net) -> Iterator[Fault]:
     activity = trace(network, net, max(net.readouts) + len(network.states) + 1)
     reached = [t for name, t in sorted(activity.populated) if name == network.read and t >= 0]
-    times = " and ".join(f"t = {r}" for r in reached[:4]) + (", …" if len(reached) > 4 else "")
-    here = f"signals reach it at {times}" + (" only" if len(reached) < 5 else "")
-    fix = f"use {' or '.join(map(str, reached[:4]))}, or give '{network.read}' a self-transition"
+    here, fix = _reached(reached, network, max(net.readouts))
     waiting = [
         arrival.transition
         for node, arrivals in activity.arrivals.items()

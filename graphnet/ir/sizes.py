@@ -118,7 +118,8 @@ def what_fits(chain: Chain, shape: Shape, source: Shape, target: Shape) -> str:
                 return f"'{letter}' {verb} the size: BR{letter}{f'x{count}' if count > 1 else ''} fits"
             return f"without strides of their own, {count} of '{letter}' fit"
     wish = f"{size_text(source)} cannot become {size_text(target)}"
-    return f"sizes are halved by C or P (rounding up or down) or doubled by D: {wish}"
+    order = "; shapes are channels, height, width" if source[-1] != source[-2] or target[-1] != target[-2] else ""
+    return f"sizes are halved by C or P (rounding up or down) or doubled by D: {wish}{order}"
 
 
 def size_text(shape: Shape) -> str:

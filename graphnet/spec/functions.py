@@ -188,10 +188,20 @@ class _FunctionReader:
             return self._call(LETTERS[letter[0]], letter.start(), kernel=self._match(r"\d+", spaces=False))
         if not re.match(r"\s*x\s*\d", self.text[self.at :]) and (word := self._match(r"[a-z_][a-z0-9_]*")):
             if word[0] not in OPS:
-                hint = did_you_mean(word[0], tuple(OPS))
-                raise Misspelt(f"no op is called '{word[0]}'", *word.span(), hint, code="GN201")
+                raise self._unknown_word(word)
             return self._call(word[0], word.start(), kernel=None)
         return None
+
+    def _unknown_word(self, word: re.Match[str]) -> Misspelt:
+        """A word that is no op; `Identity` is one word, though its I would be an op."""
+        start, end = word.span()
+        if start and "A" <= self.text[start - 1] <= "Z":
+            start -= 1
+        while end < len(self.text) and self.text[end].isalpha():
+            end += 1
+        written = self.text[start:end]
+        hint = did_you_mean(written.lower(), tuple(OPS))
+        return Misspelt(f"no op is called '{written}'", start, end, hint, code="GN201")
 
     def _group(self, start: int) -> Branches:
         self.depth += 1

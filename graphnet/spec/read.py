@@ -141,9 +141,24 @@ def _fault(details: ErrorDetails, data: Any) -> Fault:
         what = what.removeprefix("Input should be ").removeprefix("Value error, ")
         what = f"this must be {what}" if details["msg"].startswith("Input") else what
     what = what if kind != "kind" else f"{what}, not {_shown(details['input'])}"
-    return Fault(path, what, code="GN012" if kind in OUT_OF_BOUNDS else "GN010")
+    return Fault(path, what, _form(path, kind), code="GN012" if kind in OUT_OF_BOUNDS else "GN010")
 
 
+def _form(path: KeyPath, kind: str) -> str:
+    """How an entry of another kind is written."""
+    if kind not in ("dict_type", "tuple_type", "kind"):
+        return ""
+    key = "sets" if path[:2] == ("sharing", "sets") and len(path) == 3 else str(path[-1]) if len(path) == 1 else ""
+    return FORMS.get(key, "")
+
+
+FORMS = {
+    "input": "[input] with a shape, as in input = { shape = [3, 32, 32] }",
+    "states": "[states] with one entry an area, such as V1 = [64, 32, 32]",
+    "readout": "[readout] with a time, as in readout = { t = 5 }",
+    "transitions": "each slab begins with [[transitions]], in two brackets",
+    "sets": '[[sharing.sets]], in two brackets, with members = ["V1->V1", "V2->V2"]',
+}
 OUT_OF_BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_short", "too_long")
 WORDS = {
     "greater_than": "{shown} is too small: above {gt:g}",

@@ -114,6 +114,11 @@ def parse_times(text: str | int) -> TimeRange:
         what = "a negative number is no time: time is 0, 1, 2, …"
         raise Misspelt(what, 0, len(text), FROM_ZERO, code="GN109")
     first = last = reader.whole()
+    if not first.names and first.value({}) < 0:  # "1-5", meant as a range
+        hint = f"ranges are written '{text.replace('-', '..', 1)}'"
+        raise Misspelt(f"'{text}' is {first.value({})}, which is no time", 0, len(text), hint, code="GN109")
+    if reader.next.text == ":":
+        raise reader.misspelt("'..' between two times", "ranges are written 1..5")
     if reader.skip(".."):
         if reader.skip("inf"):
             return _finished(reader, TimeRange(first, None))

@@ -90,11 +90,11 @@ class Reader:
         self.at += found
         return found
 
-    def misspelt(self, expected: str) -> Misspelt:
+    def misspelt(self, expected: str, fix: str = "") -> Misspelt:
         token = self.next
         shown = f"'{token.text}'" if token.kind != "end" else "the end"
         what = f"{expected} is expected, not {shown}"
-        return Misspelt(what, token.start, max(token.end, token.start + 1), code="GN108")
+        return Misspelt(what, token.start, max(token.end, token.start + 1), fix, code="GN108")
 
     def whole(self) -> Whole:
         """sum := product (('+' | '-') product)*"""

@@ -134,6 +134,19 @@ def test_what_help_says(command: str, golden: Any, help_texts: dict[str, str]) -
     golden(f"help/{command or 'graphnet'}.txt", help_texts[command])
 
 
+NEWCOMER = sorted((HERE / "newcomer").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", NEWCOMER, ids=lambda path: path.stem)
+def test_what_is_said_to_newcomers(path: Path, golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mistakes that people make who have seen a spec or two: each answer says what would be right."""
+    monkeypatch.chdir(HERE / "newcomer")
+    with pytest.raises(graphnet.SpecError) as error:
+        graphnet.plan(path.name)
+    assert all(fault.fix for fault in error.value.faults)
+    golden(f"newcomer/{path.stem}.txt", f"{error.value}\n")
+
+
 def test_every_command_s_help_is_here(help_texts: dict[str, str]) -> None:
     assert {path.stem for path in (HERE / "help").iterdir()} == {name or "graphnet" for name in help_texts}
 

@@ -1,0 +1,139 @@
+"""Running statistics found anew from data, without training (rule 19)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from graphnet.errors import did_you_mean
+
+Batch = Tensor | tuple[Tensor, ...] | list[Tensor]
+"""Images `[N, …]`, or images first and then what is of no use here, such as labels."""
+
+
+def calibrate(net: nn.Module, batches: Iterable[Batch], names: Iterable[str] | None = None) -> tuple[str, ...]:
+    """Set running statistics to the exact mean and unbiased variance over all values of one pass over the data.
+
+    Each batch goes through the net as in training: every batch norm, calibrated or not, normalises by the mean and
+    variance of the batch, so that later times see what they see in training. There is no momentum: each value of
+    each batch counts the same, however the batches are cut, though what a norm sees depends on the cut as it does in
+    training. Batches of the training's size are the right ones. A statistic that several places or times share is
+    taken over all of them.
+
+    Nothing else changes: neither weights, nor other statistics, nor the net's mode; no gradients are made. If the
+    pass fails, nothing has changed.
+
+    Args:
+        net: what `graphnet.compile` made; it stays on its device.
+        batches: images, or pairs of images and labels as a data loader gives them; read once. The images are moved to
+            the net's device and cast to the type of its weights.
+        names: which statistics, by their names in `state_dict()`, such as the `uncalibrated` of a `LoadReport`, or by
+            their norms, `h1.from_h1.norm1.t6`; None takes all.
+
+    Returns:
+        The names of the statistics that were set, in the net's order.
+
+    Raises:
+        ValueError: a name is unknown, there are no batches, a batch has one value a channel, or the statistics would
+            not be finite.
+    """
+    buffers = {name: buffer for name, buffer in net.named_buffers() if name.rpartition(".")[2] in ROLES}
+    chosen = _chosen(list(buffers), names)
+    known = {id(buffer): name.rpartition(".")[0] for name, buffer in buffers.items()}
+    norms = {name.rpartition(".")[0] for name in chosen}
+    moments = {norm: Moments() for norm in norms}
+    like = next((each for each in net.parameters()), None)
+    count = 0
+    with torch.no_grad(), _BatchStatistics(known, moments):
+        for count, batch in enumerate(batches, start=1):
+            images = batch if isinstance(batch, Tensor) else batch[0]
+            net(images if like is None else images.to(like))
+    if not count:
+        raise ValueError("there are no batches to calibrate on")
+    found = {name: moments[name.rpartition(".")[0]].statistic(name.rpartition(".")[2]) for name in chosen}
+    if wrong := [name for name, value in found.items() if not bool(value.isfinite().all())]:
+        raise ValueError(f"the data give no finite statistics for {', '.join(wrong)}")
+    with torch.no_grad():
+        for name, value in found.items():
+            buffers[name].copy_(value)
+    return tuple(chosen)
+
+
+ROLES = ("running_mean", "running_var")
+
+
+@dataclass
+class Moments:
+    """Mean `[C]` and sum of squared deviations `[C]` of all values so far, in float64 (Chan et al. 1979)."""
+
+    count: int = 0
+    mean: Tensor | None = None
+    squares: Tensor | None = None
+
+    def add(self, x: Tensor) -> None:
+        """Add the values `[N, C, …]` of a batch."""
+        values = x.detach().double().transpose(0, 1).flatten(1)
+        count, mean = values.shape[1], values.mean(1)
+        squares = (values - mean[:, None]).square().sum(1)
+        if self.mean is None or self.squares is None:
+            self.count, self.mean, self.squares = count, mean, squares
+            return
+        total, apart = self.count + count, mean - self.mean
+        self.mean = self.mean + apart * (count / total)
+        self.squares = self.squares + squares + apart.square() * (self.count * count / total)
+        self.count = total
+
+    def statistic(self, role: str) -> Tensor:
+        """The mean, or the unbiased variance."""
+        assert self.mean is not None and self.squares is not None, "a batch norm that the net does not run"
+        return self.mean if role == "running_mean" else self.squares / (self.count - 1)
+
+
+class _BatchStatistics(TorchFunctionMode):
+    """While it is on, every batch norm normalises by its batch and writes no statistics; moments are collected."""
+
+    def __init__(self, known: dict[int, str], moments: dict[str, Moments]) -> None:
+        super().__init__()
+        self.known, self.moments = known, moments
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is not F.batch_norm:
+            return func(*args, **kwargs)
+        return self._normalise(*args, **kwargs)
+
+    def _normalise(
+        self,
+        x: Tensor,
+        running_mean: Tensor,
+        running_var: Tensor,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        training: bool = False,
+        momentum: float = 0.1,
+        eps: float = 1e-5,
+    ) -> Tensor:
+        norm = self.known[id(running_mean)]
+        if norm in self.moments:
+            self.moments[norm].add(x)
+        return F.batch_norm(x, None, None, weight, bias, True, 0.0, eps)
+
+
+def _chosen(known: list[str], names: Iterable[str] | None) -> list[str]:
+    """The statistics that are meant, in the net's order."""
+    if names is None:
+        return known
+    wanted: set[str] = set()
+    for name in names:
+        found = [each for each in known if name in (each, each.rpartition(".")[0])]
+        if not found:
+            what = f"the net has no running statistics called '{name}'"
+            raise ValueError("\n  ".join(filter(None, (what, did_you_mean(name, known)))))
+        wanted.update(found)
+    return [name for name in known if name in wanted]
