@@ -9,8 +9,6 @@ from typing import Annotated
 
 import typer
 
-from graphnet.backends.recurrent import draw_recurrent, recurrent_svg
-from graphnet.backends.unrolled import draw_unrolled
 from graphnet.cli.plugins import Plugins
 from graphnet.cli.report import Settings, SpecPath, Unlimited, planned, write
 
@@ -31,6 +29,9 @@ def draw(
     view: Annotated[View, typer.Option(help="Unrolled in time, or the recurrent graph.")] = View.UNROLLED,
 ) -> None:
     """Draw the net as SVG: unrolled in time, or as the recurrent graph (which wants Graphviz)."""
+    from graphnet.backends.recurrent import draw_recurrent, recurrent_svg
+    from graphnet.backends.unrolled import draw_unrolled
+
     _, compiled = planned(spec, settings, unlimited=unlimited)
     if view is View.UNROLLED:
         write(output, draw_unrolled(compiled))

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from graphnet.backends.tables import plan_data, plan_text
 from graphnet.cli.plugins import Plugins
 from graphnet.cli.report import Settings, SpecPath, Unlimited, planned
 
@@ -21,6 +20,8 @@ def plan(
     keep_dead: Annotated[bool, typer.Option("--keep-dead", help="Keep what no readout needs, for debugging.")] = False,
 ) -> None:
     """Show the unrolled net: what fires at each time step, what is skipped and why, and the net's figures."""
+    from graphnet.backends.tables import plan_data, plan_text
+
     _, compiled = planned(spec, settings, keep_dead=keep_dead, unlimited=unlimited)
     if as_json:
         print(json.dumps(plan_data(compiled), indent=1, ensure_ascii=False))

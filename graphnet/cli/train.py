@@ -7,10 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from graphnet.backends.tables import plan_text
-from graphnet.backends.unrolled import draw_unrolled
 from graphnet.cli.plugins import Plugins
 from graphnet.cli.report import Failure, Settings, SpecPath, Unlimited, planned
 from graphnet.ir.plan import Plan
@@ -51,7 +48,11 @@ def train(
 
 
 def _train(spec: Spec, plan: Plan, recipe: Recipe, data: str, data_root: Path | None, output: Path | None) -> None:
+    from rich.console import Console
+
     from graphnet.backends.fx import build
+    from graphnet.backends.tables import plan_text
+    from graphnet.backends.unrolled import draw_unrolled
     from graphnet.training.data import check_fits, load_dataset
     from graphnet.training.record import train_into
     from graphnet.training.report import accuracies, progress

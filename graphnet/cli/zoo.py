@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 import graphnet.zoo as zoo_of
 from graphnet.cli.report import Failure
@@ -25,6 +23,9 @@ def zoo(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print
         with _known():
             print(zoo_of.text(name), end="")
         return
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("name", no_wrap=True)
     for column in ("parameters", "depth", "steps", "MFLOPs"):

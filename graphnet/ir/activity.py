@@ -130,9 +130,12 @@ def _needed(
     return frozenset(needed)
 
 
-def timing_faults(network: Network) -> list[Fault]:
-    """What is wrong with a network once it runs: cycles without delay, empty readouts, concat that does not fit."""
-    faults = []
+def follow(network: Network, faults: list[Fault]) -> tuple[Activity, ...]:
+    """What happens when in each net of a network; a net that cannot run is left out.
+
+    What is wrong is appended to `faults`: cycles without delay, empty readouts, concat that does not fit.
+    """
+    activities = []
     for net in network.nets:
         try:
             activity = trace(network, net, max(net.readouts))
@@ -141,10 +144,11 @@ def timing_faults(network: Network) -> list[Fault]:
             what = f"at t = {first.t} these arrows take no time and run in a circle: {cycle}"
             faults.append(Fault(first.transition.path, what, "give one of them a delay of 1", code="GN301"))
             continue
+        activities.append(activity)
         faults += _joined_faults(network, activity)
         if any((network.read, t) not in activity.populated for t in net.readouts):
             faults += _readout_faults(network, net)
-    return faults
+    return tuple(activities)
 
 
 def _reached(reached: Sequence[int], network: Network, last: int) -> tuple[str, str]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from graphnet.errors import Fault, KeyPath
 from graphnet.ir.ops import Op, Shape
 from graphnet.spec.times import Times
+
+if TYPE_CHECKING:
+    from graphnet.ir.activity import Activity
 
 INPUT, LOGITS = "input", "logits"
 """The two states every net has: the image, and what the post-net makes of the state that is read out."""
@@ -166,7 +169,10 @@ class System:
 
 @dataclass(frozen=True)
 class Network:
-    """A net with everything looked up; `states` in the order of the spec, `input` and `logits` not among them."""
+    """A net with everything looked up; `states` in the order of the spec, `input` and `logits` not among them.
+
+    `activities` say of each net what happens when.
+    """
 
     name: str
     cite: str
@@ -181,6 +187,7 @@ class Network:
     combine: str
     weights: tuple[float, ...]
     warnings: tuple[Fault, ...] = ()
+    activities: tuple[Activity, ...] = ()
 
     @property
     def slice_shape(self) -> Shape:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from graphnet.errors import Fault, KeyPath, SpecError, did_you_mean
-from graphnet.ir.activity import timing_faults
+from graphnet.ir.activity import follow
 from graphnet.ir.budget import budget_faults, count_times, estimate
 from graphnet.ir.cells import CellReader
 from graphnet.ir.expand import Expanded, WrittenState, expand
@@ -93,8 +93,7 @@ class _Resolver:
             combine=self.spec.readout.combine,
             weights=self._weights(readouts),
         )
-        self.faults += timing_faults(network)
-        return network, self.faults
+        return replace(network, activities=follow(network, self.faults)), self.faults
 
     def _timing_is_wrong(self) -> bool:
         """Whether an entry is at fault that decides what happens when, so that nothing can be said of that."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from graphnet.ir.activity import Activity, trace
+from graphnet.ir.activity import Activity
 from graphnet.ir.fates import find_fates, warnings
 from graphnet.ir.lint import lint
 from graphnet.ir.network import FIRST, INPUT, SOURCE, Network, State, Tensor, Transition
@@ -20,7 +20,7 @@ def schedule(network: Network, keep_dead: bool = False) -> Plan:
 
     With `keep_dead`, values that no readout needs are computed too, for debugging.
     """
-    activities = [trace(network, net, max(net.readouts)) for net in network.nets]
+    activities = network.activities
     values = find_values(network, activities)
     writer = _Writer(network, values)
     for value in _turns(network, activities, values, keep_dead):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphnet.errors import Fault, SpecError
-from graphnet.ir.activity import Node, trace
+from graphnet.ir.activity import Node
 from graphnet.ir.network import INPUT, Network, Transition
 from graphnet.ir.values import Source, Value, Values, find_values
 from graphnet.spec.functions import Branches, parse_function
@@ -50,7 +50,7 @@ class _Unrolling:
         self.written = self.spec.as_data()
         (self.net,) = self.network.nets
         self.last = max(self.net.readouts)
-        activity = trace(self.network, self.net, self.last)
+        (activity,) = self.network.activities
         self.values: Values = find_values(self.network, [activity])
         self.order = sorted(
             self._needed(activity.needed), key=lambda value: (self.network.rank[value.node[0]], value.node[1])
