@@ -49,12 +49,13 @@ def calibrate(net: nn.Module, batches: Iterable[Batch], names: Iterable[str] | N
     norms = {name.rpartition(".")[0] for name in chosen}
     moments = {norm: Moments() for norm in norms}
     like = next((each for each in net.parameters()), None)
-    count = 0
+    empty = True
     with torch.no_grad(), _BatchStatistics(known, moments):
-        for count, batch in enumerate(batches, start=1):
+        for batch in batches:
+            empty = False
             images = batch if isinstance(batch, Tensor) else batch[0]
             net(images if like is None else images.to(like))
-    if not count:
+    if empty:
         raise ValueError("there are no batches to calibrate on")
     found = {name: moments[name.rpartition(".")[0]].statistic(name.rpartition(".")[2]) for name in chosen}
     if wrong := [name for name, value in found.items() if not bool(value.isfinite().all())]:
@@ -91,7 +92,8 @@ class Moments:
 
     def statistic(self, role: str) -> Tensor:
         """The mean, or the unbiased variance."""
-        assert self.mean is not None and self.squares is not None, "a batch norm that the net does not run"
+        assert self.mean is not None, "a batch norm that the net does not run"
+        assert self.squares is not None
         return self.mean if role == "running_mean" else self.squares / (self.count - 1)
 
 
@@ -119,7 +121,7 @@ class _BatchStatistics(TorchFunctionMode):
         momentum: float = 0.1,
         eps: float = 1e-5,
     ) -> Tensor:
-        norm = self.known[id(running_mean)]
+        norm = self.known.get(id(running_mean))
         if norm in self.moments:
             self.moments[norm].add(x)
         return F.batch_norm(x, None, None, weight, bias, True, 0.0, eps)

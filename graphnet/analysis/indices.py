@@ -1,13 +1,14 @@
 """LPK's three indices of iterative convergence, as functions of error curves ("Iterative convergence indices").
 
-A curve is a stage's error rates under one kind of perturbation. `chance` is the error rate of guessing, `final` that of
-the unperturbed net; e' = (e − final) / (chance − final) is 0 at the final error and 1 at chance. LPK describe the indices
-in words, as areas under curves inverted and normalised; the formulas are ours where the words leave a choice:
+A curve is a stage's error rates under one kind of perturbation. `chance` is the error rate of guessing, `final` that
+of the unperturbed net; e' = (e − final) / (chance − final) is 0 at the final error and 1 at chance. LPK describe the
+indices in words, as areas under curves inverted and normalised; the formulas are ours where the words leave a choice:
 
 - The area is the mean of e' over the perturbations. Readouts that are the unperturbed net by definition are left out.
 - Curves may be worse than chance or better than the final error: nothing is clipped, so an index may leave 0 to 1.
-- Chance is 1 − 1/classes for one label out of equally frequent classes. Where an image has several labels (Digitclutter)
-  LPK say no number; it depends on what counts as an error. If all n labels out of K must be right it is 1 − 1/(K choose n).
+- Chance is 1 − 1/classes for one label out of equally frequent classes. Where an image has several labels
+  (Digitclutter) LPK give no number; it depends on what counts as an error. If an image is right when all its n labels
+  out of K are, it is 1 − 1/(K choose n).
 - Convergence indices of architectures with different numbers of blocks are not comparable (LPK say so).
 """
 
@@ -47,8 +48,8 @@ def convergence_index(errors: ArrayLike, *, chance: float, final: float) -> floa
 def recurrence_index(errors: ArrayLike, *, chance: float, final: float) -> float:
     """How alike it is to drop any block: 1 − mean over b = 1 … B − 1 of (e_b − e_B) / (chance − final).
 
-    1 if dropping an earlier block does as dropping the last one, as in a recurrent net; above 1 if dropping the last one
-    is worse. The differences keep their sign, for LPK find nets "centered closely around 1".
+    1 if dropping an earlier block does as dropping the last one, as in a recurrent net; above 1 if dropping the last
+    one is worse. The differences keep their sign, for LPK find nets "centered closely around 1".
 
     LPK call it 0 "if dropping out any block leads to an error rate at chance level". By the difference that they
     describe such a net has 1, if the last block is among the "any". It is 0 if dropping any block but the last leads

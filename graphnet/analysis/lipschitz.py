@@ -1,4 +1,4 @@
-"""Upper bounds of the Lipschitz constants of a net's transition functions (LPK, "Upper bound on the Lipschitz constant").
+"""Upper bounds of the Lipschitz constants of transition functions (LPK, "Upper bound on the Lipschitz constant").
 
 The 2-norm of one image's values, in evaluation mode: statistics are those that the net holds, whatever its mode.
 """
@@ -6,36 +6,27 @@ The 2-norm of one image's values, in evaluation mode: statistics are those that 
 from __future__ import annotations
 
 import math
-import operator as operators
 from collections.abc import Callable
-from operator import attrgetter
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from graphnet.analysis.spectral import LinearMap, SpectralNorm, spectral_norm
-from graphnet.backends.torch_calls import say
+from graphnet.analysis.operators import LINEAR, Norms, Operator, is_diagonal, setting
+from graphnet.analysis.spectral import SpectralNorm, spectral_norm
 from graphnet.ir.network import INPUT
-from graphnet.ir.ops import KINDS, Op, Shape
+from graphnet.ir.ops import Op, Shape
 from graphnet.ir.plan import IMAGE, Fate, Firing, Line, Plan
 
 __all__ = ["LipschitzBounds", "SpectralNorm", "bounds", "divisor", "spectral_norm"]
 
-Path = tuple[Line, ...]
-"""Linear lines, applied one after the other."""
-Operator = tuple[Path, ...]
-"""Paths whose results are added: one linear operator."""
 Value = dict[str, Operator]
 """A value as a sum of linear operators, each applied to a base: what is read, or what an activation made."""
 Key = tuple[str, str, int]
 
-DIAGONAL = ("batch_norm", "scale")
-LINEAR = (*DIAGONAL, "conv", "conv_transpose", "linear", "avg_pool", "global_pool", "pad_identity", "flatten")
 SLOPES: dict[str, Callable[[Op], float]] = {
     "relu": lambda op: 1.0,
-    "leaky_relu": lambda op: max(1.0, abs(_setting(op, "negative_slope", 0.01))),
-    "elu": lambda op: max(1.0, abs(_setting(op, "alpha", 1.0))),
+    "leaky_relu": lambda op: max(1.0, abs(setting(op, "negative_slope", 0.01))),
+    "elu": lambda op: max(1.0, abs(setting(op, "alpha", 1.0))),
     "softplus": lambda op: 1.0,
     "tanh": lambda op: 1.0,
     "sigmoid": lambda op: 0.25,
@@ -72,7 +63,7 @@ def bounds(net: nn.Module, iterations: int = 100) -> dict[Key, float]:
     Raises:
         ValueError: the net was not compiled by graphnet, or a transition has an op whose bound is not known.
     """
-    return {key: float(bound) for key, bound in LipschitzBounds(net)(iterations).items()}
+    return {key: float(bound.detach()) for key, bound in LipschitzBounds(net)(iterations).items()}
 
 
 def divisor(bound: Tensor, mu: float) -> Tensor:
@@ -97,7 +88,7 @@ class LipschitzBounds:
         self.kept: dict[object, SpectralNorm] = {}
 
     def __call__(self, iterations: int = 1) -> dict[Key, Tensor]:
-        norms = _Norms(self.net, self.kept, iterations)
+        norms = Norms(self.net, self.kept, iterations)
         functions = _Functions(self.plan)
         fired = [firing for firing in self.plan.firings if firing.fate is Fate.FIRES]
         return {firing[:3]: functions.bound(firing, norms) for firing in fired}
@@ -114,7 +105,7 @@ class _Functions:
         for line in plan.lines:
             self.groups.setdefault(line.place, {}).setdefault(line.t, []).append(line)
 
-    def bound(self, firing: Firing, norms: _Norms) -> Tensor:
+    def bound(self, firing: Firing, norms: Norms) -> Tensor:
         """The bound of one transition at one time; a function without lines is the identity."""
         by_time = self.groups.get(self.places[firing.source, firing.target], {})
         lines = by_time.get(firing.t, [])
@@ -134,19 +125,18 @@ class _Functions:
 class _Function:
     """One transition at one time: each of its values, followed from what it reads."""
 
-    def __init__(self, firing: Firing, lines: list[Line], known: _Functions, norms: _Norms) -> None:
+    def __init__(self, firing: Firing, lines: list[Line], known: _Functions, norms: Norms) -> None:
         self.firing, self.known, self.norms = firing, known, norms
         self.values: dict[str, Value] = {}
-        self.lipschitz_of = {}  # of each base
-        self.shapes = dict(known.shapes)
+        self.lipschitz_of: dict[str, Tensor] = {}  # of each base
         own = {line.name for line in lines}
         outside = [name for line in lines for name in line.arguments if name not in own]
-        read = {name for name in outside if self._is_read(name)}
-        for name in read:
+        self.read = {name for name in outside if self._is_read(name)}
+        for name in self.read:
             self.values[name] = {name: ((),)}
             self.lipschitz_of[name] = norms.constant(1)
         # At the first step the first value is the value read: as many of the branches that only pass it on are I0.
-        self.fixed = len(_first_values(firing.ops)) if set(outside) == read else 0
+        self.fixed = _first_values(firing.ops) if set(outside) == self.read else 0
         for line in lines:
             self.values[line.name] = self._follow(line)
 
@@ -154,7 +144,7 @@ class _Function:
         """The bound of a value: of each operator its norm times the constant of its base, added up."""
         total = self.norms.constant(0)
         for base, operator in value.items():
-            total = total + self.norms.of(operator, self.shapes[base]) * self.lipschitz_of[base]
+            total = total + self.norms.of(operator, self.known.shapes[base]) * self.lipschitz_of[base]
         return total
 
     def _is_read(self, name: str) -> bool:
@@ -179,7 +169,7 @@ class _Function:
     def _added(self, line: Line) -> Value:
         total: Value = {}
         for name in line.arguments:
-            if self.fixed and name in self.lipschitz_of and self.values[name] == {name: ((),)}:
+            if self.fixed and name in self.read:
                 self.fixed -= 1
                 continue
             for base, operator in self.values.get(name, {}).items():
@@ -189,9 +179,8 @@ class _Function:
     def _activated(self, line: Line, given: Value, slope: float) -> Value:
         if len(given) == 1:
             ((base, operator),) = given.items()
-            if _is_diagonal(operator):
+            if is_diagonal(operator):
                 self._base(line, slope * self.lipschitz_of[base])
-                self.shapes[line.name] = self.shapes[base]
                 return {line.name: operator}
         return self._base(line, slope * self.lipschitz(given))
 
@@ -201,97 +190,15 @@ class _Function:
         return {line.name: ((),)}
 
 
-class _Norms:
-    """Norms of operators made of lines, each found once a call."""
-
-    def __init__(self, net: nn.Module, kept: dict[object, SpectralNorm], iterations: int) -> None:
-        named = dict(net.named_parameters()) | dict(net.named_buffers())
-        self.tensors = {name: tensor.double() for name, tensor in named.items()}
-        self.device = next((tensor.device for tensor in self.tensors.values()), torch.device("cpu"))
-        self.kept, self.iterations = kept, iterations
-        self.found: dict[object, Tensor] = {}
-
-    def constant(self, value: float) -> Tensor:
-        return torch.tensor(value, dtype=torch.float64, device=self.device)
-
-    def of(self, operator: Operator, shape: Shape) -> Tensor:
-        """The spectral norm of an operator on values of that shape; exact where it is diagonal."""
-        if operator == ((),):
-            return self.constant(1)
-        key = (shape, tuple(tuple((line.op, line.tensors, line.shape) for line in path) for path in operator))
-        if key not in self.found:
-            self.found[key] = self._norm(key, operator, (1, *shape))
-        return self.found[key]
-
-    def _norm(self, key: object, operator: Operator, shape: Shape) -> Tensor:
-        apply = self._linear(operator)
-        if _is_diagonal(operator):
-            return apply(torch.ones(shape, dtype=torch.float64, device=self.device)).abs().max()
-        norm = self.kept.setdefault(key, SpectralNorm())
-        return norm(apply, shape, self.iterations, self.device)
-
-    def _linear(self, operator: Operator) -> LinearMap:
-        def apply(x: Tensor) -> Tensor:
-            return torch.stack([self._along(path, x) for path in operator]).sum(0)
-
-        return apply
-
-    def _along(self, path: Path, x: Tensor) -> Tensor:
-        for line in path:
-            tensors = [self.tensors[name] for name in line.tensors]
-            if line.op.kind == "batch_norm":
-                x = x * _scale(line, tensors).view(-1, *[1] * (x.dim() - 2))
-            else:
-                x = say(_EAGER, line, [x, *tensors[:1]])  # without the bias
-        return x
-
-
-class _Eager:
-    """A writer of the table of PyTorch calls that calls at once."""
-
-    def call(self, function: str, *arguments: Any, **settings: Any) -> Any:
-        first, _, rest = function.partition(".")
-        return attrgetter(rest)({"torch": torch, "operator": operators}[first])(*arguments, **settings)
-
-    def method(self, name: str, *arguments: Any) -> Any:
-        owner, *rest = arguments
-        return getattr(owner, name)(*rest)
-
-    def training(self) -> Any:
-        return False
-
-    def custom(self, kind: str, *arguments: Any, **settings: Any) -> Any:
-        raise AssertionError(f"{kind} is not linear")
-
-
-_EAGER = _Eager()
-
-
-def _scale(line: Line, tensors: list[Tensor]) -> Tensor:
-    """The factors `[C]` of a batch norm in evaluation mode."""
-    named = dict(zip(KINDS["batch_norm"].roles, tensors, strict=False))
-    factors = (named["running_var"] + _setting(line.op, "eps", 0.0)).rsqrt()
-    return factors * named["weight"] if "weight" in named else factors
-
-
-def _is_diagonal(operator: Operator) -> bool:
-    return all(line.op.kind in DIAGONAL for path in operator for line in path)
-
-
 def _overlap(line: Line) -> int:
     """In how many windows of a max pool a pixel may be."""
     windows = -(-line.op.number("kernel") // line.op.number("stride"))
     return math.prod(min(windows, size) for size in line.shape[1:])
 
 
-def _setting(op: Op, name: str, default: float) -> float:
-    value = dict(op.attributes).get(name, default)
-    assert isinstance(value, int | float)
-    return float(value)
-
-
-def _first_values(ops: str) -> list[str]:
-    return [word for word in ops.replace("first_value", "I0").split("I0")][1:]
+def _first_values(ops: str) -> int:
+    """How often a function names the state's first value."""
+    return ops.count("I0") + ops.count("first_value")
 
 
 def _not_known(firing: Firing, line: Line) -> str:

@@ -69,4 +69,5 @@ def spectral_norm(
 
 def _unit(vector: Tensor) -> Tensor:
     """A vector of length 1 in the same direction; zeros stay zeros."""
-    return vector / vector.norm().clamp_min(torch.finfo(vector.dtype).tiny)
+    unit: Tensor = vector / vector.norm().clamp_min(torch.finfo(vector.dtype).tiny)
+    return unit

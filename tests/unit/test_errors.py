@@ -25,7 +25,7 @@ def test_paths_as_people_write_them(path: tuple[str | int, ...], text: str) -> N
 
 def test_a_fault_says_where_what_and_what_would_be_right() -> None:
     fault = Fault(("readout", "t"), "'IT' is empty at t = 3", "use 2 or 4", code="GN004")
-    assert str(fault) == "error: readout.t\n  'IT' is empty at t = 3\n  use 2 or 4"
+    assert str(fault) == "error[GN004]: readout.t\n  'IT' is empty at t = 3\n  use 2 or 4"
     placed = fault.at("v.toml", 31, 5)
     assert str(placed) == f"v.toml:31:5: {fault}"
     assert (fault.line, placed.line, placed.column, placed.file) == (None, 31, 5, "v.toml")
@@ -41,22 +41,22 @@ def test_nothing_in_a_fault_moves_the_cursor(text: str) -> None:
 
 
 def test_what_can_be_shown_is_shown() -> None:
-    assert str(Fault(("é", "V 1"), "'é😀→\\' is 猿", code="GN004")) == "error: é.\"V 1\"\n  'é😀→\\' is 猿"
+    assert str(Fault(("é", "V 1"), "'é😀→\\' is 猿", code="GN004")) == "error[GN004]: é.\"V 1\"\n  'é😀→\\' is 猿"
 
 
 def test_what_is_not_known_is_left_out() -> None:
     assert (
         str(Fault((), "there is no such file", file="x.toml", code="GN004"))
-        == "x.toml: error: spec\n  there is no such file"
+        == "x.toml: error[GN004]: spec\n  there is no such file"
     )
-    assert str(Fault(("name",), "odd", severity="warning", code="GN004")) == "warning: name\n  odd"
+    assert str(Fault(("name",), "odd", severity="warning", code="GN004")) == "warning[GN004]: name\n  odd"
 
 
 def test_an_error_tells_all_faults_with_a_line_between() -> None:
     one, two = Fault(("a",), "first", code="GN004"), Fault(("b",), "second", code="GN004")
     error = SpecError(fault for fault in (one, two))
     assert error.faults == (one, two)
-    assert str(error) == "error: a\n  first\n\nerror: b\n  second"
+    assert str(error) == "error[GN004]: a\n  first\n\nerror[GN004]: b\n  second"
 
 
 def test_hints_name_the_closest_and_list_the_few() -> None:
