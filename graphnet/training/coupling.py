@@ -78,8 +78,10 @@ def mix_gradients(coupling: Coupling, members: Sequence[nn.Parameter]) -> None:
             torch._foreach_mul_(gradients, 1 - coupling.strength)
             torch._foreach_add_(gradients, [mean] * len(gradients), alpha=coupling.strength / len(gradients))
             return
-        before = [gradient.clone() for gradient in gradients]
-        for gradient, row in zip(gradients, kernel(coupling), strict=True):
-            gradient *= 1 - coupling.strength
-            for other, weight in zip(before, row, strict=True):
-                gradient.add_(other, alpha=coupling.strength * weight)
+        mixing = coupling.strength * torch.tensor(kernel(coupling), dtype=torch.float64)
+        mixing += (1 - coupling.strength) * torch.eye(len(gradients), dtype=torch.float64)
+        local = [gradient.to_local() if hasattr(gradient, "to_local") else gradient for gradient in gradients]  # FSDP2
+        stacked = torch.stack([gradient.flatten() for gradient in local])  # shards of equal tensors are alike
+        mixed = mixing.to(stacked) @ stacked
+        for gradient, row in zip(local, mixed, strict=True):
+            gradient.copy_(row.view_as(gradient))

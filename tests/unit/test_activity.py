@@ -151,7 +151,7 @@ def test_arrows_without_delay_may_run_in_a_circle_at_different_times() -> None:
             {"h1": {"h1": "I", "h2": "C"}},
             0,
             "'h2' is empty at t = 0: signals reach it from t = 1 on",
-            "use 1 or 2 or 3, or",
+            "use 1 or later",
         ),
         (
             {"h1": {"h1": "I"}},
