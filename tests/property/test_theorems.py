@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ import graphnet
 from graphnet import zoo
 from graphnet.equivalence import NoTable, compare, values_of
 from graphnet.strategies import specs
+from tests.conftest import zoo_up_to
 
 FEW = settings(max_examples=max(settings.default.max_examples // 4, 5), suppress_health_check=list(HealthCheck))
 """Each example compiles and runs nets several times."""
@@ -165,6 +167,13 @@ def test_a_spec_is_its_unrolled_spec(spec: dict[str, Any]) -> None:
     assert (flat.parameters, flat.depth, flat.flops) == (plan.parameters, plan.depth, plan.flops)
     assert all(firing.source != firing.target for firing in flat.firings)
     assert compare(spec, unrolled, **ONCE)
+
+
+@pytest.mark.parametrize("path", zoo_up_to(2e7, thorough=6e8))
+def test_the_zoo_is_the_zoo_unrolled(path: Path) -> None:
+    unrolled = graphnet.unroll(path)
+    assert graphnet.plan(unrolled).parameters == graphnet.plan(path).parameters
+    assert compare(path, unrolled, **ONCE)
 
 
 @FEW

@@ -170,3 +170,14 @@ def test_the_budget_can_be_lifted() -> None:
     graphnet.plan(spec)
     held = spec | {"states": {"h1": A, "h2": B, "h3": {"shape": A, "hold": True}}, "readout": {"t": 1_100_000}}
     assert "too large" in fault(held).what
+
+
+def test_a_product_with_zeros_is_zeros() -> None:
+    states = {"h1": A, "h2": {"shape": A, "unpopulated": "zeros"}, "h3": {"shape": A, "merge": "product"}}
+    slab = {"t": "1..inf", "h1": {"h3": "C"}, "h2": {"h3": "I"}}
+    same, *still = warned(small(slab, states=states, readout={"t": 1}))
+    assert same == "readout.t: at t = 1 the output is the same for every image: nothing of it is at 'h3' then"
+    assert [text.split(" gets")[0] for text in still] == [
+        "transitions[0].h1.h3: h3.from_h1.conv1.weight",
+        "pre_net: pre_net.conv1.weight",
+    ]
