@@ -27,8 +27,11 @@ def corresponding(a: Plan, b: Plan) -> dict[str, str]:
         return alike
     known = {(flat(place), t): lines for (place, t), lines in _tensors_by_place(a).items()}
     table: dict[str, str] = {}
-    for (place, t), lines in _tensors_by_place(b).items():
-        theirs = known.get((flat(place), t)) or known.get((origin(place), t))
+    ours: dict[tuple[str, int], list[tuple[str, ...]]] = {}
+    for (place, t), lines in _tensors_by_place(b).items():  # one transition may have become two
+        ours.setdefault((flat(place) if (flat(place), t) in known else origin(place), t), []).extend(lines)
+    for (place, t), lines in ours.items():
+        theirs = known.get((place, t))
         if theirs is None or [len(each) for each in theirs] != [len(each) for each in lines]:
             what = f"nothing in '{a.name}' corresponds to {place} at t = {t} of '{b.name}'"
             raise NoTable(f"{what}: give a table of weights")

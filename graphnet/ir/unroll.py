@@ -95,18 +95,17 @@ class _Unrolling:
         return {**self.written["input"], "state": IMAGE}
 
     def _readout(self) -> dict[str, Any]:
-        """One readout reads its state; several read a state that what is read arrives at."""
+        """One readout reads its state; several, or one of a held value, read a state that this arrives at."""
         readout = {key: value for key, value in self.written["readout"].items() if key != "state"}
-        names = {t: self._name(self.values.at(0, (self.network.read, t))) for t in self.net.readouts}
-        if len(names) == 1:
-            return readout | {"state": names[self.last]}
+        read = {t: self.values.at(0, (self.network.read, t)) for t in self.net.readouts}
+        if len(read) == 1 and read[self.last].node[1] == self.last:
+            return readout | {"state": self._name(read[self.last])}
         state = self.network.state(self.network.read)
         assert state is not None
         self.states[READ] = list(state.shape)
-        for t, name in names.items():
-            held_since = self.values.at(0, (self.network.read, t)).node[1]
-            cell = "I" if t - held_since == 1 else {"ops": "I", "delay": t - held_since}
-            self.reads.append({"t": t, name: {READ: cell}})
+        for t, value in read.items():
+            delay = t - value.node[1]
+            self.reads.append({"t": t, self._name(value): {READ: "I" if delay == 1 else {"ops": "I", "delay": delay}}})
         return readout | {"state": READ}
 
     # ---- values
@@ -273,6 +272,11 @@ def _joined(uses: Mapping[tuple[str, ...], Sequence[str]]) -> dict[tuple[str, ..
         common = [group for group in groups if set(group) & set(names)]
         found = [selector for group in common for selector in groups.pop(group)]
         merged = dict.fromkeys(name for group in (*common, names) for name in group)
+        roles = [name.rpartition(".")[2] for name in merged]
+        if len(set(roles)) < len(roles):  # cells that differ over time may share a bias, but no weight
+            what = f"the language has no words for layers that share some tensors and not others: {', '.join(merged)}"
+            fix = "give the transition one function at all times, or widths that are equal or all different"
+            raise SpecError([Fault(("transitions",), what, fix, code="GN306")])
         groups[tuple(merged)] = [*found, *selectors]
     return groups
 
