@@ -259,7 +259,7 @@ class _Drawing:
                 group = {"members": [[name, name, 2], [name, name, 3]]}
             if self.pick(False, True):
                 group["except"] = [f"{name}->{name}@2"]
-            if self.pick(*[False] * 2, True):
+            if self.pick(False, True):
                 group["coupling"] = 0.5
             found["sets"] = [group]
         return found
