@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import fx, nn
 
+from graphnet.backends.spectral import Divisor, random_unit
 from graphnet.backends.torch_calls import say
 from graphnet.ir.network import Tensor
 from graphnet.ir.ops import KINDS, Shape
@@ -27,9 +28,27 @@ def build(plan: Plan, seed: int = 0) -> fx.GraphModule:
             holder = _module(root, line.place)
             if not hasattr(holder, "output"):
                 holder.add_module("output", nn.Identity())
+        elif line.op.kind == "lipschitz":
+            _module(root, line.place).add_module(line.name, Divisor(line.op))
     net = fx.GraphModule(root, _Writer(plan).graph(), class_name="Net")
     net.meta["plan"] = plan
+    settle_divisors(net, FIRST_ITERATIONS)
     return net
+
+
+FIRST_ITERATIONS = 15
+"""As many power iterations as PyTorch's spectral norm makes when it is put on a layer."""
+
+
+def settle_divisors(net: fx.GraphModule, iterations: int) -> None:
+    """Bring the singular vectors of a net's Lipschitz bounds nearer to those of its weights and statistics."""
+    tensors = dict(net.named_parameters()) | dict(net.named_buffers())
+    for line in net.meta["plan"].lines:
+        if line.op.kind == "lipschitz":
+            given = [tensors[name] for name in line.tensors]
+            divisor = net.get_submodule(f"{line.place}.{line.name}")
+            assert isinstance(divisor, Divisor)
+            divisor.improve(given, iterations)
 
 
 def initial(tensor: Tensor, seed: int) -> torch.Tensor:
@@ -43,6 +62,8 @@ def initial(tensor: Tensor, seed: int) -> torch.Tensor:
         return _identity(tensor.shape)
     digest = hashlib.sha256(f"{seed} {tensor.seed}".encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+    if scheme == "unit":
+        return random_unit(tensor.shape, generator)
     return torch.randn(tensor.shape, generator=generator) * math.sqrt(VARIANCES[scheme](fan_in, fan_out))
 
 
@@ -125,6 +146,9 @@ class _Writer:
         function = KINDS[kind].function
         assert function is not None
         return self.nodes.call_function(function, arguments, settings)
+
+    def divisor(self, line: Line, given: Sequence[fx.Node]) -> fx.Node:
+        return self.nodes.call_module(f"{line.place}.{line.name}", tuple(given))
 
     def training(self) -> fx.Node:
         return self.values["training"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
-from graphnet.backends.torch_calls import say
-from graphnet.ir.ops import KINDS
+from graphnet.backends.torch_calls import say, say_operator
+from graphnet.ir.lipschitz import Bound, Norm, work_out
+from graphnet.ir.ops import KINDS, Op
 from graphnet.ir.plan import Line, Plan
 
 SIGNS = {"operator.add": "+", "operator.mul": "*", "operator.truediv": "/"}
@@ -30,6 +32,7 @@ def write_source(plan: Plan) -> str:
     result = next(iter(outputs.values())) if len(outputs) == 1 else None
     result = result or "{" + ", ".join(f"{t}: {name}" for t, name in outputs.items()) + "}"
     kind = "Tensor" if len(outputs) == 1 else "dict[int, Tensor]"
+    helper = SPECTRAL_NORM if any(line.op.kind == "lipschitz" for line in plan.lines) else ""
     cite = f" After {plan.cite}." if plan.cite else ""
     head = f'''"""{_plain(plan.name)}: written by graphnet from a spec.{_plain(cite)}
 
@@ -41,7 +44,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def forward(input: Tensor, w: dict[str, Tensor], training: bool = False) -> {kind}:
+{helper}def forward(input: Tensor, w: dict[str, Tensor], training: bool = False) -> {kind}:
     """Logits of images; `w` holds the weights and statistics by name."""'''
     return head + "\n" + textwrap.indent("\n".join([*body, "", f"return {result}"]), "    ").lstrip("\n") + "\n"
 
@@ -84,6 +87,49 @@ def _parts(text: str) -> list[str]:
     return [*parts, text[start:].strip()]
 
 
+class _Divisor:
+    """Writes max(bound / mu, 1), each norm of the bound from its vector."""
+
+    def __init__(self, writer: _Writer, op: Op, given: Sequence[str]) -> None:
+        bound = op["bound"]
+        assert isinstance(bound, Bound)
+        self.writer, self.bound, self.mu = writer, bound, op["mu"]
+        self.tensors = dict(zip(bound.names, given, strict=False))
+        self.vectors = dict(zip(bound.searched, given[len(bound.names) :], strict=True))
+
+    def text(self) -> str:
+        """The whole expression."""
+        return f"torch.clamp({work_out(self.bound.formula, self)} / {self.mu}, min=1)"
+
+    def number(self, value: float) -> str:
+        return str(value)
+
+    def norm(self, norm: Norm) -> str:
+        applied = say_operator(self.writer, norm.operator, "x", self.tensors)
+        if norm.is_diagonal:
+            shape = ", ".join(map(str, norm.shape))
+            return f"(lambda x: {applied})(torch.ones(1, {shape})).abs().max()"
+        return f"spectral_norm(lambda x: {applied}, {self.vectors[norm]}, training)"
+
+    def product(self, parts: Sequence[str]) -> str:
+        return " * ".join(parts)
+
+    def sum(self, parts: Sequence[str]) -> str:
+        return f"({' + '.join(parts)})"
+
+
+SPECTRAL_NORM = """def spectral_norm(operator, vector, training):
+    \"\"\"The largest singular value; in training each call brings the kept vector nearer by one power iteration.\"\"\"
+    if training:
+        with torch.no_grad():
+            value, transpose = torch.func.vjp(operator, vector[None])
+            vector.copy_(F.normalize(transpose(value)[0].flatten(), dim=0).view_as(vector))
+    return operator(vector[None].clone()).norm()
+
+
+"""
+
+
 class _Writer:
     """Writes calls as Python expressions."""
 
@@ -105,6 +151,9 @@ class _Writer:
 
     def custom(self, kind: str, *arguments: Any, **settings: Any) -> str:
         return self.call(_full_name(kind), *arguments, **settings)
+
+    def divisor(self, line: Line, given: Sequence[str]) -> str:
+        return _Divisor(self, line.op, given).text()
 
     def training(self) -> str:
         return "training"

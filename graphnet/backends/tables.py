@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from graphnet.ir.network import INPUT, LOGITS, System
+from graphnet.ir.ops import Attribute
 from graphnet.ir.plan import Fate, Firing, Plan
 
 
@@ -94,7 +95,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
             {
                 "name": line.name,
                 "op": line.op.kind,
-                "settings": dict(line.op.attributes),
+                "settings": {key: _plain(value) for key, value in line.op.attributes},
                 "arguments": list(line.arguments),
                 "tensors": list(line.tensors),
                 "shape": list(line.shape),
@@ -113,6 +114,10 @@ def plan_data(plan: Plan) -> dict[str, Any]:
             for tensor in plan.tensors
         ],
     }
+
+
+def _plain(value: Attribute) -> Any:
+    return value if isinstance(value, int | float | str | tuple) else str(value)
 
 
 def _fates(firings: Sequence[Firing]) -> dict[str, list[str]]:

@@ -5,10 +5,11 @@ A rule is given a `Writer`, which turns calls into graph nodes or into text, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
 from typing import Any, Protocol, TypeVar
 
+from graphnet.ir.lipschitz import MATTERS, Operator
 from graphnet.ir.ops import Op
 from graphnet.ir.plan import Line
 
@@ -24,6 +25,8 @@ class Writer(Protocol[V_co]):
     def method(self, name: str, *arguments: object) -> V_co: ...
 
     def training(self) -> V_co: ...
+
+    def divisor(self, line: Line, given: Sequence[Any]) -> V_co: ...
 
     def custom(self, kind: str, *arguments: object, **settings: object) -> V_co: ...
 
@@ -145,6 +148,8 @@ RULES: dict[str, Rule[Any]] = {
     "mean": _mean,
     "concat": lambda writer, line, given: writer.call("torch.cat", list(given), 1),
     "zeros": _zeros,
+    "lipschitz": lambda writer, line, given: writer.divisor(line, given),
+    "divide": _plain("operator.truediv"),
 }
 """Every kind of op but `value`, which a backend says in its own way."""
 
@@ -155,3 +160,27 @@ def say(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
         said: V = RULES[line.op.kind](writer, line, given)
         return said
     return writer.custom(line.op.kind, *given, **dict(line.op.attributes))
+
+
+def say_operator(writer: Writer[V], operator: Operator, x: V, tensors: Mapping[str, V]) -> V:
+    """Write a linear operator, applied to x: paths of linear lines, added up; without what the lines add."""
+    ends = []
+    for path in operator:
+        end = x
+        for line in path:
+            end = _say_linear(writer, line, end, tensors)
+        ends.append(end)
+    return reduce(lambda left, right: writer.call("operator.add", left, right), ends)
+
+
+def _say_linear(writer: Writer[V], line: Line, x: V, tensors: Mapping[str, V]) -> V:
+    roles = ((name.rpartition(".")[2], name) for name in line.tensors)
+    named = {role: tensors[name] for role, name in roles if role in MATTERS}
+    if line.op.kind == "batch_norm":  # in evaluation mode
+        factors = writer.call("torch.rsqrt", writer.call("operator.add", named["running_var"], line.op["eps"]))
+        if "weight" in named:
+            factors = writer.call("operator.mul", factors, named["weight"])
+        return writer.call("operator.mul", x, writer.call("torch.reshape", factors, (-1, *[1] * _rank(line))))
+    if line.op.kind == "divide":
+        return writer.call("operator.truediv", x, tensors[line.arguments[1]])
+    return say(writer, line, [x, *named.values()])

@@ -13,7 +13,7 @@ from graphnet.ir.network import INPUT, LOGITS, Function, Transition
 from graphnet.ir.ops import Shape
 from graphnet.ir.sizes import size_text
 from graphnet.spec.functions import FunctionFault, Ops, parse_function
-from graphnet.spec.model import Gain, Norm, Spec
+from graphnet.spec.model import Cell, Norm, Spec
 from graphnet.spec.times import ALWAYS, Span, Times, union
 
 
@@ -66,7 +66,7 @@ class CellReader:
             ops_text(cell.ops),
             times,
             next(delay for delay in delays if delay is not None),
-            self._function(cell.ops, ends, path, cell.gain),
+            self._function(cell.ops, ends, path, cell),
             entry.path,
             entry.open,
             entry.symbol,
@@ -124,11 +124,13 @@ class CellReader:
             return None
         return Ends(reads, makes, width, source, target, norm, self.constants, joins, recurs)
 
-    def _function(self, ops: Ops, ends: Ends | None, path: KeyPath, gain: Gain | None = None) -> Function:
+    def _function(self, ops: Ops, ends: Ends | None, path: KeyPath, cell: Cell | None = None) -> Function:
         """The fitted function written at `path`; the identity where it is at fault or a shape is not known."""
         try:
             chain = parse_function(ops)
-            return fit(chain, ends, gain) if ends else ()
+            if ends is None:
+                return ()
+            return fit(chain, ends, cell.gain, cell.lipschitz) if cell else fit(chain, ends)
         except FunctionFault as fault:
             span = (fault.place.start, fault.place.end) if fault.place.end else None
             where = (*path, *fault.place.path)

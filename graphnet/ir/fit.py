@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from graphnet.ir.layers import make_layer
+from graphnet.ir.layers import bounded, make_layer
+from graphnet.ir.lipschitz import NoBound
 from graphnet.ir.network import FIRST, SOURCE, Function, Init, Layer, Slot
 from graphnet.ir.ops import Op, Shape, op, shape_of
 from graphnet.ir.settle import settle
@@ -16,7 +17,8 @@ from graphnet.spec.functions import Branches, Call, Chain, FunctionFault, Place
 from graphnet.spec.model import Gain, Norm
 from graphnet.spec.op_table import WIDTH
 
-LABELS = {"conv_transpose": "deconv", "batch_norm": "norm", "group_norm": "norm", "layer_norm": "norm", "sum": "add"}
+NORMS = dict.fromkeys(("batch_norm", "group_norm", "layer_norm"), "norm")
+LABELS = {"conv_transpose": "deconv", "sum": "add", "divide": "lipschitz"} | NORMS
 """Layers are counted under their op's name, but for these."""
 
 
@@ -40,11 +42,14 @@ class Ends:
     recurs: bool = False
 
 
-def fit(chain: Chain, ends: Ends, gain: Gain | None = None) -> Function:
-    """The layers of a transition function, times its gain. Raises FunctionFault where something does not fit."""
+def fit(chain: Chain, ends: Ends, gain: Gain | None = None, lipschitz: float | None = None) -> Function:
+    """The layers of a transition function, times its gain; what it adds to an identity is bounded by `lipschitz`.
+
+    Raises FunctionFault where something does not fit, or has no known bound.
+    """
     chain = settle(chain, ends.constants)
     builder = _Builder(ends)
-    last, shape = builder.chain(chain, SOURCE, ends.source, ends.target, builder.labels)
+    last, shape = builder.chain(chain, SOURCE, ends.source, ends.target, builder.labels, lipschitz)
     _check_end(chain, shape, ends)
     if gain is not None and (gain.learn or gain.init != 1):
         last = builder.gain(gain, last)
@@ -85,11 +90,22 @@ class _Builder:
         self.labels = _Labels()
         self.skips = 0
 
-    def chain(self, chain: Chain, at: int, shape: Shape, target: Shape | None, labels: _Labels) -> tuple[int, Shape]:
+    def chain(
+        self,
+        chain: Chain,
+        at: int,
+        shape: Shape,
+        target: Shape | None,
+        labels: _Labels,
+        lipschitz: float | None = None,
+    ) -> tuple[int, Shape]:
         """Append a chain that runs from the value `at` towards `target`; returns its last value and shape."""
         strides = share_strides(first_path(chain), shape, target)
         width = target[0] if target else self.ends.between
-        return self._items(chain, at, shape, _Path(strides, count_widths(chain), width, target), labels)
+        path = _Path(strides, count_widths(chain), width, target)
+        if lipschitz is not None:
+            return self._bounded(chain, at, shape, path, lipschitz)
+        return self._items(chain, at, shape, path, labels)
 
     def gain(self, gain: Gain, at: int) -> int:
         """Append a factor for the whole function, fixed or learned."""
@@ -107,6 +123,14 @@ class _Builder:
         return at, shape
 
     def _fork(self, fork: Branches, at: int, shape: Shape, path: _Path, labels: _Labels) -> tuple[int, Shape]:
+        ends, shape = self._branches(fork, at, shape, path, labels)
+        return self._sum(ends), shape
+
+    def _sum(self, ends: list[int]) -> int:
+        return ends[0] if len(ends) == 1 else self.append(op("sum"), tuple(ends), self.labels)
+
+    def _branches(self, fork: Branches, at: int, shape: Shape, path: _Path, labels: _Labels) -> tuple[list[int], Shape]:
+        """Append the branches; returns the last value of each, and their shape."""
         names = self._branch_labels(fork, labels)
         ends = [self._items(fork.chains[0], at, shape, path, names[0])]
         for branch, name in zip(fork.chains[1:], names[1:], strict=True):
@@ -115,9 +139,24 @@ class _Builder:
                 what = f"branches of {size_text(ends[0][1])} and {size_text(ends[-1][1])} cannot be added"
                 fix = "give this branch a convolution, such as C1, or a stride"
                 raise FunctionFault(what, place_of(branch), fix, code="GN208")
-        if len(ends) == 1:
-            return ends[0]
-        return self.append(op("sum"), tuple(end for end, _ in ends), labels), ends[0][1]
+        return [end for end, _ in ends], ends[0][1]
+
+    def _bounded(self, chain: Chain, at: int, shape: Shape, path: _Path, mu: float) -> tuple[int, Shape]:
+        """Append a chain; what is added to identities in it is divided so that its Lipschitz bound is at most `mu`."""
+        whole = chain[0]
+        fork = whole if len(chain) == 1 and isinstance(whole, Branches) else Branches((chain,), place_of(chain))
+        ends, shape = self._branches(fork, at, shape, path, self.labels)
+        kept = [end for end, branch in zip(ends, fork.chains, strict=True) if _is_identity(branch)]
+        function = [end for end, branch in zip(ends, fork.chains, strict=True) if not _is_identity(branch)]
+        if not function:
+            fix = "drop it: an identity is left as it is"
+            raise FunctionFault("lipschitz bounds what is added to an identity", fork.place, fix, code="GN215")
+        last = self._sum(function)
+        try:
+            settings, slots = bounded(self.layers, self.ends.source, last, mu)
+        except NoBound as fault:
+            raise FunctionFault(str(fault), fork.place, fault.fix, code="GN215") from None
+        return self._sum([self.append(settings, (last,), self.labels, slots), *kept]), shape
 
     def _branch_labels(self, fork: Branches, labels: _Labels) -> list[_Labels]:
         """The first branch with tensors goes on in the names around it; later ones are skip, skip2, …"""
@@ -193,6 +232,12 @@ class _Builder:
         shapes = tuple(self.ends.source if at < 0 else self.layers[at].shape for at in arguments)
         self.layers.append(Layer(label or labels.next(op.kind), op, arguments, shape_of(op, shapes), slots))
         return len(self.layers) - 1
+
+
+def _is_identity(branch: Chain) -> bool:
+    """Whether a branch only passes on what is there: LPK bound the function beside it."""
+    (first, *more) = branch
+    return not more and isinstance(first, Call) and first.op in ("identity", "first_value", "pad_identity")
 
 
 def _check_end(chain: Chain, shape: Shape, ends: Ends) -> None:

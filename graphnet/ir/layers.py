@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from graphnet.ir.network import Init, Slot
+from graphnet.ir.lipschitz import Bound, Bounds, Floats, work_out
+from graphnet.ir.network import FIRST, SOURCE, VECTOR, Init, Layer, Slot
 from graphnet.ir.ops import KINDS, Op, Shape, op
+from graphnet.ir.plan import Line
 from graphnet.ir.sizes import MAPS, number, size_text, window
 from graphnet.spec.functions import Call, FunctionFault, Place
 from graphnet.spec.model import Norm
@@ -38,6 +41,34 @@ def make_layer(call: Call, shape: Shape, width: int, stride: int, norm: Norm) ->
     given = dict(OPS[call.op].defaults) | dict(call.settings)
     settings = {name: value for name, value in given.items() if isinstance(value, int | float | str | bool)}
     return op(call.op, **settings), tuple(Slot(*each) for each in KINDS[call.op].own_tensors(shape))
+
+
+def bounded(layers: Sequence[Layer], source: Shape, last: int, mu: float) -> tuple[Op, tuple[Slot, ...]]:
+    """The op that divides layer `last` by max(bound / mu, 1), and the vectors of its power iterations.
+
+    The bound's tensors are called `k.role`, after the layer that has them. Raises NoBound.
+    """
+    names = {SOURCE: "source", FIRST: "first"}
+    lines = [
+        Line(
+            str(k),
+            layer.op,
+            tuple(names.get(at, str(at)) for at in layer.arguments),
+            tuple(f"{k}.{slot.role}" for slot in layer.slots),
+            layer.shape,
+            0,
+            "",
+        )
+        for k, layer in enumerate(layers)
+    ]
+    bound = Bound.of(Bounds(lines, {"source": source}).of(names.get(last, str(last))))
+    if not bound.norms:
+        return op("scale", factor=1 / max(work_out(bound.formula, Floats()) / mu, 1)), ()
+    vectors = (
+        Slot(f"{VECTOR}{number}", norm.shape, Init("unit"), per_time=True)
+        for number, norm in enumerate(bound.searched, start=1)
+    )
+    return op("divide", mu=mu, bound=bound), tuple(vectors)
 
 
 def _norm(call: Call, shape: Shape, norm: Norm) -> Made:

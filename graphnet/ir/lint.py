@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from graphnet.errors import Fault, KeyPath
 from graphnet.ir.activity import Activity
-from graphnet.ir.network import Network
+from graphnet.ir.network import VECTOR, Network
 from graphnet.ir.ops import Op
 from graphnet.ir.plan import IMAGE, Line
 
@@ -56,7 +56,7 @@ def _facts(lines: Sequence[Line]) -> _Facts:
             zero[line.name], sees[line.name] = True, False
             continue
         inputs = [zero[name] for name in line.arguments]
-        if line.op.kind == "product":
+        if line.op.kind in ("product", "divide"):
             zero[line.name] = any(inputs)
         else:
             zero[line.name] = all(inputs) and _keeps_zero(line)
@@ -108,7 +108,7 @@ def _without_gradient(
             reached.update(_reached(line, facts))
         for tensor in line.tensors:
             role = tensor.rpartition(".")[2]
-            if role.startswith("running_"):
+            if role.startswith(("running_", VECTOR)):
                 continue
             seen = gradient and (role in ("bias", "gain") or not all(facts.zero[name] for name in line.arguments))
             learns[tensor] = learns.get(tensor, False) or seen

@@ -20,12 +20,17 @@ SOURCE, FIRST = -1, -2
 """Stand among a layer's arguments for the value that the transition reads, and for the state's first value (I0)."""
 
 
+VECTOR = "singular_vector"
+"""Roles of the vectors that power iteration keeps begin like this; a number follows."""
+
+
 class Init(NamedTuple):
     """How a tensor starts.
 
     Schemes: `he` draws N(0, 2 / fan_in) (He et al. 2015b, eq. 10), `he-fan-out` N(0, 2 / fan_out), `glorot`
     N(0, 2 / (fan_in + fan_out)), `lecun` N(0, 1 / fan_in); `identity` copies channel k to channel k; `zeros`,
-    `ones`; `constant` is `value`, a number or nested tuples of the tensor's shape.
+    `ones`; `constant` is `value`, a number or nested tuples of the tensor's shape; `unit` draws a vector
+    of length 1.
     """
 
     scheme: str
@@ -73,8 +78,8 @@ class Tensor(NamedTuple):
 
     @property
     def trainable(self) -> bool:
-        """Whether an optimiser sees it: statistics are buffers."""
-        return not self.role.startswith("running_")
+        """Whether an optimiser sees it: statistics and singular vectors are buffers."""
+        return not self.role.startswith(("running_", VECTOR))
 
     def at(self, t: int) -> Tensor:
         """The tensor of arrival time t."""

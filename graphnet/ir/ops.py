@@ -6,12 +6,12 @@ Shapes leave the batch out: `(C, H, W)`, `(C, L)` or `(C,)`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 Shape = tuple[int, ...]
-Attribute = int | float | bool | str | tuple[int, ...]
+Attribute = Hashable
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,12 @@ class Op:
         value = self[name]
         assert isinstance(value, int)
         return value
+
+    def real(self, name: str, default: float) -> float:
+        """A setting that is a number."""
+        value = dict(self.attributes).get(name, default)
+        assert isinstance(value, int | float)
+        return float(value)
 
     def __str__(self) -> str:
         return f"{self.kind}({', '.join(f'{key}={value}' for key, value in self.attributes)})"
@@ -133,6 +139,8 @@ KINDS: dict[str, Kind] = {
     "group_norm": Kind(_same, roles=("weight", "bias")),
     "layer_norm": Kind(_same, roles=("weight", "bias")),
     "scale": Kind(_same, roles=("gain",)),
+    "lipschitz": Kind(lambda op, shapes: ()),
+    "divide": Kind(lambda op, shapes: shapes[0]),
     "pad_identity": Kind(_padded),
     "slice": Kind(_sliced),
     "max_pool": Kind(_pooled, depth=1),

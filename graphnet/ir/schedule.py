@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from graphnet.ir.activity import Activity
 from graphnet.ir.fates import find_fates, warnings
 from graphnet.ir.lint import lint
+from graphnet.ir.lipschitz import Bound
 from graphnet.ir.network import FIRST, INPUT, SOURCE, Network, State, Tensor, Transition
 from graphnet.ir.ops import Op, Shape, op, shape_of
 from graphnet.ir.plan import IMAGE, Area, Cell, Coupling, Line, Plan
 from graphnet.ir.values import Source, Value, Values, find_values
 from graphnet.spec.times import Times, union
+
+BEFORE = -1
+"""The time of what is made before the first step."""
 
 
 def schedule(network: Network, keep_dead: bool = False) -> Plan:
@@ -26,6 +30,7 @@ def schedule(network: Network, keep_dead: bool = False) -> Plan:
     for value in _turns(network, activities, values, keep_dead):
         writer.write(value)
     outputs = writer.outputs()
+    lines = (*writer.divisors.values(), *writer.lines)
     firings = find_fates(network, activities, values, keep_dead)
     transitions = [each for net in network.nets for each in net.transitions]
     return Plan(
@@ -37,7 +42,7 @@ def schedule(network: Network, keep_dead: bool = False) -> Plan:
         cells=_cells(network, transitions),
         firings=firings,
         tensors=tuple(writer.tensors.values()),
-        lines=tuple(writer.lines),
+        lines=lines,
         outputs=outputs,
         system=network.system,
         couplings=_couplings(network, writer.tensors.values()),
@@ -45,7 +50,7 @@ def schedule(network: Network, keep_dead: bool = False) -> Plan:
         warnings=(
             *network.warnings,
             *warnings(transitions, firings),
-            *lint(network, activities, writer.lines, outputs),
+            *lint(network, activities, lines, outputs),
         ),
     )
 
@@ -94,6 +99,7 @@ class _Writer:
     values: Values
     lines: list[Line] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
+    divisors: dict[tuple[Op, tuple[str, ...]], Line] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
     images: dict[int, str] = field(default_factory=dict)
 
@@ -157,10 +163,30 @@ class _Writer:
                 assert known.shape == tensor.shape, f"two tensors are called {tensor.name}"
             name = f"{stem}_{layer.label.replace('.', '_')}"
             names = tuple(tensor.name for tensor in tensors)
+            chosen = layer.op
+            if chosen.kind == "divide":
+                arguments = (*arguments, self._divisor(transition, t, chosen, names, name))
+                chosen, names = op("divide"), ()
             self.shapes[name] = layer.shape
-            self.lines.append(Line(name, layer.op, arguments, names, layer.shape, t, transition.place))
+            self.lines.append(Line(name, chosen, arguments, names, layer.shape, t, transition.place))
             made.append(name)
         return made[-1] if made else source
+
+    def _divisor(self, transition: Transition, t: int, divide: Op, vectors: tuple[str, ...], stem: str) -> str:
+        """What a function is divided by (LPK eq. 3): found before all else, once for the same tensors."""
+        bound = divide["bound"]
+        assert isinstance(bound, Bound)
+        tensors = []
+        for each in bound.names:
+            number, _, role = each.partition(".")
+            roles = [slot.role for slot in transition.function[int(number)].slots]
+            tensors.append(transition.bindings[int(number)][roles.index(role)].at(t).name)
+        key = (Op("lipschitz", divide.attributes), (*tensors, *vectors))
+        if key not in self.divisors:
+            name = f"{stem}_divisor"
+            self.divisors[key] = Line(name, key[0], (), key[1], (), BEFORE, transition.place)
+            self.shapes[name] = ()
+        return self.divisors[key].name
 
     def outputs(self) -> tuple[tuple[int, str], ...]:
         """Readout times and the names of their values, combined as the spec says (rule 20)."""

@@ -92,7 +92,7 @@ def sizes_along(path: Sequence[Call], source: Shape, target: Shape | None, strid
             sizes = ()
         elif KINDS[call.op].function if call.op in KINDS else None:
             settings = dict(OPS[call.op].defaults) | dict(call.settings)
-            own = op(call.op, **settings)  # type: ignore[arg-type]
+            own = op(call.op, **settings)
             sizes = KINDS[call.op].shape(own, ((source[0], *sizes),))[1:]
     return sizes
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from graphnet.errors import Fault, KeyPath
-from graphnet.ir.network import Binding, Layer, Slot, Tensor, Transition
+from graphnet.ir.network import VECTOR, Binding, Layer, Slot, Tensor, Transition
 from graphnet.ir.sets import Member, WeightSet
 from graphnet.ir.sizes import size_text
 from graphnet.spec.times import ALWAYS, Times
@@ -109,7 +109,27 @@ def _owners(cells: Sequence[Transition], sets: Sequence[WeightSet], over_time: b
         rest = "place" if over_time else "untied"
         own = Owner(rest, use.transition.place, use.layer.label, use.slot.role, use.slot.shape)
         owners.setdefault(own, []).append(replace(use, member=None))
-    return owners
+    return {_of_its_weights(owner, uses, owners): uses for owner, uses in owners.items()}
+
+
+def _of_its_weights(owner: Owner, uses: Sequence[Use], owners: Owners) -> Owner:
+    """The owner of a singular vector: as the weights and statistics, one for all times where these are."""
+    if not owner.role.startswith(VECTOR):
+        return owner
+    cells = {id(use.transition): use.transition for use in uses}
+    found = {
+        key: [
+            (use.layer, use.slot, each)
+            for each, theirs in owners.items()
+            for use in theirs
+            if id(use.transition) == key and not use.slot.role.startswith(VECTOR)
+        ]
+        for key in cells
+    }
+    first = next(iter(found.values()))
+    once = len({(layer.label, slot.role) for layer, slot, _ in first}) == len(first)
+    steady = once and not any(each.by_time for *_, each in first) and all(other == first for other in found.values())
+    return owner._replace(kind="place") if steady else owner
 
 
 def _add(owners: Owners, owner: Owner, use: Use) -> None:

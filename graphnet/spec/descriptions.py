@@ -73,6 +73,7 @@ KEYS = {
         "ops": 'The transition function, such as "BRCx2+I"; or "-", which blocks.',
         "delay": "How many steps before it arrives the transition reads its source; wins over the slab's.",
         "gain": "A factor for the transition's result, before the merge.",
+        "lipschitz": "What the Lipschitz constant of the function beside an identity is held below, such as 0.95.",
     },
     "Slab": {
         "t": 'When its transitions arrive, such as 4, "5..7", "1..inf" or "T-1"; always if nothing is said.',

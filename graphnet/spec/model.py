@@ -106,11 +106,15 @@ class Gain(Table):
 
 
 class Cell(Table):
-    """The transition function from one state to another; `ops == "-"` blocks."""
+    """The transition function from one state to another; `ops == "-"` blocks.
+
+    `lipschitz` bounds the Lipschitz constant of what it adds to an identity (LPK eq. 3).
+    """
 
     ops: Ops
     delay: Delay | None = None
     gain: Gain | None = None
+    lipschitz: Annotated[float, Field(gt=0)] | None = None
 
     @classmethod
     def long_form(cls, value: Any) -> Any:
