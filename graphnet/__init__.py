@@ -3,7 +3,8 @@
 `load` a spec, look at its `plan`, `draw` it, `compile` it to a PyTorch module. Importing this loads no torch.
 """
 
-from graphnet import zoo
+from graphnet import edits, zoo
+from graphnet.edits import perturb
 from graphnet.errors import Fault, SpecError
 from graphnet.foreign import import_state_dict
 from graphnet.ir.custom import register_op
@@ -20,8 +21,10 @@ __all__ = [
     "compile",
     "couple_gradients",
     "draw",
+    "edits",
     "import_state_dict",
     "load",
+    "perturb",
     "plan",
     "register_op",
     "unroll",

@@ -101,14 +101,17 @@ def compile(spec: SpecLike, *, seed: int = 0, keep_dead: bool = False, unlimited
 
     Returns:
         A `torch.fx.GraphModule` from images `[N, C, H, W]` to logits `[N, classes]`, or to a dict of them by
-        readout time if the spec has several.
+        readout time if the spec has several. Its `meta` holds its plan and its spec.
 
     Raises:
         SpecError: the spec is wrong.
     """
     from graphnet.backends.fx import build
 
-    return build(plan(spec, keep_dead=keep_dead, unlimited=unlimited), seed)
+    spec = load(spec)
+    net = build(plan(spec, keep_dead=keep_dead, unlimited=unlimited), seed)
+    net.meta["spec"] = spec
+    return net
 
 
 def _further(spec: Spec | None, faults: list[Fault]) -> list[Fault]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,11 +18,15 @@ from graphnet.ir.ops import KINDS, Shape
 from graphnet.ir.plan import IMAGE, Line, Plan
 
 
-def build(plan: Plan, seed: int = 0) -> fx.GraphModule:
-    """The net of a plan; draws its initial weights from `seed` and nothing else at random."""
+def build(plan: Plan, seed: int = 0, given: Mapping[str, torch.Tensor] | None = None) -> fx.GraphModule:
+    """The net of a plan; draws its initial weights from `seed` and nothing else at random.
+
+    Tensors that are `given`, by name, are those of another net: they share its storage.
+    """
+    given = given or {}
     root = nn.Module()
     for tensor in plan.tensors:
-        _own(root, tensor, initial(tensor, seed))
+        _own(root, tensor, given[tensor.name].detach() if tensor.name in given else initial(tensor, seed))
     for line in plan.lines:
         if line.op.kind == "value":
             holder = _module(root, line.place)
@@ -32,7 +36,7 @@ def build(plan: Plan, seed: int = 0) -> fx.GraphModule:
             _module(root, line.place).add_module(line.name, Divisor(line.op))
     net = fx.GraphModule(root, _Writer(plan).graph(), class_name="Net")
     net.meta["plan"] = plan
-    settle_divisors(net, FIRST_ITERATIONS)
+    settle_divisors(net, FIRST_ITERATIONS, given)
     return net
 
 
@@ -40,11 +44,11 @@ FIRST_ITERATIONS = 15
 """As many power iterations as PyTorch's spectral norm makes when it is put on a layer."""
 
 
-def settle_divisors(net: fx.GraphModule, iterations: int) -> None:
-    """Bring the singular vectors of a net's Lipschitz bounds nearer to those of its weights and statistics."""
+def settle_divisors(net: fx.GraphModule, iterations: int, known: Container[str] = ()) -> None:
+    """Bring the singular vectors of a net's Lipschitz bounds nearer to those of its weights, unless they are known."""
     tensors = dict(net.named_parameters()) | dict(net.named_buffers())
     for line in net.meta["plan"].lines:
-        if line.op.kind == "lipschitz":
+        if line.op.kind == "lipschitz" and line.tensors[-1] not in known:
             given = [tensors[name] for name in line.tensors]
             divisor = net.get_submodule(f"{line.place}.{line.name}")
             assert isinstance(divisor, Divisor)

@@ -120,6 +120,11 @@ def _activation(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
     return writer.call(f"torch.nn.functional.{line.op.kind}", *given, **dict(line.op.attributes))
 
 
+def _noise(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    drawn = writer.call("torch.randn_like", *given)
+    return writer.call("operator.add", *given, writer.call("operator.mul", drawn, line.op["std"]))
+
+
 def _plain(function: str, *more: object) -> Rule[Any]:
     return lambda writer, line, given: writer.call(function, *given, *more)
 
@@ -142,6 +147,7 @@ RULES: dict[str, Rule[Any]] = {
     "sigmoid": _plain("torch.sigmoid"),
     "tanh": _plain("torch.tanh"),
     **dict.fromkeys(("elu", "gelu", "leaky_relu", "silu", "softplus"), _activation),
+    "noise": _noise,
     "sum": partial(_chain, "operator.add"),
     "product": partial(_chain, "operator.mul"),
     "max": partial(_chain, "torch.maximum"),

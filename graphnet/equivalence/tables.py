@@ -56,9 +56,11 @@ def _by_line(a: Plan, b: Plan) -> dict[str, str]:
 def _tensors_by_place(plan: Plan) -> dict[tuple[str, int], list[tuple[str, ...]]]:
     """For each transition at each time the tensors of its layers, in order."""
     found: dict[tuple[str, int], list[tuple[str, ...]]] = {}
+    divisors = {line.name: line.tensors for line in plan.lines if line.op.kind == "lipschitz"}
     for line in plan.lines:
-        if line.tensors:
-            found.setdefault((line.place, line.t), []).append(line.tensors)
+        tensors = divisors[line.arguments[1]] if line.op.kind == "divide" else line.tensors
+        if tensors and line.name not in divisors:
+            found.setdefault((line.place, line.t), []).append(tensors)
     return found
 
 

@@ -147,7 +147,10 @@ KINDS: dict[str, Kind] = {
     "avg_pool": Kind(_pooled, depth=1),
     "global_pool": Kind(lambda op, shapes: shapes[0][:1], depth=1),
     "flatten": Kind(lambda op, shapes: (math.prod(shapes[0]),)),
-    **{name: Kind(_same) for name in ("relu", "elu", "gelu", "leaky_relu", "sigmoid", "silu", "softplus", "tanh")},
+    **{
+        name: Kind(_same)
+        for name in ("relu", "elu", "gelu", "leaky_relu", "sigmoid", "silu", "softplus", "tanh", "noise")
+    },
     **{name: Kind(_all_same) for name in ("sum", "mean", "max", "product")},
     "concat": Kind(_concatenated),
     "zeros": Kind(_zeros),

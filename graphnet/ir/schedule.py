@@ -166,7 +166,7 @@ class _Writer:
             chosen = layer.op
             if chosen.kind == "divide":
                 arguments = (*arguments, self._divisor(transition, t, chosen, names, name))
-                chosen, names = op("divide"), ()
+                chosen, names = op("divide", mu=chosen["mu"]), ()
             self.shapes[name] = layer.shape
             self.lines.append(Line(name, chosen, arguments, names, layer.shape, t, transition.place))
             made.append(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from graphnet.ir.network import INPUT, LOGITS, Net, Slot, System, Tensor, Transition
+from graphnet.ir.network import INPUT, LOGITS, VECTOR, Net, Slot, System, Tensor, Transition
 from graphnet.spec.times import Span, Times
 
 
@@ -30,6 +30,8 @@ def _tensors(transitions: Sequence[Transition], last: int) -> Iterator[tuple[str
     for each in transitions:
         for layer, bindings in zip(each.function, each.bindings, strict=True):
             for slot, binding in zip(layer.slots, bindings, strict=True):
+                if slot.role.startswith(VECTOR):  # of the weights and statistics
+                    continue
                 for times, tensor in binding.pieces:
                     if times.both(each.times).both(until):
                         yield f"{each.place}.{layer.label}.{slot.role}", slot, tensor

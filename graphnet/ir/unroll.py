@@ -159,27 +159,27 @@ class _Unrolling:
         assert state is not None
         self.states[joined] = {"shape": list(state.shape), "merge": "sum"}
         ops = self._without_first(transition)
-        gain = self._cell(transition).get("gain")
+        cell = self._cell(transition)
         if ops:
-            self._arrow(name, joined, ops, delay)
+            self._arrow(name, joined, ops, delay, {"lipschitz": cell.get("lipschitz")})
             self._use(transition, t, f"{name}->{joined}", f"{joined}->{target}")
         self._arrow(self._name(first), joined, "I", max(t - max(first.node[1], 0), 0) if first.node[1] >= 0 else 0)
-        self._arrow(joined, target, "I", 0, gain)
+        self._arrow(joined, target, "I", 0, {"gain": cell.get("gain")})
 
     def _transition(
         self, transition: Transition, t: int, source: str, target: str, delay: int, ops: str | None = None
     ) -> None:
         """A cell with a function of the old net, and the tensors that it uses."""
         cell = self._cell(transition)
-        self._arrow(source, target, cell["ops"] if ops is None else ops, delay, cell.get("gain"))
+        self._arrow(source, target, cell["ops"] if ops is None else ops, delay, cell)
         self._use(transition, t, f"{source}->{target}", f"{source}->{target}")
 
-    def _arrow(self, source: str, target: str, ops: Any, delay: int, gain: Any = None) -> None:
+    def _arrow(self, source: str, target: str, ops: Any, delay: int, cell: Mapping[str, Any] | None = None) -> None:
+        """An arrow, with the gain and the Lipschitz bound of a cell."""
         table = {"ops": ops}
         if delay != 1:
             table["delay"] = delay
-        if gain is not None:
-            table["gain"] = gain
+        table |= {key: cell[key] for key in ("gain", "lipschitz") if cell and cell.get(key) is not None}
         self.cells.setdefault(source, {})[target] = ops if len(table) == 1 else table
 
     def _cell(self, transition: Transition) -> dict[str, Any]:

@@ -133,6 +133,7 @@ OPS = {
     "silu": "SiLU: x * sigmoid(x).",
     "softplus": "Softplus.",
     "tanh": "Hyperbolic tangent.",
+    "noise": "Adds normal noise, in every pass, in training and evaluation.",
 }
 SUM = "Branches that read one value and are added."
 
@@ -149,4 +150,5 @@ SETTINGS = {
     "alpha": "What it tends to on the left, with its sign changed.",
     "negative_slope": "The slope on the left.",
     "beta": "How sharp the bend is.",
+    "std": "The standard deviation of the noise.",
 }

@@ -1,4 +1,4 @@
-"""A compiled net against the oracle: outputs, gradients, running statistics."""
+"""A compiled net against the oracle: outputs, gradients, running statistics and singular vectors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class IllConditioned(Exception):  # noqa: N818 - no mistake of anyone's
 
 
 class Difference(NamedTuple):
-    """Largest differences, relative to the largest value (of all gradients, of all statistics)."""
+    """Largest differences, relative to the largest value (of all gradients, of all statistics and vectors)."""
 
     outputs: float
     gradients: float
@@ -47,8 +47,9 @@ def make_case(spec: dict[str, Any], training: bool, seed: int = 0, batch: int = 
     with torch.no_grad():
         for parameter in net.parameters():
             parameter += 0.1 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-        for statistic in net.buffers():
-            statistic.copy_(0.5 + torch.rand(statistic.shape, generator=generator, dtype=torch.float64))
+        for name, buffer in net.named_buffers():
+            drawn = 0.5 + torch.rand(buffer.shape, generator=generator, dtype=torch.float64)
+            buffer.copy_(drawn / drawn.norm() if "singular_vector" in name else drawn)
     tensors = {name: tensor.detach().clone() for name, tensor in net.state_dict().items()}
     shape = net.meta["plan"].input_shape
     return Case(net, tensors, torch.randn(batch, *shape, generator=generator, dtype=torch.float64))
@@ -89,7 +90,7 @@ def run_oracle(
     names: list[str],
     worst: float = math.inf,
 ) -> tuple[dict[int, Tensor], list[Tensor | None], dict[str, Tensor]]:
-    """The oracle's outputs, the gradients of the image and the named tensors, and its running statistics."""
+    """The oracle's outputs, the gradients of the image and the named tensors, and what else it changes."""
     own = {name: tensor.clone().requires_grad_(name in names) for name, tensor in tensors.items()}
     image = image.clone().requires_grad_()
     oracle = Oracle(spec, own, training)

@@ -8,7 +8,7 @@ tomllib or json gives, already flattened (`extends`, rule 25) and valid: few fau
     oracle.value("h2", 4, 5)          # the value h2@4 of the net that is read out at T = 5; None where empty
 
 Shape letters: N batch, C channels, H W (or L) space, T the readout time, t a time.
-Not covered: random initial values (17), calibration (19), combining readouts (20), `lipschitz`.
+Not covered: random initial values (17), calibration (19), combining readouts (20).
 """
 # ruff: noqa: N803, N806 - T is the language's own word
 
@@ -131,7 +131,7 @@ class Op:
     in_shape: Shape = ()
     out_shape: Shape = ()
     tensors: dict[str, tuple[Shape, str]] = field(default_factory=dict)
-    """Local name → shape, and whose it is: of "W" or of the arrival "time" (rule 18)."""
+    """Local name → shape, and whose it is: of "W", of the arrival "time" (rule 18), or a "vector" of a bound."""
 
     @property
     def kernel(self) -> int:
@@ -257,6 +257,7 @@ class Transition:
         norm: dict[str, Any],
         gain: Any = 1,
         fits: bool = True,
+        lipschitz: float | None = None,
     ) -> None:
         self.chain = chain
         self.target = target
@@ -270,6 +271,9 @@ class Transition:
         fit(chain, source[1:], target[1:] if target is not None and fits else None)
         self.out_shape = self._set_shapes(chain, source)
         self.layers = flat(chain)
+        self.bounded = Bounded(chain, source, lipschitz) if lipschitz is not None else None
+        if self.bounded:
+            self.layers.append(self.bounded.op)
         learnt = isinstance(gain, dict) and gain.get("learn", False)
         self.gain: float | None = None if learnt else gain["init"] if isinstance(gain, dict) else gain
         if learnt:
@@ -440,6 +444,96 @@ def simulate(chain: Chain, size: Shape, kind: str, budget: int, target: Shape) -
     return size, budget
 
 
+# ---------------------------------------------------------------- bounds of Lipschitz constants (LPK eq. 3)
+
+LINEAR = ("conv", "deconv", "linear", "avg_pool", "global_pool", "pad_identity", "norm")
+IDENTITIES = (["identity"], ["first_value"], ["pad_identity"])
+
+
+@dataclass
+class Run:
+    """A linear run: ops one after the other from a value of a shape, along paths whose ends are added up."""
+
+    shape: Shape
+    paths: list[list[Op]]
+    vector: str = ""
+
+    @property
+    def is_diagonal(self) -> bool:
+        """Norms act on each number by itself, and so commute with an activation's slopes."""
+        return all(op.kind == "norm" for path in self.paths for op in path)
+
+
+Bound = list[tuple[float, list[Run]]]
+"""A sum of products: of a factor and the spectral norms of runs, the last run first."""
+Runs = dict[int, tuple[Bound, Run]]
+"""A value as a sum: each run from where it begins (what is read, or an activation), with the bound of that."""
+
+
+class Bounded:
+    """`lipschitz = mu`: what a function adds to identities is divided by c = max(L/mu, 1), L a bound of its constant.
+
+    `op` has the vectors of the power iterations, one for each run that differs.
+    """
+
+    def __init__(self, chain: Chain, source: Shape, mu: float) -> None:
+        self.mu = mu
+        branches = chain[0].branches if len(chain) == 1 and isinstance(chain[0], Sum) else [chain]
+        self.identities = [
+            branch for branch in branches if [getattr(item, "kind", "") for item in branch] in IDENTITIES
+        ]
+        self.function: Chain = [Sum([branch for branch in branches if branch not in self.identities])]
+        self.bound = bound_of(follow(self.function, {0: ([(1.0, [])], Run(source, [[]]))}))
+        self.op = Op("lipschitz", name="lipschitz1")
+        names: dict[Any, str] = {}
+        for run in (run for _, runs in self.bound for run in runs if not run.is_diagonal):
+            key = (run.shape, *(tuple(map(id, path)) for path in run.paths))
+            run.vector = names.setdefault(key, f"singular_vector{len(names) + 1}")
+            self.op.tensors[run.vector] = (run.shape, "vector")
+
+
+def follow(chain: Chain, value: Runs) -> Runs:
+    """What a chain makes of a value."""
+    for item in chain:
+        if isinstance(item, Sum):
+            total: Runs = {}
+            for base, (bound, run) in (pair for branch in item.branches for pair in follow(branch, value).items()):
+                paths = total[base][1].paths if base in total else []
+                total[base] = (bound, Run(run.shape, paths + run.paths))
+            value = total
+        elif item.kind == "first_value":
+            value = {}  # does not depend on what is read
+        elif item.kind in LINEAR and not does_nothing(item):
+            value = {b: (bound, Run(r.shape, [[*path, item] for path in r.paths])) for b, (bound, r) in value.items()}
+        elif item.kind not in (*LINEAR, "identity"):
+            before, paths = bound_of(value), [[]]
+            if len(value) == 1 and item.kind != "max_pool":
+                ((bound, run),) = value.values()
+                before, paths = (bound, run.paths) if run.is_diagonal else (before, paths)
+            value = {id(item): ([(slope(item) * factor, runs) for factor, runs in before], Run(item.out_shape, paths))}
+    return value
+
+
+def bound_of(value: Runs) -> Bound:
+    """The norm of each run times the bound of where it begins, added up."""
+    terms = [(factor, run, runs) for bound, run in value.values() for factor, runs in bound]
+    return [(factor, runs if run.paths == [[]] else [run, *runs]) for factor, run, runs in terms]
+
+
+def does_nothing(op: Op) -> bool:
+    same = op.kind == "pad_identity" and op.in_shape == op.out_shape
+    return same or (op.kind == "norm" and op.settings.get("kind", "batch") == "none")
+
+
+def slope(op: Op) -> float:
+    """The largest slope of an activation; of a max pool the root of the windows that a pixel may be in."""
+    if op.kind == "max_pool":
+        return math.prod(min(math.ceil(op.kernel / op.stride), n) for n in op.out_shape[1:]) ** 0.5
+    given = [abs(op.settings.get(name, 1)) for name in ("alpha", "negative_slope")]
+    known = {"sigmoid": 0.25} | dict.fromkeys(("relu", "elu", "leaky_relu", "softplus", "tanh"), max(1, *given))
+    return known[op.kind]
+
+
 # ---------------------------------------------------------------- the net: states, cells, times, names
 
 
@@ -450,6 +544,7 @@ class Cell:
     ops: str
     delay: int
     gain: str
+    lipschitz: float | None
 
 
 @dataclass(frozen=True)
@@ -573,11 +668,10 @@ class Net:
             cell = written if isinstance(written, dict) else {"ops": written}
             if cell["ops"] == "-":
                 return None
-            assert "lipschitz" not in cell, "the oracle does not know lipschitz"
             # Rule 6: a cell's delay wins over its slab's, that over unroll.
             delay = cell.get("delay", slab.get("delay", self._unrolled(source, target, slab)))
             ops, gain = json.dumps(cell["ops"], sort_keys=True), json.dumps(cell.get("gain", 1))
-            return Cell(ops, whole(delay, self.constants(T)), gain)
+            return Cell(ops, whole(delay, self.constants(T)), gain, cell.get("lipschitz"))
         return None
 
     def _unrolled(self, source: str, target: str, slab: dict[str, Any]) -> int:
@@ -633,7 +727,7 @@ class Net:
         shape, into = self.shape(source), self.shape(target)
         middle = (shape[0] + into[0]) // 2
         chain = parse(json.loads(cell.ops), constants)
-        return Transition(chain, shape, into, middle, norm, json.loads(cell.gain))
+        return Transition(chain, shape, into, middle, norm, json.loads(cell.gain), lipschitz=cell.lipschitz)
 
     # -- which values there are (rules 2 to 6)
 
@@ -736,6 +830,9 @@ class Net:
 
     def group(self, place: Place, op: Op, tensor: str, t: int, T: int) -> tuple[Any, ...]:
         """What a tensor of W at (i, j, t) is one with: a set's, its place's, or its time's alone."""
+        if op.tensors[tensor][1] != "W":
+            steady = op.tensors[tensor][1] == "vector" and self.is_steady(place)
+            return ("place", op.tensors[tensor][0]) if steady else ("time", t)
         for number, written in enumerate(self.sets):
             if not self.in_set(written, place, op.name, t, T):
                 continue
@@ -749,6 +846,21 @@ class Net:
                 return ("set", number, key)
         return ("place", op.tensors[tensor][0]) if self.over_time else ("time", t)
 
+    def is_steady(self, place: Place) -> bool:
+        """Whether singular vectors are one for all times: the place's bounds, layers and tensors are the same then."""
+
+        def steady() -> bool:
+            found = set()
+            for t, T, function in self.functions(place):
+                if function.bounded and function.bounded.op.tensors:
+                    layers = [op for op in function.layers if op.kind not in ("identity", "lipschitz")]
+                    used = [(k, op, name) for k, op in enumerate(layers) for name in op.tensors]
+                    tensors = [(k, repr(op), name, self.group(place, op, name, t, T)) for k, op, name in used]
+                    found.add((repr((function.bounded.mu, function.bounded.bound)), *tensors))
+            return len(found) == 1 and all(group[0] != "time" for *_, group in next(iter(found))[1:])
+
+        return self.once(("steady", place), steady)
+
     def in_set(self, written: dict[str, Any], place: Place, layer: str, t: int, T: int) -> bool:
         def among(selectors: list[Any]) -> bool:
             found = [selector for selector in map(Selector.read, selectors) if selector.has(place, layer)]
@@ -760,16 +872,19 @@ class Net:
         """Rule 15: with `#`, all that match are one tensor."""
         return any(Selector.read(member).layer is not None for member in written["members"])
 
-    def uses(self, place: Place) -> Iterator[tuple[int, int, Op]]:
-        """Every (t, T, layer) of a place, dead or alive, by time and in reading order."""
+    def functions(self, place: Place) -> Iterator[tuple[int, int, Transition]]:
+        """Every (t, T, function) of a place, dead or alive, by time."""
         for t in range(self.horizon + 1):
             for T in self.readouts_to_name():
                 cell = self.cell(*place, t, T)
                 if cell is not None:
                     function = self.transition(place, cell)
                     assert function is not None
-                    for op in function.layers:
-                        yield t, T, op
+                    yield t, T, function
+
+    def uses(self, place: Place) -> Iterator[tuple[int, int, Op]]:
+        """Every (t, T, layer) of a place, in reading order."""
+        return ((t, T, op) for t, T, function in self.functions(place) for op in function.layers)
 
     def places(self) -> list[Place]:
         """All (i, j), source first, then target."""
@@ -809,8 +924,7 @@ class Net:
             found: dict[tuple[Any, ...], int] = {}
             for t, T, op in self.uses(place):
                 if op.name == layer and tensor in op.tensors:
-                    mine = op.tensors[tensor][1] == "W"
-                    found.setdefault(self.group(place, op, tensor, t, T) if mine else ("time", t), t)
+                    found.setdefault(self.group(place, op, tensor, t, T), t)
             assert len(set(found.values())) == len(found), f"two tensors of {place} {layer} begin at one time"
             return found
 
@@ -940,9 +1054,10 @@ class Oracle:
     Args:
         spec: a plain dict.
         tensors: parameters and statistics by name (rule 24); never changed.
-        training: whether batch norm uses the batch's statistics, and updates the running ones.
+        training: whether batch norm uses the batch's statistics, and updates the running ones; and whether singular
+            vectors are improved.
     Attributes:
-        running: running statistics by name, after the last call.
+        running: running statistics and singular vectors by name, after the last call.
         condition: by how much the last call's norms enlarge rounding, were they all in a row.
     """
 
@@ -958,7 +1073,9 @@ class Oracle:
         self.inputs: dict[int, Tensor] = {}
         self.condition = 1.0
         self.updates: list[tuple[tuple[int, ...], str, str, Tensor, Tensor, float]] = []
-        self.running = {name: x.detach().clone() for name, x in self.tensors.items() if "running_" in name}
+        kept = [name for name in self.tensors if name.rpartition(".")[2].startswith(("running_", "singular_vector"))]
+        self.running = {name: self.tensors[name].detach().clone() for name in kept}
+        self.norms: dict[str, Tensor] = {}
 
     def __call__(self, image: Tensor) -> dict[int, Tensor]:
         """The output at each readout time (rule 20).
@@ -1035,7 +1152,8 @@ class Oracle:
         function = self.net.transition(place, cell)
         if function is None:
             return x
-        out = self._chain(function.chain, x, (place, t, T, function, first))
+        at = (place, t, T, function, first)
+        out = self._bounded(function.bounded, x, at) if function.bounded else self._chain(function.chain, x, at)
         free = place[1] == "logits" or (place[1] in self.net.states and self.net.merge(place[1]) == "concat")
         if not free and tuple(out.shape[1:]) != function.target:
             raise ValueError(f"{place} gives {tuple(out.shape[1:])}, not {function.target}")
@@ -1053,6 +1171,42 @@ class Oracle:
             else:
                 x = self._op(item, x, at)
         return x
+
+    def _bounded(self, bounded: Bounded, x: Tensor, at: tuple[Any, ...]) -> Tensor:
+        """LPK eq. 3, with c as the text says (the formula there is printed upside down)."""
+        products = [reduce(torch.mul, [self._size(r, at) for r in runs], x.new_tensor(f)) for f, runs in bounded.bound]
+        c = (sum(products, x.new_zeros(())) / bounded.mu).clamp(min=1)
+        identities = [self._chain(branch, x, at) for branch in bounded.identities]
+        return reduce(torch.add, identities, self._chain(bounded.function, x, at) / c)
+
+    def _size(self, run: Run, at: tuple[Any, ...]) -> Tensor:
+        """The spectral norm of a run's operator A: ‖A v‖, in training of a v that one power iteration improved."""
+        place, t, T, function, _ = at
+
+        def applied(x: Tensor) -> Tensor:
+            return reduce(torch.add, [reduce(lambda y, op: self._linear(op, y, at), path, x) for path in run.paths])
+
+        if run.is_diagonal:
+            return applied(self.image.new_ones(1, *run.shape)).abs().max()
+        name = self.net.name(place, function.bounded.op, run.vector, t, T)
+        if name not in self.norms:
+            v = self.tensors[name][None]
+            if self.training:
+                v = v.clone().requires_grad_()
+                (v,) = torch.autograd.grad(applied(v).square().sum() / 2, v)  # AᵀA v
+                v = v / v.norm()
+                self.running[name] = v[0]
+            self.norms[name] = applied(v).norm()
+        return self.norms[name]
+
+    def _linear(self, op: Op, x: Tensor, at: tuple[Any, ...]) -> Tensor:
+        """An op without what it adds; norms have the running statistics from before the call, in training too."""
+        if op.kind != "norm":
+            return self._op(op, x, at) - self._op(op, torch.zeros_like(x), at)
+        place, t, T, *_ = at
+        own = {name: self._tensor(place, op, name, t, T) for name in op.tensors}
+        factor = own.get("weight", 1) / (own["running_var"] + op.settings.get("eps", 1e-5)).sqrt()
+        return x * factor.view(-1, *(1 for _ in x.shape[2:]))
 
     def _op(self, op: Op, x: Tensor, at: tuple[Any, ...]) -> Tensor:
         place, t, T, _, first = at

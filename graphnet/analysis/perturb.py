@@ -1,0 +1,126 @@
+"""Trained nets with their transition matrix edited: another plan on the same weights (LPK Figure 2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+
+from graphnet.analysis.calibrate import Batch, calibrate
+from graphnet.backends.fx import build
+from graphnet.ir.edit import Edit, EditError, Moved, Override, Slab, edited
+from graphnet.ir.network import VECTOR
+from graphnet.ir.plan import Line, Plan
+from graphnet.pipeline import plan as plan_of
+from graphnet.spec.model import Spec
+
+
+def perturbed(net: nn.Module, edits: Iterable[Edit | Slab], batches: Iterable[Batch] | None) -> GraphModule:
+    """The work of `graphnet.perturb`."""
+    ours, spec = origin_of(net)
+    found = find(ours, spec, edits)
+    if found.weights:
+        names = ", ".join(found.weights)
+        raise EditError(f"the edit needs weights that the net does not have: {names}\n  use functions that are there")
+    if found.statistics and batches is None:
+        raise EditError(_must_be_calibrated(found.statistics))
+    tensors = dict(net.named_parameters()) | dict(net.named_buffers())
+    made = build(found.plan, given={name: tensors[old] for name, old in found.table.items()})
+    made.meta["spec"] = found.spec
+    like = next(iter(tensors.values()), torch.zeros(()))
+    made.to(like)  # what is new; the others are of that kind already
+    if found.statistics and batches is not None:
+        calibrate(made, batches, found.statistics)
+    return made.train(net.training)
+
+
+def origin_of(net: nn.Module) -> tuple[Plan, Spec]:
+    """The plan and the spec of a compiled net. Raises EditError for any other."""
+    meta = getattr(net, "meta", {})
+    plan, spec = meta.get("plan"), meta.get("spec")
+    if not isinstance(plan, Plan) or not isinstance(spec, Spec):
+        raise EditError("the net was not compiled by graphnet from a spec: there is nothing to edit")
+    return plan, spec
+
+
+@dataclass(frozen=True)
+class Found:
+    """An edited net, and where its tensors are.
+
+    Attributes:
+        table: names of the edited net's tensors → names of the old one's.
+        weights, statistics: names that the old net has nothing for.
+    """
+
+    spec: Spec
+    plan: Plan
+    table: dict[str, str]
+    weights: tuple[str, ...]
+    statistics: tuple[str, ...]
+
+
+def find(plan: Plan, spec: Spec, edits: Iterable[Edit | Slab]) -> Found:
+    """Edit a spec, plan it, and find its tensors among those of the old plan."""
+    new, moved = edited(spec, [Override((each,)) if isinstance(each, dict) else each for each in edits])
+    theirs = plan_of(new)
+    table = _table(plan, theirs, moved)
+    missing = [tensor for tensor in theirs.tensors if tensor.name not in table and not tensor.role.startswith(VECTOR)]
+    return Found(
+        new,
+        theirs,
+        table,
+        tuple(tensor.name for tensor in missing if tensor.trainable),
+        tuple(tensor.name for tensor in missing if not tensor.trainable),
+    )
+
+
+def _table(old: Plan, new: Plan, moved: Moved) -> dict[str, str]:
+    """For each tensor of the new plan that of the same layer, transition and time, or else of the same name."""
+    shapes = {tensor.name: tensor.shape for tensor in old.tensors}
+    ours = {(line.place, line.t, label): tensors for line, label, tensors in _layers(old)}
+    table: dict[str, str] = {}
+    for line, label, tensors in _layers(new):
+        t = moved.get((line.place, line.t), line.t)
+        theirs = ours.get((line.place, t, label), ())
+        roles = {_role(name): name for name in theirs}
+        sources = theirs if len(theirs) == len(tensors) else [roles.get(_role(name), name) for name in tensors]
+        for name, source in zip(tensors, sources, strict=True):
+            if table.setdefault(name, source) != source:
+                raise EditError(f"{name} would be both {table[name]} and {source}\n  say over_time = false")
+    wanted = {tensor.name: tensor.shape for tensor in new.tensors}
+    return {name: source for name, source in table.items() if shapes.get(source) == wanted[name]}
+
+
+def _layers(plan: Plan) -> Iterator[tuple[Line, str, tuple[str, ...]]]:
+    """Lines with tensors and the label of their layer; what a function is divided by belongs to where it is."""
+    divisors = {line.name: line.tensors for line in plan.lines if line.op.kind == "lipschitz"}
+    for line in plan.lines:
+        tensors = divisors[line.arguments[1]] if line.op.kind == "divide" else line.tensors
+        if tensors and line.name not in divisors:
+            yield line, re.sub(r"^.*?_t\d+(_T\d+)?_", "", line.name.removeprefix(line.place.replace(".", "_"))), tensors
+
+
+def _role(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _must_be_calibrated(names: Iterable[str]) -> str:
+    names = list(names)
+    head = "the edit makes something happen at times at which it never did: the net has no statistics for it"
+    return "\n  ".join([head, *names, "they must be calibrated: give images of the training data as calibrate"])
+
+
+def sequence(net: nn.Module, images: Tensor, others: Tensor, t: int) -> Tensor:
+    """The input `[N, T, C, H, W]` of a net edited by `ShowAnother(t)`: images `[N, C, H, W]` and, from t on, others.
+
+    Raises:
+        EditError: the net's input is no sequence.
+    """
+    _, spec = origin_of(net)
+    if not spec.input.sequence:
+        raise EditError("the input of this net is no sequence\n  edit it by ShowAnother first")
+    return torch.stack([images if time < t else others for time in spec.input.t if isinstance(time, int)], 1)
