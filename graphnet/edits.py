@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from graphnet.ir.draft import EditError, Slab
 from graphnet.ir.edit import (
     AddNoise,
     DropBlock,
     Edit,
-    EditError,
     Lesion,
     Override,
     ReadOutEarly,
     RepeatLastBlock,
     ShowAnother,
     Silence,
-    Slab,
 )
 
 if TYPE_CHECKING:

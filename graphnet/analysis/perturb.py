@@ -12,7 +12,8 @@ from torch.fx import GraphModule
 
 from graphnet.analysis.calibrate import Batch, calibrate
 from graphnet.backends.fx import build
-from graphnet.ir.edit import Edit, EditError, Moved, Override, Slab, edited
+from graphnet.ir.draft import EditError, Moved, Slab
+from graphnet.ir.edit import Edit, Override, edited
 from graphnet.ir.network import VECTOR
 from graphnet.ir.plan import Line, Plan
 from graphnet.pipeline import plan as plan_of

@@ -1,0 +1,116 @@
+"""A spec that is being edited, with what it means: which cells, states and blocks there are to edit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphnet.errors import did_you_mean
+from graphnet.ir.activity import Activity
+from graphnet.ir.network import Net, Network, Transition
+from graphnet.spec.model import Spec
+from graphnet.spec.selectors import parse_selector
+from graphnet.spec.wholes import Misspelt
+
+Slab = dict[str, Any]
+When = int | str | Sequence[int | str] | None
+"""Times as in a slab: 3, "3..5", a list of such; None is always."""
+Moved = dict[tuple[str, int], int]
+"""(place, time in the new net) → time in the old net; what is missing did not move."""
+
+
+class EditError(ValueError):
+    """An edit does not fit the net: what is wrong, and what would be right."""
+
+
+@dataclass
+class Draft:
+    """A spec as plain data while it is edited, with what it means."""
+
+    spec: Spec
+    network: Network
+    base: dict[str, Any] = field(init=False)
+    data: dict[str, Any] = field(init=False)
+    moved: Moved = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.base, self.data = self.spec.as_data(), self.spec.as_data()
+
+    def add(self, slabs: Sequence[Slab]) -> None:
+        """Append slabs, which override those before them cell by cell."""
+        self.data["transitions"] = [*self.data.get("transitions", []), *slabs]
+
+    def written(self, transition: Transition) -> dict[str, Any]:
+        """What is written of a cell, as a table without its delay."""
+        entry: Any = self.base
+        for key in transition.path:
+            entry = entry[key]
+        table = dict(entry) if isinstance(entry, Mapping) else {"ops": entry}
+        table.pop("delay", None)
+        return table
+
+    @property
+    def net(self) -> Net:
+        """The net of the only readout, or of all where they share one."""
+        if len(self.network.nets) > 1:
+            what = "each readout time has a net of its own here, as times are relative to T"
+            raise EditError(f"{what}\n  give one readout time")
+        return self.network.nets[0]
+
+    @property
+    def activity(self) -> Activity:
+        assert self.net
+        return self.network.activities[0]
+
+    def state(self, name: str) -> str:
+        known = [state.name for state in self.network.states]
+        if name not in known:
+            raise EditError("\n  ".join(filter(None, (f"no state is called '{name}'", did_you_mean(name, known)))))
+        return name
+
+    def cells(self, what: str) -> list[Transition]:
+        """The cells from one state to another, `h1->h2`, or all into a state, `h1`."""
+        cells = [cell for net in self.network.nets for cell in net.transitions if cell.kind == "cell"]
+        cells = list({id(cell): cell for cell in cells}.values())
+        if "->" not in what:
+            name = self.state(what)
+            return [cell for cell in cells if cell.target == name]
+        try:
+            selector = parse_selector(what)
+        except Misspelt as fault:
+            raise EditError(f"{fault.what}\n  {fault.fix}") from None
+        if selector.times or selector.layer:
+            raise EditError(f"'{what}' says more than from where to where\n  give the times as t")
+        found = [cell for cell in cells if selector.matches(*cell.key)]
+        if not found:
+            known = list(dict.fromkeys(f"{cell.source}->{cell.target}" for cell in cells))
+            raise EditError(f"there is no transition {what}\n  there are {', '.join(known)}")
+        return found
+
+    def blocks(self, name: str) -> list[tuple[int, Transition]]:
+        """The self-transitions of a state that are needed, with their times: LPK's blocks of a stage."""
+        key = (self.state(name), name)
+        found = [
+            (arrival.t, arrival.transition)
+            for node in self.activity.order
+            if node in self.activity.needed
+            for arrival in self.activity.firing.get(node, ())
+            if arrival.transition.key == key
+        ]
+        if not found:
+            stages = list(dict.fromkeys(cell.target for cell in self.net.transitions if cell.source == cell.target))
+            fix = f"states that have one: {', '.join(stages)}" if stages else "no state has one"
+            raise EditError(f"'{name}' has no self-transition, so there are no blocks\n  {fix}")
+        return found
+
+
+def stages(network: Network) -> dict[str, int]:
+    """The states with two or more blocks, and how many these are (LPK: the stages of a ResNet)."""
+    counts: dict[str, int] = {}
+    for activity in network.activities[:1]:
+        for node in activity.order:
+            if node in activity.needed:
+                own = [arrival for arrival in activity.firing.get(node, ()) if arrival.transition.key == (node[0],) * 2]
+                counts[node[0]] = counts.get(node[0], 0) + len(own)
+    return {name: count for name, count in counts.items() if count > 1}
