@@ -224,9 +224,17 @@ class _Drawing:
         more: dict[str, Any] = {}
         if self.has("gain") and self.pick(True, False):
             more["gain"] = self.pick(0.5, 2, {"init": 0.5, "learn": True}, {"init": 0.5})
+        if self.has("lipschitz") and self.pick(True, False) and self.may_be_bounded(ops):
+            more["lipschitz"] = self.pick(0.3, 0.95, 100)
         if self.has("delay") and self.pick(True, False):
             more["delay"] = self.pick(1, 2, 0 if at < to else 1)
         return {"ops": ops} | more if more else ops
+
+    def may_be_bounded(self, ops: Any) -> bool:
+        """Whether a function's Lipschitz constant has a bound."""
+        text = str(ops)
+        unknown = ("gelu", "silu", "'layer'", "'group'", *(["B"] if self.has("norm") else []))
+        return ops not in ("I", "Ip") and not any(word in text for word in unknown)
 
     def function(self, at: int, to: int) -> Any:
         """A transition function that fits between two states."""
@@ -253,7 +261,7 @@ class _Drawing:
         if self.has("sets") and not self.has("T"):
             name = self.pick(*self.names)
             times = self.pick("", "@1..2", "@2..inf", "@0..3")
-            layer = self.pick("", "#conv1", "#linear1")
+            layer = self.pick("", "#conv1" if self.sizes else "#linear1")
             group: dict[str, Any] = {"members": [f"{name}->{name}{times}{layer}"]}
             if self.pick(False, True):
                 group = {"members": [[name, name, 2], [name, name, 3]]}
@@ -282,5 +290,5 @@ class _Drawing:
 
 FEATURES = [
     *("merge", "delay", "unroll", "hold", "zeros", "held", "sequence", "constants", "T", "combine", "update", "gain"),
-    *("I0", "lists", "norm", "sharing", "parts", "concat", "state zeros", "sets"),
+    *("I0", "lists", "norm", "sharing", "parts", "concat", "state zeros", "sets", "lipschitz"),
 ]

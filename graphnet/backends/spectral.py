@@ -7,18 +7,15 @@ which needs no transpose, is never above the true norm (but for rounding), and h
 from __future__ import annotations
 
 import math
-import operator as operators
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from graphnet.backends.eager import EAGER
 from graphnet.backends.torch_calls import say_operator
 from graphnet.ir.lipschitz import Bound, Norm, work_out
 from graphnet.ir.ops import Op, Shape
-from graphnet.ir.plan import Line
 
 LinearMap = Callable[[Tensor], Tensor]
 """A linear map: no bias, nothing added."""
@@ -116,27 +113,3 @@ class Torch:
 def _is_recomputing() -> bool:
     """Whether a backward pass is on: then checkpointing computes a forward pass again."""
     return not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1
-
-
-class _Eager:
-    """A writer of the table of PyTorch calls that calls at once."""
-
-    def call(self, function: str, *arguments: Any, **settings: Any) -> Any:
-        first, _, rest = function.partition(".")
-        return attrgetter(rest)({"torch": torch, "operator": operators}[first])(*arguments, **settings)
-
-    def method(self, name: str, *arguments: Any) -> Any:
-        owner, *rest = arguments
-        return getattr(owner, name)(*rest)
-
-    def training(self) -> Any:
-        return False
-
-    def divisor(self, line: Line, given: Sequence[Any]) -> Any:
-        raise AssertionError("a divisor is not linear")
-
-    def custom(self, kind: str, *arguments: Any, **settings: Any) -> Any:
-        raise AssertionError(f"{kind} is not linear")
-
-
-EAGER = _Eager()

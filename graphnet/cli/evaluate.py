@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -10,43 +11,41 @@ import typer
 
 from graphnet.cli.plugins import Plugins
 from graphnet.cli.report import Failure, told
-from graphnet.pipeline import load, plan
 from graphnet.training.errors import TrainingError
 from graphnet.training.run import RunFolder
 
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `graphnet train` wrote.")]
+DataRoot = Annotated[
+    Path | None, typer.Option(help="The folder with torchvision's data sets.", show_default="as in training")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 
-def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `graphnet train` wrote.")],
-    data_root: Annotated[
-        Path | None,
-        typer.Option(help="The folder with torchvision's data sets.", show_default="as in training"),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
-    plugins: Plugins = None,
-) -> None:
-    """Load a run's checkpoint, test it, and compare with the predictions made after training."""
+
+@contextmanager
+def run_told() -> Iterator[None]:
+    """Turn the errors of a run, of the compiler and of edits into a Failure."""
+    from graphnet.ir.draft import EditError
+
     try:
         with told():
-            _evaluate(RunFolder.open(run), data_root, device)
-    except TrainingError as error:
+            yield
+    except (TrainingError, EditError) as error:
         raise Failure(f"error: {error}") from None
 
 
+def evaluate(run: RunPath, data_root: DataRoot = None, device: Device = "auto", plugins: Plugins = None) -> None:
+    """Load a run's checkpoint, test it, and compare with the predictions made after training."""
+    with run_told():
+        _evaluate(RunFolder.open(run), data_root, device)
+
+
 def _evaluate(folder: RunFolder, data_root: Path | None, device: str) -> None:
-    from graphnet.backends.fx import build
-    from graphnet.training.checkpoint import load_into, read_checkpoint
-    from graphnet.training.data import load_dataset
-    from graphnet.training.loop import choose_device
     from graphnet.training.loop import evaluate as test
     from graphnet.training.report import accuracies
+    from graphnet.training.trained import load_data, load_net
 
-    record = folder.read_record()
-    checkpoint = read_checkpoint(folder.checkpoint)
-    net = build(plan(load(json.loads(checkpoint.spec_text))))
-    load_into(net, checkpoint.tensors)
-    root = data_root or (Path(record["data_root"]) if record.get("data_root") else None)
-    dataset = load_dataset(record["dataset"]["name"], root, record["dataset"]["held_out_seed"] or 0)
-    result = test(net.to(choose_device(device)), dataset.test_images, dataset.test_labels)
+    dataset = load_data(folder, data_root)
+    result = test(load_net(folder, device), dataset.test_images, dataset.test_labels)
     print(f"test accuracy {accuracies(result.accuracy)}")
     if folder.predictions.exists():
         before = folder.read_predictions()

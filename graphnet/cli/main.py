@@ -13,6 +13,7 @@ from graphnet.cli.compare import compare, diff, unroll
 from graphnet.cli.draw import draw
 from graphnet.cli.evaluate import evaluate
 from graphnet.cli.explain import explain
+from graphnet.cli.indices import indices
 from graphnet.cli.plan import plan
 from graphnet.cli.report import Failure
 from graphnet.cli.schema import schema
@@ -46,7 +47,7 @@ def root(
     """Write a brain-like network down as a spec, see it, and train it."""
 
 
-for command in (check, explain, plan, code, draw, train, compare, diff, unroll, zoo, new, schema):
+for command in (check, explain, plan, code, draw, train, indices, compare, diff, unroll, zoo, new, schema):
     app.command()(command)
 app.command("eval")(evaluate)
 

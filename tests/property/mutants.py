@@ -170,6 +170,34 @@ MUTANTS = [
         "a gain of the wrong sign", "ir/fit.py", "factor=float(gain.init)", "factor=-float(gain.init)", rule("13 gains")
     ),
     Mutant(
+        "c is that of LPK's misprint",
+        "backends/spectral.py",
+        "(work_out(self.bound.formula, Torch(tensors[0], named, vectors)) / self.mu)",
+        "(self.mu / work_out(self.bound.formula, Torch(tensors[0], named, vectors)))",
+        rule("13 lipschitz, with vectors for all times"),
+    ),
+    Mutant(
+        "an identity is divided too",
+        "ir/fit.py",
+        'first.op in ("identity", "first_value", "pad_identity")',
+        "first.op in ()",
+        rule("13 lipschitz, with vectors for all times"),
+    ),
+    Mutant(
+        "a bound leaves out the norms",
+        "ir/lipschitz.py",
+        "        if kind in LINEAR:\n",
+        '        if kind == "batch_norm":\n            return given\n        if kind in LINEAR:\n',
+        rule("13 lipschitz, with vectors of each time"),
+    ),
+    Mutant(
+        "singular vectors are not improved",
+        "backends/spectral.py",
+        "for _ in range(iterations):",
+        "for _ in range(0):",
+        rule("13 lipschitz, with vectors of each time"),
+    ),
+    Mutant(
         "weights are never untied",
         "ir/weights.py",
         'rest = "place" if over_time or cell.kind',
@@ -312,8 +340,8 @@ MUTANTS = [
     Mutant(
         "what needs no gradient is not seen",
         "ir/lint.py",
-        'if line.op.kind == "product":',
-        'if line.op.kind == "none":',
+        'if line.op.kind in ("product", "divide"):',
+        'if line.op.kind == "divide":',
         "tests/unit/test_lint.py::test_a_product_with_zeros_is_zeros",
     ),
 ]

@@ -26,9 +26,10 @@ def features(spec: dict[str, Any]) -> set[str]:
             found.add(f"{key} {value}")
     for key in ("statistics", "affine"):
         found |= {f"{key} {value}" for value in re.findall(rf'"{key}": "([a-z-]+)"', text)}
-    for word in ("delay", "hold", "zeros", "sequence", "let", "combine", "update", "gain", "learn", "part", "coupling"):
+    for word in ("delay", "hold", "zeros", "sequence", "let", "combine", "update", "part", "coupling"):
         if f'"{word}"' in text:
             found.add(word)
+    found |= {word for word in ("gain", "learn", "lipschitz") if f'"{word}"' in text}
     found |= {"T-relative"} if re.search(r'"t": "[^"]*T', text) else set()
     found |= {"held input"} if isinstance(spec["input"].get("t"), str) and "sequence" not in spec["input"] else set()
     sharing = spec.get("sharing", {})

@@ -76,6 +76,26 @@ RULES: dict[str, dict[str, Any]] = {
     "13 gains": spec(
         [{"a": {"a": {"ops": "C", "gain": -0.5}, "b": {"ops": "C", "gain": {"init": 2, "learn": True}}}}], 2
     ),
+    "13 lipschitz, with vectors for all times": spec(
+        [{"a": {"a": {"ops": "BRCx2 + I0", "lipschitz": 0.3}, "b": "C"}}], 4, norm={"statistics": "shared"}
+    ),
+    "13 lipschitz, with vectors of each time": spec(
+        [{"a": {"a": {"ops": "BRCx2 + I", "lipschitz": 0.3}, "b": "C"}}], 4, norm={"affine": "shared"}
+    ),
+    "13 lipschitz of activations and branches": spec(
+        [{"a": {"a": {"ops": "C tanh (C + C1) sigmoid P3/1 B R C + I", "lipschitz": 0.3, "gain": 2}, "b": "C"}}]
+    ),
+    "13 lipschitz of norms alone": spec([{"a": {"a": {"ops": "I + (B + I) R", "lipschitz": 0.3}, "b": "C"}}]),
+    "13 lipschitz that is not reached": spec(
+        [{"a": {"a": {"ops": "C tanh (C + C1) sigmoid C + I", "lipschitz": 1000}, "b": "C"}}]
+    ),
+    "13 lipschitz, another at another time": spec(
+        [
+            {"a": {"a": {"ops": "RC + I", "lipschitz": 0.3}, "b": "C"}},
+            {"t": 2, "a": {"a": {"ops": "RC + I", "lipschitz": 0.1}}},
+        ],
+        4,
+    ),
     "14 weights shared over time": spec([LOOP]),
     "14 or not": spec([LOOP], sharing={"over_time": False}),
     "14 cells that differ share what agrees": spec([CHAIN, {"t": 2, "a": {"a": "BRC:5 C"}, "b": {"b": "BRC1"}}], 4),

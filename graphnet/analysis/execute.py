@@ -1,0 +1,77 @@
+"""Lines of plans, run one by one in evaluation mode: any part of a net, or several nets that have much in common."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from graphnet.backends.eager import EAGER
+from graphnet.backends.torch_calls import say
+from graphnet.ir.ops import Op
+from graphnet.ir.plan import IMAGE, Line, Plan
+
+
+def tensors_of(net: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name."""
+    return dict(net.named_parameters()) | dict(net.named_buffers())
+
+
+def run(
+    lines: Sequence[Line], tensors: Mapping[str, Tensor], given: Mapping[str, Tensor], wanted: Collection[str]
+) -> dict[str, Tensor]:
+    """The wanted values, of lines that are made of the given values; others are freed after their last use."""
+    last = {name: number for number, line in enumerate(lines) for name in line.arguments}
+    values = dict(given)
+    with torch.no_grad():
+        for number, line in enumerate(lines):
+            arguments = [values[name] for name in line.arguments]
+            if line.op.kind == "value":
+                values[line.name] = arguments[0]
+            else:
+                values[line.name] = say(EAGER, line, [*arguments, *(tensors[name] for name in line.tensors)])
+            for name in line.arguments:
+                if last[name] == number and name not in wanted:
+                    values.pop(name, None)
+    return {name: values[name] for name in wanted}
+
+
+@dataclass
+class Merged:
+    """Several plans as one: what they have in common is computed once.
+
+    Two lines are one if they compute the same of the same with the same tensors. `outputs` are the last readouts of
+    the plans, in their order.
+    """
+
+    lines: list[Line] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    known: dict[tuple[Op, tuple[str, ...], tuple[str, ...]], str] = field(default_factory=dict)
+
+    def add(self, plan: Plan, table: Mapping[str, str]) -> None:
+        """Add a plan; `table` says how its tensors are called here."""
+        names = {IMAGE: IMAGE}
+        for line in plan.lines:
+            arguments = tuple(names[name] for name in line.arguments)
+            if line.op.kind == "value":
+                names[line.name] = arguments[0]
+                continue
+            tensors = tuple(table[name] for name in line.tensors)
+            key = (line.op, arguments, tensors)
+            if key not in self.known:
+                self.known[key] = f"value{len(self.lines)}"
+                self.lines.append(line._replace(name=self.known[key], arguments=arguments, tensors=tensors))
+            names[line.name] = self.known[key]
+        self.outputs.append(names[plan.outputs[-1][1]])
+
+
+def needed(lines: Iterable[Line], wanted: Collection[str]) -> list[Line]:
+    """The lines that the wanted values are made of, in order."""
+    found, kept = set(wanted), []
+    for line in reversed(list(lines)):
+        if line.name in found:
+            found.update(line.arguments)
+            kept.append(line)
+    return kept[::-1]

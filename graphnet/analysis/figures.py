@@ -1,0 +1,165 @@
+"""Plots of error curves and indices, after LPK's Figures 2, 3 a and 4 a, and tables of them as CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+from graphnet.analysis.curves import KINDS, IterativeConvergence
+from graphnet.ir.plan import Plan
+
+P = ParamSpec("P")
+
+TITLES = {
+    "convergence": ("early readout", "blocks before the readout", "convergence index"),
+    "recurrence": ("a block dropped", "block that is dropped", "recurrence index"),
+    "divergence": ("last block repeated", "further applications", "divergence index"),
+}
+"""Of each kind: the perturbation, its axis, the index."""
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's, which the colour-blind can tell apart."""
+MARKS = "osD^vP"
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A run and what was measured on it."""
+
+    name: str
+    plan: Plan
+    result: IterativeConvergence
+
+    @property
+    def coupling(self) -> str:
+        """What LPK put on the axis: how the stages' weights are coupled, or that they start apart."""
+        strengths = sorted({coupling.strength for coupling in self.plan.couplings})
+        if strengths:
+            return "/".join(f"{strength:g}" for strength in strengths)
+        return "hard" if self.plan.system.shared_weights else "non-rec."
+
+
+def write_indices(path: Path, runs: Sequence[Measured]) -> None:
+    """A line for each run, index and stage, and for the average of the stages."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("run", "parameters", "coupling", "index", "stage", "estimate", "low", "high"))
+        for run in runs:
+            for kind, found in run.result.indices.items():
+                names = [stage.state for stage in run.result.stages]
+                for stage, interval in zip([*names, "average"], [*found.stages, found.average], strict=True):
+                    figures = (interval.estimate, interval.low, interval.high)
+                    table.writerow((run.name, run.plan.parameters, run.coupling, kind, stage, *figures))
+
+
+def write_curves(path: Path, runs: Sequence[Measured]) -> None:
+    """A line for each run, stage, perturbation and point of its curve."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("run", "stage", "perturbation", "point", "error", "images"))
+        for run in runs:
+            for stage in run.result.stages:
+                for kind in KINDS:
+                    for point, error in enumerate(stage.errors(kind), start=int(kind == "recurrence")):
+                        table.writerow((run.name, stage.state, kind, point, error, len(run.result.final)))
+
+
+STYLE: Any = {
+    "font.size": 7,
+    "axes.titlesize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "graphnet",
+}
+
+
+def _styled(plot: Callable[P, None]) -> Callable[P, None]:
+    @wraps(plot)
+    def styled(*given: P.args, **named: P.kwargs) -> None:
+        import matplotlib as mpl
+
+        with mpl.rc_context(STYLE):
+            plot(*given, **named)
+
+    return styled
+
+
+@_styled
+def plot_curves(path: Path, run: Measured) -> None:
+    """One net: error curves above, indices by stage below (LPK Figure 2 a and b)."""
+    result = run.result
+    figure, axes = _panels(2, 6.3, 4.2)
+    for column, (kind, (title, axis, name)) in enumerate(TITLES.items()):
+        above, below = axes[0][column], axes[1][column]
+        above.axhline(100 * result.chance, color="0.6", linestyle=":", linewidth=1)
+        above.axhline(100 * result.final_error, color="0.6", linewidth=1)
+        for number, stage in enumerate(result.stages):
+            errors = 100 * stage.errors(kind)
+            first = int(kind == "recurrence")
+            style = {"color": COLOURS[number % 6], "marker": MARKS[number % 6], "markersize": 3, "linewidth": 1}
+            above.plot(range(first, first + len(errors)), errors, label=stage.state, **style)
+        above.set(title=title, xlabel=axis)
+        found = result.indices[kind]
+        names = [*(stage.state for stage in result.stages), "average"]
+        for number, interval in enumerate([*found.stages, found.average]):
+            _interval(below, number, interval, COLOURS[number % 6] if number < len(found.stages) else "black")
+        below.set_xticks(range(len(names)), names)
+        below.set(ylabel=name, xlim=(-0.5, len(names) - 0.5))
+        _zero_to_one(below)
+    axes[0][0].set_ylabel("error (%)")
+    axes[0][0].legend(title="stage", frameon=False)
+    _save(figure, path)
+
+
+@_styled
+def plot_indices(path: Path, runs: Sequence[Measured]) -> None:
+    """Several nets: each index, averaged over stages, by how the weights are coupled (LPK Figures 3 a and 4 a)."""
+    places = list(dict.fromkeys(run.coupling for run in sorted(runs, key=_order)))
+    sizes = sorted({run.plan.parameters for run in runs})
+    figure, axes = _panels(1, 6.3, 2.4)
+    for axis, (kind, (_, _, name)) in zip(axes[0], TITLES.items(), strict=True):
+        for number, size in enumerate(sizes):
+            chosen = [run for run in sorted(runs, key=_order) if run.plan.parameters == size]
+            colour = COLOURS[number % 6]
+            shift = 0.08 * (number - (len(sizes) - 1) / 2)
+            xs = [places.index(run.coupling) + shift for run in chosen]
+            averages = [run.result.indices[kind].average for run in chosen]
+            axis.plot(xs, [each.estimate for each in averages], color=colour, linewidth=0.8, label=f"{size:,}")
+            for x, interval in zip(xs, averages, strict=True):
+                _interval(axis, x, interval, colour)
+        axis.set_xticks(range(len(places)), places)
+        axis.set(xlabel="coupling", ylabel=name)
+        _zero_to_one(axis)
+    axes[0][0].legend(title="parameters", frameon=False)
+    _save(figure, path)
+
+
+def _order(run: Measured) -> tuple[bool, float]:
+    coupled = run.coupling not in ("non-rec.", "hard")
+    return coupled, float(run.coupling.split("/")[0]) if coupled else 0.0
+
+
+def _panels(rows: int, width: float, height: float) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, 3, squeeze=False)
+
+
+def _interval(axis: Any, x: float, interval: Any, colour: str) -> None:
+    axis.plot([x, x], [interval.low, interval.high], color=colour, linewidth=1)
+    axis.plot([x], [interval.estimate], marker="o", markersize=3.5, color=colour)
+
+
+def _zero_to_one(axis: Any) -> None:
+    """The axis from 0 to 1 at least: the indices' anchors."""
+    low, high = axis.get_ylim()
+    axis.set_ylim(min(low, -0.05), max(high, 1.05))
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else None)

@@ -1,0 +1,95 @@
+"""`graphnet indices`: how iterative and how convergent are trained nets?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from graphnet.cli.evaluate import DataRoot, Device, run_told
+from graphnet.cli.plugins import Plugins
+from graphnet.cli.report import Failure
+from graphnet.training.run import RunFolder
+
+if TYPE_CHECKING:
+    from graphnet.analysis.figures import Measured
+
+
+def indices(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `graphnet train` wrote.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where tables and plots go.", show_default="RUN/indices")
+    ] = None,
+    more: Annotated[int, typer.Option(min=1, help="How often the last block is applied again, at most.")] = 16,
+    samples: Annotated[int, typer.Option(min=1, help="Bootstrap samples of the test images.")] = 1000,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 64,
+    data_root: DataRoot = None,
+    device: Device = "auto",
+    plugins: Plugins = None,
+) -> None:
+    """Measure the convergence, recurrence and divergence index of each stage (Lippl et al. 2024), on the test images.
+
+    Reads out early, drops each block, repeats the last one; leaves indices.csv, curves.csv, a plot of each run, and of
+    several runs one of the indices by coupling.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from graphnet.analysis.figures import plot_curves, plot_indices, write_curves, write_indices
+
+    folder = output or runs[0] / "indices"
+    with run_told():
+        measured = [_measure(RunFolder.open(run), more, samples, batch_size, data_root, device) for run in runs]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise Failure(f"cannot make {folder}: {fault.strerror}") from None
+    write_indices(folder / "indices.csv", measured)
+    write_curves(folder / "curves.csv", measured)
+    for run in measured:
+        plot_curves(folder / f"{run.name}.svg", run)
+    if len(measured) > 1:
+        plot_indices(folder / "by-coupling.svg", measured)
+    table = Table("run", "stage", *(f"{kind} index" for kind in measured[0].result.indices))
+    for run in measured:
+        _add_rows(table, run)
+    console = Console()
+    console.print(table)
+    console.print(f"results in {folder}", highlight=False, soft_wrap=True)
+
+
+def _measure(
+    folder: RunFolder, more: int, samples: int, batch_size: int, data_root: Path | None, device: str
+) -> Measured:
+    from torch import split
+
+    from graphnet.analysis.curves import iterative_convergence
+    from graphnet.analysis.figures import Measured
+    from graphnet.training.trained import load_data, load_net
+
+    dataset = load_data(folder, data_root)
+    net = load_net(folder, device)
+    batches = zip(split(dataset.test_images, batch_size), split(dataset.test_labels, batch_size), strict=True)
+    try:
+        result = iterative_convergence(net, batches, more=more, samples=samples)
+    except ValueError as fault:
+        raise Failure(f"error: {folder.path}: {fault}") from None
+    return Measured(folder.path.resolve().name, net.meta["plan"], result)
+
+
+def _add_rows(table: object, run: Measured) -> None:
+    from rich.table import Table
+
+    assert isinstance(table, Table)
+    found = run.result.indices.values()
+    for k, stage in enumerate(run.result.stages):
+        table.add_row(run.name if not k else "", stage.state, *(_told(each.stages[k]) for each in found))
+    table.add_row("", "average", *(_told(each.average) for each in found), end_section=True)
+
+
+def _told(interval: object) -> str:
+    from graphnet.analysis.indices import Interval
+
+    assert isinstance(interval, Interval)
+    return f"{interval.estimate:.3f} ({interval.low:.3f} to {interval.high:.3f})"
