@@ -9,7 +9,10 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
 
+import numpy as np
+
 from graphnet.analysis.curves import KINDS, IterativeConvergence
+from graphnet.analysis.indices import Interval
 from graphnet.ir.plan import Plan
 
 P = ParamSpec("P")
@@ -40,6 +43,12 @@ class Measured:
         if strengths:
             return "/".join(f"{strength:g}" for strength in strengths)
         return "hard" if self.plan.system.shared_weights else "non-rec."
+
+    @property
+    def group(self) -> tuple[int, str]:
+        """What LPK held apart besides: the number of parameters, and the bound of the Lipschitz constants."""
+        bounds = sorted({line.op.real("mu", 0) for line in self.plan.lines if line.op.kind == "lipschitz"})
+        return self.plan.parameters, f"μ = {'/'.join(f'{mu:g}' for mu in bounds)}" if bounds else ""
 
 
 def write_indices(path: Path, runs: Sequence[Measured]) -> None:
@@ -119,18 +128,20 @@ def plot_curves(path: Path, run: Measured) -> None:
 def plot_indices(path: Path, runs: Sequence[Measured]) -> None:
     """Several nets: each index, averaged over stages, by how the weights are coupled (LPK Figures 3 a and 4 a)."""
     places = list(dict.fromkeys(run.coupling for run in sorted(runs, key=_order)))
-    sizes = sorted({run.plan.parameters for run in runs})
+    groups = sorted({run.group for run in runs})
     figure, axes = _panels(1, 6.3, 2.4)
     for axis, (kind, (_, _, name)) in zip(axes[0], TITLES.items(), strict=True):
-        for number, size in enumerate(sizes):
-            chosen = [run for run in sorted(runs, key=_order) if run.plan.parameters == size]
-            colour = COLOURS[number % 6]
-            shift = 0.08 * (number - (len(sizes) - 1) / 2)
-            xs = [places.index(run.coupling) + shift for run in chosen]
-            averages = [run.result.indices[kind].average for run in chosen]
-            axis.plot(xs, [each.estimate for each in averages], color=colour, linewidth=0.8, label=f"{size:,}")
-            for x, interval in zip(xs, averages, strict=True):
-                _interval(axis, x, interval, colour)
+        for number, group in enumerate(groups):
+            shift = 0.08 * (number - (len(groups) - 1) / 2)
+            found: dict[int, list[Interval]] = {}
+            for run in sorted(runs, key=_order):
+                if run.group == group:
+                    found.setdefault(places.index(run.coupling), []).append(run.result.indices[kind].average)
+            means = [float(np.mean([each.estimate for each in intervals])) for intervals in found.values()]
+            label = f"{group[0]:,}{f', {group[1]}' if group[1] else ''}"
+            axis.plot([x + shift for x in found], means, color=COLOURS[number % 6], linewidth=0.8, label=label)
+            for x, interval in ((x, each) for x, intervals in found.items() for each in intervals):
+                _interval(axis, x + shift, interval, COLOURS[number % 6])
         axis.set_xticks(range(len(places)), places)
         axis.set(xlabel="coupling", ylabel=name)
         _zero_to_one(axis)
@@ -150,7 +161,7 @@ def _panels(rows: int, width: float, height: float) -> tuple[Any, Any]:
     return figure, figure.subplots(rows, 3, squeeze=False)
 
 
-def _interval(axis: Any, x: float, interval: Any, colour: str) -> None:
+def _interval(axis: Any, x: float, interval: Interval, colour: str) -> None:
     axis.plot([x, x], [interval.low, interval.high], color=colour, linewidth=1)
     axis.plot([x], [interval.estimate], marker="o", markersize=3.5, color=colour)
 

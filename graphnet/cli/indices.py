@@ -51,7 +51,7 @@ def indices(
         plot_curves(folder / f"{run.name}.svg", run)
     if len(measured) > 1:
         plot_indices(folder / "by-coupling.svg", measured)
-    table = Table("run", "stage", *(f"{kind} index" for kind in measured[0].result.indices))
+    table = Table("run", "stage", *measured[0].result.indices)
     for run in measured:
         _add_rows(table, run)
     console = Console()
@@ -92,4 +92,4 @@ def _told(interval: object) -> str:
     from graphnet.analysis.indices import Interval
 
     assert isinstance(interval, Interval)
-    return f"{interval.estimate:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+    return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]"

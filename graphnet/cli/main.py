@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from graphnet.cli.analyse import analyse
 from graphnet.cli.check import check
 from graphnet.cli.code import code
 from graphnet.cli.compare import compare, diff, unroll
@@ -14,6 +15,7 @@ from graphnet.cli.draw import draw
 from graphnet.cli.evaluate import evaluate
 from graphnet.cli.explain import explain
 from graphnet.cli.indices import indices
+from graphnet.cli.perturb import perturb
 from graphnet.cli.plan import plan
 from graphnet.cli.report import Failure
 from graphnet.cli.schema import schema
@@ -47,7 +49,23 @@ def root(
     """Write a brain-like network down as a spec, see it, and train it."""
 
 
-for command in (check, explain, plan, code, draw, train, indices, compare, diff, unroll, zoo, new, schema):
+for command in (
+    check,
+    explain,
+    plan,
+    code,
+    draw,
+    train,
+    indices,
+    analyse,
+    perturb,
+    compare,
+    diff,
+    unroll,
+    zoo,
+    new,
+    schema,
+):
     app.command()(command)
 app.command("eval")(evaluate)
 

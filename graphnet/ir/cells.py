@@ -128,9 +128,7 @@ class CellReader:
         """The fitted function written at `path`; the identity where it is at fault or a shape is not known."""
         try:
             chain = parse_function(ops)
-            if ends is None:
-                return ()
-            return fit(chain, ends, cell.gain, cell.lipschitz) if cell else fit(chain, ends)
+            return fit(chain, ends, cell) if ends else ()
         except FunctionFault as fault:
             span = (fault.place.start, fault.place.end) if fault.place.end else None
             where = (*path, *fault.place.path)

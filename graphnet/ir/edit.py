@@ -131,14 +131,8 @@ class AddNoise:
     def apply(self, draft: Draft) -> None:
         _check("->" in self.what, f"noise is added to a transition, such as h1->h2, not to '{self.what}'", [])
         _check(self.std > 0, f"a standard deviation is above 0, not {self.std}", [])
-        noise = {"noise": {"std": float(self.std)}}
-
-        def noisy(table: dict[str, Any]) -> dict[str, Any]:
-            ops = table["ops"]
-            return table | {"ops": [*([f"({ops})"] if isinstance(ops, str) else ops), noise]}
-
         for cell in draft.cells(self.what):
-            draft.add(_changed(draft, cell, self.t, noisy))
+            draft.add(_changed(draft, cell, self.t, lambda table: table | {"noise": float(self.std)}))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from graphnet.ir.ops import Op, Shape, op, shape_of
 from graphnet.ir.settle import settle
 from graphnet.ir.sizes import MAPS, count_widths, first_path, number, share_strides, size_text, what_fits, window
 from graphnet.spec.functions import Branches, Call, Chain, FunctionFault, Place
-from graphnet.spec.model import Gain, Norm
+from graphnet.spec.model import Cell, Gain, Norm
 from graphnet.spec.op_table import WIDTH
 
 NORMS = dict.fromkeys(("batch_norm", "group_norm", "layer_norm"), "norm")
@@ -42,17 +42,20 @@ class Ends:
     recurs: bool = False
 
 
-def fit(chain: Chain, ends: Ends, gain: Gain | None = None, lipschitz: float | None = None) -> Function:
-    """The layers of a transition function, times its gain; what it adds to an identity is bounded by `lipschitz`.
+def fit(chain: Chain, ends: Ends, cell: Cell | None = None) -> Function:
+    """The layers of a transition function; of a cell, with its Lipschitz bound, its gain and its noise.
 
     Raises FunctionFault where something does not fit, or has no known bound.
     """
     chain = settle(chain, ends.constants)
     builder = _Builder(ends)
-    last, shape = builder.chain(chain, SOURCE, ends.source, ends.target, builder.labels, lipschitz)
+    mu = cell.lipschitz if cell else None
+    last, shape = builder.chain(chain, SOURCE, ends.source, ends.target, builder.labels, mu)
     _check_end(chain, shape, ends)
-    if gain is not None and (gain.learn or gain.init != 1):
-        last = builder.gain(gain, last)
+    if cell and cell.gain and (cell.gain.learn or cell.gain.init != 1):
+        last = builder.gain(cell.gain, last)
+    if cell and cell.noise:
+        last = builder.append(op("noise", std=cell.noise), (last,), builder.labels)
     if last == SOURCE:
         return ()
     if last != len(builder.layers) - 1:  # the last layer is the result

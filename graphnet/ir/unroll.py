@@ -164,7 +164,7 @@ class _Unrolling:
             self._arrow(name, joined, ops, delay, {"lipschitz": cell.get("lipschitz")})
             self._use(transition, t, f"{name}->{joined}", f"{joined}->{target}")
         self._arrow(self._name(first), joined, "I", max(t - max(first.node[1], 0), 0) if first.node[1] >= 0 else 0)
-        self._arrow(joined, target, "I", 0, {"gain": cell.get("gain")})
+        self._arrow(joined, target, "I", 0, {key: cell.get(key) for key in ("gain", "noise")})
 
     def _transition(
         self, transition: Transition, t: int, source: str, target: str, delay: int, ops: str | None = None
@@ -175,11 +175,11 @@ class _Unrolling:
         self._use(transition, t, f"{source}->{target}", f"{source}->{target}")
 
     def _arrow(self, source: str, target: str, ops: Any, delay: int, cell: Mapping[str, Any] | None = None) -> None:
-        """An arrow, with the gain and the Lipschitz bound of a cell."""
+        """An arrow, with the Lipschitz bound, the gain and the noise of a cell."""
         table = {"ops": ops}
         if delay != 1:
             table["delay"] = delay
-        table |= {key: cell[key] for key in ("gain", "lipschitz") if cell and cell.get(key) is not None}
+        table |= {key: cell[key] for key in ("gain", "lipschitz", "noise") if cell and cell.get(key) is not None}
         self.cells.setdefault(source, {})[target] = ops if len(table) == 1 else table
 
     def _cell(self, transition: Transition) -> dict[str, Any]:

@@ -73,6 +73,7 @@ KEYS = {
         "ops": 'The transition function, such as "BRCx2+I"; or "-", which blocks.',
         "delay": "How many steps before it arrives the transition reads its source; wins over the slab's.",
         "gain": "A factor for the transition's result, before the merge.",
+        "noise": "The standard deviation of normal noise that is added to the result, in every pass.",
         "lipschitz": "What the Lipschitz constant of the function beside an identity is held below, such as 0.95.",
     },
     "Slab": {
@@ -133,7 +134,6 @@ OPS = {
     "silu": "SiLU: x * sigmoid(x).",
     "softplus": "Softplus.",
     "tanh": "Hyperbolic tangent.",
-    "noise": "Adds normal noise, in every pass, in training and evaluation.",
 }
 SUM = "Branches that read one value and are added."
 
@@ -150,5 +150,4 @@ SETTINGS = {
     "alpha": "What it tends to on the left, with its sign changed.",
     "negative_slope": "The slope on the left.",
     "beta": "How sharp the bend is.",
-    "std": "The standard deviation of the noise.",
 }

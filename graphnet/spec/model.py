@@ -115,6 +115,7 @@ class Cell(Table):
     delay: Delay | None = None
     gain: Gain | None = None
     lipschitz: Annotated[float, Field(gt=0)] | None = None
+    noise: Annotated[float, Field(gt=0)] | None = None
 
     @classmethod
     def long_form(cls, value: Any) -> Any:

@@ -118,7 +118,6 @@ OPS: dict[str, OpRule] = {
     "silu": OpRule(),
     "softplus": OpRule(settings={"beta": _number}),
     "tanh": OpRule(),
-    "noise": OpRule(settings={"std": _between(math.ulp(0.0), math.inf)}, defaults={"std": 0.1}),
 }
 """Every op by its word; `register_op` adds to it."""
 LETTERS: Mapping[str, str] = MappingProxyType({rule.letter: word for word, rule in OPS.items() if rule.letter})

@@ -1,0 +1,124 @@
+"""A state of a trained net, run on by its last block until it stays where it is, or does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from graphnet.analysis.curves import is_wrong
+from graphnet.analysis.execute import needed, run, tensors_of
+from graphnet.analysis.perturb import find, origin_of
+from graphnet.ir.draft import Draft
+from graphnet.ir.edit import RepeatLastBlock
+from graphnet.ir.plan import IMAGE, Line
+from graphnet.ir.resolve import resolve
+
+
+@dataclass(frozen=True, eq=False)
+class FixedPoint:
+    """How a state moved when its last block was applied 1 … K more times, for N images.
+
+    Attributes:
+        residuals: `[K, N]`, ‖z_k − z_{k−1}‖ / ‖z_k‖ (0 where nothing moves).
+        errors: `[K + 1]`, the error rate when the rest of the net reads z_0 (the net as it is), z_1, …
+        tolerance: below which a residual counts as none.
+    """
+
+    state: str
+    residuals: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    tolerance: float
+
+    @property
+    def converged(self) -> int | None:
+        """The first step at which no image's residual is above the tolerance, for good; None if there is none."""
+        still = (self.residuals <= self.tolerance).all(axis=1)
+        moving = np.flatnonzero(~still)
+        first = 0 if moving.size == 0 else int(moving[-1]) + 1
+        return None if first == len(still) else first + 1
+
+
+def fixed_point(
+    net: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    state: str,
+    *,
+    steps: int = 100,
+    tolerance: float = 1e-5,
+) -> FixedPoint:
+    """Apply the last block of a state again and again, with its last weights and statistics, in evaluation mode.
+
+    Args:
+        net: what `graphnet.compile` made, trained.
+        batches: images `[N, C, H, W]` and labels, as for `iterative_convergence`.
+        state: one with a self-transition.
+        steps: how often, at most 1 or more.
+        tolerance: below which a residual counts as none; in float32 rounding leaves about 1e-7.
+
+    Raises:
+        EditError: the state has no self-transition, or the net was not compiled by graphnet.
+        ValueError: there are no images.
+    """
+    iteration = _Iteration(net, state)
+    residuals: list[NDArray[np.float64]] = []
+    wrong: list[NDArray[np.float64]] = []
+    for images, labels in batches:
+        moved, about = iteration.follow(images, labels, steps)
+        residuals.append(moved)
+        wrong.append(about)
+    if not residuals:
+        raise ValueError("there are no images to run on")
+    return FixedPoint(state, np.concatenate(residuals, 1), np.concatenate(wrong, 1).mean(1), tolerance)
+
+
+class _Iteration:
+    """A net cut in three: up to a state's last value, one more application of its last block, and the rest."""
+
+    def __init__(self, net: nn.Module, state: str) -> None:
+        plan, spec = origin_of(net)
+        last, _ = Draft(spec, resolve(spec)).blocks(state)[-1]
+        found = find(plan, spec, [RepeatLastBlock(state, 1)])
+        self.tensors = tensors_of(net)
+        lines = [line._replace(tensors=tuple(found.table[name] for name in line.tensors)) for line in found.plan.lines]
+        self.before, self.after = (
+            next(line.name for line in lines if line.op.kind == "value" and (line.place, line.t) == (state, t))
+            for t in (last, last + 1)
+        )
+        self.output = found.plan.outputs[-1][1]
+        self.first = needed(lines, {self.before})
+        self.step = _less(needed(lines, {self.after}), self.first)
+        self.rest = _less(needed(lines, {self.output}), [*self.first, *self.step])
+        made = {IMAGE, *(line.name for line in self.first)}
+        read = {name for line in (*self.step, *self.rest) for name in line.arguments}
+        self.kept = (made & read) | {self.before}
+
+    def follow(self, images: Tensor, labels: Tensor, steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Residuals `[K, N]`, and where the net is wrong `[K + 1, N]`."""
+        like = next(iter(self.tensors.values()))
+        image, targets = images.to(like), labels.to(like.device)
+        kept = run(self.first, self.tensors, {IMAGE: image}, self.kept)
+        z = kept[self.before]
+        residuals, wrong = [], [self._is_wrong(kept, z, targets)]
+        for _ in range(steps):
+            new = run(self.step, self.tensors, kept | {self.before: z}, {self.after})[self.after]
+            size = new.flatten(1).norm(dim=1)
+            moved = (new - z).flatten(1).norm(dim=1)
+            residuals.append(torch.where(moved == 0, moved, moved / size))
+            z = new
+            wrong.append(self._is_wrong(kept, z, targets))
+        return torch.stack(residuals).double().cpu().numpy(), torch.stack(wrong).double().cpu().numpy()
+
+    def _is_wrong(self, kept: dict[str, Tensor], z: Tensor, targets: Tensor) -> Tensor:
+        if self.output == self.after:
+            return is_wrong(z, targets)
+        return is_wrong(run(self.rest, self.tensors, kept | {self.after: z}, {self.output})[self.output], targets)
+
+
+def _less(lines: list[Line], others: list[Line]) -> list[Line]:
+    names = {line.name for line in others}
+    return [line for line in lines if line.name not in names]

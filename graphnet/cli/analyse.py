@@ -1,0 +1,91 @@
+"""`graphnet analyse`: what a trained net's transitions do."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graphnet.cli.evaluate import DataRoot, Device, RunPath, run_told
+from graphnet.cli.plugins import Plugins
+from graphnet.cli.report import Failure
+from graphnet.training.run import RunFolder
+
+SHOWN = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
+"""The steps of a fixed-point iteration that are printed; the table has all."""
+
+
+def analyse(
+    run: RunPath,
+    lipschitz: Annotated[
+        bool, typer.Option("--lipschitz", help="Bounds of the transitions' Lipschitz constants, by time.")
+    ] = False,
+    fixed_point: Annotated[
+        str | None, typer.Option(metavar="STATE", help="Run a state on by its last block until it stays.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="How many steps it is run on.")] = 100,
+    tolerance: Annotated[float, typer.Option(help="The relative change that counts as none.")] = 1e-5,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A CSV file of all that is found.")] = None,
+    data_root: DataRoot = None,
+    device: Device = "auto",
+    plugins: Plugins = None,
+) -> None:
+    """Say how far the transitions of a trained net may stretch, or where a state of it settles."""
+    if lipschitz == (fixed_point is not None):
+        raise Failure("error: say what is to be analysed: --lipschitz, or --fixed-point STATE")
+    with run_told():
+        folder = RunFolder.open(run)
+        if fixed_point is None:
+            rows = _bounds(folder, device)
+        else:
+            rows = _fixed_point(folder, fixed_point, steps, tolerance, data_root, device)
+    if output is not None:
+        try:
+            with output.open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file, lineterminator="\n").writerows(rows)
+        except OSError as fault:
+            raise Failure(f"cannot write {output}: {fault.strerror}") from None
+
+
+def _bounds(folder: RunFolder, device: str) -> list[tuple[object, ...]]:
+    from graphnet.analysis.lipschitz import bounds
+    from graphnet.training.trained import load_net
+
+    try:
+        found = bounds(load_net(folder, device))
+    except ValueError as fault:
+        raise Failure(f"error: {fault}") from None
+    for source, target in dict.fromkeys(key[:2] for key in found):
+        at = {t: bound for (*pair, t), bound in found.items() if pair == [source, target]}
+        print(f"{source}->{target}")
+        for t, bound in at.items():
+            print(f"  t = {t:<4} {bound:10.4g}")
+    return [("source", "target", "t", "bound"), *((*key, bound) for key, bound in found.items())]
+
+
+def _fixed_point(
+    folder: RunFolder, state: str, steps: int, tolerance: float, data_root: Path | None, device: str
+) -> list[tuple[object, ...]]:
+    import numpy as np
+    from torch import split
+
+    from graphnet.analysis.fixed_point import fixed_point
+    from graphnet.training.trained import load_data, load_net
+
+    dataset = load_data(folder, data_root)
+    batches = zip(split(dataset.test_images, 256), split(dataset.test_labels, 256), strict=True)
+    found = fixed_point(load_net(folder, device), batches, state, steps=steps, tolerance=tolerance)
+    median, largest = np.median(found.residuals, axis=1), found.residuals.max(axis=1)
+    print(f"step   residual (median, largest of {found.residuals.shape[1]} images)   accuracy")
+    print(f"{0:4}   {'as trained':>39}   {1 - found.errors[0]:8.2%}")
+    for k in sorted({*(step for step in SHOWN if step <= steps), steps}):
+        print(f"{k:4}   {median[k - 1]:19.2e} {largest[k - 1]:19.2e}   {1 - found.errors[k]:8.2%}")
+    if found.converged:
+        print(f"'{state}' is at a fixed point after {found.converged} steps: no image moves by more than {tolerance:g}")
+    else:
+        still = (found.residuals[-1] <= tolerance).mean()
+        print(f"'{state}' does not settle within {steps} steps: {still:.0%} of the images are within {tolerance:g}")
+    rows = zip(range(1, steps + 1), median, largest, 1 - found.errors[1:], strict=True)
+    return [("step", "median residual", "largest residual", "accuracy"), *rows]

@@ -1,0 +1,125 @@
+"""`graphnet perturb`: test a trained net with its transition matrix edited."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from graphnet.cli.evaluate import DataRoot, Device, RunPath, run_told
+from graphnet.cli.plugins import Plugins
+from graphnet.cli.report import write
+from graphnet.ir.draft import EditError
+from graphnet.ir.edit import (
+    AddNoise,
+    DropBlock,
+    Edit,
+    Lesion,
+    Override,
+    ReadOutEarly,
+    RepeatLastBlock,
+    ShowAnother,
+    Silence,
+)
+from graphnet.spec.write import to_toml
+from graphnet.training.run import RunFolder
+
+Many = list[str] | None
+
+
+def perturb(
+    run: RunPath,
+    early: Annotated[Many, typer.Option(metavar="STATE:B", help="A stage hands on what it has after B blocks.")] = None,
+    drop: Annotated[Many, typer.Option(metavar="STATE:B", help="The B-th block of a stage is an identity.")] = None,
+    repeat: Annotated[Many, typer.Option(metavar="STATE:M", help="The last block is applied M more times.")] = None,
+    lesion: Annotated[
+        Many, typer.Option(metavar="WHAT[@T]", help="Cut a transition h1->h2, or all into a state.")
+    ] = None,
+    silence: Annotated[Many, typer.Option(metavar="WHAT[@T]", help="A transition or a state says zeros.")] = None,
+    noise: Annotated[Many, typer.Option(metavar="WHAT[@T]:STD", help="Add normal noise to a transition.")] = None,
+    mask: Annotated[int | None, typer.Option(metavar="T", help="From t on another test image is shown.")] = None,
+    slab: Annotated[Many, typer.Option(metavar="TOML", help="Any slab: 't = 3, h1 = { h1 = \"I\" }'.")] = None,
+    calibrate: Annotated[bool, typer.Option("--calibrate", help="Find missing statistics on training images.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the edited spec, .toml or .json.")
+    ] = None,
+    data_root: DataRoot = None,
+    device: Device = "auto",
+    plugins: Plugins = None,
+) -> None:
+    """Test a run's net with its transition matrix edited, on the same weights. Edits are made in the order of --help.
+
+    T is a time such as 3 or 2..5. What is written with -o can be drawn and compared as any other spec.
+    """
+    with run_told():
+        edits: list[Edit] = [ReadOutEarly(*_block(text)) for text in early or ()]
+        edits += [DropBlock(*_block(text)) for text in drop or ()]
+        edits += [RepeatLastBlock(*_block(text)) for text in repeat or ()]
+        edits += [Lesion(*_times(text)) for text in lesion or ()]
+        edits += [Silence(*_times(text)) for text in silence or ()]
+        edits += [_noise(text) for text in noise or ()]
+        edits += [ShowAnother(mask)] if mask is not None else []
+        edits += [Override((_slab(text),)) for text in slab or ()]
+        if not edits:
+            raise EditError("say what is to be edited, such as --drop h1:3")
+        _perturb(RunFolder.open(run), edits, calibrate, output, data_root, device)
+
+
+def _perturb(
+    folder: RunFolder, edits: list[Edit], calibrate: bool, output: Path | None, data_root: Path | None, device: str
+) -> None:
+    from torch import split
+
+    from graphnet.analysis.perturb import perturbed, sequence
+    from graphnet.training.loop import evaluate
+    from graphnet.training.report import accuracies
+    from graphnet.training.trained import load_data, load_net
+
+    net, dataset = load_net(folder, device), load_data(folder, data_root)
+    edited = perturbed(net, edits, split(dataset.train_images, 64) if calibrate else None)
+    images, shown = dataset.test_images, dataset.test_images
+    for edit in edits:
+        if isinstance(edit, ShowAnother):
+            shown = sequence(edited, images, images.roll(1, 0), edit.t)
+    before = evaluate(net, images, dataset.test_labels)
+    after = evaluate(edited, shown, dataset.test_labels)
+    print(f"test accuracy {accuracies(after.accuracy)}, unperturbed {accuracies(before.accuracy)}")
+    same = int((before.predictions == after.predictions).sum())
+    print(f"{same} of {len(before.predictions)} predictions are those of the unperturbed net")
+    if output is not None:
+        data = edited.meta["spec"].as_data()
+        is_json = output.suffix == ".json"
+        write(output, json.dumps(data, indent=1, ensure_ascii=False) + "\n" if is_json else to_toml(data))
+        print(f"the edited spec is in {output}")
+
+
+def _block(text: str) -> tuple[str, int]:
+    state, _, number = text.rpartition(":")
+    if not state or not number.isdecimal():
+        raise EditError(f"'{text}' names no block\n  write STATE:NUMBER, such as h1:3")
+    return state, int(number)
+
+
+def _times(text: str) -> tuple[str, str | None]:
+    what, at, times = text.partition("@")
+    return what, times if at else None
+
+
+def _noise(text: str) -> AddNoise:
+    where, _, std = text.rpartition(":")
+    what, times = _times(where)
+    try:
+        return AddNoise(what, float(std), times)
+    except ValueError:
+        raise EditError(f"'{text}' has no standard deviation\n  write h1->h2:0.1") from None
+
+
+def _slab(text: str) -> dict[str, Any]:
+    try:
+        slab: dict[str, Any] = tomllib.loads(f"slab = {{ {text} }}")["slab"]
+    except tomllib.TOMLDecodeError as fault:
+        raise EditError(f"--slab {text}: {fault}\n  write it as in a spec: 't = 3, h1 = {{ h1 = \"I\" }}'") from None
+    return slab
