@@ -37,10 +37,9 @@ class FixedPoint:
     @property
     def converged(self) -> int | None:
         """The first step at which no image's residual is above the tolerance, for good; None if there is none."""
-        still = (self.residuals <= self.tolerance).all(axis=1)
-        moving = np.flatnonzero(~still)
+        moving = np.flatnonzero(self.residuals.max(axis=1) > self.tolerance)
         first = 0 if moving.size == 0 else int(moving[-1]) + 1
-        return None if first == len(still) else first + 1
+        return None if first == len(self.residuals) else first + 1
 
 
 def fixed_point(

@@ -76,7 +76,8 @@ def _norm(call: Call, shape: Shape, norm: Norm) -> Made:
     size = shape if norm.kind == "layer" else shape[:1]
     affine: tuple[Slot, ...] = ()
     if norm.affine != "none":
-        affine = (Slot("weight", size, Init("ones"), per_time), Slot("bias", size, Init("zeros"), per_time))
+        start = Init("ones") if norm.scale == 1 else Init("constant", value=norm.scale)
+        affine = (Slot("weight", size, start, per_time), Slot("bias", size, Init("zeros"), per_time))
     if norm.kind == "none":
         return None, ()
     if norm.kind == "group":

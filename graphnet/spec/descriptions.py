@@ -49,6 +49,7 @@ KEYS = {
         "affine": "Learned scale and shift.",
         "eps": "Added to the variance.",
         "momentum": "The share of a new batch in the running statistics, as in PyTorch.",
+        "scale": "Where the scale of the affine part starts.",
     },
     "Input": {
         "shape": "One image or one slice of a sequence, channels first: [C, H, W], [C, L] or [C].",
@@ -73,8 +74,8 @@ KEYS = {
         "ops": 'The transition function, such as "BRCx2+I"; or "-", which blocks.',
         "delay": "How many steps before it arrives the transition reads its source; wins over the slab's.",
         "gain": "A factor for the transition's result, before the merge.",
-        "noise": "The standard deviation of normal noise that is added to the result, in every pass.",
         "lipschitz": "What the Lipschitz constant of the function beside an identity is held below, such as 0.95.",
+        "noise": "The standard deviation of normal noise that is added to the result, in every pass.",
     },
     "Slab": {
         "t": 'When its transitions arrive, such as 4, "5..7", "1..inf" or "T-1"; always if nothing is said.',

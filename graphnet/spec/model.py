@@ -43,6 +43,7 @@ class Norm(Table):
     affine: Literal["none", "shared", "per-time"] = "none"
     eps: Annotated[float, Field(gt=0)] = 1e-5
     momentum: Annotated[float, Field(ge=0, le=1)] = 0.1
+    scale: float = 1.0
 
     def over(self, base: Norm) -> Norm:
         """This table on top of another one."""

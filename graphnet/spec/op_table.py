@@ -97,6 +97,7 @@ _NORM = {
     "affine": _word("none", "shared", "per-time"),
     "eps": _between(math.ulp(0.0), math.inf),
     "momentum": _between(0, 1),
+    "scale": _number,
 }
 
 OPS: dict[str, OpRule] = {
