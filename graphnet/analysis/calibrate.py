@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from graphnet.backends.fx import FIRST_ITERATIONS, settle_divisors
+from graphnet.backends.spectral import Divisor
 from graphnet.errors import did_you_mean
 
 Batch = Tensor | tuple[Tensor, ...] | list[Tensor]
@@ -25,6 +27,9 @@ def calibrate(net: nn.Module, batches: Iterable[Batch], names: Iterable[str] | N
     each batch counts the same, however the batches are cut, though what a norm sees depends on the cut as it does in
     training. Batches of the training's size are the right ones. A statistic that several places or times share is
     taken over all of them.
+
+    What functions are divided by for their Lipschitz bounds is made of the statistics, so that a net with such bounds
+    runs over the data again until they agree, at most ten times; its singular vectors are brought up to date.
 
     Nothing else changes: neither weights, nor other statistics, nor the net's mode; no gradients are made. If the
     pass fails, nothing has changed.
@@ -46,24 +51,61 @@ def calibrate(net: nn.Module, batches: Iterable[Batch], names: Iterable[str] | N
     buffers = {name: buffer for name, buffer in net.named_buffers() if name.rpartition(".")[2] in ROLES}
     chosen = _chosen(list(buffers), names)
     known = {id(buffer): name.rpartition(".")[0] for name, buffer in buffers.items()}
-    norms = {name.rpartition(".")[0] for name in chosen}
-    moments = {norm: Moments() for norm in norms}
+    if not any(isinstance(module, Divisor) for module in net.modules()):
+        found = _pass(net, batches, chosen, known)
+        _set(buffers, found)
+        return tuple(chosen)
+    batches, before = list(batches), {name: buffers[name].clone() for name in chosen}
+    try:
+        for _ in range(MOST_PASSES):
+            found = _pass(net, batches, chosen, known)
+            apart = max((_apart(buffers[name], value) for name, value in found.items()), default=0.0)
+            _set(buffers, found)
+            settle_divisors(net, FIRST_ITERATIONS)
+            if apart < 1e-4:
+                break
+    except BaseException:
+        _set(buffers, before)
+        raise
+    return tuple(chosen)
+
+
+MOST_PASSES = 10
+
+
+def _pass(net: nn.Module, batches: Iterable[Batch], chosen: list[str], known: dict[int, str]) -> dict[str, Tensor]:
+    """The statistics of one pass over the data; nothing is changed."""
+    moments = {name.rpartition(".")[0]: Moments() for name in chosen}
     like = next((each for each in net.parameters()), None)
+    divisors = [(module, module.training) for module in net.modules() if isinstance(module, Divisor)]
     empty = True
-    with torch.no_grad(), _BatchStatistics(known, moments):
-        for batch in batches:
-            empty = False
-            images = batch if isinstance(batch, Tensor) else batch[0]
-            net(images if like is None else images.to(like))
+    try:
+        for module, _ in divisors:
+            module.eval()
+        with torch.no_grad(), _BatchStatistics(known, moments):
+            for batch in batches:
+                empty = False
+                images = batch if isinstance(batch, Tensor) else batch[0]
+                net(images if like is None else images.to(like))
+    finally:
+        for module, mode in divisors:
+            module.train(mode)
     if empty:
         raise ValueError("there are no batches to calibrate on")
     found = {name: moments[name.rpartition(".")[0]].statistic(name.rpartition(".")[2]) for name in chosen}
     if wrong := [name for name, value in found.items() if not bool(value.isfinite().all())]:
         raise ValueError(f"the data give no finite statistics for {', '.join(wrong)}")
+    return found
+
+
+def _set(buffers: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for name, value in found.items():
             buffers[name].copy_(value)
-    return tuple(chosen)
+
+
+def _apart(a: Tensor, b: Tensor) -> float:
+    return float((a - b).abs().max() / b.abs().max().clamp_min(1e-12))
 
 
 ROLES = ("running_mean", "running_var")

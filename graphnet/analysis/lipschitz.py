@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from graphnet.backends.spectral import Torch, improved, linear_map, random_unit
+from graphnet.backends.spectral import Torch, improved, random_unit
 from graphnet.ir.lipschitz import Bound, Bounds, NoBound, Norm, work_out
 from graphnet.ir.network import INPUT
 from graphnet.ir.ops import Shape
@@ -106,7 +106,7 @@ class _Norms(Torch):
         start = self.kept.get(norm)
         if start is None or start.device != self.like.device:
             start = random_unit(norm.shape, torch.Generator().manual_seed(0)).to(self.like)
-        self.kept[norm] = improved(linear_map(norm, self.tensors), start[None], self.iterations)[0]
+        self.kept[norm] = improved(norm, start, self.tensors, self.iterations)
 
 
 class _Functions:

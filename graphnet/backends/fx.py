@@ -44,10 +44,11 @@ FIRST_ITERATIONS = 15
 """As many power iterations as PyTorch's spectral norm makes when it is put on a layer."""
 
 
-def settle_divisors(net: fx.GraphModule, iterations: int, known: Container[str] = ()) -> None:
+def settle_divisors(net: nn.Module, iterations: int, known: Container[str] = ()) -> None:
     """Bring the singular vectors of a net's Lipschitz bounds nearer to those of its weights, unless they are known."""
     tensors = dict(net.named_parameters()) | dict(net.named_buffers())
-    for line in net.meta["plan"].lines:
+    plan = getattr(net, "meta", {}).get("plan")
+    for line in plan.lines if isinstance(plan, Plan) else ():
         if line.op.kind == "lipschitz" and line.tensors[-1] not in known:
             given = [tensors[name] for name in line.tensors]
             divisor = net.get_submodule(f"{line.place}.{line.name}")

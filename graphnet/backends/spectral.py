@@ -7,33 +7,87 @@ which needs no transpose, is never above the true norm (but for rounding), and h
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from graphnet.backends.eager import EAGER
 from graphnet.backends.torch_calls import say_operator
 from graphnet.ir.lipschitz import Bound, Norm, work_out
 from graphnet.ir.ops import Op, Shape
+from graphnet.ir.plan import Line
 
-LinearMap = Callable[[Tensor], Tensor]
-"""A linear map: no bias, nothing added."""
+Tensors = Mapping[str, Tensor]
+"""An operator's tensors, by name."""
 
 
-def improved(operator: LinearMap, v: Tensor, iterations: int = 1) -> Tensor:
-    """A vector nearer to the operator's first right singular vector; each iteration applies it and its transpose."""
+def applied(norm: Norm, x: Tensor, tensors: Tensors) -> Tensor:
+    """A norm's operator, applied to values `[1, …]`."""
+    value: Tensor = say_operator(EAGER, norm.operator, x, tensors)
+    return value
+
+
+def transposed(norm: Norm, y: Tensor, tensors: Tensors) -> Tensor:
+    """Its transpose, line by line: autograd's would meet the hooks of activation checkpointing."""
+    ends = []
+    for path in norm.operator:
+        shapes, end = [norm.shape, *(line.shape for line in path)], y
+        for line, shape in reversed(list(zip(path, shapes[:-1], strict=True))):
+            end = _transposed_line(line, shape, end, tensors)
+        ends.append(end)
+    total: Tensor = sum(ends[1:], start=ends[0])
+    return total
+
+
+def _transposed_line(line: Line, shape: Shape, y: Tensor, tensors: Tensors) -> Tensor:
+    """The transpose of one linear line that reads values of a shape."""
+    kind, rank = line.op.kind, len(shape) - 1
+    settings: dict[str, Any] = dict(line.op.attributes)
+    weight = next((tensors[name] for name in line.tensors if name.endswith("weight") and name in tensors), y)
+    if kind == "conv":
+        return _conv_input(shape, weight, y, line, settings["groups"])
+    if kind == "avg_pool":
+        size = (settings["kernel"],) * rank
+        return _conv_input(shape, y.new_full((shape[0], 1, *size), 1 / math.prod(size)), y, line, shape[0])
+    if kind == "conv_transpose":
+        names = ("stride", "padding", "dilation", "groups")
+        back: Tensor = getattr(F, f"conv{rank}d")(y, weight, **{name: settings[name] for name in names})
+        return back
+    if kind == "linear":
+        return y @ weight
+    if kind == "flatten":
+        return y.reshape(1, *shape)
+    if kind == "global_pool":
+        return (y / math.prod(shape[1:])).reshape(1, shape[0], *[1] * rank).expand(1, *shape)
+    if kind == "pad_identity":
+        x = y.new_zeros(1, *shape)
+        every: Any = (..., *[slice(None, None, settings["stride"])] * rank)
+        x[every] = y[:, : shape[0]]
+        return x
+    same: Tensor = say_operator(EAGER, ((line,),), y, tensors)  # a diagonal one
+    return same
+
+
+def _conv_input(shape: Shape, weight: Tensor, y: Tensor, line: Line, groups: Any) -> Tensor:
+    from torch.nn import grad
+
+    function = getattr(grad, f"conv{len(shape) - 1}d_input")
+    stride, padding, dilation = (line.op.real(name, 1) for name in ("stride", "padding", "dilation"))
+    back: Tensor = function((1, *shape), weight, y, int(stride), int(padding), int(dilation), groups)
+    return back
+
+
+def improved(norm: Norm, v: Tensor, tensors: Tensors, iterations: int = 1) -> Tensor:
+    """A vector nearer to the first right singular one; each iteration applies the operator and its transpose."""
     with torch.no_grad():
+        v = v[None]
         for _ in range(iterations):
-            y, transpose = torch.func.vjp(operator, v)[:2]
-            (found,) = transpose(y)
+            found = transposed(norm, applied(norm, v, tensors), tensors)
             v = found / found.norm().clamp_min(torch.finfo(v.dtype).tiny)
-    return v
-
-
-def linear_map(norm: Norm, tensors: Mapping[str, Tensor]) -> LinearMap:
-    """The operator of a norm, on values `[1, …]`; `tensors` are its own, by name."""
-    return lambda x: say_operator(EAGER, norm.operator, x, tensors)
+    return v[0]
 
 
 def random_unit(shape: Shape, generator: torch.Generator) -> Tensor:
@@ -43,11 +97,11 @@ def random_unit(shape: Shape, generator: torch.Generator) -> Tensor:
     return unit
 
 
-def spectral_norm(operator: LinearMap, shape: Shape, iterations: int = 100) -> Tensor:
-    """The largest singular value of a linear map of float64 tensors, from a random start; differentiable."""
-    start = random_unit(shape, torch.Generator().manual_seed(0)).double()
-    norm: Tensor = operator(improved(operator, start, iterations)).norm()
-    return norm
+def spectral_norm(norm: Norm, tensors: Tensors, iterations: int = 100) -> Tensor:
+    """The largest singular value of an operator of float64 tensors, from a random start; differentiable."""
+    start = random_unit(norm.shape, torch.Generator().manual_seed(0)).double()
+    found: Tensor = applied(norm, improved(norm, start, tensors, iterations)[None], tensors).norm()
+    return found
 
 
 class Divisor(nn.Module):
@@ -85,7 +139,7 @@ class Divisor(nn.Module):
         """Bring the vectors nearer to the singular ones, in place; takes what `forward` takes."""
         named = dict(zip(self.bound.names, (tensor.detach() for tensor in tensors), strict=False))
         for norm, vector in zip(self.bound.searched, tensors[len(named) :], strict=True):
-            vector.copy_(improved(linear_map(norm, named), vector[None], iterations)[0])
+            vector.copy_(improved(norm, vector, named, iterations))
 
 
 class Torch:
@@ -99,8 +153,8 @@ class Torch:
 
     def norm(self, norm: Norm) -> Tensor:
         if norm.is_diagonal:
-            return linear_map(norm, self.tensors)(self.like.new_ones(1, *norm.shape)).abs().max()
-        result: Tensor = linear_map(norm, self.tensors)(self.vectors[norm][None]).norm()
+            return applied(norm, self.like.new_ones(1, *norm.shape), self.tensors).abs().max()
+        result: Tensor = applied(norm, self.vectors[norm][None], self.tensors).norm()
         return result
 
     def product(self, parts: Sequence[Tensor]) -> Tensor:

@@ -77,6 +77,9 @@ class Plus:
 Formula = float | Norm | Times | Plus
 """A bound, made of spectral norms."""
 
+NOTHING = Plus(())
+"""The bound of what does not depend on what is read."""
+
 V = TypeVar("V")
 
 
@@ -196,6 +199,7 @@ class Bounds:
             _times(1.0 if operator == ((),) else Norm(operator, self.shapes[base]), self.bases[base])
             for base, operator in value.items()
         ]
+        parts = [part for part in parts if part != NOTHING]
         return parts[0] if len(parts) == 1 else Plus(tuple(parts))
 
     def _follow(self, line: Line) -> Value:
@@ -240,7 +244,9 @@ def is_diagonal(operator: Operator) -> bool:
 
 
 def _times(*factors: Formula) -> Formula:
-    """A product without its ones."""
+    """A product without its ones; 0 if a factor is."""
+    if NOTHING in factors:
+        return NOTHING
     parts = tuple(factor for factor in factors if factor != 1.0)
     return Times(parts) if len(parts) > 1 else parts[0] if parts else 1.0
 

@@ -12,12 +12,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from graphnet.backends.fx import settle_divisors
+from graphnet.ir.network import VECTOR
 from graphnet.training.atomic import replacing
 from graphnet.training.errors import CheckpointError
 
 VERSION_KEY = "graphnet_checkpoint"
 VERSION = "1"
 SPEC_KEY = "spec"
+ITERATIONS = 100
+"""Of power iteration, for singular vectors that a checkpoint does not hold."""
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
@@ -84,6 +88,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def load_into(net: nn.Module, tensors: Mapping[str, Tensor], *, calibrate: bool = False) -> LoadReport:
     """Copy into `net` what it needs; nothing is copied if something is missing or does not fit.
 
+    Singular vectors of Lipschitz bounds that are missing are found by power iteration.
+
     Args:
         net: keeps its device and number types.
         tensors: by the names of `state_dict()`.
@@ -95,7 +101,8 @@ def load_into(net: nn.Module, tensors: Mapping[str, Tensor], *, calibrate: bool 
     needed: dict[str, Tensor] = net.state_dict()
     missing = [name for name in needed if name not in tensors]
     uncalibrated = tuple(name for name in missing if name.rpartition(".")[2] in STATISTICS)
-    weights = [name for name in missing if name not in uncalibrated]
+    vectors = [name for name in missing if name.rpartition(".")[2].startswith(VECTOR)]
+    weights = [name for name in missing if name not in (*uncalibrated, *vectors)]
     unfit = [name for name in needed if name in tensors and tensors[name].shape != needed[name].shape]
     faults = [f"the checkpoint holds no {name}" for name in weights]
     faults += [
@@ -110,6 +117,8 @@ def load_into(net: nn.Module, tensors: Mapping[str, Tensor], *, calibrate: bool 
         for name, tensor in needed.items():
             if name in tensors:
                 tensor.copy_(tensors[name])
+    if vectors:
+        settle_divisors(net, ITERATIONS, tensors)
     return LoadReport(tuple(name for name in tensors if name not in needed), uncalibrated)
 
 

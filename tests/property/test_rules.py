@@ -96,6 +96,16 @@ RULES: dict[str, dict[str, Any]] = {
         ],
         4,
     ),
+    "13 lipschitz, another function at another time": spec(
+        [
+            {"a": {"a": {"ops": "C R C + I", "lipschitz": 0.3}, "b": "C"}},
+            {"t": 2, "a": {"a": {"ops": "C A3/1 C + I", "lipschitz": 0.3}}},
+        ],
+        4,
+    ),
+    "13 lipschitz beside a set that ties nothing": spec(
+        [{"a": {"a": {"ops": "RC + I", "lipschitz": 0.3}, "b": "C"}}], 4, sharing={"sets": [{"members": ["a->a@2"]}]}
+    ),
     "14 weights shared over time": spec([LOOP]),
     "14 or not": spec([LOOP], sharing={"over_time": False}),
     "14 cells that differ share what agrees": spec([CHAIN, {"t": 2, "a": {"a": "BRC:5 C"}, "b": {"b": "BRC1"}}], 4),

@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,7 +16,10 @@ from torch import Tensor, nn
 
 import graphnet
 from graphnet.analysis.lipschitz import LipschitzBounds, bounds
-from graphnet.backends.spectral import improved, spectral_norm
+from graphnet.backends.spectral import applied, improved, spectral_norm, transposed
+from graphnet.ir.lipschitz import Bounds, Norm, norms_in
+from graphnet.ir.ops import op
+from graphnet.ir.plan import Line
 
 SELF = ("h", "h", 1)
 
@@ -108,35 +112,51 @@ def test_a_linear_run_is_within_a_percent_of_the_largest_singular_value(name: st
     assert found <= exact * (1 + 1e-9)
 
 
+def matrix_norm(matrix: Tensor) -> tuple[Norm, dict[str, Tensor]]:
+    """A matrix as an operator."""
+    line = Line("y", op("linear", channels=len(matrix)), ("x",), ("weight",), (len(matrix),), 0, "")
+    return Norm(((line,),), (matrix.shape[1],)), {"weight": matrix}
+
+
 def test_spectral_norm_of_a_matrix_of_known_singular_values() -> None:
     generator = torch.Generator().manual_seed(0)
     left, right = torch.linalg.qr(torch.randn(2, 6, 6, generator=generator, dtype=torch.float64))[0]
     matrix = left @ torch.diag(torch.tensor([5, 3, 2, 1, 0.5, 0], dtype=torch.float64)) @ right
-    assert float(spectral_norm(lambda x: matrix @ x, (6,))) == pytest.approx(5, rel=1e-12)
-    assert float(spectral_norm(lambda x: 0 * x, (6,))) == 0
+    assert float(spectral_norm(*matrix_norm(matrix))) == pytest.approx(5, rel=1e-12)
+    assert float(spectral_norm(*matrix_norm(0 * matrix))) == 0
 
 
 def test_kept_vectors_go_on_where_they_were() -> None:
-    weight = torch.randn(4, 4, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-
-    def operator(x: Tensor) -> Tensor:
-        return F.conv2d(x, weight, padding=1)
-
-    vector = torch.randn(1, 4, 6, 6, generator=torch.Generator().manual_seed(0)).double()
-    start, found = vector, []
+    norm, tensors = matrix_norm(torch.randn(9, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    start = torch.randn(9, generator=torch.Generator().manual_seed(1)).double()
+    vector, found = start, []
     for _ in range(30):
-        vector = improved(operator, vector)
-        found.append(float(operator(vector).norm()))
-    assert found == sorted(found)
-    assert torch.equal(vector, improved(operator, start, iterations=30))
+        vector = improved(norm, vector, tensors)
+        found.append(float((tensors["weight"] @ vector).norm()))
+    assert all(after >= before * (1 - 1e-12) for before, after in pairwise(found))
+    assert torch.equal(vector, improved(norm, start, tensors, iterations=30))
 
 
 def test_the_norm_is_differentiable_with_the_vectors_held_fixed() -> None:
     matrix = torch.randn(5, 7, generator=torch.Generator().manual_seed(1), dtype=torch.float64, requires_grad=True)
-    norm = spectral_norm(lambda x: matrix @ x, (7,), iterations=500)
-    (gradient,) = torch.autograd.grad(norm, matrix)
+    (gradient,) = torch.autograd.grad(spectral_norm(*matrix_norm(matrix), iterations=500), matrix)
     left, _, right = torch.linalg.svd(matrix.detach())
     torch.testing.assert_close(gradient, torch.outer(left[:, 0], right[0]), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_the_transpose_of_every_linear_op(name: str) -> None:
+    """⟨A x, y⟩ = ⟨x, Aᵀ y⟩."""
+    ops, source, target = CONVOLUTIONS[name]
+    net = shaken(spec(ops, source, target))
+    lines = [line for line in net.meta["plan"].lines if line.place.endswith("from_h") and line.t == 1]
+    for norm in norms_in(Bounds(lines, {lines[0].arguments[0]: source}).of(lines[-1].name)):
+        tensors = dict(net.named_parameters()) | dict(net.named_buffers())
+        x = torch.randn(1, *norm.shape, dtype=torch.float64, requires_grad=True)
+        value = applied(norm, x, tensors)
+        y = torch.randn(value.shape, dtype=torch.float64)
+        (expected,) = torch.autograd.grad(value, x, y)
+        torch.testing.assert_close(transposed(norm, y, tensors), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_bounds_are_differentiable_in_weights_and_affine_parts() -> None:

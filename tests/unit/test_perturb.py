@@ -75,9 +75,8 @@ def edited(net: nn.Module, *edits: Any) -> Any:
     """The edited net, with what holds of all of them: nothing is copied, nothing changes, its spec is what it is."""
     before, chance = deepcopy(net.state_dict()), torch.get_rng_state()
     made = graphnet.perturb(net, *edits)
+    assert torch.equal(torch.get_rng_state(), chance)
     made(torch.zeros(2, *made.meta["plan"].input_shape, dtype=torch.float64))
-    if not any(isinstance(edit, AddNoise) for edit in edits):
-        assert torch.equal(torch.get_rng_state(), chance)
     ours = net.state_dict()
     assert list(ours) == list(before)
     assert all(torch.equal(ours[name], before[name]) for name in before)
@@ -146,9 +145,7 @@ def by_hand(net: nn.Module, one: Iterable[int] = ONE, two: Iterable[int] = TWO, 
 VARIANTS: dict[str, dict[str, Any]] = {
     "tied": {},
     "untied": {"sharing": {"over_time": False}},
-    "sets with times": {
-        "sharing": {"sets": [{"members": ["h1->h1@1..2"]}, {"members": [["h2", "h2", 6], "h2->h2@7"]}]}
-    },
+    "timed sets": {"sharing": {"sets": [{"members": ["h1->h1@1..2"]}, {"members": ["h2->h2@6", ["h2", "h2", 7]]}]}},
     "coupled": {"sharing": {"sets": [{"members": ["h1->h1"], "except": ["h1->h1@1"], "coupling": 0.5}]}},
     "affine shared": {"norm": {"affine": "shared"}},
     "affine per time": {"norm": {"affine": "per-time"}},
@@ -195,21 +192,6 @@ def test_readouts_move_with_what_they_read() -> None:
     close(edited(mean, RepeatLastBlock("h2", 1))(IMAGES), sum_ / 2)
 
 
-@pytest.mark.parametrize(
-    "slab", [{"t": "1..2", "h1": {"h1": "BC+I"}}, {"h1": {"h1": "BC+I", "h2": "C"}, "h2": {"h1": "C"}}]
-)
-def test_the_last_state_needs_no_post_net(slab: dict[str, Any]) -> None:
-    net = shaken(slab, post_net=None, readout={"t": 2, "state": "h1"})
-    f = Hand(net)
-    values = [f("CB", "pre_net", IMAGES, 0)]
-    for t in (1, 2, 2, 2):
-        feedback = (
-            f("C", "h1.from_h2", f("C", "h2.from_h1", values[0], 1), 2) if len(values) == 2 and "t" not in slab else 0
-        )
-        values.append(values[-1] + f("BC", "h1.from_h1", values[-1], t) + feedback)
-    close(edited(net, RepeatLastBlock("h1", 2))(IMAGES), values[-1])
-
-
 @pytest.mark.parametrize("own", ["BRC+I", "BRCx2+I0", {"ops": "BRCx2+I", "lipschitz": 0.5, "gain": {"learn": True}}])
 def test_more_of_the_same_is_a_later_readout(own: Any) -> None:
     norm = {"affine": "shared", "statistics": "shared"}
@@ -220,8 +202,8 @@ def test_more_of_the_same_is_a_later_readout(own: Any) -> None:
 
 # Two states that drive each other at every step
 
-Change = Callable[[tuple[str, str], int, Tensor, Tensor], Tensor | None]
-"""What becomes of an arrival: (source, target), t, what it reads, what arrives → what arrives instead, if anything."""
+Change = Callable[[str, int, Tensor, Tensor], Tensor | None]
+"""What becomes of an arrival: "source->target", t, what it reads, what arrives → what arrives instead, if anything."""
 
 
 def looped(own: Any = "BRC+I", update: str | None = None, **changes: Any) -> Any:
@@ -230,10 +212,12 @@ def looped(own: Any = "BRC+I", update: str | None = None, **changes: Any) -> Any
     return shaken(slab, **{"states": {"h1": h1, "h2": SHAPE}} | changes)
 
 
-def step_by_step(
-    net: nn.Module, change: Change = lambda key, t, x, y: y, repeat: Any = (), shown: Any = None
-) -> Tensor:
-    """The logits of a looped net; a state's block at t is repeated some times, with nothing else arriving."""
+def as_it_is(arrow: str, t: int, x: Tensor, y: Tensor) -> Tensor:
+    return y
+
+
+def step_by_step(net: nn.Module, change: Change = as_it_is, repeat: Any = (), shown: Any = None) -> Tensor:
+    """The result of a looped net; a state's block at t is repeated some times, with nothing else arriving."""
     f, how = Hand(net), net.meta["spec"]
     own, update = how.transitions[0].rows["h1"]["h1"], how.states["h1"].update or ""
     zeros, fast = how.unpopulated == "zeros", how.unroll == "engineering"
@@ -247,7 +231,7 @@ def step_by_step(
         y = f(ops, place, x, 0 if source == "input" else t)
         if source == target:
             y = y + (first if first is not None and target == "h1" and own.ops == "BRC+I0" else x)
-        return change((source, target), t, x, y * own.gain.init if source == target == "h1" and own.gain else y)
+        return change(f"{source}->{target}", t, x, y * own.gain.init if source == target == "h1" and own.gain else y)
 
     def joined(target: str, t: int, *given: tuple[str, Tensor | None]) -> Tensor | None:
         arrivals = [arrives(source, target, t, x) for source, x in given if x is not None]
@@ -266,7 +250,7 @@ def step_by_step(
                 now[target] = joined(target, t, (target, now[target]))
         first = now["h1"] if first is None else first
     assert now["h2"] is not None
-    return f("BRGL", "post_net", now["h2"], 3)
+    return f("BRGL", "post_net", now["h2"], 3) if how.post_net else now["h2"]
 
 
 HELD = {"shape": [2, 6, 6], "t": "0..3"}
@@ -282,7 +266,8 @@ LOOPED: dict[str, dict[str, Any]] = {
     "held, mean": {"input": HELD, "merge": "mean"},
     "held, zeros, no time": {"input": HELD, "unpopulated": "zeros", "unroll": "engineering"},
     "gain": {"own": {"ops": "BRC+I", "gain": 0.3}},
-    "sets with times": {"sharing": {"sets": [{"members": ["h1->h2@2..3"]}]}, "unroll": "engineering"},
+    "timed sets": {"sharing": {"sets": [{"members": ["h1->h2@2..3"]}]}, "unroll": "engineering"},
+    "no post-net": {"post_net": None},
 }
 
 
@@ -295,19 +280,22 @@ def test_what_else_is_read_stays_as_it_was(variant: str) -> None:
         close(edited(net, RepeatLastBlock("h1", more))(IMAGES), step_by_step(net, repeat=("h1", last, more)))
         close(edited(net, RepeatLastBlock("h2", more))(IMAGES), step_by_step(net, repeat=("h2", 3, more)))
     for t in range(begin, last + 1):
-        dropped, early = (
-            lambda key, time, x, y, times=times: x if key == ("h1", "h1") and time in times else y
-            for times in ((t,), range(t, last + 1))
-        )
+        dropped, early = (at("h1->h1", times, lambda x, y: x) for times in ([t], range(t, last + 1)))
         close(edited(net, DropBlock("h1", t - begin + 1))(IMAGES), step_by_step(net, dropped))
         close(edited(net, ReadOutEarly("h1", t - begin))(IMAGES), step_by_step(net, early))
 
 
-def at(what: str, times: Sequence[int], to: Callable[[Tensor], Tensor | None]) -> Change:
-    """What arrives by a transition, or at a state by any but the input, becomes another value at some times."""
-    return lambda key, t, x, y: (
-        to(y) if t in times and ("->".join(key) == what or (key[1] == what and key[0] != "input")) else y
-    )
+def at(what: str, times: Sequence[int], to: Callable[[Tensor, Tensor], Tensor | None]) -> Change:
+    """What arrives by a transition, or at a state by any but the input, becomes something else at some times."""
+    arrows = re.compile(what if "->" in what else f"h.->{what}")
+    return lambda arrow, t, x, y: to(x, y) if t in times and arrows.fullmatch(arrow) else y
+
+
+def nothing(x: Tensor, y: Tensor) -> None: ...
+
+
+def silence(x: Tensor, y: Tensor) -> Tensor:
+    return 0 * y
 
 
 WHERE = [("h2->h1", None, range(4)), ("h2->h1", 2, [2]), ("h1->h1", "2..inf", [2, 3]), ("h1->h2", [1, "3..4"], [1, 3])]
@@ -318,38 +306,50 @@ WHERE += [("h2->h2", 7, []), ("h2", 1, [1]), ("h1", 2, [2]), ("h1", [1, 2], [1, 
 def test_lesions_and_silence(variant: str) -> None:
     net = looped(**LOOPED[variant])
     for what, t, times in WHERE:
-        close(edited(net, Lesion(what, t))(IMAGES), step_by_step(net, at(what, times, lambda y: None)))
+        close(edited(net, Lesion(what, t))(IMAGES), step_by_step(net, at(what, times, nothing)))
         if what != "h1" or "update" not in LOOPED[variant]:
-            close(edited(net, Silence(what, t))(IMAGES), step_by_step(net, at(what, times, lambda y: 0 * y)))
+            close(edited(net, Silence(what, t))(IMAGES), step_by_step(net, at(what, times, silence)))
     both = edited(net, Lesion("h2->h*", 2), Silence("h1->h2", 2))
-    close(both(IMAGES), step_by_step(net, lambda key, t, x, y: {("h1", "h2"): 0 * y}.get(key) if t == 2 else y))
+    cut, silent = at("h2->h.", [2], nothing), at("h1->h2", [2], silence)
+    close(both(IMAGES), step_by_step(net, lambda arrow, t, x, y: (cut if "h2->" in arrow else silent)(arrow, t, x, y)))
 
 
 @pytest.mark.parametrize(("t", "times"), [(0, [0]), (1, [1]), (["2..3"], [2, 3]), ("1..inf", [1, 2, 3])])
 def test_a_lesion_of_the_entry_cuts_the_input_too(t: Any, times: list[int]) -> None:
     net = looped(input=HELD)
     shown = {time: IMAGES for time in range(4) if time not in times}
-    close(edited(net, Lesion("h1", t))(IMAGES), step_by_step(net, at("h1", times, lambda y: None), shown=shown))
+    close(edited(net, Lesion("h1", t))(IMAGES), step_by_step(net, at("h1", times, nothing), shown=shown))
 
 
-def test_a_silent_state_is_zeros() -> None:
-    for update in (None, "R", "tanh elu"):
-        made, seen = edited(looped(update=update), Silence("h1", "1..inf")), list[bool]()
-        made.get_submodule("h1.output").register_forward_hook(
-            lambda module, x, value, seen=seen: seen.append(bool(value.any()))
-        )
-        made(IMAGES)
-        assert seen == [True, False, False]
-    for update, layer in (("BR", "norm1"), ("R sigmoid", "sigmoid1")):
-        with pytest.raises(
-            EditError, match=rf"'h1' has an update that makes something of zeros \({layer}\)\n  lesion it"
-        ):
-            graphnet.perturb(looped(update=update), Silence("h1", 2))
+@pytest.mark.parametrize("update", [None, "R", "tanh elu"])
+def test_a_silent_state_is_zeros(update: str | None) -> None:
+    made, any_ = edited(looped(update=update), Silence("h1", "1..inf")), list[bool]()
+    made.get_submodule("h1.output").register_forward_hook(lambda module, x, value: any_.append(bool(value.any())))
+    made(IMAGES)
+    assert any_ == [True, False, False]
+
+
+@pytest.mark.parametrize(("update", "layer"), [("BR", "norm1"), ("R sigmoid", "sigmoid1")])
+def test_an_update_that_makes_something_of_zeros(update: str, layer: str) -> None:
+    with pytest.raises(EditError, match=rf"'h1' has an update that makes something of zeros \({layer}\)\n  lesion it"):
+        graphnet.perturb(looped(update=update), Silence("h1", 2))
+
+
+def test_a_held_state_does_not_fall_silent_unnoticed() -> None:
+    states = {"h1": SHAPE, "h2": {"shape": SHAPE, "hold": True}, "h3": SHAPE}
+    net = shaken({"t": 1, "h1": {"h2": "BRC"}}, {"t": 3, "h2": {"h3": "BC"}}, states=states)
+    with pytest.raises(EditError, match="hold"):  # or else h2@2 must be zeros
+        graphnet.perturb(net, Silence("h2", 2))
+
+
+def test_silence_is_without_noise() -> None:
+    net = looped({"ops": "BRC+I", "noise": 0.5})
+    close(edited(net, Silence("h1->h1"))(IMAGES), step_by_step(net, at("h1->h1", range(4), silence)))
 
 
 def test_noise() -> None:
-    net = shaken({"h1": {"h1": "C"}}, states={"h1": [2, 6, 6]}, pre_net=None, post_net=None, t=2)
-    weight = net.get_parameter("h1.from_h1.conv1.weight")
+    net = shaken({"h1": {"h1": {"ops": "C", "gain": 0.5}}}, states={"h1": [2, 6, 6]}, pre_net=None, post_net=None, t=2)
+    weight = 0.5 * net.get_parameter("h1.from_h1.conv1.weight")
     for t, times in ((1, (1,)), (2, (2,)), (None, (1, 2))):
         made = edited(net, AddNoise("h1->h1", 0.3, t))
         torch.manual_seed(5)
@@ -431,36 +431,27 @@ def test_zeros_that_nothing_arrives_at_keep_their_statistics() -> None:
 def test_states_of_parts() -> None:
     inner = [{"r": {"r": "BRC+I", "s": "BRC"}, "s": {"r": "C1"}}]
     loop = {"unroll": "engineering", "states": {"r": {}, "s": {"update": "BR"}}, "transitions": inner}
-    net = shaken(
-        {"V1": {"IT": "BRC"}}, states={"V1": {"shape": SHAPE, "part": "loop"}, "IT": SHAPE}, parts={"loop": loop}
-    )
+    states = {"V1": {"shape": SHAPE, "part": "loop"}, "IT": SHAPE}
+    net = shaken({"V1": {"IT": "BRC"}}, states=states, parts={"loop": loop}, t=2)
     f = Hand(net)
-
-    def wanted(one: Sequence[int] = (1,), two: Sequence[int] = (2,), feedback: Sequence[int] = (1, 2)) -> Tensor:
+    for edit, blocks, feedback in (
+        (RepeatLastBlock("V1.r", 2), 3, 1),
+        (DropBlock("V1.r", 1), 0, 1),
+        (Lesion("V1.s->V1.r", 1), 1, 0),
+        (Silence("V1.s->V1.r", "1..inf"), 1, 0),
+    ):
         r = f("CB", "pre_net", IMAGES, 0)
-        for t, blocks in enumerate(((), one, two)):
-            back = f("C", "V1.r.from_V1.s", s, t) if t in feedback else 0 * r  # noqa: F821
-            for time in blocks[:1]:
-                back = back + f("BRC", "V1.r.from_V1.r", r, time)
-            r = r + back if t else r
-            for time in blocks[1:]:
-                r = r + f("BRC", "V1.r.from_V1.r", r, time)
-            s = f("BR", "V1.s.update", f("BRC", "V1.s.from_V1.r", r, t), t)
-        return f("BRGL", "post_net", f("BRC", "IT.from_V1.s", s, 3), 3)
-
-    close(edited(net, RepeatLastBlock("V1.r", 2))(IMAGES), wanted(two=(2, 2, 2)))
-    close(edited(net, DropBlock("V1.r", 1))(IMAGES), wanted(one=()))
-    close(edited(net, Lesion("V1.s->V1.r", 2))(IMAGES), wanted(feedback=[1]))
-    close(edited(net, Silence("V1.s->V1.r", "2..inf"))(IMAGES), wanted(feedback=[1]))
+        s = f("BR", "V1.s.update", f("BRC", "V1.s.from_V1.r", r, 0), 0)
+        back = feedback * f("C", "V1.r.from_V1.s", s, 1)
+        for block in range(max(blocks, 1)):
+            r = r + (f("BRC", "V1.r.from_V1.r", r, 1) if blocks else 0) + (0 if block else back)
+        s = f("BR", "V1.s.update", f("BRC", "V1.s.from_V1.r", r, 1), 1)
+        close(edited(net, edit)(IMAGES), f("BRGL", "post_net", f("BRC", "IT.from_V1.s", s, 2), 2))
 
 
 def test_arrows_before_time_0_stay_there() -> None:
-    slabs = (
-        {"t": 0, "delay": 0, "h1": {"h2": "C"}},
-        {"t": "1..T", "h1": {"h1": "BC+I"}},
-        {"t": "T-4", "h2": {"h1": "C"}},
-    )
-    net = shaken(*slabs, readout={"t": 3, "state": "h1"})
+    own, there, back = {"t": "1..T", "h1": {"h1": "BC+I"}}, {"delay": 0, "h1": {"h2": "C"}}, {"h2": {"h1": "C"}}
+    net = shaken(own, {"t": 0} | there, {"t": "T-4"} | back, readout={"t": 3, "state": "h1"})
     f, h1 = Hand(net), Hand(net)("CB", "pre_net", IMAGES, 0)
     for t in (1, 2, 3, 3, 3):
         h1 = h1 + f("BC", "h1.from_h1", h1, t)
@@ -479,7 +470,7 @@ def test_what_a_set_ties_can_be_cut() -> None:
 
 def test_times_may_be_written_as_in_a_slab() -> None:
     net = looped(let={"N": 1})
-    for edit, cut in ((Lesion, lambda y: None), (Silence, lambda y: 0 * y)):
+    for edit, cut in ((Lesion, nothing), (Silence, silence)):
         for t, times in (("N+1", [2]), (["N", "T-1"], [1, 2])):
             close(edited(net, edit("h2", t))(IMAGES), step_by_step(net, at("h2", times, cut)))
 
@@ -506,9 +497,8 @@ NEW = Override(({"t": 5, "h1": {"h1": "BRC+I", "h2": "-"}}, {"t": 6, "h1": {"h2"
 
 def test_new_statistics_are_calibrated_and_only_those() -> None:
     net = staged()
-    new = [
-        f"{norm}.running_{role}" for norm in ("h1.from_h1.norm1.t5", "h2.from_h1.norm1.t6") for role in ("mean", "var")
-    ]
+    norms = ("h1.from_h1.norm1.t5", "h2.from_h1.norm1.t6")
+    new = [f"{norm}.running_{role}" for norm in norms for role in ("mean", "var")]
     with pytest.raises(EditError, match="\n  ".join(["no statistics for it", *new, "they must be calibrated: give"])):
         graphnet.perturb(net, NEW)
     before, batches = deepcopy(net.state_dict()), [(random(8, 2, 6, 6, seed=seed), torch.zeros(8)) for seed in (3, 4)]
@@ -565,7 +555,7 @@ WRONG: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("edit", "message"), WRONG, ids=lambda each: None if isinstance(each, str) else str(each))
+@pytest.mark.parametrize(("edit", "message"), WRONG)
 def test_what_does_not_fit_is_said(edit: Any, message: str) -> None:
     with pytest.raises(EditError, match=message):
         graphnet.perturb(staged(), edit)
@@ -576,9 +566,7 @@ def test_what_else_is_refused() -> None:
         graphnet.perturb(nn.Linear(2, 2), DropBlock("h1", 1))
     nets = shaken({"t": "1..T-1", "h1": {"h1": "BRC+I"}}, {"t": "T", "h1": {"h2": "BRC"}}, t=[3, 4])
     for edit in (DropBlock("h1", 1), RepeatLastBlock("h1", 1), ReadOutEarly("h1", 1)):
-        with pytest.raises(
-            EditError, match=r"each readout time has a net of its own here, .*\n  give one readout time"
-        ):
+        with pytest.raises(EditError, match=r"has a net of its own here, .* relative to T\n  give one readout time"):
             graphnet.perturb(nets, edit)
     once = shaken({"t": 1, "h1": {"h2": "C"}}, t=1)
     with pytest.raises(EditError, match="'h2' has no self-transition, so there are no blocks\n  no state has one"):
@@ -587,16 +575,7 @@ def test_what_else_is_refused() -> None:
         graphnet.perturb(staged(), ShowAnother(0), ShowAnother(2))
 
 
-@pytest.mark.parametrize(
-    "slab", [{"t": 5, "h1": {"h2": "-"}}, {"h9": {"h1": "C"}}, {"h1": 5}, {"h1": {"h1": {"opz": "C"}}}]
-)
+@pytest.mark.parametrize("slab", [{"t": 5, "h1": {"h2": "-"}}, {"h9": {"h1": "C"}}, {"h1": 5}, {"h1": {"h1": {}}}])
 def test_what_is_no_net_is_a_fault_of_the_spec(slab: dict[str, Any]) -> None:
     with pytest.raises(SpecError):
         graphnet.perturb(staged(), slab)
-
-
-def test_a_held_state_that_nothing_arrives_at_is_not_said_to_be_silent() -> None:
-    states = {"h1": SHAPE, "h2": {"shape": SHAPE, "hold": True}, "h3": SHAPE}
-    net = shaken({"t": 1, "h1": {"h2": "BRC"}}, {"t": 3, "h2": {"h3": "BC"}}, states=states)
-    with pytest.raises(EditError, match="hold"):  # or else h2@2 must be zeros
-        graphnet.perturb(net, Silence("h2", 2))
