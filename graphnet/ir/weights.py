@@ -116,19 +116,25 @@ def _of_its_weights(owner: Owner, uses: Sequence[Use], owners: Owners) -> Owner:
     """The owner of a singular vector: as the weights and statistics, one for all times where these are."""
     if not owner.role.startswith(VECTOR):
         return owner
-    cells = {id(use.transition): use.transition for use in uses}
+    bounded = {
+        id(use.transition): use.layer
+        for each, theirs in owners.items()
+        if each.place == owner.place and each.role.startswith(VECTOR)
+        for use in theirs
+    }
     found = {
-        key: [
+        key: {
             (use.layer, use.slot, each)
             for each, theirs in owners.items()
             for use in theirs
             if id(use.transition) == key and not use.slot.role.startswith(VECTOR)
-        ]
-        for key in cells
+        }
+        for key in bounded
     }
     first = next(iter(found.values()))
     once = len({(layer.label, slot.role) for layer, slot, _ in first}) == len(first)
-    steady = once and not any(each.by_time for *_, each in first) and all(other == first for other in found.values())
+    same = len(set(bounded.values())) == 1 and all(other == first for other in found.values())
+    steady = once and same and not any(each.by_time for *_, each in first)
     return owner._replace(kind="place") if steady else owner
 
 
