@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,11 +11,14 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from graphnet.analysis.calibrate import Batch, calibrate
+from graphnet.analysis.execute import tensors_of
 from graphnet.backends.fx import build
+from graphnet.errors import SpecError
 from graphnet.ir.draft import EditError, Moved, Slab
 from graphnet.ir.edit import Edit, Override, edited
 from graphnet.ir.network import VECTOR
 from graphnet.ir.plan import Line, Plan
+from graphnet.ir.resolve import resolve
 from graphnet.pipeline import plan as plan_of
 from graphnet.spec.model import Spec
 
@@ -23,7 +26,7 @@ from graphnet.spec.model import Spec
 def perturbed(net: nn.Module, edits: Iterable[Edit | Slab], batches: Iterable[Batch] | None) -> GraphModule:
     """The work of `graphnet.perturb`."""
     ours, spec = origin_of(net)
-    found = find(ours, spec, edits)
+    found = find(ours, spec, list(edits))
     if found.weights:
         names = ", ".join(found.weights)
         raise EditError(f"the edit needs weights that the net does not have: {names}\n  use functions that are there")
@@ -33,7 +36,9 @@ def perturbed(net: nn.Module, edits: Iterable[Edit | Slab], batches: Iterable[Ba
     made = build(found.plan, given={name: tensors[old] for name, old in found.table.items()})
     made.meta["spec"] = found.spec
     like = next(iter(tensors.values()), torch.zeros(()))
-    made.to(like)  # what is new; the others are of that kind already
+    for name, tensor in tensors_of(made).items():
+        if name not in found.table:
+            tensor.data = tensor.data.to(like)
     if found.statistics and batches is not None:
         calibrate(made, batches, found.statistics)
     return made.train(net.training)
@@ -64,9 +69,26 @@ class Found:
     statistics: tuple[str, ...]
 
 
-def find(plan: Plan, spec: Spec, edits: Iterable[Edit | Slab]) -> Found:
-    """Edit a spec, plan it, and find its tensors among those of the old plan."""
-    new, moved = edited(spec, [Override((each,)) if isinstance(each, dict) else each for each in edits])
+def find(plan: Plan, spec: Spec, edits: Sequence[Edit | Slab]) -> Found:
+    """Edit a spec, plan it, and find its tensors among those of the old plan.
+
+    Where its sharing sets do not fit the edited net, it is untied: what was one tensor is one storage still.
+    """
+    try:
+        found = _find(plan, spec, edits, untied=False)
+        if not found.weights or not spec.sharing.sets:
+            return found
+    except (EditError, SpecError):
+        if not spec.sharing.sets:
+            raise
+    try:
+        return _find(plan, spec, edits, untied=True)
+    except (EditError, SpecError):
+        return _find(plan, spec, edits, untied=False)  # what is wrong with it has nothing to do with the sets
+
+
+def _find(plan: Plan, spec: Spec, edits: Sequence[Edit | Slab], untied: bool) -> Found:
+    new, moved = edited(spec, [Override((each,)) if isinstance(each, dict) else each for each in edits], untied)
     theirs = plan_of(new)
     table = _table(plan, theirs, moved)
     missing = [tensor for tensor in theirs.tensors if tensor.name not in table and not tensor.role.startswith(VECTOR)]
@@ -79,17 +101,23 @@ def find(plan: Plan, spec: Spec, edits: Iterable[Edit | Slab]) -> Found:
     )
 
 
+BY_TIME = re.compile(r"\.t\d+(_T\d+)?\.")
+
+
 def _table(old: Plan, new: Plan, moved: Moved) -> dict[str, str]:
     """For each tensor of the new plan that of the same layer, transition and time, or else of the same name."""
     shapes = {tensor.name: tensor.shape for tensor in old.tensors}
     ours = {(line.place, line.t, label): tensors for line, label, tensors in _layers(old)}
+    places = {place for place, _ in moved}
     table: dict[str, str] = {}
     for line, label, tensors in _layers(new):
-        t = moved.get((line.place, line.t), line.t)
-        theirs = ours.get((line.place, t, label), ())
+        is_new = line.place in places and (line.place, line.t) not in moved
+        theirs = () if is_new else ours.get((line.place, moved.get((line.place, line.t), line.t), label), ())
         roles = {_role(name): name for name in theirs}
         sources = theirs if len(theirs) == len(tensors) else [roles.get(_role(name), name) for name in tensors]
         for name, source in zip(tensors, sources, strict=True):
+            if is_new and BY_TIME.search(name):  # what has this name is another time's now
+                continue
             if table.setdefault(name, source) != source:
                 raise EditError(f"{name} would be both {table[name]} and {source}\n  say over_time = false")
     wanted = {tensor.name: tensor.shape for tensor in new.tensors}
@@ -124,4 +152,6 @@ def sequence(net: nn.Module, images: Tensor, others: Tensor, t: int) -> Tensor:
     _, spec = origin_of(net)
     if not spec.input.sequence:
         raise EditError("the input of this net is no sequence\n  edit it by ShowAnother first")
-    return torch.stack([images if time < t else others for time in spec.input.t if isinstance(time, int)], 1)
+    network = resolve(spec)
+    times = network.input_times.upto(max(time for each in network.nets for time in each.readouts))
+    return torch.stack([images if time < t else others for time in times], 1)

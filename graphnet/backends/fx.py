@@ -26,7 +26,10 @@ def build(plan: Plan, seed: int = 0, given: Mapping[str, torch.Tensor] | None = 
     given = given or {}
     root = nn.Module()
     for tensor in plan.tensors:
-        _own(root, tensor, given[tensor.name].detach() if tensor.name in given else initial(tensor, seed))
+        if tensor.name in given:
+            _own(root, tensor, given[tensor.name].detach(), given[tensor.name].requires_grad)
+        else:
+            _own(root, tensor, initial(tensor, seed))
     for line in plan.lines:
         if line.op.kind == "value":
             holder = _module(root, line.place)
@@ -89,11 +92,11 @@ def _identity(shape: Shape) -> torch.Tensor:
     return values
 
 
-def _own(root: nn.Module, tensor: Tensor, values: torch.Tensor) -> None:
+def _own(root: nn.Module, tensor: Tensor, values: torch.Tensor, learns: bool = True) -> None:
     place, _, role = tensor.name.rpartition(".")
     holder = _module(root, place)
     if tensor.trainable:
-        holder.register_parameter(role, nn.Parameter(values))
+        holder.register_parameter(role, nn.Parameter(values, learns))
     else:
         holder.register_buffer(role, values)
 

@@ -8,9 +8,12 @@ from typing import Any
 
 from graphnet.errors import did_you_mean
 from graphnet.ir.activity import Activity
-from graphnet.ir.network import Net, Network, Transition
+from graphnet.ir.expand import expand
+from graphnet.ir.matrix import read_constants
+from graphnet.ir.network import INPUT, Net, Network, Transition
 from graphnet.spec.model import Spec
 from graphnet.spec.selectors import parse_selector
+from graphnet.spec.times import ALWAYS, Times, parse_times, union
 from graphnet.spec.wholes import Misspelt
 
 Slab = dict[str, Any]
@@ -53,14 +56,51 @@ class Draft:
     @property
     def net(self) -> Net:
         """The net of the only readout, or of all where they share one."""
+        self.check_one_net()
+        return self.network.nets[0]
+
+    def check_one_net(self) -> None:
+        """Raise EditError where each readout has a net of its own."""
         if len(self.network.nets) > 1:
             what = "each readout time has a net of its own here, as times are relative to T"
             raise EditError(f"{what}\n  give one readout time")
-        return self.network.nets[0]
+
+    @property
+    def last(self) -> int:
+        """T, the last readout."""
+        return max(t for net in self.network.nets for t in net.readouts)
+
+    @property
+    def entry(self) -> str:
+        """The state at which the input arrives."""
+        return next(cell.target for cell in self.network.nets[0].transitions if cell.source == INPUT)
+
+    @property
+    def written_keys(self) -> set[tuple[str, str]]:
+        """From where to where cells are written, whether they ever hold or not."""
+        found = expand(self.spec, read_constants(self.spec, []), [])
+        return {(entry.source, entry.target) for entry in found.entries}
+
+    def times(self, when: When) -> Times:
+        """Times as written in a slab."""
+        if when is None:
+            return ALWAYS
+        constants = read_constants(self.spec, [])
+        if len(self.network.nets) == 1:
+            constants["T"] = self.last
+        entries = [when] if isinstance(when, int | str) else when
+        try:
+            parsed = [parse_times(entry) for entry in entries]
+            return union(entry.times(constants) for entry in parsed)
+        except Misspelt as fault:
+            raise EditError(f"{fault.what}\n  {fault.fix}") from None
+        except KeyError as unknown:
+            what = f"no constant is called {unknown}"
+            raise EditError(f"{what}\n  {did_you_mean(unknown.args[0], tuple(constants))}") from None
 
     @property
     def activity(self) -> Activity:
-        assert self.net
+        self.check_one_net()
         return self.network.activities[0]
 
     def state(self, name: str) -> str:
@@ -72,7 +112,7 @@ class Draft:
     def cells(self, what: str) -> list[Transition]:
         """The cells from one state to another, `h1->h2`, or all into a state, `h1`."""
         cells = [cell for net in self.network.nets for cell in net.transitions if cell.kind == "cell"]
-        cells = list({id(cell): cell for cell in cells}.values())
+        cells = list({(cell.path, cell.key, cell.times): cell for cell in cells}.values())
         if "->" not in what:
             name = self.state(what)
             return [cell for cell in cells if cell.target == name]

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from graphnet.errors import SpecError
 from graphnet.ir.draft import Draft, EditError, Moved, Slab, When
-from graphnet.ir.network import INPUT, Transition
+from graphnet.ir.network import Transition
 from graphnet.ir.repeat import Repetition
 from graphnet.ir.resolve import resolve
 from graphnet.spec.model import Spec
-from graphnet.spec.times import ALWAYS, Times, parse_times, union
-from graphnet.spec.wholes import Misspelt
+from graphnet.spec.read import placed, read
 
 
 def _instead(draft: Draft, blocks: Sequence[tuple[int, Transition]]) -> None:
@@ -82,15 +82,13 @@ class Lesion:
     def apply(self, draft: Draft) -> None:
         when = {} if self.t is None else {"t": self.t}
         draft.add([{**when, cell.source: {cell.target: "-"}} for cell in draft.cells(self.what)])
-        if self._is_entry(draft):
-            last = max(t for net in draft.network.nets for t in net.readouts)
-            left = draft.network.input_times.minus(_times(self.t)).upto(last)
+        if self.what == draft.entry:
+            shown = draft.network.input_times
+            left = shown.minus(draft.times(self.t)).upto(draft.last)
             _check(bool(left), "then no input arrives at all", [])
             draft.data["input"]["t"] = left
-
-    def _is_entry(self, draft: Draft) -> bool:
-        entry = next(cell.target for cell in draft.network.nets[0].transitions if cell.source == INPUT)
-        return self.what == entry
+            if not draft.network.sequence:  # looked at once, at its first time
+                draft.moved["pre_net", left[0]] = shown.first
 
 
 @dataclass(frozen=True)
@@ -104,17 +102,24 @@ class Silence:
         if "->" not in self.what:
             self._check_state(draft, draft.state(self.what))
         for cell in draft.cells(self.what):
-            draft.add(_changed(draft, cell, self.t, lambda table: table | {"gain": 0.0}))
+            draft.add(_changed(draft, cell, self.t, _silent))
 
     def _check_state(self, draft: Draft, name: str) -> None:
-        state = draft.network.state(name)
-        entry = next(cell.target for cell in draft.network.nets[0].transitions if cell.source == INPUT)
-        if name == entry and draft.network.input_times.both(_times(self.t)):
+        state, times = draft.network.state(name), draft.times(self.t)
+        if name == draft.entry and draft.network.input_times.both(times):
             raise EditError(f"the input arrives at '{name}' then\n  choose later times, or show zeros as the image")
         layers = state.update.function if state and state.update else ()
         if wrong := [layer for layer in layers if layer.op.kind not in KEEP_ZERO]:
             what = f"'{name}' has an update that makes something of zeros ({wrong[0].label})"
             raise EditError(f"{what}\n  lesion it, or silence its transitions")
+        held = [t for each in draft.network.activities for state, t in each.held if state == name and t in times]
+        if held:
+            what = f"'{name}' holds its value at t = {min(held)}: nothing arrives that could be silenced"
+            raise EditError(f"{what}\n  silence what reads it, or choose times at which something arrives")
+
+
+def _silent(table: dict[str, Any]) -> dict[str, Any]:
+    return {key: entry for key, entry in table.items() if key != "noise"} | {"gain": 0.0}
 
 
 KEEP_ZERO = ("relu", "elu", "gelu", "leaky_relu", "silu", "tanh")
@@ -146,7 +151,7 @@ class ShowAnother:
 
     def apply(self, draft: Draft) -> None:
         network = draft.network
-        last = max(t for net in network.nets for t in net.readouts)
+        last = draft.last
         _check(not network.sequence, "the input is a sequence already: give it other images", [])
         _check(0 <= self.t <= last, f"t = {self.t} is not between 0 and the last readout, {last}", [])
         before = network.input_times.upto(last)
@@ -168,20 +173,31 @@ class Override:
 Edit = ReadOutEarly | DropBlock | RepeatLastBlock | Lesion | Silence | AddNoise | ShowAnother | Override
 
 
-def edited(spec: Spec, edits: Sequence[Edit]) -> tuple[Spec, Moved]:
+def edited(spec: Spec, edits: Sequence[Edit], untied: bool = False) -> tuple[Spec, Moved]:
     """The spec with edits made, one after the other, and where in time of the old net everything was.
+
+    `untied` gives every transition weights of its own at every time: then nothing is tied that was not.
 
     Raises EditError where one does not fit, SpecError where what comes out is no net.
     """
     moved: Moved = {}
+    if untied:
+        spec = _read(spec.as_data() | {"sharing": {"over_time": False}})
     for edit in edits:
         draft = Draft(spec, resolve(spec))
         edit.apply(draft)
-        spec = Spec.model_validate(draft.data)
+        spec = _read(draft.data)
         moved = {(place, new): moved.get((place, old), old) for (place, new), old in draft.moved.items()} | {
             key: old for key, old in moved.items() if key not in draft.moved
         }
     return spec, moved
+
+
+def _read(data: dict[str, Any]) -> Spec:
+    spec, faults, source = read(data)
+    if faults or spec is None:
+        raise SpecError(placed(faults, source))
+    return spec
 
 
 def _check(fine: bool, what: str, blocks: Sequence[object]) -> None:
@@ -189,21 +205,12 @@ def _check(fine: bool, what: str, blocks: Sequence[object]) -> None:
         raise EditError(what + (f"\n  there are {len(blocks)}" if blocks else ""))
 
 
-def _times(when: When) -> Times:
-    if when is None:
-        return ALWAYS
-    entries = [when] if isinstance(when, int | str) else when
-    try:
-        return union(parse_times(entry).times({}) for entry in entries)
-    except Misspelt as fault:
-        raise EditError(f"{fault.what}\n  {fault.fix}") from None
-
-
 def _changed(
     draft: Draft, cell: Transition, when: When, change: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> list[Slab]:
     """Slabs in which a cell is changed at those of its times that are meant."""
-    times = cell.times.both(_times(when))
-    last = max(t for net in draft.network.nets for t in net.readouts)
+    if any(cell not in net.transitions for net in draft.network.nets):
+        draft.check_one_net()  # which times are meant depends on the readout
+    times = cell.times.both(draft.times(when)).upto(draft.last)
     table = change(draft.written(cell)) | {"delay": cell.delay}
-    return [{"t": times.upto(last), cell.source: {cell.target: table}}] if times.upto(last) else []
+    return [{"t": times, cell.source: {cell.target: table}}] if times else []

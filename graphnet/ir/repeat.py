@@ -8,7 +8,7 @@ from typing import Any
 
 from graphnet.ir.activity import Node
 from graphnet.ir.draft import Draft, Slab
-from graphnet.ir.network import INPUT, LOGITS, Transition
+from graphnet.ir.network import INPUT, Transition
 
 
 class Repetition:
@@ -34,10 +34,10 @@ class Repetition:
         """Write all slabs anew, time by time, and move the input and the readouts."""
         data, network = self.draft.data, self.draft.network
         arrivals = list(self._arrivals())
-        keys = {cell.key for cell in self.draft.net.transitions if cell.kind == "cell"}
-        last = self._new((LOGITS, max(self.draft.net.readouts)))
+        keys = self.draft.written_keys  # those too that hold at no time of the old net
+        data["readout"]["t"] = [self._readout(t) for t in self.draft.net.readouts]
         rows: dict[str, list[int]] = {}
-        for t in range(last + 1):
+        for t in range(max(data["readout"]["t"]) + 1):
             now = {key: cell for key, when, cell in arrivals if when == t}
             slab: Slab = {}
             for source, target in sorted(keys, key=lambda key: (network.rank[key[0]], network.rank[key[1]])):
@@ -47,8 +47,6 @@ class Repetition:
         entry = next(cell.target for cell in self.draft.net.transitions if cell.source == INPUT)
         inputs = network.input_times.upto(max(self.draft.net.readouts))
         data["input"]["t"] = [self._new((entry, t)) for t in inputs]
-        data["readout"]["t"] = [self._readout(t) for t in self.draft.net.readouts]
-        self._untie(data)
 
     def _readout(self, t: int) -> int:
         new = t + self.more if self._reads_repeated(t) else self._new((self.draft.network.read, t))
@@ -61,10 +59,11 @@ class Repetition:
     def _arrivals(self) -> Iterator[tuple[tuple[str, str], int, dict[str, Any]]]:
         """(source, target), new time and new cell of every arrow that fires, then of those that are put in."""
         for node in self.draft.activity.order:
+            new = self._new(node)
+            self._note(f"{node[0]}.update", new, node[1])
             for arrival in self.draft.activity.firing.get(node, ()):
-                cell, new = arrival.transition, self._new(node)
+                cell = arrival.transition
                 self._note(cell.place, new, node[1])
-                self._note(f"{node[0]}.update", new, node[1])
                 if cell.kind == "cell":
                     read = self._new(arrival.reads)
                     if arrival.reads == (self.state, self.t):
@@ -78,11 +77,3 @@ class Repetition:
 
     def _note(self, place: str, new: int, old: int) -> None:
         self.draft.moved[place, new] = old
-
-    @staticmethod
-    def _untie(data: dict[str, Any]) -> None:
-        """Sets that name times would name others now; the weights are one all the same, as they share storage."""
-        sharing = data.get("sharing", {})
-        timed = [each for group in sharing.get("sets", ()) for each in (*group["members"], *group.get("except", ()))]
-        if any(not isinstance(each, str) or "@" in each for each in timed):
-            data["sharing"] = {"over_time": False}

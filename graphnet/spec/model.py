@@ -115,8 +115,8 @@ class Cell(Table):
     ops: Ops
     delay: Delay | None = None
     gain: Gain | None = None
-    lipschitz: Annotated[float, Field(gt=0)] | None = None
-    noise: Annotated[float, Field(gt=0)] | None = None
+    lipschitz: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    noise: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     @classmethod
     def long_form(cls, value: Any) -> Any:

@@ -206,17 +206,26 @@ Change = Callable[[str, int, Tensor, Tensor], Tensor | None]
 """What becomes of an arrival: "source->target", t, what it reads, what arrives → what arrives instead, if anything."""
 
 
+def at(what: str, times: Sequence[int], to: str) -> Change:
+    """At some times a transition, or all into a state but the input, gives zeros (0), nothing (-) or what it reads."""
+    arrows = re.compile(what if "->" in what else f"h.->{what}")
+
+    def change(arrow: str, t: int, x: Tensor, y: Tensor) -> Tensor | None:
+        return {"0": 0 * y, "-": None, "I": x}[to] if t in times and arrows.fullmatch(arrow) else y
+
+    return change
+
+
 def looped(own: Any = "BRC+I", update: str | None = None, **changes: Any) -> Any:
     h1 = {"shape": SHAPE, "update": update} if update else SHAPE
     slab = {"h1": {"h1": own, "h2": "BRC"}, "h2": {"h1": "BC", "h2": "BRC+I"}}
     return shaken(slab, **{"states": {"h1": h1, "h2": SHAPE}} | changes)
 
 
-def as_it_is(arrow: str, t: int, x: Tensor, y: Tensor) -> Tensor:
-    return y
+AS_IT_IS = at("", [], "-")
 
 
-def step_by_step(net: nn.Module, change: Change = as_it_is, repeat: Any = (), shown: Any = None) -> Tensor:
+def step_by_step(net: nn.Module, change: Change = AS_IT_IS, repeat: Any = (), shown: Any = None) -> Tensor:
     """The result of a looped net; a state's block at t is repeated some times, with nothing else arriving."""
     f, how = Hand(net), net.meta["spec"]
     own, update = how.transitions[0].rows["h1"]["h1"], how.states["h1"].update or ""
@@ -280,22 +289,9 @@ def test_what_else_is_read_stays_as_it_was(variant: str) -> None:
         close(edited(net, RepeatLastBlock("h1", more))(IMAGES), step_by_step(net, repeat=("h1", last, more)))
         close(edited(net, RepeatLastBlock("h2", more))(IMAGES), step_by_step(net, repeat=("h2", 3, more)))
     for t in range(begin, last + 1):
-        dropped, early = (at("h1->h1", times, lambda x, y: x) for times in ([t], range(t, last + 1)))
+        dropped, early = (at("h1->h1", times, "I") for times in ([t], range(t, last + 1)))
         close(edited(net, DropBlock("h1", t - begin + 1))(IMAGES), step_by_step(net, dropped))
         close(edited(net, ReadOutEarly("h1", t - begin))(IMAGES), step_by_step(net, early))
-
-
-def at(what: str, times: Sequence[int], to: Callable[[Tensor, Tensor], Tensor | None]) -> Change:
-    """What arrives by a transition, or at a state by any but the input, becomes something else at some times."""
-    arrows = re.compile(what if "->" in what else f"h.->{what}")
-    return lambda arrow, t, x, y: to(x, y) if t in times and arrows.fullmatch(arrow) else y
-
-
-def nothing(x: Tensor, y: Tensor) -> None: ...
-
-
-def silence(x: Tensor, y: Tensor) -> Tensor:
-    return 0 * y
 
 
 WHERE = [("h2->h1", None, range(4)), ("h2->h1", 2, [2]), ("h1->h1", "2..inf", [2, 3]), ("h1->h2", [1, "3..4"], [1, 3])]
@@ -306,11 +302,11 @@ WHERE += [("h2->h2", 7, []), ("h2", 1, [1]), ("h1", 2, [2]), ("h1", [1, 2], [1, 
 def test_lesions_and_silence(variant: str) -> None:
     net = looped(**LOOPED[variant])
     for what, t, times in WHERE:
-        close(edited(net, Lesion(what, t))(IMAGES), step_by_step(net, at(what, times, nothing)))
+        close(edited(net, Lesion(what, t))(IMAGES), step_by_step(net, at(what, times, "-")))
         if what != "h1" or "update" not in LOOPED[variant]:
-            close(edited(net, Silence(what, t))(IMAGES), step_by_step(net, at(what, times, silence)))
+            close(edited(net, Silence(what, t))(IMAGES), step_by_step(net, at(what, times, "0")))
     both = edited(net, Lesion("h2->h*", 2), Silence("h1->h2", 2))
-    cut, silent = at("h2->h.", [2], nothing), at("h1->h2", [2], silence)
+    cut, silent = at("h2->h.", [2], "-"), at("h1->h2", [2], "0")
     close(both(IMAGES), step_by_step(net, lambda arrow, t, x, y: (cut if "h2->" in arrow else silent)(arrow, t, x, y)))
 
 
@@ -318,21 +314,18 @@ def test_lesions_and_silence(variant: str) -> None:
 def test_a_lesion_of_the_entry_cuts_the_input_too(t: Any, times: list[int]) -> None:
     net = looped(input=HELD)
     shown = {time: IMAGES for time in range(4) if time not in times}
-    close(edited(net, Lesion("h1", t))(IMAGES), step_by_step(net, at("h1", times, nothing), shown=shown))
+    close(edited(net, Lesion("h1", t))(IMAGES), step_by_step(net, at("h1", times, "-"), shown=shown))
 
 
-@pytest.mark.parametrize("update", [None, "R", "tanh elu"])
-def test_a_silent_state_is_zeros(update: str | None) -> None:
-    made, any_ = edited(looped(update=update), Silence("h1", "1..inf")), list[bool]()
-    made.get_submodule("h1.output").register_forward_hook(lambda module, x, value: any_.append(bool(value.any())))
-    made(IMAGES)
-    assert any_ == [True, False, False]
-
-
-@pytest.mark.parametrize(("update", "layer"), [("BR", "norm1"), ("R sigmoid", "sigmoid1")])
-def test_an_update_that_makes_something_of_zeros(update: str, layer: str) -> None:
-    with pytest.raises(EditError, match=rf"'h1' has an update that makes something of zeros \({layer}\)\n  lesion it"):
-        graphnet.perturb(looped(update=update), Silence("h1", 2))
+def test_a_silent_state_is_zeros() -> None:
+    for update in (None, "R", "tanh elu"):
+        made, seen = edited(looped(update=update), Silence("h1", "1..inf")), []
+        made.get_submodule("h1.output").register_forward_hook(lambda *given, seen=seen: seen.append(given[-1]))
+        made(IMAGES)
+        assert [bool(value.any()) for value in seen] == [True, False, False]
+    for update, layer in (("BR", "norm1"), ("R sigmoid", "sigmoid1")):
+        with pytest.raises(EditError, match=rf"has an update that makes something of zeros \({layer}\)\n  lesion it"):
+            graphnet.perturb(looped(update=update), Silence("h1", 2))
 
 
 def test_a_held_state_does_not_fall_silent_unnoticed() -> None:
@@ -344,7 +337,7 @@ def test_a_held_state_does_not_fall_silent_unnoticed() -> None:
 
 def test_silence_is_without_noise() -> None:
     net = looped({"ops": "BRC+I", "noise": 0.5})
-    close(edited(net, Silence("h1->h1"))(IMAGES), step_by_step(net, at("h1->h1", range(4), silence)))
+    close(edited(net, Silence("h1->h1"))(IMAGES), step_by_step(net, at("h1->h1", range(4), "0")))
 
 
 def test_noise() -> None:
@@ -375,6 +368,15 @@ def test_noise() -> None:
 def test_noise_leaves_the_function_as_it_is(own: Any) -> None:
     net = looped(own, norm={"affine": "per-time"}, sharing={"over_time": False})
     close(edited(net, AddNoise("h1->h1", 1e-200))(IMAGES), net(IMAGES))
+
+
+def test_nets_of_their_own_stay_so() -> None:
+    slabs = {"h1": {"h1": "C+I"}}, {"t": "T-1", "h1": {"h1": "-"}}
+    net = shaken(*slabs, input=HELD, readout={"t": [2, 3], "state": "h1"})
+    with pytest.raises(EditError, match="give one readout time"):
+        graphnet.perturb(net, AddNoise("h1->h1", 1e-200))
+    one = shaken(*slabs, input=HELD, readout={"t": 3, "state": "h1"})
+    close(edited(one, AddNoise("h1->h1", 1e-200))(IMAGES), one(IMAGES))
 
 
 def test_another_image_from_some_time_on() -> None:
@@ -470,9 +472,9 @@ def test_what_a_set_ties_can_be_cut() -> None:
 
 def test_times_may_be_written_as_in_a_slab() -> None:
     net = looped(let={"N": 1})
-    for edit, cut in ((Lesion, nothing), (Silence, silence)):
+    for edit, to in ((Lesion, "-"), (Silence, "0")):
         for t, times in (("N+1", [2]), (["N", "T-1"], [1, 2])):
-            close(edited(net, edit("h2", t))(IMAGES), step_by_step(net, at("h2", times, cut)))
+            close(edited(net, edit("h2", t))(IMAGES), step_by_step(net, at("h2", times, to)))
 
 
 # Tensors
