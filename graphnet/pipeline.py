@@ -13,7 +13,7 @@ from graphnet.ir.resolve import resolve, resolve_as_far_as_possible
 from graphnet.ir.schedule import schedule
 from graphnet.ir.unroll import unroll as unrolled_data
 from graphnet.ir.verify import verify
-from graphnet.passes import run_passes
+from graphnet.passes import DEFAULT
 from graphnet.spec.model import Spec
 from graphnet.spec.read import placed, read, unrelated
 
@@ -27,8 +27,7 @@ SpecLike = Spec | Mapping[str, Any] | str | os.PathLike[str]
 def compile_plan(spec: Spec, keep_dead: bool = False, unlimited: bool = False) -> Plan:
     """Spec → verified plan. Read this first."""
     network = resolve(spec, unlimited)
-    plan = verify(schedule(network, keep_dead))
-    return run_passes(plan)
+    return verify(schedule(network, keep_dead))
 
 
 def load(path: SpecLike, *, settings: Sequence[str] = ()) -> Spec:
@@ -89,7 +88,9 @@ def draw(spec: SpecLike, path: str | os.PathLike[str] | None = None) -> str:
     return svg
 
 
-def compile(spec: SpecLike, *, seed: int = 0, keep_dead: bool = False, unlimited: bool = False) -> GraphModule:
+def compile(
+    spec: SpecLike, *, seed: int = 0, keep_dead: bool = False, unlimited: bool = False, optimize: int = DEFAULT
+) -> GraphModule:
     """Compile a spec to a PyTorch module.
 
     Args:
@@ -98,6 +99,8 @@ def compile(spec: SpecLike, *, seed: int = 0, keep_dead: bool = False, unlimited
             readout, the order of drawing or the device.
         keep_dead: compute also what no readout needs, for debugging.
         unlimited: let the net be of any size.
+        optimize: 0 runs the plan line by line; 1 computes once what several transitions share; 2 also lays maps out
+            in memory as is faster. Values, names and checkpoints are the same at every level.
 
     Returns:
         A `torch.fx.GraphModule` from images `[N, C, H, W]` to logits `[N, classes]`, or to a dict of them by
@@ -109,7 +112,7 @@ def compile(spec: SpecLike, *, seed: int = 0, keep_dead: bool = False, unlimited
     from graphnet.backends.fx import build
 
     spec = load(spec)
-    net = build(plan(spec, keep_dead=keep_dead, unlimited=unlimited), seed)
+    net = build(plan(spec, keep_dead=keep_dead, unlimited=unlimited), seed, optimize=optimize)
     net.meta["spec"] = spec
     return net
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import math
 import operator
 from collections.abc import Callable, Container, Mapping, Sequence
@@ -16,20 +17,26 @@ from graphnet.backends.torch_calls import say
 from graphnet.ir.network import Tensor
 from graphnet.ir.ops import KINDS, Shape
 from graphnet.ir.plan import IMAGE, Line, Plan
+from graphnet.passes import DEFAULT, run_passes
 
 
-def build(plan: Plan, seed: int = 0, given: Mapping[str, torch.Tensor] | None = None) -> fx.GraphModule:
-    """The net of a plan; draws its initial weights from `seed` and nothing else at random.
+def build(
+    plan: Plan, seed: int = 0, given: Mapping[str, torch.Tensor] | None = None, optimize: int = DEFAULT
+) -> fx.GraphModule:
+    """The net of a plan, optimised; draws its initial weights from `seed` and nothing else at random.
 
     Tensors that are `given`, by name, are those of another net: they share its storage.
     """
     given = given or {}
+    executed = run_passes(plan, optimize)
     root = nn.Module()
     for tensor in plan.tensors:
         if tensor.name in given:
             _own(root, tensor, given[tensor.name].detach(), given[tensor.name].requires_grad)
         else:
-            _own(root, tensor, initial(tensor, seed))
+            values = initial(tensor, seed)
+            is_last = executed.layout == "channels_last" and values.dim() == 4
+            _own(root, tensor, values.contiguous(memory_format=torch.channels_last) if is_last else values)
     for line in plan.lines:
         if line.op.kind == "value":
             holder = _module(root, line.place)
@@ -37,8 +44,8 @@ def build(plan: Plan, seed: int = 0, given: Mapping[str, torch.Tensor] | None = 
                 holder.add_module("output", nn.Identity())
         elif line.op.kind == "lipschitz":
             _module(root, line.place).add_module(line.name, Divisor(line.op))
-    net = fx.GraphModule(root, _Writer(plan).graph(), class_name="Net")
-    net.meta["plan"] = plan
+    net = fx.GraphModule(root, _Writer(executed).graph(), class_name="Net")
+    net.meta |= {"plan": plan, "executed": executed}
     settle_divisors(net, FIRST_ITERATIONS, given)
     return net
 
@@ -60,10 +67,14 @@ def settle_divisors(net: nn.Module, iterations: int, known: Container[str] = ())
 
 
 def initial(tensor: Tensor, seed: int) -> torch.Tensor:
-    """A tensor's first values, float32, from a generator of its own (rule 17)."""
+    """A tensor's first values, from a generator of its own (rule 17), drawn in float32; in torch's default type."""
+    return _first_values(tensor, seed).to(torch.get_default_dtype())
+
+
+def _first_values(tensor: Tensor, seed: int) -> torch.Tensor:
     scheme, fan_in, fan_out, value = tensor.init
     if scheme == "constant":
-        return torch.tensor(value, dtype=torch.float32).expand(tensor.shape).clone()
+        return torch.tensor(value, dtype=torch.float64).expand(tensor.shape).clone()
     if scheme in ("zeros", "ones"):
         return torch.full(tensor.shape, float(scheme == "ones"))
     if scheme == "identity":
@@ -121,6 +132,11 @@ class _Writer:
     def graph(self) -> fx.Graph:
         self.values[IMAGE] = self.nodes.placeholder(IMAGE, type_expr=torch.Tensor)
         self.values[IMAGE].name = IMAGE
+        if self.plan.layout == "channels_last" and len(self.plan.input_shape) == 3:
+            image = self.values[IMAGE]
+            laid = self.nodes.call_method("contiguous", (image,), {"memory_format": torch.channels_last})
+            laid.name = f"{IMAGE}_channels_last"
+            self.values[IMAGE] = laid
         for tensor in self.plan.tensors:
             name = tensor.name.replace(".", "_")
             self.values[tensor.name] = self.nodes.create_node("get_attr", tensor.name, name=name)
@@ -163,6 +179,9 @@ class _Writer:
 
 
 def _function(name: str) -> Any:
+    if name.startswith("graphnet."):
+        module, _, function = name.rpartition(".")
+        return getattr(importlib.import_module(module), function)
     modules: dict[str, Any] = {"torch": torch, "operator": operator}
     first, *rest = name.split(".")
     found = modules[first]

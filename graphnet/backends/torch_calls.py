@@ -61,6 +61,12 @@ def _batch_norm(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
     return writer.call("torch.nn.functional.batch_norm", *given, **settings)
 
 
+def _shared_norm(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    x, *statistics = given
+    settings = [line.op[name] for name in ("relu", "momentum", "eps")]
+    return writer.call("graphnet.backends.norms.shared_norm", x, writer.training(), *settings, *statistics)
+
+
 def _group_norm(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
     x, *affine = given
     function = "torch.nn.functional.group_norm"
@@ -148,6 +154,8 @@ RULES: dict[str, Rule[Any]] = {
     "tanh": _plain("torch.tanh"),
     **dict.fromkeys(("elu", "gelu", "leaky_relu", "silu", "softplus"), _activation),
     "noise": _noise,
+    "shared_norm": _shared_norm,
+    "item": lambda writer, line, given: writer.call("operator.getitem", given[0], line.op["index"]),
     "sum": partial(_chain, "operator.add"),
     "product": partial(_chain, "operator.mul"),
     "max": partial(_chain, "torch.maximum"),

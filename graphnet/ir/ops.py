@@ -143,6 +143,8 @@ KINDS: dict[str, Kind] = {
     "divide": Kind(lambda op, shapes: shapes[0]),
     "pad_identity": Kind(_padded),
     "slice": Kind(_sliced),
+    "shared_norm": Kind(_same),
+    "item": Kind(_same),
     "max_pool": Kind(_pooled, depth=1),
     "avg_pool": Kind(_pooled, depth=1),
     "global_pool": Kind(lambda op, shapes: shapes[0][:1], depth=1),

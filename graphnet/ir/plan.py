@@ -108,6 +108,7 @@ class Plan:
         couplings: the tensors that are softly coupled.
         weights: the weight of each readout's loss; empty where all are equal.
         warnings: what is legal but hardly meant.
+        layout: how maps lie in memory, `contiguous` (N, C, H, W) or `channels_last`.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Plan:
     couplings: tuple[Coupling, ...] = ()
     weights: tuple[float, ...] = ()
     warnings: tuple[Fault, ...] = ()
+    layout: str = "contiguous"
 
     @property
     def last_time(self) -> int:
@@ -144,11 +146,16 @@ class Plan:
     @property
     def flops(self) -> int:
         """Floating-point operations per image, 2 a multiply-add, of convolutions and linear layers."""
+        return sum(flops for _, flops in self.work)
+
+    @property
+    def work(self) -> list[tuple[Line, int]]:
+        """Each line with its floating-point operations per image."""
         shapes = {line.name: line.shape for line in self.lines} | {IMAGE: self.input_shape}
-        return sum(
-            KINDS[line.op.kind].flops(line.op, tuple(shapes[name] for name in line.arguments), line.shape)
+        return [
+            (line, KINDS[line.op.kind].flops(line.op, tuple(shapes[name] for name in line.arguments), line.shape))
             for line in self.lines
-        )
+        ]
 
     @property
     def depth(self) -> int:

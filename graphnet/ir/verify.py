@@ -55,6 +55,8 @@ def _fits(kind: str, roles: tuple[str, ...]) -> bool:
     """Whether an op may have tensors of these roles: its weight or statistics it must have, a bias it may."""
     if kind == "lipschitz":
         return bool(roles) and "undeclared" not in roles
+    if kind == "shared_norm":
+        return roles == KINDS["batch_norm"].roles[:2] * (len(roles) // 2) and len(roles) > 2
     known = KINDS[kind].roles
     least = {"conv": 1, "conv_transpose": 1, "linear": 1, "batch_norm": 2}.get(kind, 0)
     return roles == known[: len(roles)] and len(roles) >= least

@@ -1,4 +1,4 @@
-"""Passes, Plan → Plan: the tuple below is all there are, in the order in which they run."""
+"""Passes, Plan → Plan: the table below is all there are, in the order in which they run, each with its level."""
 
 from __future__ import annotations
 
@@ -6,15 +6,24 @@ from collections.abc import Callable
 
 from graphnet.ir.plan import Plan
 from graphnet.ir.verify import verify
+from graphnet.passes.channels_last import channels_last
+from graphnet.passes.share_norms import share_norms
 
 Pass = Callable[[Plan], Plan]
-PASSES: tuple[Pass, ...] = ()
+PASSES: tuple[tuple[int, Pass], ...] = ((1, share_norms), (2, channels_last))
+"""Level 0 runs the plan as it is; level 1 saves work; level 2, the default, chooses what is faster by shapes."""
+DEFAULT = 2
 
 
-def run_passes(plan: Plan) -> Plan:
-    """The plan after every pass, verified after each; a failure names the guilty pass."""
+def passes_of(level: int) -> tuple[Pass, ...]:
+    """The passes of an optimisation level."""
+    return tuple(run for least, run in PASSES if least <= level)
+
+
+def run_passes(plan: Plan, level: int = DEFAULT) -> Plan:
+    """The plan after every pass of a level, verified after each; a failure names the guilty pass."""
     done: list[str] = []
-    for run in PASSES:
+    for run in passes_of(level):
         try:
             plan = verify(run(plan))
         except AssertionError as broken:

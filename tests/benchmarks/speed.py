@@ -1,0 +1,180 @@
+"""How much faster graphnet's nets run than the same nets written by hand, in one process, interleaved.
+
+    python tests/benchmarks/speed.py [CASE ...] [--repeats 15] [--threads 1] [--batch 32] [--output FILE]
+
+For each case: forward (F) in evaluation mode, forward + backward (FB) in training mode. Ratios are hand's time over
+ours, paired by round; the interval is 95 % of the bootstrap of their median.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import graphnet
+from graphnet import zoo
+from tests.benchmarks import hand
+
+SHAPES = [(64, 32), (128, 16), (256, 8)]
+LAST = torch.channels_last
+
+
+def spec(name: str, t: int | None = None) -> dict[str, Any]:
+    """A spec of the zoo with a pre-net of one convolution, read out at t."""
+    data = graphnet.load(zoo.path(name)).as_data()
+    data["pre_net"] = {"ops": "C"}
+    return data | ({"readout": {"t": t}} if t else {})
+
+
+def recurrent(name: str, states: int, t: int) -> tuple[Any, nn.Module]:
+    return spec(name, t), hand.Recurrent(SHAPES[:states], t, "adjacent" in name)
+
+
+def resnet18() -> tuple[Any, nn.Module]:
+    from torchvision.models import resnet18 as theirs
+
+    return graphnet.load(zoo.path("resnet18")).as_data(), theirs()
+
+
+def table_of(name: str, other: nn.Module) -> dict[str, str]:
+    """The hand-written net's names → ours."""
+    if name == "resnet18":
+        return {theirs: ours for ours, theirs in zoo.foreign_names(name).items() if isinstance(theirs, str)}
+    return {each: hand.our_name(each) for each in other.state_dict()}
+
+
+CASES: dict[str, Callable[[], tuple[Any, nn.Module]]] = {
+    "full3 n=5": lambda: recurrent("frnn-3-state", 3, 5),
+    "full3 n=10": lambda: recurrent("frnn-3-state", 3, 10),
+    "adj3 n=5": lambda: recurrent("frnn-3-state-adjacent", 3, 5),
+    "full2 n=5": lambda: recurrent("frnn-2-state", 2, 5),
+    "full2 n=10": lambda: recurrent("frnn-2-state", 2, 10),
+    "full2 n=40": lambda: recurrent("frnn-2-state", 2, 40),
+    "resnet-3-state": lambda: (spec("resnet-3-state"), hand.Staged([(16, 32), (32, 16), (64, 8)], 5)),
+    "resnet18": resnet18,
+}
+
+
+def same_weights(net: nn.Module, other: nn.Module, table: dict[str, str]) -> None:
+    """Give the hand-written net the weights of ours, and hold them against each other in float64."""
+    ours = net.state_dict()
+    time_of_head = max((m[1] for name in ours if (m := re.match(r"post_net\.norm1\.(t\d+)\.", name))), default="")
+    used: set[str] = set()
+    with torch.no_grad():
+        for name, tensor in other.state_dict().items():
+            mine = table.get(name, name)
+            if "running" in mine and mine.startswith("post_net"):
+                mine = mine.replace("norm1.", f"norm1.{time_of_head}.") if time_of_head else mine
+            if mine in ours:  # by hand there are norms for values that are not needed
+                tensor.copy_(ours[mine])
+                used.add(mine)
+    assert used == set(ours), f"the net by hand has no {sorted(set(ours) - used)[:3]}"
+    a, b = deepcopy_of(net).double(), deepcopy(other).double()
+    image = torch.randn(2, *net.meta["plan"].input_shape, dtype=torch.float64)
+    for training in (True, False):
+        with torch.no_grad():
+            one, two = a.train(training)(image), b.train(training)(image)
+        apart = float((one - two).abs().max() / two.abs().max())
+        assert apart < 1e-10, f"the two nets are not the same: {apart}"
+
+
+def deepcopy_of(net: nn.Module) -> nn.Module:
+    from graphnet.equivalence.runs import copy_of
+
+    return copy_of(net)
+
+
+def once(net: nn.Module, images: Tensor, backward: bool) -> float:
+    started = time.perf_counter()
+    if backward:
+        output = net(images)
+        torch.autograd.backward(output.square().sum())
+    else:
+        with torch.no_grad():
+            net(images)
+    elapsed = time.perf_counter() - started
+    for parameter in net.parameters():
+        parameter.grad = None
+    return elapsed
+
+
+def measure(variants: dict[str, tuple[nn.Module, Tensor]], backward: bool, repeats: int) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for net, images in variants.values():
+        net.train(backward)
+        once(net, images, backward)
+    for _ in range(repeats):
+        for name, (net, images) in variants.items():
+            times[name].append(once(net, images, backward))
+    return times
+
+
+def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
+    """The median of the paired ratios, with its 95 % bootstrap interval."""
+    pairs = np.array(slow) / np.array(fast)
+    generator = np.random.default_rng(0)
+    medians = np.median(generator.choice(pairs, (2000, len(pairs))), axis=1)
+    low, high = np.quantile(medians, [0.025, 0.975])
+    return {"ratio": round(float(np.median(pairs)), 3), "low": round(float(low), 3), "high": round(float(high), 3)}
+
+
+def run(name: str, repeats: int, batch: int) -> Iterator[dict[str, Any]]:
+    given, other = CASES[name]()
+    ours = graphnet.compile(given)
+    same_weights(ours, other, table_of(name, other))
+    images = torch.randn(batch, *ours.meta["plan"].input_shape)
+    variants = {
+        "graphnet": (ours, images),
+        "graphnet, plain": (graphnet.compile(given, optimize=0), images),
+        "hand": (other, images),
+        "hand, channels_last": (deepcopy(other).to(memory_format=LAST), images.contiguous(memory_format=LAST)),
+    }
+    for backward in (True, False):
+        times = measure(variants, backward, repeats)
+        found = {other: ratio(times[other], times["graphnet"]) for other in list(variants)[1:]}
+        seconds = {key: round(statistics.median(value), 4) for key, value in times.items()}
+        yield {"case": name, "what": "FB" if backward else "F", "ratios": found, "seconds": seconds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*", default=list(CASES))
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--output")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    machine = {"threads": given.threads, "batch": given.batch, "cpu": cpu(), "torch": torch.__version__}
+    print(json.dumps(machine))
+    found = []
+    for case in given.cases:
+        for line in run(case, given.repeats, given.batch):
+            found.append(line)
+            print(json.dumps(line), flush=True)
+    if given.output:
+        with open(given.output, "w", encoding="utf-8") as file:
+            json.dump({"machine": machine, "results": found}, file, indent=1)
+
+
+def cpu() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()
