@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from graphnet.backends.fx import FIRST_ITERATIONS, settle_divisors
+from graphnet.backends.norms import shared_norm
 from graphnet.backends.spectral import Divisor
 from graphnet.errors import did_you_mean
 
@@ -77,19 +78,18 @@ def _pass(net: nn.Module, batches: Iterable[Batch], chosen: list[str], known: di
     """The statistics of one pass over the data; nothing is changed."""
     moments = {name.rpartition(".")[0]: Moments() for name in chosen}
     like = next((each for each in net.parameters()), None)
-    divisors = [(module, module.training) for module in net.modules() if isinstance(module, Divisor)]
+    modes = [(module, module.training) for module in net.modules()]
     empty = True
     try:
-        for module, _ in divisors:
-            module.eval()
+        net.eval()  # norms see the batch all the same
         with torch.no_grad(), _BatchStatistics(known, moments):
             for batch in batches:
                 empty = False
                 images = batch if isinstance(batch, Tensor) else batch[0]
                 net(images if like is None else images.to(like))
     finally:
-        for module, mode in divisors:
-            module.train(mode)
+        for module, mode in modes:
+            module.training = mode
     if empty:
         raise ValueError("there are no batches to calibrate on")
     found = {name: moments[name.rpartition(".")[0]].statistic(name.rpartition(".")[2]) for name in chosen}
@@ -148,6 +148,11 @@ class _BatchStatistics(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func is shared_norm:
+            x, _, relu, _, eps, *statistics = args
+            pairs = zip(statistics[::2], statistics[1::2], strict=True)
+            normed = [self._normalise(x, mean, variance, eps=eps) for mean, variance in pairs]
+            return [torch.relu(each) for each in normed] if relu else normed
         if func is not F.batch_norm:
             return func(*args, **kwargs)
         return self._normalise(*args, **kwargs)

@@ -45,7 +45,7 @@ def build(
         elif line.op.kind == "lipschitz":
             _module(root, line.place).add_module(line.name, Divisor(line.op))
     net = fx.GraphModule(root, _Writer(executed).graph(), class_name="Net")
-    net.meta |= {"plan": plan, "executed": executed}
+    net.meta |= {"plan": plan, "executed": executed, "optimize": optimize}
     settle_divisors(net, FIRST_ITERATIONS, given)
     return net
 

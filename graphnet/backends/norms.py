@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 
 def shared_norm(
@@ -15,6 +18,10 @@ def shared_norm(
     In training all of them normalise by the batch alike: it is done once, and each one's statistics are brought up to
     date as it would do itself. In evaluation each has its own statistics. With `relu` that follows.
     """
+    if has_torch_function_unary(x):  # a tracer sees one node, in training and evaluation alike
+        given: Any = (training, relu, momentum, eps, *statistics)
+        seen: list[Tensor] = handle_torch_function(shared_norm, (x,), x, *given)
+        return seen
     means, variances = statistics[::2], statistics[1::2]
     if training:
         kept = 1 - momentum

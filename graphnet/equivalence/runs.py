@@ -152,9 +152,9 @@ def values_of(net: nn.Module, images: Tensor) -> dict[tuple[str, int], Tensor]:
 def copy_of(net: nn.Module) -> nn.Module:
     """A net of its own with the same weights; a compiled one is built again: copied graphs lose their names."""
     plan = plan_of(net)
-    if plan is None:
+    if plan is None or not isinstance(net.meta, dict):
         return deepcopy(net)
-    built = build(plan)
+    built = build(plan, optimize=net.meta["optimize"])
     built.load_state_dict(net.state_dict())
     return built
 

@@ -1,15 +1,21 @@
-"""The runner of passes: verified after each, the guilty one named."""
+"""The passes: what they do to plans, and that nets compute the same at every level."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 import graphnet
-from graphnet import passes
+from graphnet import passes, zoo
 from graphnet.ir.plan import Plan
 from graphnet.ir.verify import verify
+from graphnet.training.checkpoint import load_into
+from tests.conftest import zoo_up_to
 from tests.small import small
 
 
@@ -27,7 +33,7 @@ def never(plan: Plan) -> Plan:
 
 def run(monkeypatch: pytest.MonkeyPatch, *those: passes.Pass) -> Plan:
     plan = graphnet.plan(small())
-    monkeypatch.setattr(passes, "PASSES", those)
+    monkeypatch.setattr(passes, "PASSES", tuple((1, each) for each in those))
     return passes.run_passes(plan)
 
 
@@ -35,9 +41,15 @@ def test_passes_run_in_order_on_each_other_s_plan(monkeypatch: pytest.MonkeyPatc
     assert run(monkeypatch, rename, lambda plan: replace(plan, name=f"[{plan.name}]"), rename).name == "[small']'"
 
 
-def test_the_compiler_runs_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passes, "PASSES", (rename,))
-    assert graphnet.plan(small()).name == "small'"
+def test_the_compiler_runs_those_of_its_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes, "PASSES", ((1, rename), (2, rename)))
+    assert [graphnet.compile(small(), optimize=level).meta["executed"].name for level in range(4)] == [
+        "small",
+        "small'",
+        "small''",
+        "small''",
+    ]
+    assert graphnet.plan(small()).name == "small"
 
 
 def test_a_broken_plan_names_the_guilty_pass_and_those_before(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,9 +59,77 @@ def test_a_broken_plan_names_the_guilty_pass_and_those_before(monkeypatch: pytes
     assert isinstance(caught.value.__cause__, AssertionError)
 
 
-def test_the_passes_there_are_keep_a_plan_right() -> None:
-    plan = graphnet.plan(small())
-    for each in passes.PASSES:
+@pytest.mark.parametrize("path", zoo_up_to(float("inf"), thorough=float("inf")))
+def test_the_passes_there_are_keep_plans_right(path: Path) -> None:
+    plan = graphnet.plan(path)
+    for _, each in passes.PASSES:
         assert each.__doc__, f"{each.__name__} promises nothing"
-        plan = verify(each(plan))
-    assert passes.run_passes(plan) == plan
+        after = verify(each(plan))
+        assert [tensor.name for tensor in after.tensors] == [tensor.name for tensor in plan.tensors]
+        assert (after.outputs, after.flops, after.depth) == (plan.outputs, plan.flops, plan.depth)
+        plan = after
+
+
+def kinds(name: str) -> Counter[str]:
+    return Counter(line.op.kind for line in passes.run_passes(graphnet.plan(zoo.path(name))).lines)
+
+
+def test_a_value_that_three_transitions_normalise_alike_is_normalised_once() -> None:
+    """Fully recurrent, readout 5: all that can still reach h3@5 and that two or three transitions read."""
+    plan = graphnet.plan(zoo.path("frnn-3-state"))
+    before, after = Counter(line.op.kind for line in plan.lines), kinds("frnn-3-state")
+    items = after["item"]
+    assert before["batch_norm"] - after["batch_norm"] == items
+    assert before["relu"] - after["relu"] == items
+    assert (before["batch_norm"], after["shared_norm"], items) == (51, 7, 21)
+
+
+def test_norms_that_differ_are_not_shared() -> None:
+    slab = {"h1": {"h1": "BRC+I", "h2": "BRC"}, "h2": {"h2": "BRC+I"}}
+    base: dict[str, Any] = {"graphnet": 1, "input": {"shape": [2, 6, 6]}, "states": {"h1": [2, 6, 6], "h2": [2, 6, 6]}}
+    base |= {"transitions": [slab], "readout": {"t": 3}}
+    for norm, shared in (
+        ({}, True),
+        ({"affine": "shared"}, False),
+        ({"kind": "group", "groups": 1}, False),
+        ({"statistics": "shared"}, True),
+    ):
+        plan = passes.run_passes(graphnet.plan(base | {"norm": norm}))
+        assert any(line.op.kind == "shared_norm" for line in plan.lines) == shared, norm
+    other = base | {"transitions": [slab | {"h1": {"h1": "BRC+I", "h2": [{"norm": {"momentum": 0.2}}, "RC"]}}]}
+    assert not any(line.op.kind == "shared_norm" for line in passes.run_passes(graphnet.plan(other)).lines)
+
+
+def measured(net: Any, images: torch.Tensor) -> list[torch.Tensor]:
+    """Outputs in training and evaluation, gradients, statistics."""
+    images = images.clone().requires_grad_()
+    outputs = net.train()(images)
+    outputs = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
+    torch.autograd.backward(sum(each.square().sum() + each.sum() for each in outputs))
+    gradients = [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
+    statistics = [buffer.clone() for buffer in net.buffers()]
+    with torch.no_grad():
+        tested = net.eval()(images)
+    tested = tested.values() if isinstance(tested, dict) else [tested]
+    assert images.grad is not None
+    return [each.detach() for each in (*outputs, images.grad, *gradients, *statistics, *tested)]
+
+
+@pytest.mark.parametrize("path", zoo_up_to(2e7, thorough=2e9))
+def test_nets_compute_the_same_at_every_level(path: Path) -> None:
+    """Float64, 1e-10 of each tensor; what is next to nothing is held against the largest of its net."""
+    plain = graphnet.compile(path, optimize=0).double()
+    images = torch.randn(3, *plain.meta["plan"].input_shape, generator=torch.Generator().manual_seed(0)).double()
+    for name, buffer in plain.named_buffers():
+        if name.endswith("running_var"):
+            buffer.add_(torch.rand(buffer.shape, generator=torch.Generator().manual_seed(1)))
+    state = {name: tensor.clone() for name, tensor in plain.state_dict().items()}
+    wanted = measured(plain, images)
+    largest = max(float(each.abs().max()) for each in wanted)
+    for level in (1, 2, 3):
+        net = graphnet.compile(path, optimize=level, seed=1).double()
+        load_into(net, state)  # checkpoints go from level to level
+        assert list(net.state_dict()) == list(state)
+        for found, expected in zip(measured(net, images), wanted, strict=True):
+            scale = float(expected.abs().max())
+            assert float((found - expected).abs().max()) <= 1e-10 * (scale if scale > 1e-9 * largest else largest)
