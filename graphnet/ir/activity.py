@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import networkx as nx
-
 from graphnet.errors import Fault
 from graphnet.ir.network import INPUT, Net, Network, State, Transition
 from graphnet.ir.ops import NEEDS_ALL, Shape
@@ -63,8 +61,7 @@ def trace(network: Network, net: Net, last: int) -> Activity:
         for t in transition.times.upto(last):
             arrival = Arrival(transition, t, (transition.source, max(t - transition.delay, -1)))
             arrivals.setdefault((transition.target, t), []).append(arrival)
-    graph = _expand(arrivals, states, last)
-    order = _in_order(graph, arrivals, rank)
+    order = _in_order(_edges(arrivals, states, last), arrivals, rank)
     populated = {(INPUT, t) for t in network.input_times.upto(last)}
     populated |= {(state.name, -1) for state in states if state.zeros}
     firing: dict[Node, list[Arrival]] = {}
@@ -91,21 +88,31 @@ def trace(network: Network, net: Net, last: int) -> Activity:
     return Activity(order, arrivals, firing, held, frozenset(populated), _needed(net, firing, held, populated))
 
 
-def _expand(arrivals: dict[Node, list[Arrival]], states: Sequence[State], last: int) -> nx.DiGraph[Node]:
-    graph: nx.DiGraph[Node] = nx.DiGraph()
+def _edges(arrivals: dict[Node, list[Arrival]], states: Sequence[State], last: int) -> dict[Node, list[Node]]:
+    """Every node and those that it is made of."""
+    edges: dict[Node, list[Node]] = {}
     for state in states:
         if state.hold or state.zeros:
-            graph.add_nodes_from((state.name, t) for t in range(last + 1))
-        if state.hold:
-            graph.add_edges_from(((state.name, t - 1), (state.name, t)) for t in range(1, last + 1))
-    graph.add_nodes_from(arrivals)
-    graph.add_edges_from((arrival.reads, node) for node, into in arrivals.items() for arrival in into)
-    return graph
+            edges |= {(state.name, t): [(state.name, t - 1)] if state.hold and t else [] for t in range(last + 1)}
+    for node, into in arrivals.items():
+        edges.setdefault(node, []).extend(arrival.reads for arrival in into)
+    return edges
 
 
-def _in_order(graph: nx.DiGraph[Node], arrivals: dict[Node, list[Arrival]], rank: dict[str, int]) -> tuple[Node, ...]:
+def _in_order(
+    edges: dict[Node, list[Node]], arrivals: dict[Node, list[Arrival]], rank: dict[str, int]
+) -> tuple[Node, ...]:
+    """The nodes in the order of time and states, but for those that read a later state at the same time."""
+    key = {node: (node[1], rank[node[0]]) for node in (*edges, *(each for into in edges.values() for each in into))}
+    if all(key[each] < key[node] for node, into in edges.items() for each in into):
+        return tuple(sorted((node for node in edges if node[1] >= 0), key=key.__getitem__))
+    import networkx as nx  # half of what a command takes to start, and needed here alone
+
+    graph: nx.DiGraph[Node] = nx.DiGraph()
+    graph.add_nodes_from(edges)
+    graph.add_edges_from((each, node) for node, into in edges.items() for each in into)
     try:
-        order = nx.lexicographical_topological_sort(graph, key=lambda node: (node[1], rank[node[0]]))
+        order = nx.lexicographical_topological_sort(graph, key=key.__getitem__)
         return tuple(node for node in order if node[0] != INPUT and node[1] >= 0)
     except nx.NetworkXUnfeasible:
         cycle = nx.find_cycle(graph)

@@ -131,14 +131,19 @@ def test_a_linear_recurrence() -> None:
 
 
 def test_a_fixed_point_does_not_diverge() -> None:
-    """b goes half the way to a with each block, and on when the last one is repeated."""
-    one = copy_of(A, B, 0.5) + copy_of(B, B, -0.5)
+    """The second stage makes c = b, again and again."""
     found = measured(of_matrices([copy_of(A, B) - copy_of(B, B)] * 4, [copy_of(B, C) - copy_of(C, C)] * 4))
     assert errors(found, "divergence") == [[0] * (MORE + 1)] * 2
     assert estimates(found, "divergence") == approx(0, 0)
     assert estimates(found, "convergence") == approx(1, 1)
-    slow = measured(of_matrices([one] * 4, [copy_of(B, C) - copy_of(C, C)] * 4))
-    assert errors(slow, "divergence")[0] == [3 / 8, 3 / 8, 0, 0]  # 0.7 · 15/16 and 0.7 · 31/32 are above 0.6? see below
+
+
+def test_an_iteration_that_is_not_done_yet_gets_better_when_it_goes_on() -> None:
+    """b goes a quarter of the way to a: of 0.7 it is above 0.6 after seven blocks, three more than there are."""
+    one = copy_of(A, B, 0.25) + copy_of(B, B, -0.25)
+    found = measured(of_matrices([one] * 4, [copy_of(B, C) - copy_of(C, C)] * 4))
+    assert errors(found, "divergence") == [[3 / 8, 3 / 8, 3 / 8, 0], [3 / 8] * 4]
+    assert estimates(found, "divergence") == approx(-1 / 3, 0)
 
 
 def test_a_net_that_diverges_at_the_first_repetition() -> None:
@@ -285,14 +290,12 @@ def test_the_net_is_measured_in_evaluation_mode_and_stays_as_it_is() -> None:
     wanted = iterative_convergence(net, [(PHOTOS, labels)], more=1, samples=10).indices
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     chance = torch.get_rng_state()
-    found = iterative_convergence(net.train(), [(PHOTOS.float(), labels)], more=1, samples=10)
+    found = iterative_convergence(net.train(), [(PHOTOS, labels)], more=1, samples=10)
     assert net.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
     assert all(parameter.grad is None for parameter in net.parameters())
     assert torch.equal(torch.get_rng_state(), chance)
-    assert found.indices["convergence"].average.estimate == pytest.approx(
-        wanted["convergence"].average.estimate, abs=0.2
-    )
+    assert found.indices == wanted
 
 
 def test_the_seed_is_that_of_the_bootstrap() -> None:
@@ -338,11 +341,11 @@ def test_what_nets_begin_with_in_common_is_computed_once() -> None:
 def test_blocks_that_are_all_alike_are_one_application_after_the_other() -> None:
     """With shared statistics dropping any block is a readout one earlier, repeating one is a later one."""
     net = staged(norm={"affine": "shared", "statistics": "shared"})
-    chains = {n for n in range(4 + MORE + 1)}  # blocks of h1; then always a step and three blocks
-    tails = len(chains) * 4 + MORE
+    batches = [(PHOTOS, own_answers(net))]
     with Convolutions() as counted:
-        found = iterative_convergence(net, [(PHOTOS, own_answers(net))], more=MORE, samples=2)
-    assert counted.count == 1 + (4 + MORE) + tails
+        found = iterative_convergence(net, batches, more=MORE, samples=2)
+    blocks = 4 + MORE  # of h1, 0 to 7 of which a step and three blocks of h2 come after
+    assert counted.count == 1 + blocks + 4 * (blocks + 1) + MORE
     for stage in found.stages:
         assert (stage.recurrence == stage.convergence[-2]).all()
         assert np.array_equal(stage.divergence[0], stage.convergence[-1])
@@ -373,7 +376,7 @@ def test_noise_is_drawn_for_every_transition() -> None:
     """Two arrows of the same function from the same value have noise of their own."""
     noisy = {"ops": "I", "noise": 1.0}
     slabs = [{"t": 1, "h": {"f": noisy, "g": noisy}}, {"t": 2, "f": {"k": "I"}, "g": {"k": {"ops": "I", "gain": -1}}}]
-    states = dict.fromkeys(("h", "f", "g", "k"), [2, 3, 3])
+    states = {name: [2, 3, 3] for name in "hfgk"}
     spec = {"graphnet": 1, "input": {"shape": [2, 3, 3]}, "states": states, "transitions": slabs, "readout": {"t": 2}}
     net = graphnet.compile(spec)
     images = torch.zeros(3, 2, 3, 3)
@@ -415,7 +418,6 @@ def test_what_is_refused() -> None:
         iterative_convergence(net, batches, more=0)
     with pytest.raises(ValueError, match=r"the final error is at chance, 0\.75"):
         measured(of_matrices([NOTHING] * 4, [NOTHING] * 4))
-    assert EditError.__mro__[1] is ValueError
 
 
 def test_nets_without_stages_are_refused() -> None:
