@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch.fx import GraphModule
 
     from graphnet.analysis.calibrate import Batch
+    from graphnet.backends.stepped import Stepped
 
 __all__ = [
     "AddNoise",
@@ -38,7 +39,7 @@ __all__ = [
 ]
 
 
-def perturb(net: nn.Module, *edits: Edit | Slab, calibrate: Iterable[Batch] | None = None) -> GraphModule:
+def perturb(net: nn.Module, *edits: Edit | Slab, calibrate: Iterable[Batch] | None = None) -> GraphModule | Stepped:
     """A net with its transition matrix edited, on the weights of a trained one.
 
     The new net is compiled from the edited spec: its plan, in `meta["plan"]`, is that of `meta["spec"]`, and it can be

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from graphnet.errors import Fault, SpecError
 from graphnet.ir.plan import Plan
@@ -19,6 +19,8 @@ from graphnet.spec.read import placed, read, unrelated
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule
+
+    from graphnet.backends.stepped import Stepped
 
 SpecLike = Spec | Mapping[str, Any] | str | os.PathLike[str]
 """A spec, its dict, or the path of its file."""
@@ -89,8 +91,15 @@ def draw(spec: SpecLike, path: str | os.PathLike[str] | None = None) -> str:
 
 
 def compile(
-    spec: SpecLike, *, seed: int = 0, keep_dead: bool = False, unlimited: bool = False, optimize: int = DEFAULT
-) -> GraphModule:
+    spec: SpecLike,
+    *,
+    seed: int = 0,
+    keep_dead: bool = False,
+    unlimited: bool = False,
+    optimize: int = DEFAULT,
+    backend: Literal["eager", "inductor"] = "eager",
+    stepwise: bool | None = None,
+) -> GraphModule | Stepped:
     """Compile a spec to a PyTorch module.
 
     Args:
@@ -101,6 +110,10 @@ def compile(
         unlimited: let the net be of any size.
         optimize: 0 runs the plan line by line; 1 computes once what several transitions share; 2 also lays maps out
             in memory as is faster. Values, names and checkpoints are the same at every level.
+        backend: `inductor` compiles each distinct step by `torch.compile`, so that compiling takes as long for many
+            time steps as for few.
+        stepwise: generate each distinct step once and call it for each time, instead of one graph for all times; None
+            does so for nets of many steps, and for inductor.
 
     Returns:
         A `torch.fx.GraphModule` from images `[N, C, H, W]` to logits `[N, classes]`, or to a dict of them by
@@ -110,11 +123,23 @@ def compile(
         SpecError: the spec is wrong.
     """
     from graphnet.backends.fx import build
+    from graphnet.backends.stepped import Stepped
 
+    if backend not in ("eager", "inductor") or (backend == "inductor" and stepwise is False):
+        raise ValueError(f"backend '{backend}': eager, or inductor, which compiles steps")
     spec = load(spec)
-    net = build(plan(spec, keep_dead=keep_dead, unlimited=unlimited), seed, optimize=optimize)
+    compiled = plan(spec, keep_dead=keep_dead, unlimited=unlimited)
+    if stepwise is None:
+        stepwise = backend == "inductor" or len(compiled.lines) > LONG
+    net = build(compiled, seed, optimize=optimize, stepwise=stepwise)
     net.meta["spec"] = spec
+    if isinstance(net, Stepped) and backend == "inductor":
+        net.compile_steps()
     return net
+
+
+LONG = 5_000
+"""Of how many lines one graph for all times takes too long to make: seconds."""
 
 
 def _further(spec: Spec | None, faults: list[Fault]) -> list[Fault]:

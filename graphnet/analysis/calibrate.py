@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from graphnet.backends.fx import FIRST_ITERATIONS, settle_divisors
+from graphnet.backends.modules import FIRST_ITERATIONS, settle_divisors
 from graphnet.backends.norms import shared_norm
 from graphnet.backends.spectral import Divisor
 from graphnet.errors import did_you_mean

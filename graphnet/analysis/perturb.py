@@ -13,6 +13,7 @@ from torch.fx import GraphModule
 from graphnet.analysis.calibrate import Batch, calibrate
 from graphnet.analysis.execute import tensors_of
 from graphnet.backends.fx import build
+from graphnet.backends.stepped import Stepped
 from graphnet.errors import SpecError
 from graphnet.ir.draft import EditError, Moved, Slab
 from graphnet.ir.edit import Edit, Override, edited
@@ -23,7 +24,7 @@ from graphnet.pipeline import plan as plan_of
 from graphnet.spec.model import Spec
 
 
-def perturbed(net: nn.Module, edits: Iterable[Edit | Slab], batches: Iterable[Batch] | None) -> GraphModule:
+def perturbed(net: nn.Module, edits: Iterable[Edit | Slab], batches: Iterable[Batch] | None) -> GraphModule | Stepped:
     """The work of `graphnet.perturb`."""
     ours, spec = origin_of(net)
     found = find(ours, spec, list(edits))

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from graphnet.backends.fx import settle_divisors
+from graphnet.backends.modules import settle_divisors
 from graphnet.ir.network import VECTOR
 from graphnet.training.atomic import replacing
 from graphnet.training.errors import CheckpointError

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch.fx import GraphModule
 
+from graphnet.backends.stepped import Stepped
 from graphnet.pipeline import compile, load
 from graphnet.training.checkpoint import load_into, read_checkpoint
 from graphnet.training.data import Dataset, load_dataset
@@ -14,7 +15,7 @@ from graphnet.training.loop import choose_device
 from graphnet.training.run import RunFolder
 
 
-def load_net(folder: RunFolder, device: str = "auto") -> GraphModule:
+def load_net(folder: RunFolder, device: str = "auto") -> GraphModule | Stepped:
     """The net of a run's checkpoint, in evaluation mode. Raises TrainingError."""
     checkpoint = read_checkpoint(folder.checkpoint)
     net = compile(load(json.loads(checkpoint.spec_text)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,21 +35,6 @@ POINTS, LABELS = random(6, CHANNELS, 1, 1, seed=1), torch.arange(6) % CHANNELS
 EYE = torch.eye(CHANNELS).double()
 
 
-def linear(matrix: Tensor, ops: str = "C1", t: int = 1) -> nn.Module:
-    """z_t = A z_{t−1}, of images of one pixel, which are z_0; the net's output is z."""
-    size = [CHANNELS, 1, 1]
-    spec = {"graphnet": 1, "input": {"shape": size}, "states": {"h": size}, "readout": {"t": t}}
-    net = graphnet.compile(spec | {"transitions": [{"h": {"h": ops}}]}).double()
-    with torch.no_grad():
-        net.get_parameter("h.from_h.conv1.weight").copy_(matrix[:, :, None, None])
-    return net
-
-
-def followed(net: nn.Module, steps: int = 30, state: str = "h", **more: Any) -> FixedPoint:
-    """Labels of maps are classes of no use; logits of one pixel need to be flat, so there are as many as channels."""
-    return fixed_point(net, [(POINTS, LABELS[:, None, None].expand(6, 1, 1))], state, steps=steps, **more)
-
-
 def by_hand(step: Callable[[Tensor], Tensor], z: Tensor, steps: int) -> np.ndarray:
     found = []
     for _ in range(steps):
@@ -59,7 +45,7 @@ def by_hand(step: Callable[[Tensor], Tensor], z: Tensor, steps: int) -> np.ndarr
 
 
 def with_readout(matrix: Tensor, ops: str = "C1", t: int = 1) -> nn.Module:
-    """The same with a post-net that gives the channels as logits."""
+    """z_t = A z_{t−1}, of images of one pixel, which are z_0; the channels are the logits."""
     size = [CHANNELS, 1, 1]
     spec = {"graphnet": 1, "input": {"shape": size}, "states": {"h": size}, "readout": {"t": t}}
     spec |= {"transitions": [{"h": {"h": ops}}], "post_net": {"ops": "GL", "classes": CHANNELS}}
@@ -140,8 +126,6 @@ def test_a_projection_has_converged_after_one_step() -> None:
 
 def test_what_comes_back_has_not_converged() -> None:
     """A part that is too small to be seen grows."""
-    found = closed(torch.diag(torch.tensor([1.0, 1.0, 1.0, 2.0])).double() @ EYE, 60, tolerance=1e-5)
-    assert found.converged is None
     small = POINTS.clone()
     small[:, 3] *= 1e-9
     net = with_readout(torch.diag(torch.tensor([1.0, 1.0, 1.0, 2.0])).double())
@@ -160,12 +144,13 @@ def test_converged_means_for_good_and_for_all_images() -> None:
     assert of([0.05], [0.05], [1.0]) is None
     assert of([1.0, 0.0], [0.0, 1.0], [0.0, 0.0]) == 3
     assert of([0.0, 1.0], [0.0, 1.0]) is None
-    assert of([float("nan")], [float("nan")]) is None
     assert of([float("inf")], [0.0]) == 2
 
 
 def test_a_state_that_overflows_has_not_converged() -> None:
+    """It grows to infinity, and what changes from there on is no number."""
     found = closed(1e200 * EYE, 5)
+    assert not np.isfinite(found.residuals).all()
     assert found.converged is None
 
 
@@ -232,12 +217,10 @@ def test_each_step_is_the_net_perturbed_by_as_many_repetitions(name: str) -> Non
     values, errors = [], []
     for more in range(4):
         made = graphnet.perturb(net, RepeatLastBlock("h1", more))
-        last = max(line.t for line in made.meta["plan"].lines if line.op.kind == "value" and line.place == "h1")
         seen: list[Tensor] = []
         made.get_submodule("h1.output").register_forward_hook(lambda *given, seen=seen: seen.append(given[-1]))
         with torch.no_grad():
             output = made(PHOTOS)
-        assert last < 20
         output = output if isinstance(output, Tensor) else output[max(output)]
         values.append(seen)
         errors.append(float((output.argmax(1) != KINDS).double().mean()))
@@ -248,7 +231,7 @@ def test_each_step_is_the_net_perturbed_by_as_many_repetitions(name: str) -> Non
 
 
 def by_hand_between(values: list[Tensor], steps: int) -> np.ndarray:
-    pairs = list(zip(values, values[1:], strict=False))[-steps:]
+    pairs = list(pairwise(values))[-steps:]
     return np.stack([((b - a).flatten(1).norm(dim=1) / b.flatten(1).norm(dim=1)).numpy() for a, b in pairs])
 
 
@@ -304,5 +287,8 @@ def test_what_is_refused() -> None:
         fixed_point(nn.Linear(2, 2), [(PHOTOS, KINDS)], "h1")
     with pytest.raises(ValueError, match="there are no images"):
         fixed_point(net, [], "h1")
+
+
+def test_no_steps_are_refused() -> None:
     with pytest.raises(ValueError, match="step"):
-        fixed_point(net, [(PHOTOS, KINDS)], "h1", steps=0)
+        fixed_point(shaken(*NETS["stages"][:3]), [(PHOTOS, KINDS)], "h1", steps=0)

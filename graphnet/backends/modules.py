@@ -1,0 +1,109 @@
+"""The modules of a net: parameters and statistics under their names, with their first values, taps and divisors."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Container, Mapping
+
+import torch
+from torch import nn
+
+from graphnet.backends.spectral import Divisor, random_unit
+from graphnet.ir.network import Tensor
+from graphnet.ir.ops import Shape
+from graphnet.ir.plan import Plan
+
+
+def modules_of(plan: Plan, seed: int, given: Mapping[str, torch.Tensor], layout: str) -> nn.Module:
+    """The modules of a plan; draws its initial weights from `seed` and nothing else at random.
+
+    Tensors that are `given`, by name, are those of another net: they share its storage.
+    """
+    root = nn.Module()
+    for tensor in plan.tensors:
+        if tensor.name in given:
+            _own(root, tensor, given[tensor.name].detach(), given[tensor.name].requires_grad)
+        else:
+            values = initial(tensor, seed)
+            is_last = layout == "channels_last" and values.dim() == 4
+            _own(root, tensor, values.contiguous(memory_format=torch.channels_last) if is_last else values)
+    for line in plan.lines:
+        if line.op.kind == "value":
+            holder = _module(root, line.place)
+            if not hasattr(holder, "output"):
+                holder.add_module("output", nn.Identity())
+        elif line.op.kind == "lipschitz":
+            _module(root, line.place).add_module(line.name, Divisor(line.op))
+    return root
+
+
+FIRST_ITERATIONS = 15
+"""As many power iterations as PyTorch's spectral norm makes when it is put on a layer."""
+
+
+def settle_divisors(net: nn.Module, iterations: int, known: Container[str] = ()) -> None:
+    """Bring the singular vectors of a net's Lipschitz bounds nearer to those of its weights, unless they are known."""
+    tensors = dict(net.named_parameters()) | dict(net.named_buffers())
+    plan = getattr(net, "meta", {}).get("plan")
+    for line in plan.lines if isinstance(plan, Plan) else ():
+        if line.op.kind == "lipschitz" and line.tensors[-1] not in known:
+            given = [tensors[name] for name in line.tensors]
+            divisor = net.get_submodule(f"{line.place}.{line.name}")
+            assert isinstance(divisor, Divisor)
+            divisor.improve(given, iterations)
+
+
+def initial(tensor: Tensor, seed: int) -> torch.Tensor:
+    """A tensor's first values, from a generator of its own (rule 17), drawn in float32; in torch's default type."""
+    return _first_values(tensor, seed).to(torch.get_default_dtype())
+
+
+def _first_values(tensor: Tensor, seed: int) -> torch.Tensor:
+    scheme, fan_in, fan_out, value = tensor.init
+    if scheme == "constant":
+        return torch.tensor(value, dtype=torch.float64).expand(tensor.shape).clone()
+    if scheme in ("zeros", "ones"):
+        return torch.full(tensor.shape, float(scheme == "ones"))
+    if scheme == "identity":
+        return _identity(tensor.shape)
+    digest = hashlib.sha256(f"{seed} {tensor.seed}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+    if scheme == "unit":
+        return random_unit(tensor.shape, generator)
+    return torch.randn(tensor.shape, generator=generator) * math.sqrt(VARIANCES[scheme](fan_in, fan_out))
+
+
+VARIANCES: dict[str, Callable[[int, int], float]] = {
+    "he": lambda fan_in, fan_out: 2 / fan_in,
+    "he-fan-out": lambda fan_in, fan_out: 2 / fan_out,
+    "glorot": lambda fan_in, fan_out: 2 / (fan_in + fan_out),
+    "lecun": lambda fan_in, fan_out: 1 / fan_in,
+}
+
+
+def _identity(shape: Shape) -> torch.Tensor:
+    """Weights that copy channel k to channel k, through the middle of the kernel."""
+    values = torch.zeros(shape)
+    middle = tuple(size // 2 for size in shape[2:])
+    for channel in range(min(shape[:2])):
+        values[(channel, channel, *middle)] = 1
+    return values
+
+
+def _own(root: nn.Module, tensor: Tensor, values: torch.Tensor, learns: bool = True) -> None:
+    place, _, role = tensor.name.rpartition(".")
+    holder = _module(root, place)
+    if tensor.trainable:
+        holder.register_parameter(role, nn.Parameter(values, learns))
+    else:
+        holder.register_buffer(role, values)
+
+
+def _module(root: nn.Module, path: str) -> nn.Module:
+    """The module at a dotted path, made where it is missing."""
+    for name in path.split("."):
+        if not hasattr(root, name):
+            root.add_module(name, nn.Module())
+        root = getattr(root, name)
+    return root
