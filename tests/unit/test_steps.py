@@ -1,0 +1,136 @@
+"""Steps that recur are one, called for each time; they run as the flat graph does, eagerly and compiled."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.fx import GraphModule
+
+import graphnet
+from graphnet import zoo
+from graphnet.backends.stepped import Stepped
+from graphnet.ir.steps import Call, cut
+from graphnet.training.checkpoint import load_into, read_checkpoint, save_checkpoint
+from tests.unit.test_passes import measured
+
+
+DYNAMO = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+"""torch.compile looks at .grad of whatever it is given."""
+
+
+def recurrent(t: int, **more: Any) -> dict[str, Any]:
+    """LP's three states, all to all, at a small size."""
+    data = graphnet.load(zoo.path("frnn-3-state")).as_data()
+    data["states"] = {"h1": [4, 8, 8], "h2": [6, 4, 4], "h3": [8, 2, 2]}
+    return data | {"input": {"shape": [3, 8, 8], "t": 1}, "readout": {"t": t}} | more
+
+
+def images(n: int = 3) -> Tensor:
+    return torch.randn(n, 3, 8, 8, generator=torch.Generator().manual_seed(0)).double()
+
+
+def stepped(spec: Any, **settings: Any) -> Stepped:
+    net = graphnet.compile(spec, stepwise=True, **settings)
+    assert isinstance(net, Stepped)
+    return net
+
+
+def test_distinct_steps_do_not_grow_with_time() -> None:
+    """Here: the first of h1 alone, the second, the one that recurs, the last but one, the last, the head."""
+    counts = {t: len(stepped(recurrent(t)).steps) for t in (6, 10, 40)}
+    assert len(set(counts.values())) == 1
+    assert counts[40] <= 7
+    plan = graphnet.plan(recurrent(40))
+    calls = [entry for entry in cut(plan) if isinstance(entry, Call)]
+    assert len(calls) >= 40
+    lines = sum(len(call.step.lines) for call in calls) + sum(not isinstance(entry, Call) for entry in cut(plan))
+    assert lines == len(plan.lines)
+
+
+def test_a_step_that_differs_is_another() -> None:
+    """Another gain at t = 5 is other work; other statistics, weights or states are not."""
+    same = recurrent(8, sharing={"over_time": False})
+    assert len(stepped(same).steps) == len(stepped(recurrent(8)).steps)
+    other = copy.deepcopy(same)
+    other["transitions"].append({"t": 5, "h1": {"h1": {"ops": "BRCx2+I", "gain": 0.5}}})
+    assert len(stepped(other).steps) > len(stepped(same).steps)
+
+
+@DYNAMO
+@pytest.mark.parametrize("compiled", [False, True])
+def test_stepwise_is_flat(compiled: bool) -> None:
+    flat, net = graphnet.compile(recurrent(6)).double(), stepped(recurrent(6), seed=1).double()
+    load_into(net, flat.state_dict())
+    if compiled:
+        net.compile_steps(backend="aot_eager")
+    wanted = measured(flat, images())
+    for found, expected in zip(measured(net, images()), wanted, strict=True):
+        assert float((found - expected).abs().max()) <= 1e-10 * max(float(expected.abs().max()), 1e-6)
+
+
+@DYNAMO
+def test_compiled_steps_serve_all_times() -> None:
+    """No step is compiled again for another time, but for its first call in training and in evaluation."""
+    torch._dynamo.reset()
+    counts = torch._dynamo.utils.counters
+    found = []
+    for t in (6, 12):
+        counts.clear()
+        net = stepped(recurrent(t))
+        net.compile_steps(backend="aot_eager")
+        net(images().float())
+        found.append((counts["stats"]["unique_graphs"], len(net.steps)))
+    assert found[0] == found[1]
+    assert found[0][0] == found[0][1]
+
+
+def test_taps_are_called_once_for_each_time_and_may_change_values() -> None:
+    flat, net = (graphnet.compile(recurrent(4), stepwise=each).double().eval() for each in (False, True))
+    load_into(net, flat.state_dict())
+    results = []
+    for each in (flat, net):
+        seen: list[Tensor] = []
+
+        def double(module: Any, given: Any, value: Tensor, seen: list[Tensor] = seen) -> Tensor:
+            seen.append(value)
+            return 2 * value
+
+        each.get_submodule("h2.output").register_forward_hook(double)
+        results.append((each(images()), len(seen)))
+    assert results[0][1] == results[1][1] == 2
+    torch.testing.assert_close(results[1][0], results[0][0], rtol=1e-12, atol=0)
+
+
+def test_what_is_moved_copied_or_saved_is_used(tmp_path: Any) -> None:
+    net = stepped(recurrent(5))
+    assert net(images().float()).dtype == torch.float32
+    assert net.double()(images()).dtype == torch.float64
+    twin = copy.deepcopy(net)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+        assert float(twin.eval()(images()).abs().max()) > 0
+        assert float(net.eval()(images()).abs().max()) == 0
+    save_checkpoint(tmp_path / "net.safetensors", twin, "{}")
+    flat = graphnet.compile(recurrent(5)).double().eval()
+    load_into(flat, read_checkpoint(tmp_path / "net.safetensors").tensors)
+    torch.testing.assert_close(flat(images()), twin(images()), rtol=1e-12, atol=0)
+
+
+def test_nets_of_many_steps_are_stepwise_by_themselves() -> None:
+    assert isinstance(graphnet.compile(recurrent(120)), Stepped)
+    assert isinstance(graphnet.compile(recurrent(5)), GraphModule)
+    with pytest.raises(ValueError, match="inductor, which compiles steps"):
+        graphnet.compile(recurrent(5), backend="inductor", stepwise=False)
+
+
+@DYNAMO
+@pytest.mark.thorough
+def test_inductor_computes_the_same() -> None:
+    flat, net = graphnet.compile(recurrent(5)).double(), graphnet.compile(recurrent(5), backend="inductor").double()
+    for found, expected in zip(measured(net, images()), measured(flat, images()), strict=True):
+        assert float((found - expected).abs().max()) <= 1e-10 * max(float(expected.abs().max()), 1e-6)
