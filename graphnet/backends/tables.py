@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from graphnet.ir.network import INPUT, LOGITS, System
 from graphnet.ir.ops import Attribute
 from graphnet.ir.plan import Fate, Firing, Plan
+from graphnet.ir.steps import Call, cut
+from graphnet.passes import trace_passes
 
 
 def plan_text(plan: Plan) -> str:
@@ -75,6 +78,31 @@ def _columns(rows: Iterable[tuple[str, ...]], indent: int) -> list[str]:
         (" " * indent + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))).rstrip()
         for row in table
     ]
+
+
+def passes_text(plan: Plan, level: int) -> str:
+    """What each pass of a level saves, and how many steps are distinct in the end."""
+    lines = [f"{len(plan.lines):,} lines, {_steps(plan)}"]
+    for run, after in trace_passes(plan, level):
+        promise = (run.__doc__ or "").partition("\n")[0]
+        lines += [f"{run.__name__}: {promise}", f"  {_saved(plan, after)}"]
+        plan = after
+    return "\n".join([*lines, f"{len(plan.lines):,} lines, {_steps(plan)}"]) + "\n"
+
+
+def _saved(before: Plan, after: Plan) -> str:
+    """The ops that are gone and that are new, by kind."""
+    counts = [Counter(line.op.kind for line in each.lines) for each in (before, after)]
+    gone, new = counts[0] - counts[1], counts[1] - counts[0]
+    found = [f"{count} {kind} fewer" for kind, count in gone.items()]
+    found += [f"{count} {kind} more" for kind, count in new.items() if kind != "item"]
+    found += [f"maps lie {after.layout.replace('_', ' ')}"] if after.layout != before.layout else []
+    return ", ".join(found) or "nothing to do"
+
+
+def _steps(plan: Plan) -> str:
+    calls = [entry for entry in cut(plan) if isinstance(entry, Call)]
+    return f"{len({call.step for call in calls})} distinct steps of {len(calls)}"
 
 
 def plan_data(plan: Plan) -> dict[str, Any]:

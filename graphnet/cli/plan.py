@@ -17,13 +17,17 @@ def plan(
     plugins: Plugins = None,
     unlimited: Unlimited = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole plan as JSON.")] = False,
+    passes: Annotated[bool, typer.Option("--passes", help="Show what each optimising pass saves, instead.")] = False,
+    optimize: Annotated[int, typer.Option(min=0, max=3, help="The level whose passes are shown.")] = 2,
     keep_dead: Annotated[bool, typer.Option("--keep-dead", help="Keep what no readout needs, for debugging.")] = False,
 ) -> None:
     """Show the unrolled net: what fires at each time step, what is skipped and why, and the net's figures."""
-    from graphnet.backends.tables import plan_data, plan_text
+    from graphnet.backends.tables import passes_text, plan_data, plan_text
 
     _, compiled = planned(spec, settings, keep_dead=keep_dead, unlimited=unlimited)
-    if as_json:
+    if passes:
+        print(passes_text(compiled, optimize), end="")
+    elif as_json:
         print(json.dumps(plan_data(compiled), indent=1, ensure_ascii=False))
     else:
         print(plan_text(compiled), end="")

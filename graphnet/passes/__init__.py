@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from graphnet.ir.plan import Plan
 from graphnet.ir.verify import verify
@@ -22,11 +22,17 @@ def passes_of(level: int) -> tuple[Pass, ...]:
 
 def run_passes(plan: Plan, level: int = DEFAULT) -> Plan:
     """The plan after every pass of a level, verified after each; a failure names the guilty pass."""
+    return next((after for _, after in reversed(list(trace_passes(plan, level)))), plan)
+
+
+def trace_passes(plan: Plan, level: int = DEFAULT) -> Iterator[tuple[Pass, Plan]]:
+    """Each pass of a level with the plan after it; see `run_passes`."""
     done: list[str] = []
     for run in passes_of(level):
         try:
-            plan = verify(run(plan))
+            after = run(plan)
+            plan = after if after is plan else verify(after)
         except AssertionError as broken:
             raise AssertionError(f"pass {run.__name__} broke the plan: {broken} (before it: {done})") from broken
         done.append(run.__name__)
-    return plan
+        yield run, plan
