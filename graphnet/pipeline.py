@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,8 +30,21 @@ SpecLike = Spec | Mapping[str, Any] | str | os.PathLike[str]
 
 def compile_plan(spec: Spec, keep_dead: bool = False, unlimited: bool = False) -> Plan:
     """Spec → verified plan. Read this first."""
-    network = resolve(spec, unlimited)
-    return verify(schedule(network, keep_dead))
+    with _uncollected():
+        network = resolve(spec, unlimited)
+        return verify(schedule(network, keep_dead))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the collector of cycles: it would look through all lines of a large plan again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def load(path: SpecLike, *, settings: Sequence[str] = ()) -> Spec:

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ import pytest
 
 import graphnet
 from graphnet.cli.main import main
+from tests.end_to_end.test_cli import PROGRAM
 from tests.end_to_end.test_cli import run as run_apart
 
 SIZE = [4, 4, 4]
@@ -336,7 +338,6 @@ WRONG: list[tuple[list[str], str]] = [
     (["--drop", "h1:9"], "'h1' has no block 9\n  there are 3"),
     (["--drop", "h3:1"], "no state is called 'h3'"),
     (["--early", "h1:4"], "'h1' has 3 blocks, not 4"),
-    (["--repeat", "h1:100000000"], ""),
     (["--drop", "h1:" + "9" * 5000], ""),
     (["--lesion", "h2->h1"], "there is no transition h2->h1"),
     (["--lesion", "h1->h2@x"], ""),
@@ -363,6 +364,14 @@ def test_edits_that_do_not_fit(options: list[str], said: str, runs: dict[str, Pa
     out = tmp_path / "x.toml"
     refused("perturb", runs["staged"], *options, "-o", out, "--device", "cpu", said=said)
     assert not out.exists()
+
+
+def test_a_net_that_gets_too_large_is_refused_at_once(runs: dict[str, Path]) -> None:
+    """As `graphnet check` refuses a readout at t = 1,000,006."""
+    command = [str(PROGRAM), "perturb", str(runs["staged"]), "--repeat", "h1:1000000", "--device", "cpu"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=20)
+    assert done.returncode == 1
+    assert "this net is too large" in done.stderr
 
 
 def test_perturbations_that_cannot_be_written(runs: dict[str, Path], tmp_path: Path) -> None:

@@ -453,7 +453,7 @@ def test_autocast_leaves_the_bound_in_full_precision() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         net.eval()(IMAGES.float())
     assert seen[0].dtype == torch.float32
-    assert float(seen[0]) == pytest.approx(exact, rel=1e-5)
+    assert float(seen[0].detach()) == pytest.approx(exact, rel=1e-5)
 
 
 # The vectors
