@@ -56,17 +56,17 @@ def calibrate(net: nn.Module, batches: Iterable[Batch], names: Iterable[str] | N
         found = _pass(net, batches, chosen, known)
         _set(buffers, found)
         return tuple(chosen)
-    batches, before = list(batches), {name: buffers[name].clone() for name in chosen}
+    batches, before = list(batches), {name: buffer.clone() for name, buffer in net.named_buffers()}
     try:
         for _ in range(MOST_PASSES):
             found = _pass(net, batches, chosen, known)
             apart = max((_apart(buffers[name], value) for name, value in found.items()), default=0.0)
             _set(buffers, found)
-            settle_divisors(net, FIRST_ITERATIONS)
+            settle_divisors(net, FIRST_ITERATIONS, among=chosen)
             if apart < 1e-4:
                 break
     except BaseException:
-        _set(buffers, before)
+        _set(dict(net.named_buffers()), before)
         raise
     return tuple(chosen)
 

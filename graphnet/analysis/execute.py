@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from graphnet.backends.eager import EAGER
 from graphnet.backends.torch_calls import say
-from graphnet.ir.ops import Op
+from graphnet.ir.ops import KINDS, Op
 from graphnet.ir.plan import IMAGE, Line, Plan
 
 
@@ -48,18 +49,22 @@ class Merged:
 
     lines: list[Line] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
-    known: dict[tuple[Op, tuple[str, ...], tuple[str, ...]], str] = field(default_factory=dict)
+    known: dict[tuple[Op, tuple[str, ...], tuple[str, ...], int], str] = field(default_factory=dict)
 
     def add(self, plan: Plan, table: Mapping[str, str]) -> None:
         """Add a plan; `table` says how its tensors are called here."""
         names = {IMAGE: IMAGE}
+        drawn: Counter[object] = Counter()  # what is random is drawn for each line of a plan, though not for each plan
         for line in plan.lines:
             arguments = tuple(names[name] for name in line.arguments)
             if line.op.kind == "value":
                 names[line.name] = arguments[0]
                 continue
             tensors = tuple(table[name] for name in line.tensors)
-            key = (line.op, arguments, tensors)
+            same = (line.op, arguments, tensors)
+            key = (*same, drawn[same])
+            if line.op.kind == "noise" or KINDS[line.op.kind].function is not None:
+                drawn[same] += 1
             if key not in self.known:
                 self.known[key] = f"value{len(self.lines)}"
                 self.lines.append(line._replace(name=self.known[key], arguments=arguments, tensors=tensors))

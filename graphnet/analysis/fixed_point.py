@@ -37,7 +37,7 @@ class FixedPoint:
     @property
     def converged(self) -> int | None:
         """The first step at which no image's residual is above the tolerance, for good; None if there is none."""
-        moving = np.flatnonzero(self.residuals.max(axis=1) > self.tolerance)
+        moving = np.flatnonzero(~(self.residuals.max(axis=1) <= self.tolerance))  # not a number is none
         first = 0 if moving.size == 0 else int(moving[-1]) + 1
         return None if first == len(self.residuals) else first + 1
 
@@ -56,13 +56,15 @@ def fixed_point(
         net: what `graphnet.compile` made, trained.
         batches: images `[N, C, H, W]` and labels, as for `iterative_convergence`.
         state: one with a self-transition.
-        steps: how often, at most 1 or more.
+        steps: how often, at least once.
         tolerance: below which a residual counts as none; in float32 rounding leaves about 1e-7.
 
     Raises:
         EditError: the state has no self-transition, or the net was not compiled by graphnet.
-        ValueError: there are no images.
+        ValueError: there are no images, or no steps.
     """
+    if steps < 1:
+        raise ValueError(f"a fixed point takes at least 1 step, not {steps}")
     iteration = _Iteration(net, state)
     residuals: list[NDArray[np.float64]] = []
     wrong: list[NDArray[np.float64]] = []

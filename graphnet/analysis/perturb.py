@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from graphnet.analysis.calibrate import Batch, calibrate
-from graphnet.analysis.execute import tensors_of
 from graphnet.backends.fx import build
 from graphnet.backends.stepped import Stepped
 from graphnet.errors import SpecError
@@ -36,10 +35,6 @@ def perturbed(net: nn.Module, edits: Iterable[Edit | Slab], batches: Iterable[Ba
     tensors = dict(net.named_parameters()) | dict(net.named_buffers())
     made = build(found.plan, given={name: tensors[old] for name, old in found.table.items()})
     made.meta["spec"] = found.spec
-    like = next(iter(tensors.values()), torch.zeros(()))
-    for name, tensor in tensors_of(made).items():
-        if name not in found.table:
-            tensor.data = tensor.data.to(like)
     if found.statistics and batches is not None:
         calibrate(made, batches, found.statistics)
     return made.train(net.training)
@@ -144,13 +139,13 @@ def _must_be_calibrated(names: Iterable[str]) -> str:
     return "\n  ".join([head, *names, "they must be calibrated: give images of the training data as calibrate"])
 
 
-def sequence(net: nn.Module, images: Tensor, others: Tensor, t: int) -> Tensor:
+def sequence(net: nn.Module | Spec, images: Tensor, others: Tensor, t: int) -> Tensor:
     """The input `[N, T, C, H, W]` of a net edited by `ShowAnother(t)`: images `[N, C, H, W]` and, from t on, others.
 
     Raises:
         EditError: the net's input is no sequence.
     """
-    _, spec = origin_of(net)
+    spec = net if isinstance(net, Spec) else origin_of(net)[1]
     if not spec.input.sequence:
         raise EditError("the input of this net is no sequence\n  edit it by ShowAnother first")
     network = resolve(spec)

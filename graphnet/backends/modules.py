@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 
 import torch
 from torch import nn
 
 from graphnet.backends.spectral import Divisor, random_unit
-from graphnet.ir.network import Tensor
+from graphnet.ir.network import VECTOR, Tensor
 from graphnet.ir.ops import Shape
 from graphnet.ir.plan import Plan
 
@@ -21,11 +21,12 @@ def modules_of(plan: Plan, seed: int, given: Mapping[str, torch.Tensor], layout:
     Tensors that are `given`, by name, are those of another net: they share its storage.
     """
     root = nn.Module()
+    like = next(iter(given.values()), None)
     for tensor in plan.tensors:
         if tensor.name in given:
             _own(root, tensor, given[tensor.name].detach(), given[tensor.name].requires_grad)
         else:
-            values = initial(tensor, seed)
+            values = initial(tensor, seed) if like is None else initial(tensor, seed).to(like)
             is_last = layout == "channels_last" and values.dim() == 4
             _own(root, tensor, values.contiguous(memory_format=torch.channels_last) if is_last else values)
     for line in plan.lines:
@@ -42,16 +43,23 @@ FIRST_ITERATIONS = 15
 """As many power iterations as PyTorch's spectral norm makes when it is put on a layer."""
 
 
-def settle_divisors(net: nn.Module, iterations: int, known: Container[str] = ()) -> None:
-    """Bring the singular vectors of a net's Lipschitz bounds nearer to those of its weights, unless they are known."""
+def settle_divisors(
+    net: nn.Module, iterations: int, known: Container[str] = (), among: Collection[str] | None = None
+) -> None:
+    """Bring the singular vectors of a net's Lipschitz bounds nearer to those of its weights, unless they are known.
+
+    With `among`, of those bounds alone that these tensors are in.
+    """
     tensors = dict(net.named_parameters()) | dict(net.named_buffers())
     plan = getattr(net, "meta", {}).get("plan")
     for line in plan.lines if isinstance(plan, Plan) else ():
-        if line.op.kind == "lipschitz" and line.tensors[-1] not in known:
+        if line.op.kind == "lipschitz" and (among is None or not set(among).isdisjoint(line.tensors)):
             given = [tensors[name] for name in line.tensors]
+            vectors = [name for name in line.tensors if name.rpartition(".")[2].startswith(VECTOR)]
+            kept = {number for number, name in enumerate(vectors) if name in known}
             divisor = net.get_submodule(f"{line.place}.{line.name}")
             assert isinstance(divisor, Divisor)
-            divisor.improve(given, iterations)
+            divisor.improve(given, iterations, kept)
 
 
 def initial(tensor: Tensor, seed: int) -> torch.Tensor:

@@ -108,7 +108,8 @@ class _Divisor:
         applied = say_operator(self.writer, norm.operator, "x", self.tensors)
         if norm.is_diagonal:
             shape = ", ".join(map(str, norm.shape))
-            return f"(lambda x: {applied})(torch.ones(1, {shape})).abs().max()"
+            like = next(iter(self.tensors.values()))
+            return f"(lambda x: {applied})({like}.new_ones(1, {shape})).abs().max()"
         return f"spectral_norm(lambda x: {applied}, {self.vectors[norm]}, training)"
 
     def product(self, parts: Sequence[str]) -> str:
@@ -123,7 +124,8 @@ SPECTRAL_NORM = """def spectral_norm(operator, vector, training):
     if training:
         with torch.no_grad():
             value, transpose = torch.func.vjp(operator, vector[None])
-            vector.copy_(F.normalize(transpose(value)[0].flatten(), dim=0).view_as(vector))
+            found = transpose(value)[0][0]
+            vector.copy_(torch.where(found.norm() > 0, found / found.norm(), vector))
     return operator(vector[None].clone()).norm()
 
 

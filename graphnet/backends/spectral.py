@@ -7,7 +7,7 @@ which needs no transpose, is never above the true norm (but for rounding), and h
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -86,7 +86,8 @@ def improved(norm: Norm, v: Tensor, tensors: Tensors, iterations: int = 1) -> Te
         v = v[None]
         for _ in range(iterations):
             found = transposed(norm, applied(norm, v, tensors), tensors)
-            v = found / found.norm().clamp_min(torch.finfo(v.dtype).tiny)
+            size = found.norm()
+            v = torch.where(size > 0, found / size, v)  # an operator that is zero so far leaves it where it is
     return v[0]
 
 
@@ -111,7 +112,8 @@ class Divisor(nn.Module):
 
     L̂ is that of the net in evaluation mode, with the running statistics from before the step. In training each call
     improves the vectors by one iteration, as PyTorch's spectral norm does. What activation checkpointing computes again
-    in the backward pass is what was computed before: the same vectors, the same statistics.
+    in the backward pass is what the last forward pass computed: the same vectors, the same statistics. (Of several
+    checkpointed passes before one backward pass the earlier ones get those of the last: c is off by one iteration.)
     """
 
     def __init__(self, op: Op) -> None:
@@ -135,10 +137,15 @@ class Divisor(nn.Module):
             vectors = dict(zip(self.bound.searched, tensors[len(named) :], strict=True))
             return (work_out(self.bound.formula, Torch(tensors[0], named, vectors)) / self.mu).clamp_min(1)
 
-    def improve(self, tensors: Sequence[Tensor], iterations: int = 1) -> None:
-        """Bring the vectors nearer to the singular ones, in place; takes what `forward` takes."""
+    def improve(self, tensors: Sequence[Tensor], iterations: int = 1, kept: Container[int] = ()) -> None:
+        """Bring the vectors nearer to the singular ones, in place, but for those whose numbers are kept.
+
+        Takes what `forward` takes.
+        """
         named = dict(zip(self.bound.names, (tensor.detach() for tensor in tensors), strict=False))
-        for norm, vector in zip(self.bound.searched, tensors[len(named) :], strict=True):
+        for number, (norm, vector) in enumerate(zip(self.bound.searched, tensors[len(named) :], strict=True)):
+            if number in kept:
+                continue
             vector.copy_(improved(norm, vector, named, iterations))
 
 

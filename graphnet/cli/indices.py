@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +14,8 @@ from graphnet.cli.evaluate import DataRoot, Device, run_told
 from graphnet.cli.plugins import Plugins
 from graphnet.cli.report import Failure
 from graphnet.training.run import RunFolder
+
+BY_COUPLING = "by-coupling.svg"
 
 if TYPE_CHECKING:
     from graphnet.analysis.figures import Measured
@@ -41,22 +46,42 @@ def indices(
     folder = output or runs[0] / "indices"
     with run_told():
         measured = [_measure(RunFolder.open(run), more, samples, batch_size, data_root, device) for run in runs]
+    names = _names(runs)
+    measured = [replace(run, name=name) for run, name in zip(measured, names, strict=True)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
         raise Failure(f"cannot make {folder}: {fault.strerror}") from None
-    write_indices(folder / "indices.csv", measured)
-    write_curves(folder / "curves.csv", measured)
-    for run in measured:
-        plot_curves(folder / f"{run.name}.svg", run)
-    if len(measured) > 1:
-        plot_indices(folder / "by-coupling.svg", measured)
+    try:
+        write_indices(folder / "indices.csv", measured)
+        write_curves(folder / "curves.csv", measured)
+        for run in measured:
+            plot_curves(folder / f"{run.name}.svg", run)
+        if len(measured) > 1:
+            plot_indices(folder / BY_COUPLING, measured)
+    except OSError as fault:
+        raise Failure(f"cannot write {fault.filename or folder}: {fault.strerror}") from None
     table = Table("run", "stage", *measured[0].result.indices)
     for run in measured:
         _add_rows(table, run)
     console = Console()
     console.print(table)
     console.print(f"results in {folder}", highlight=False, soft_wrap=True)
+
+
+def _names(runs: Sequence[Path]) -> list[str]:
+    """The name of each run's folder; where several have one, the first is called so and the others are numbered."""
+    names: list[str] = []
+    for run in runs:
+        name = run.resolve().name
+        taken = {*names, Path(BY_COUPLING).stem}
+        names.append(next(each for each in _numbered(name) if each not in taken))
+    return names
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}-{k}" for k in count(2))
 
 
 def _measure(

@@ -71,21 +71,27 @@ def perturb(
 def _perturb(
     folder: RunFolder, edits: list[Edit], calibrate: bool, output: Path | None, data_root: Path | None, device: str
 ) -> None:
-    from torch import split
+    from torch import Tensor, split
 
     from graphnet.analysis.perturb import perturbed, sequence
+    from graphnet.ir.edit import edited as made
     from graphnet.training.loop import evaluate
     from graphnet.training.report import accuracies
     from graphnet.training.trained import load_data, load_net
 
     net, dataset = load_net(folder, device), load_data(folder, data_root)
-    edited = perturbed(net, edits, split(dataset.train_images, 64) if calibrate else None)
-    images, shown = dataset.test_images, dataset.test_images
-    for edit in edits:
-        if isinstance(edit, ShowAnother):
-            shown = sequence(edited, images, images.roll(1, 0), edit.t)
+    other = next((edit.t for edit in edits if isinstance(edit, ShowAnother)), None)
+
+    def shown(images: Tensor) -> Tensor:
+        """What an edited net is shown: with --mask, from then on the next image."""
+        return images if other is None else sequence(spec, images, images.roll(1, 0), other)
+
+    spec = made(net.meta["spec"], edits)[0]
+    batches = (shown(images) for images in split(dataset.train_images, 64))
+    edited = perturbed(net, edits, batches if calibrate else None)
+    images = dataset.test_images
     before = evaluate(net, images, dataset.test_labels)
-    after = evaluate(edited, shown, dataset.test_labels)
+    after = evaluate(edited, shown(images), dataset.test_labels)
     print(f"test accuracy {accuracies(after.accuracy)}, unperturbed {accuracies(before.accuracy)}")
     same = int((before.predictions == after.predictions).sum())
     print(f"{same} of {len(before.predictions)} predictions are those of the unperturbed net")
@@ -98,7 +104,7 @@ def _perturb(
 
 def _block(text: str) -> tuple[str, int]:
     state, _, number = text.rpartition(":")
-    if not state or not number.isdecimal():
+    if not state or not number.isdecimal() or len(number) > 9:
         raise EditError(f"'{text}' names no block\n  write STATE:NUMBER, such as h1:3")
     return state, int(number)
 

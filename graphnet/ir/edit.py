@@ -18,6 +18,8 @@ from graphnet.ir.resolve import resolve
 from graphnet.spec.model import Spec
 from graphnet.spec.read import placed, read
 
+MOST_REPEATS = 10_000
+
 
 def _instead(draft: Draft, blocks: Sequence[tuple[int, Transition]]) -> None:
     """Put an identity in place of blocks."""
@@ -68,6 +70,8 @@ class RepeatLastBlock:
     def apply(self, draft: Draft) -> None:
         blocks = draft.blocks(self.state)
         _check(self.more >= 0, f"a block is not repeated {self.more} times", blocks)
+        what = f"this net is too large: a block is repeated up to {MOST_REPEATS:,} times"
+        _check(self.more <= MOST_REPEATS, f"{what}\n  run it on to its fixed point instead", [])
         if self.more:
             Repetition(draft, *blocks[-1], self.more).write()
 

@@ -11,6 +11,7 @@ from graphnet.backends.stepped import Stepped
 from graphnet.pipeline import compile, load
 from graphnet.training.checkpoint import load_into, read_checkpoint
 from graphnet.training.data import Dataset, load_dataset
+from graphnet.training.errors import RunError
 from graphnet.training.loop import choose_device
 from graphnet.training.run import RunFolder
 
@@ -27,5 +28,9 @@ def load_net(folder: RunFolder, device: str = "auto") -> GraphModule | Stepped:
 def load_data(folder: RunFolder, data_root: Path | None = None) -> Dataset:
     """The data set that a run was trained on, from where it was then unless told. Raises TrainingError."""
     record = folder.read_record()
-    root = data_root or (Path(record["data_root"]) if record.get("data_root") else None)
-    return load_dataset(record["dataset"]["name"], root, record["dataset"]["held_out_seed"] or 0)
+    try:
+        name, seed = record["dataset"]["name"], record["dataset"]["held_out_seed"] or 0
+        before = record.get("data_root")
+    except (KeyError, TypeError, AttributeError):
+        raise RunError(f"{folder.record} does not say what the net was trained on: it is damaged") from None
+    return load_dataset(name, data_root or (Path(before) if before else None), seed)

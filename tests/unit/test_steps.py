@@ -17,7 +17,6 @@ from graphnet.ir.steps import Call, cut
 from graphnet.training.checkpoint import load_into, read_checkpoint, save_checkpoint
 from tests.unit.test_passes import measured
 
-
 DYNAMO = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 """torch.compile looks at .grad of whatever it is given."""
 
