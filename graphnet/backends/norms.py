@@ -34,8 +34,8 @@ def shared_norm(
             others = [*means[1:], *variances[1:]]
             torch._foreach_mul_(others, kept)
             torch._foreach_add_(others, [steps[0]] * len(means[1:]) + [steps[1]] * len(means[1:]))
-        return [torch.relu(y) if relu else y] * len(means)
+        return [torch.relu_(y) if relu else y] * len(means)
     normed = [
         F.batch_norm(x, mean, var, None, None, False, momentum, eps) for mean, var in zip(means, variances, strict=True)
     ]
-    return [torch.relu(y) for y in normed] if relu else normed
+    return [torch.relu_(y) for y in normed] if relu else normed

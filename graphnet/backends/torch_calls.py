@@ -118,8 +118,24 @@ def _chain(function: str, writer: Writer[V], line: Line, given: Sequence[V]) -> 
     return reduce(lambda left, right: writer.call(function, left, right), given)
 
 
+def _sum(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    """In the order of the arguments; with `overwrite` said, in place from the second or from the first sum on."""
+    overwrite = dict(line.op.attributes).get("overwrite")
+    if overwrite is None or len(given) == 1:
+        return _chain("operator.add", writer, line, given)
+    total = writer.method("add_", *given[:2]) if overwrite else writer.call("operator.add", *given[:2])
+    return reduce(lambda left, right: writer.method("add_", left, right), given[2:], total)
+
+
 def _mean(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
-    return writer.call("operator.truediv", _chain("operator.add", writer, line, given), len(given))
+    total = _sum(writer, line, given)
+    if dict(line.op.attributes).get("overwrite") is None:
+        return writer.call("operator.truediv", total, len(given))
+    return writer.method("div_", total, len(given))
+
+
+def _relu(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    return writer.call("torch.relu_" if dict(line.op.attributes).get("overwrite") else "torch.relu", *given)
 
 
 def _activation(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
@@ -149,14 +165,14 @@ RULES: dict[str, Rule[Any]] = {
     "avg_pool": _pool,
     "global_pool": _global_pool,
     "flatten": _plain("torch.flatten", 1),
-    "relu": _plain("torch.relu"),
+    "relu": _relu,
     "sigmoid": _plain("torch.sigmoid"),
     "tanh": _plain("torch.tanh"),
     **dict.fromkeys(("elu", "gelu", "leaky_relu", "silu", "softplus"), _activation),
     "noise": _noise,
     "shared_norm": _shared_norm,
     "item": lambda writer, line, given: writer.call("operator.getitem", given[0], line.op["index"]),
-    "sum": partial(_chain, "operator.add"),
+    "sum": _sum,
     "product": partial(_chain, "operator.mul"),
     "max": partial(_chain, "torch.maximum"),
     "mean": _mean,

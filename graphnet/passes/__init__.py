@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from graphnet.ir.plan import Plan
 from graphnet.ir.verify import verify
 from graphnet.passes.channels_last import channels_last
+from graphnet.passes.in_place import in_place
 from graphnet.passes.share_norms import share_norms
 
 Pass = Callable[[Plan], Plan]
-PASSES: tuple[tuple[int, Pass], ...] = ((1, share_norms), (2, channels_last))
+PASSES: tuple[tuple[int, Pass], ...] = ((1, share_norms), (1, in_place), (2, channels_last))
 """Level 0 runs the plan as it is; level 1 saves work; level 2, the default, chooses what is faster by shapes."""
 DEFAULT = 2
 

@@ -647,6 +647,7 @@ def stopped(dtype: torch.dtype) -> nn.Module:
     """Two bounded blocks with statistics per time, and an identity at t = 3."""
     slab = {"t": "1..2", "h": {"h": bounded("BRCx2+I")}}
     net = shaken(spec(None, transitions=[slab, {"t": 3, "h": {"h": "I"}}], norm={"affine": "shared"}))
+    settle_divisors(net, 100)
     return net.to(dtype)
 
 

@@ -1,0 +1,41 @@
+"""ReLUs and sums that overwrite what nobody else reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from graphnet.ir.ops import op
+from graphnet.ir.plan import Line, Plan
+
+FRESH = ("batch_norm", "group_norm", "layer_norm", "conv", "conv_transpose", "linear")
+"""Ops that make a new tensor which their gradient does not ask for again."""
+
+
+def in_place(plan: Plan) -> Plan:
+    """Write ReLUs and sums over an argument that nothing else reads. Values and gradients do not change.
+
+    Of two arguments of a sum the one that may be overwritten comes first; a + b is b + a to the last bit.
+    """
+    readers = Counter(name for line in plan.lines for name in line.arguments) + Counter(dict(plan.outputs).values())
+    free: set[str] = set()  # what its only reader may overwrite
+    lines = []
+    for line in plan.lines:
+        changed = _overwriting(line, free)
+        lines.append(changed)
+        is_fresh = line.op.kind in FRESH or (line.op.kind in ("sum", "mean") and len(line.arguments) > 1)
+        if is_fresh and readers[line.name] == 1:
+            free.add(line.name)
+    return replace(plan, lines=tuple(lines))
+
+
+def _overwriting(line: Line, free: set[str]) -> Line:
+    kind, arguments = line.op.kind, line.arguments
+    if kind == "relu" and arguments[0] in free:
+        return line._replace(op=op("relu", overwrite=True))
+    if kind in ("sum", "mean") and len(arguments) > 1:
+        first, second, *more = arguments
+        if first not in free and second in free:
+            first, second = second, first
+        return line._replace(op=op(kind, overwrite=first in free), arguments=(first, second, *more))
+    return line
