@@ -15,7 +15,7 @@ from graphnet.ir.resolve import resolve, resolve_as_far_as_possible
 from graphnet.ir.schedule import schedule
 from graphnet.ir.unroll import unroll as unrolled_data
 from graphnet.ir.verify import verify
-from graphnet.passes import DEFAULT
+from graphnet.passes import DEFAULT, Mode
 from graphnet.spec.model import Spec
 from graphnet.spec.read import placed, read, unrelated
 
@@ -111,6 +111,7 @@ def compile(
     seed: int = 0,
     keep_dead: bool = False,
     unlimited: bool = False,
+    mode: Mode = "train",
     optimize: int = DEFAULT,
     backend: Literal["eager", "inductor"] = "eager",
     stepwise: bool | None = None,
@@ -123,6 +124,8 @@ def compile(
             readout, the order of drawing or the device.
         keep_dead: compute also what no readout needs, for debugging.
         unlimited: let the net be of any size.
+        mode: `train` makes a net that can be trained and evaluated; `infer` one for evaluation alone, in which norms
+            are folded into the convolutions before them. Checkpoints are the same.
         optimize: 0 runs the plan line by line; 1 computes once what several transitions share; 2 also lays maps out
             in memory as is faster. Values, names and checkpoints are the same at every level.
         backend: `inductor` compiles each distinct step by `torch.compile`, so that compiling takes as long for many
@@ -146,7 +149,7 @@ def compile(
     compiled = plan(spec, keep_dead=keep_dead, unlimited=unlimited)
     if stepwise is None:
         stepwise = backend == "inductor" or len(compiled.lines) > LONG
-    net = build(compiled, seed, optimize=optimize, stepwise=stepwise)
+    net = build(compiled, seed, optimize=optimize, stepwise=stepwise, mode=mode)
     net.meta["spec"] = spec
     if isinstance(net, Stepped) and backend == "inductor":
         net.compile_steps()

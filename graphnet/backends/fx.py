@@ -12,7 +12,7 @@ from graphnet.backends.graph import TRAINED, GraphWriter
 from graphnet.backends.modules import FIRST_ITERATIONS, modules_of, settle_divisors
 from graphnet.backends.stepped import Stepped
 from graphnet.ir.plan import IMAGE, Plan
-from graphnet.passes import DEFAULT, run_passes
+from graphnet.passes import DEFAULT, Mode, run_passes
 
 
 def build(
@@ -21,19 +21,21 @@ def build(
     given: Mapping[str, torch.Tensor] | None = None,
     optimize: int = DEFAULT,
     stepwise: bool = False,
+    mode: Mode = "train",
 ) -> fx.GraphModule | Stepped:
     """The net of a plan, optimised; draws its initial weights from `seed` and nothing else at random.
 
     Tensors that are `given`, by name, are those of another net: they share its storage. `stepwise` generates each
-    distinct step once, and gives a `Stepped`; else one graph is all of the net.
+    distinct step once, and gives a `Stepped`; else one graph is all of the net. A net to `infer` is in evaluation
+    mode and is to stay there.
     """
-    executed = run_passes(plan, optimize)
+    executed = run_passes(plan, optimize, mode)
     root = modules_of(plan, seed, given or {}, executed.layout)
     net: fx.GraphModule | Stepped
     net = Stepped(root, executed) if stepwise else fx.GraphModule(root, flat_graph(executed), class_name="Net")
-    net.meta |= {"plan": plan, "executed": executed, "optimize": optimize, "stepwise": stepwise}
+    net.meta |= {"plan": plan, "executed": executed, "optimize": optimize, "stepwise": stepwise, "mode": mode}
     settle_divisors(net, FIRST_ITERATIONS, given or {})
-    return net
+    return net.eval() if mode == "infer" else net
 
 
 def flat_graph(plan: Plan) -> fx.Graph:

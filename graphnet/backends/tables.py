@@ -12,7 +12,7 @@ from graphnet.ir.network import INPUT, LOGITS, System
 from graphnet.ir.ops import Attribute
 from graphnet.ir.plan import Fate, Firing, Plan
 from graphnet.ir.steps import Call, cut
-from graphnet.passes import trace_passes
+from graphnet.passes import Mode, trace_passes
 
 
 def plan_text(plan: Plan) -> str:
@@ -80,10 +80,10 @@ def _columns(rows: Iterable[tuple[str, ...]], indent: int) -> list[str]:
     ]
 
 
-def passes_text(plan: Plan, level: int) -> str:
+def passes_text(plan: Plan, level: int, mode: Mode) -> str:
     """What each pass of a level saves, and how many steps are distinct in the end."""
     lines = [f"{len(plan.lines):,} lines, {_steps(plan)}"]
-    for run, after in trace_passes(plan, level):
+    for run, after in trace_passes(plan, level, mode):
         promise = (run.__doc__ or "").partition("\n")[0]
         lines += [f"{run.__name__}: {promise}", f"  {_saved(plan, after)}"]
         plan = after

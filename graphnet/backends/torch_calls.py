@@ -67,6 +67,23 @@ def _shared_norm(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
     return writer.call("graphnet.backends.norms.shared_norm", x, writer.training(), *settings, *statistics)
 
 
+def _folded(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    """A convolution or linear layer with weights that are scaled, and a bias, by a norm's running statistics."""
+    kind, size = line.op.kind.removesuffix("_norm"), 2 if line.op["bias"] else 1
+    x, weight, *bias = given[: 1 + size]
+    mean, variance, *affine = given[1 + size :]
+    scale = writer.call("torch.rsqrt", writer.call("operator.add", variance, line.op["eps"]))
+    if affine:
+        scale = writer.call("operator.mul", scale, affine[0])
+    shift = writer.call("operator.mul", writer.call("operator.sub", bias[0] if bias else 0, mean), scale)
+    if affine:
+        shift = writer.call("operator.add", shift, affine[1])
+    shape = (1, -1, *[1] * _rank(line)) if kind == "conv_transpose" else (-1, *[1] * (_rank(line) + 1))
+    scaled = writer.call("operator.mul", weight, writer.call("torch.reshape", scale, shape))
+    plain = line._replace(op=Op(kind, line.op.attributes))
+    return say(writer, plain, [x, scaled, shift])
+
+
 def _group_norm(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
     x, *affine = given
     function = "torch.nn.functional.group_norm"
@@ -171,6 +188,7 @@ RULES: dict[str, Rule[Any]] = {
     **dict.fromkeys(("elu", "gelu", "leaky_relu", "silu", "softplus"), _activation),
     "noise": _noise,
     "shared_norm": _shared_norm,
+    **dict.fromkeys(("conv_norm", "conv_transpose_norm", "linear_norm"), _folded),
     "item": lambda writer, line, given: writer.call("operator.getitem", given[0], line.op["index"]),
     "sum": _sum,
     "product": partial(_chain, "operator.mul"),

@@ -19,6 +19,7 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole plan as JSON.")] = False,
     passes: Annotated[bool, typer.Option("--passes", help="Show what each optimising pass saves, instead.")] = False,
     optimize: Annotated[int, typer.Option(min=0, max=3, help="The level whose passes are shown.")] = 2,
+    infer: Annotated[bool, typer.Option("--infer", help="Show the passes of a net for evaluation alone.")] = False,
     keep_dead: Annotated[bool, typer.Option("--keep-dead", help="Keep what no readout needs, for debugging.")] = False,
 ) -> None:
     """Show the unrolled net: what fires at each time step, what is skipped and why, and the net's figures."""
@@ -26,7 +27,7 @@ def plan(
 
     _, compiled = planned(spec, settings, keep_dead=keep_dead, unlimited=unlimited)
     if passes:
-        print(passes_text(compiled, optimize), end="")
+        print(passes_text(compiled, optimize, "infer" if infer else "train"), end="")
     elif as_json:
         print(json.dumps(plan_data(compiled), indent=1, ensure_ascii=False))
     else:

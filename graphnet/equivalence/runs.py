@@ -154,7 +154,7 @@ def copy_of(net: nn.Module) -> nn.Module:
     plan = plan_of(net)
     if plan is None or not isinstance(net.meta, dict):
         return deepcopy(net)
-    built = build(plan, optimize=net.meta["optimize"], stepwise=net.meta["stepwise"])
+    built = build(plan, optimize=net.meta["optimize"], stepwise=net.meta["stepwise"], mode=net.meta["mode"])
     built.load_state_dict(net.state_dict())
     return built
 

@@ -158,6 +158,10 @@ KINDS: dict[str, Kind] = {
     "zeros": Kind(_zeros),
     "value": Kind(_same),
 }
+KINDS |= {  # a norm in evaluation mode folded into what is before it
+    f"{kind}_norm": KINDS[kind]._replace(roles=("weight", "bias", *KINDS["batch_norm"].roles))
+    for kind in ("conv", "conv_transpose", "linear")
+}
 MERGES = ("sum", "mean", "max", "product", "concat")
 NEEDS_ALL = ("product", "concat")
 """Merges that are empty where one active arrow has an empty source (rule 12)."""

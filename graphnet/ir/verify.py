@@ -55,6 +55,9 @@ def _fits(kind: str, roles: tuple[str, ...]) -> bool:
     """Whether an op may have tensors of these roles: its weight or statistics it must have, a bias it may."""
     if kind == "lipschitz":
         return bool(roles) and "undeclared" not in roles
+    if kind.endswith("_norm") and kind.removesuffix("_norm") in ("conv", "conv_transpose", "linear"):
+        norm = roles[roles.index("running_mean") :]
+        return _fits(kind.removesuffix("_norm"), roles[: -len(norm)]) and _fits("batch_norm", norm)
     if kind == "shared_norm":
         return roles == KINDS["batch_norm"].roles[:2] * (len(roles) // 2) and len(roles) > 2
     known = KINDS[kind].roles

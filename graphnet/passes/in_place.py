@@ -8,7 +8,10 @@ from dataclasses import replace
 from graphnet.ir.ops import op
 from graphnet.ir.plan import Line, Plan
 
-FRESH = ("batch_norm", "group_norm", "layer_norm", "conv", "conv_transpose", "linear")
+FRESH = (
+    *("batch_norm", "group_norm", "layer_norm", "conv", "conv_transpose", "linear"),
+    *("conv_norm", "conv_transpose_norm", "linear_norm"),
+)
 """Ops that make a new tensor which their gradient does not ask for again."""
 
 

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/speed.py [CASE ...] [--repeats 15] [--threads 1] [--batch 32] [--output FILE]
 
-For each case: forward (F) in evaluation mode, forward + backward (FB) in training mode. Ratios are hand's time over
+For each case: forward (F) in evaluation mode, ours compiled to infer; forward + backward (FB) in training mode. Ratios are hand's time over
 ours, paired by round; the interval is 95 % of the bootstrap of their median.
 """
 
@@ -141,6 +141,12 @@ def run(name: str, repeats: int, batch: int) -> Iterator[dict[str, Any]]:
         "hand, channels_last": (deepcopy(other).to(memory_format=LAST), images.contiguous(memory_format=LAST)),
     }
     for backward in (True, False):
+        if not backward:  # forward alone: the net that is compiled for it
+            inferring = graphnet.compile(given, mode="infer")
+            inferring.load_state_dict(ours.state_dict())
+            variants = {"graphnet": (inferring, images), "graphnet, to be trained": (ours, images)} | {
+                key: value for key, value in variants.items() if key != "graphnet"
+            }
         times = measure(variants, backward, repeats)
         found = {other: ratio(times[other], times["graphnet"]) for other in list(variants)[1:]}
         seconds = {key: round(statistics.median(value), 4) for key, value in times.items()}

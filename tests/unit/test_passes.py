@@ -33,7 +33,7 @@ def never(plan: Plan) -> Plan:
 
 def run(monkeypatch: pytest.MonkeyPatch, *those: passes.Pass) -> Plan:
     plan = graphnet.plan(small())
-    monkeypatch.setattr(passes, "PASSES", tuple((1, each) for each in those))
+    monkeypatch.setattr(passes, "PASSES", tuple(passes.Entry(1, each) for each in those))
     return passes.run_passes(plan)
 
 
@@ -42,7 +42,7 @@ def test_passes_run_in_order_on_each_other_s_plan(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_compiler_runs_those_of_its_level(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passes, "PASSES", ((1, rename), (2, rename)))
+    monkeypatch.setattr(passes, "PASSES", (passes.Entry(1, rename), passes.Entry(2, rename)))
     assert [graphnet.compile(small(), optimize=level).meta["executed"].name for level in range(4)] == [
         "small",
         "small'",
@@ -61,13 +61,14 @@ def test_a_broken_plan_names_the_guilty_pass_and_those_before(monkeypatch: pytes
 
 @pytest.mark.parametrize("path", zoo_up_to(float("inf"), thorough=float("inf")))
 def test_the_passes_there_are_keep_plans_right(path: Path) -> None:
-    plan = graphnet.plan(path)
-    for _, each in passes.PASSES:
-        assert each.__doc__, f"{each.__name__} promises nothing"
-        after = verify(each(plan))
-        assert [tensor.name for tensor in after.tensors] == [tensor.name for tensor in plan.tensors]
-        assert (after.outputs, after.flops, after.depth) == (plan.outputs, plan.flops, plan.depth)
-        plan = after
+    for mode in ("train", "infer"):
+        plan = graphnet.plan(path)
+        for each in passes.passes_of(3, mode):
+            assert each.__doc__, f"{each.__name__} promises nothing"
+            after = verify(each(plan))
+            assert [tensor.name for tensor in after.tensors] == [tensor.name for tensor in plan.tensors]
+            assert (after.outputs, after.flops, after.depth) == (plan.outputs, plan.flops, plan.depth)
+            plan = after
 
 
 def kinds(name: str) -> Counter[str]:
@@ -100,6 +101,15 @@ def test_norms_that_differ_are_not_shared() -> None:
     assert not any(line.op.kind == "shared_norm" for line in passes.run_passes(graphnet.plan(other)).lines)
 
 
+def test_norms_go_into_the_convolutions_before_them() -> None:
+    """Of BRCx2 the second norm; in the head of LP's nets none, as the ReLU's and the pooling's results have no norm."""
+    plan = graphnet.plan(zoo.path("frnn-3-state"))
+    after = Counter(line.op.kind for line in passes.run_passes(plan, mode="infer").lines)
+    before = Counter(line.op.kind for line in plan.lines)
+    assert after["conv_norm"] + after["conv_transpose_norm"] == before["batch_norm"] - after["batch_norm"] > 20
+    assert graphnet.compile(zoo.path("cornet-s"), mode="infer", unlimited=True).training is False
+
+
 def measured(net: Any, images: torch.Tensor) -> list[torch.Tensor]:
     """Outputs in training and evaluation, gradients, statistics."""
     images = images.clone().requires_grad_()
@@ -125,6 +135,17 @@ def test_nets_compute_the_same_at_every_level(path: Path) -> None:
             buffer.add_(torch.rand(buffer.shape, generator=torch.Generator().manual_seed(1)))
     state = {name: tensor.clone() for name, tensor in plain.state_dict().items()}
     wanted = measured(plain, images)
+    with torch.no_grad():
+        tested = plain.eval()(images)
+    for stepwise in (False, True):  # for evaluation alone, from the trained checkpoint
+        net = graphnet.compile(path, mode="infer", stepwise=stepwise).double()
+        load_into(net, plain.state_dict())
+        with torch.no_grad():
+            found = net(images)
+        for a, b in zip(
+            *(each.values() if isinstance(each, dict) else [each] for each in (found, tested)), strict=True
+        ):
+            assert float((a - b).abs().max()) <= 1e-10 * float(b.abs().max())
     largest = max(float(each.abs().max()) for each in wanted)
     for level, stepwise in ((1, False), (2, False), (0, True), (2, True)):
         net = graphnet.compile(path, optimize=level, stepwise=stepwise, seed=1).double()
