@@ -2,8 +2,8 @@
 
     python tests/benchmarks/speed.py [CASE ...] [--repeats 15] [--threads 1] [--batch 32] [--output FILE]
 
-For each case: forward (F) in evaluation mode, ours compiled to infer; forward + backward (FB) in training mode. Ratios are hand's time over
-ours, paired by round; the interval is 95 % of the bootstrap of their median.
+For each case: forward (F) in evaluation mode, ours compiled to infer; forward + backward (FB) in training mode. Ratios
+are hand's time over ours, paired by round; the interval is 95 % of the bootstrap of their median.
 """
 
 from __future__ import annotations
