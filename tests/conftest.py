@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,17 @@ def zoo_up_to(flops: float, thorough: float) -> list[ParameterSet]:
         for name, size in sizes.items()
         if size <= thorough
     ]
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small convolutions wait for threads longer than they take."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

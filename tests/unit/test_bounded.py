@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -25,18 +25,11 @@ from graphnet.backends.source import write_source
 from graphnet.ir.plan import Line
 from graphnet.training.checkpoint import load_into, read_checkpoint, save_checkpoint
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SHAPE = (3, 6, 6)
 SETTLED = 100
 SHARED = {"affine": "shared", "statistics": "shared"}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small convolutions wait for threads longer than they take."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def random(*shape: int, seed: int) -> Tensor:

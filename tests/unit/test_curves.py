@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,19 +18,12 @@ from graphnet.analysis.execute import Merged, needed, run, tensors_of
 from graphnet.edits import DropBlock, EditError, ReadOutEarly, RepeatLastBlock
 from graphnet.ir.plan import IMAGE
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 EXACT = 1e-12
 BLOCKS, MORE, CLASSES = 4, 3, 4
 FIRST, SECOND = range(1, 5), range(6, 10)
 """When the blocks of the two stages happen; h2 takes over at t = 5."""
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small convolutions wait for threads longer than they take."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def random(*shape: int, seed: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -15,16 +15,9 @@ import graphnet
 from graphnet.analysis.fixed_point import FixedPoint, fixed_point
 from graphnet.edits import EditError, RepeatLastBlock
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CHANNELS, EXACT = 4, 1e-10
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small convolutions wait for threads longer than they take."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def random(*shape: int, seed: int) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -21,16 +21,9 @@ from graphnet.ir.lipschitz import Bounds, Norm, norms_in
 from graphnet.ir.ops import op
 from graphnet.ir.plan import Line
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SELF = ("h", "h", 1)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small convolutions wait for threads longer than they take."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def shaken(spec: dict[str, Any], seed: int = 0) -> nn.Module:
