@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from graphnet.cli.analyse import analyse
+from graphnet.cli.bench import bench
 from graphnet.cli.check import check
 from graphnet.cli.code import code
 from graphnet.cli.compare import compare, diff, unroll
@@ -59,6 +60,7 @@ for command in (
     indices,
     analyse,
     perturb,
+    bench,
     compare,
     diff,
     unroll,

@@ -13,17 +13,16 @@ import json
 import platform
 import re
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import graphnet
 from graphnet import zoo
+from graphnet.analysis.timing import interleaved, ratio
 from tests.benchmarks import hand
 
 SHAPES = [(64, 32), (128, 16), (256, 8)]
@@ -95,40 +94,6 @@ def deepcopy_of(net: nn.Module) -> nn.Module:
     return copy_of(net)
 
 
-def once(net: nn.Module, images: Tensor, backward: bool) -> float:
-    started = time.perf_counter()
-    if backward:
-        output = net(images)
-        torch.autograd.backward(output.square().sum())
-    else:
-        with torch.no_grad():
-            net(images)
-    elapsed = time.perf_counter() - started
-    for parameter in net.parameters():
-        parameter.grad = None
-    return elapsed
-
-
-def measure(variants: dict[str, tuple[nn.Module, Tensor]], backward: bool, repeats: int) -> dict[str, list[float]]:
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    for net, images in variants.values():
-        net.train(backward)
-        once(net, images, backward)
-    for _ in range(repeats):
-        for name, (net, images) in variants.items():
-            times[name].append(once(net, images, backward))
-    return times
-
-
-def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
-    """The median of the paired ratios, with its 95 % bootstrap interval."""
-    pairs = np.array(slow) / np.array(fast)
-    generator = np.random.default_rng(0)
-    medians = np.median(generator.choice(pairs, (2000, len(pairs))), axis=1)
-    low, high = np.quantile(medians, [0.025, 0.975])
-    return {"ratio": round(float(np.median(pairs)), 3), "low": round(float(low), 3), "high": round(float(high), 3)}
-
-
 def run(name: str, repeats: int, batch: int) -> Iterator[dict[str, Any]]:
     given, other = CASES[name]()
     ours = graphnet.compile(given)
@@ -147,8 +112,8 @@ def run(name: str, repeats: int, batch: int) -> Iterator[dict[str, Any]]:
             variants = {"graphnet": (inferring, images), "graphnet, to be trained": (ours, images)} | {
                 key: value for key, value in variants.items() if key != "graphnet"
             }
-        times = measure(variants, backward, repeats)
-        found = {other: ratio(times[other], times["graphnet"]) for other in list(variants)[1:]}
+        times = interleaved(variants, backward, repeats)
+        found = {each: ratio(times[each], times["graphnet"])._asdict() for each in list(variants)[1:]}
         seconds = {key: round(statistics.median(value), 4) for key, value in times.items()}
         yield {"case": name, "what": "FB" if backward else "F", "ratios": found, "seconds": seconds}
 

@@ -1,0 +1,65 @@
+"""How long nets take, in one process, interleaved: ratios that a noisy machine does not move."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+class Ratio(NamedTuple):
+    """The median of paired ratios, with the 95 % interval of its bootstrap over rounds."""
+
+    median: float
+    low: float
+    high: float
+
+
+def seconds(net: nn.Module, images: Tensor, backward: bool) -> float:
+    """One forward pass, without gradients, or one with its backward pass; gradients are dropped after."""
+    _wait(images)
+    started = time.perf_counter()
+    if backward:
+        output = net(images)
+        outputs = [output] if isinstance(output, Tensor) else list(output.values())
+        torch.autograd.backward(torch.stack([each.square().sum() for each in outputs]).sum())
+    else:
+        with torch.no_grad():
+            net(images)
+    _wait(images)
+    elapsed = time.perf_counter() - started
+    for parameter in net.parameters():
+        parameter.grad = None
+    return elapsed
+
+
+def interleaved(
+    variants: Mapping[str, tuple[nn.Module, Tensor]], backward: bool, rounds: int
+) -> dict[str, list[float]]:
+    """The seconds of each variant in each round, after one to warm up; nets are put into the mode that is measured."""
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for net, images in variants.values():
+        net.train(backward)
+        seconds(net, images, backward)
+    for _ in range(rounds):
+        for name, (net, images) in variants.items():
+            times[name].append(seconds(net, images, backward))
+    return times
+
+
+def ratio(slow: list[float], fast: list[float]) -> Ratio:
+    """How many times as long the one takes as the other, paired by round."""
+    pairs = np.array(slow) / np.array(fast)
+    medians = np.median(np.random.default_rng(0).choice(pairs, (2000, len(pairs))), axis=1)
+    low, high = np.quantile(medians, [0.025, 0.975])
+    return Ratio(float(np.median(pairs)), float(low), float(high))
+
+
+def _wait(images: Tensor) -> None:
+    """Until a GPU has done what it was asked to do."""
+    if images.is_cuda:
+        torch.cuda.synchronize(images.device)
