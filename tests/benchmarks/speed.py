@@ -13,17 +13,19 @@ import json
 import platform
 import re
 import statistics
+import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import graphnet
 from graphnet import zoo
-from graphnet.analysis.timing import interleaved, ratio
+from graphnet.analysis.timing import interleaved, ratio, seconds
 from tests.benchmarks import hand
+from tests.property import test_published_models as models
 
 SHAPES = [(64, 32), (128, 16), (256, 8)]
 LAST = torch.channels_last
@@ -46,10 +48,25 @@ def resnet18() -> tuple[Any, nn.Module]:
     return graphnet.load(zoo.path("resnet18")).as_data(), theirs()
 
 
+class CornetRT(nn.Module):
+    """The plain version that the tests hold our spec against, read out at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = models.CornetRT(*models.CORNET)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net(images)["logits", 4]
+
+
 def table_of(name: str, other: nn.Module) -> dict[str, str]:
     """The hand-written net's names → ours."""
     if name == "resnet18":
         return {theirs: ours for ours, theirs in zoo.foreign_names(name).items() if isinstance(theirs, str)}
+    if name == "cornet-rt":
+        ours = [tensor.name for tensor in graphnet.plan(zoo.path(name)).tensors]
+        pairs = [(own, re.fullmatch(pattern, own), to) for own in ours for pattern, to in models.RT_NAMES.items()]
+        return {f"net.{found.expand(to)}": own for own, found, to in pairs if found}
     return {each: hand.our_name(each) for each in other.state_dict()}
 
 
@@ -62,6 +79,7 @@ CASES: dict[str, Callable[[], tuple[Any, nn.Module]]] = {
     "full2 n=40": lambda: recurrent("frnn-2-state", 2, 40),
     "resnet-3-state": lambda: (spec("resnet-3-state"), hand.Staged([(16, 32), (32, 16), (64, 8)], 5)),
     "resnet18": resnet18,
+    "cornet-rt": lambda: (graphnet.load(zoo.path("cornet-rt")).as_data(), CornetRT()),
 }
 
 
@@ -94,7 +112,7 @@ def deepcopy_of(net: nn.Module) -> nn.Module:
     return copy_of(net)
 
 
-def run(name: str, repeats: int, batch: int) -> Iterator[dict[str, Any]]:
+def run(name: str, repeats: int, batch: int, compiled: bool) -> Iterator[dict[str, Any]]:
     given, other = CASES[name]()
     ours = graphnet.compile(given)
     same_weights(ours, other, table_of(name, other))
@@ -105,7 +123,15 @@ def run(name: str, repeats: int, batch: int) -> Iterator[dict[str, Any]]:
         "hand": (other, images),
         "hand, channels_last": (deepcopy(other).to(memory_format=LAST), images.contiguous(memory_format=LAST)),
     }
-    for backward in (True, False):
+    if compiled:  # forward and backward alone: compiling takes minutes
+        whole = torch.compile(deepcopy(other).to(memory_format=LAST))
+        variants["hand, channels_last, compiled"] = (whole, images.contiguous(memory_format=LAST))
+        variants["graphnet, inductor"] = (graphnet.compile(given, backend="inductor"), images)
+        for each in list(variants)[-2:]:
+            started = time.perf_counter()
+            seconds(variants[each][0].train(), images, backward=True)
+            yield {"case": name, "what": "compiling", "variant": each, "seconds": time.perf_counter() - started}
+    for backward in (True,) if compiled else (True, False):
         if not backward:  # forward alone: the net that is compiled for it
             inferring = graphnet.compile(given, mode="infer")
             inferring.load_state_dict(ours.state_dict())
@@ -114,8 +140,11 @@ def run(name: str, repeats: int, batch: int) -> Iterator[dict[str, Any]]:
             }
         times = interleaved(variants, backward, repeats)
         found = {each: ratio(times[each], times["graphnet"])._asdict() for each in list(variants)[1:]}
-        seconds = {key: round(statistics.median(value), 4) for key, value in times.items()}
-        yield {"case": name, "what": "FB" if backward else "F", "ratios": found, "seconds": seconds}
+        medians = {key: round(statistics.median(value), 4) for key, value in times.items()}
+        if compiled:
+            inductor, whole = times["graphnet, inductor"], times["hand, channels_last, compiled"]
+            found["inductor: hand, channels_last, compiled"] = ratio(whole, inductor)._asdict()
+        yield {"case": name, "what": "FB" if backward else "F", "ratios": found, "seconds": medians}
 
 
 def main() -> None:
@@ -124,6 +153,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--compiled", action="store_true", help="against torch.compile, and ours by inductor")
     parser.add_argument("--output")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -131,7 +161,7 @@ def main() -> None:
     print(json.dumps(machine))
     found = []
     for case in given.cases:
-        for line in run(case, given.repeats, given.batch):
+        for line in run(case, given.repeats, given.batch, given.compiled):
             found.append(line)
             print(json.dumps(line), flush=True)
     if given.output:

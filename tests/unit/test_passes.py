@@ -110,6 +110,14 @@ def test_norms_go_into_the_convolutions_before_them() -> None:
     assert graphnet.compile(zoo.path("cornet-s"), mode="infer", unlimited=True).training is False
 
 
+def test_maps_lie_as_their_ops_like() -> None:
+    """Measured in tests/benchmarks/speed.py: group norms lose more than convolutions gain."""
+    layouts = {
+        name: passes.run_passes(graphnet.plan(zoo.path(name))).layout for name in ("resnet18", "cornet-rt", "gru")
+    }
+    assert layouts == {"resnet18": "channels_last", "cornet-rt": "contiguous", "gru": "contiguous"}
+
+
 def measured(net: Any, images: torch.Tensor) -> list[torch.Tensor]:
     """Outputs in training and evaluation, gradients, statistics."""
     images = images.clone().requires_grad_()
