@@ -30,7 +30,7 @@ def build(
     mode and is to stay there.
     """
     executed = run_passes(plan, optimize, mode)
-    root = modules_of(plan, seed, given or {}, executed.layout)
+    root = modules_of(plan, seed, given or {})
     net: fx.GraphModule | Stepped
     net = Stepped(root, executed) if stepwise else fx.GraphModule(root, flat_graph(executed), class_name="Net")
     net.meta |= {"plan": plan, "executed": executed, "optimize": optimize, "stepwise": stepwise, "mode": mode}

@@ -15,7 +15,7 @@ from graphnet.ir.ops import Shape
 from graphnet.ir.plan import Plan
 
 
-def modules_of(plan: Plan, seed: int, given: Mapping[str, torch.Tensor], layout: str) -> nn.Module:
+def modules_of(plan: Plan, seed: int, given: Mapping[str, torch.Tensor]) -> nn.Module:
     """The modules of a plan; draws its initial weights from `seed` and nothing else at random.
 
     Tensors that are `given`, by name, are those of another net: they share its storage.
@@ -26,9 +26,8 @@ def modules_of(plan: Plan, seed: int, given: Mapping[str, torch.Tensor], layout:
         if tensor.name in given:
             _own(root, tensor, given[tensor.name].detach(), given[tensor.name].requires_grad)
         else:
-            values = initial(tensor, seed) if like is None else initial(tensor, seed).to(like)
-            is_last = layout == "channels_last" and values.dim() == 4
-            _own(root, tensor, values.contiguous(memory_format=torch.channels_last) if is_last else values)
+            values = initial(tensor, seed)
+            _own(root, tensor, values if like is None else values.to(like))
     for line in plan.lines:
         if line.op.kind == "value":
             holder = _module(root, line.place)

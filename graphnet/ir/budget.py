@@ -61,9 +61,15 @@ def estimate(cells: Iterable[Transition], states: Sequence[State], readouts: Seq
         lines += count * (len(cell.function) + (cell.source == INPUT) + (cell.target == LOGITS))
         size += count * made
         for binding in (binding for bindings in cell.bindings for binding in bindings):
+            pieces: dict[str, int] = {}
             for held, tensor in binding.pieces:
-                copies = nets * count_times(held.both(times), last) if "{t}" in tensor.name else 1
-                scalars[tensor.name] = max(scalars.get(tensor.name, 0), copies * math.prod(tensor.shape))
+                if "{t}" in tensor.name:  # the pieces of a binding are of other times
+                    copies = nets * count_times(held.both(times), last)
+                    pieces[tensor.name] = pieces.get(tensor.name, 0) + copies * math.prod(tensor.shape)
+                else:
+                    pieces[tensor.name] = math.prod(tensor.shape)
+            for name, size_of in pieces.items():
+                scalars[name] = max(scalars.get(name, 0), size_of)
     values = 0
     for state in states:
         always = state.hold or state.zeros

@@ -234,7 +234,7 @@ MUTANTS = [
     ),
     Mutant(
         "half of He's variance",
-        "backends/fx.py",
+        "backends/modules.py",
         '"he": lambda fan_in, fan_out: 2 / fan_in',
         '"he": lambda fan_in, fan_out: 1 / fan_in',
         named("test_rule_17_each_tensor_draws_for_itself_from_its_place"),
