@@ -160,7 +160,9 @@ def _activation(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
 
 
 def _noise(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
-    drawn = writer.call("torch.randn_like", *given)
+    """Drawn in the order of N, C, H, W, however the value lies in memory: a seed means the same at every level."""
+    size = (writer.method("size", given[0], 0), *line.shape)
+    drawn = writer.method("normal_", writer.method("new_empty", given[0], size))
     return writer.call("operator.add", *given, writer.call("operator.mul", drawn, line.op["std"]))
 
 
