@@ -226,7 +226,7 @@ def test_noise_comes_last() -> None:
     torch.manual_seed(0)
     found = noisy(IMAGES)
     torch.manual_seed(0)
-    close(found, silent(IMAGES) + 0.3 * torch.randn_like(silent(IMAGES)))
+    close(found, silent(IMAGES) + 0.3 * torch.randn(found.shape, dtype=found.dtype))
 
 
 @pytest.mark.parametrize("ops", ["I", "I0", "I+I0"])
