@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +34,9 @@ def perturbed(net: nn.Module, edits: Iterable[Edit | Slab], batches: Iterable[Ba
     if found.statistics and batches is None:
         raise EditError(_must_be_calibrated(found.statistics))
     tensors = dict(net.named_parameters()) | dict(net.named_buffers())
-    made = build(found.plan, given={name: tensors[old] for name, old in found.table.items()})
+    meta: dict[str, Any] = getattr(net, "meta", {})
+    like = {key: meta[key] for key in ("optimize", "stepwise", "mode")}
+    made = build(found.plan, given={name: tensors[old] for name, old in found.table.items()}, **like)
     made.meta["spec"] = found.spec
     if found.statistics and batches is not None:
         calibrate(made, batches, found.statistics)

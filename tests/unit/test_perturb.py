@@ -17,6 +17,7 @@ import graphnet
 from graphnet import SpecError
 from graphnet.analysis.calibrate import calibrate
 from graphnet.analysis.perturb import sequence
+from graphnet.backends.stepped import Stepped
 from graphnet.edits import (
     AddNoise,
     DropBlock,
@@ -523,6 +524,16 @@ def test_type_device_and_mode_are_those_of_the_net() -> None:
         assert made.training == net.training
     made = graphnet.perturb(staged().to("meta"), RepeatLastBlock("h1", 2))
     assert {tensor.device.type for tensor in made.state_dict().values()} == {"meta"}
+
+
+def test_an_edited_net_is_compiled_as_the_net_was() -> None:
+    spec = staged().meta["spec"]
+    for settings in ({"stepwise": True}, {"optimize": 0}, {"mode": "infer"}):
+        net = graphnet.compile(spec, **settings).double().eval()
+        made = edited(net, RepeatLastBlock("h1", 2))
+        assert {key: made.meta[key] for key in settings} == settings
+        assert isinstance(made, Stepped) == ("stepwise" in settings)
+        close(made(IMAGES), by_hand(net, (*ONE, 4, 4), TWO))
 
 
 def test_statistics_in_another_type_are_shared_too() -> None:
