@@ -16,6 +16,7 @@ def share_norms(plan: Plan) -> Plan:
 
     In training batch norms without affine part differ in their running statistics alone; those keep their names and
     are all brought up to date. Outputs, gradients and statistics do not change; in evaluation nothing is shared.
+    Statistics that are used at several times are left alone: autograd keeps them for the backward pass.
     """
     readers = Counter(name for line in plan.lines for name in line.arguments) + Counter(dict(plan.outputs).values())
     after = {line.arguments[0]: line for line in plan.lines if line.op.kind == "relu"}
@@ -24,11 +25,11 @@ def share_norms(plan: Plan) -> Plan:
         if line.op.kind == "batch_norm" and len(line.tensors) == 2:
             key = (line.arguments[0], line.t, line.op["momentum"], line.op["eps"])
             groups.setdefault(key, []).append(line)
-    uses = Counter((name, line.t) for line in plan.lines for name in line.tensors)
+    uses = Counter(name for line in plan.lines for name in line.tensors)
     shared = {
         norms[0].name: norms
         for norms in groups.values()
-        if len(norms) > 1 and all(uses[name, norm.t] == 1 for norm in norms for name in norm.tensors)
+        if len(norms) > 1 and all(uses[name] == 1 for norm in norms for name in norm.tensors)
     }
     lines: list[Line] = []
     items: dict[str, Line] = {}  # what stands in place of a norm, or of the ReLU after it

@@ -93,7 +93,7 @@ def test_norms_that_differ_are_not_shared() -> None:
         ({}, True),
         ({"affine": "shared"}, False),
         ({"kind": "group", "groups": 1}, False),
-        ({"statistics": "shared"}, True),
+        ({"statistics": "shared"}, False),
     ):
         plan = passes.run_passes(graphnet.plan(base | {"norm": norm}))
         assert any(line.op.kind == "shared_norm" for line in plan.lines) == shared, norm
