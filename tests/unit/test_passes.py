@@ -121,7 +121,8 @@ def test_maps_lie_as_their_ops_like() -> None:
 def test_statistics_that_serve_several_times_may_be_differentiated_through() -> None:
     slab = {"h1": {"h1": "BRC+I", "h2": "BRC"}, "h2": {"h1": "BRC", "h2": "BRC+I"}}
     spec: dict[str, Any] = {"graphnet": 1, "input": {"shape": [2, 6, 6], "t": "0..inf"}}
-    spec |= {"states": {"h1": [2, 6, 6], "h2": [2, 6, 6]}, "transitions": [slab], "readout": {"t": [2, 4]}}
+    alone = {"t": 1, "h1": {"h1": "-"}}  # then the norm of h1->h2 is by itself
+    spec |= {"states": {"h1": [2, 6, 6], "h2": [2, 6, 6]}, "transitions": [slab, alone], "readout": {"t": [2, 4]}}
     for statistics in ("shared", "per-time"):
         nets = [graphnet.compile(spec | {"norm": {"statistics": statistics}}, optimize=k).double() for k in (0, 2)]
         images = torch.randn(3, 2, 6, 6, generator=torch.Generator().manual_seed(0)).double()
