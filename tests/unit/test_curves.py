@@ -26,6 +26,10 @@ FIRST, SECOND = range(1, 5), range(6, 10)
 """When the blocks of the two stages happen; h2 takes over at t = 5."""
 
 
+def close(found: Tensor, wanted: Tensor) -> None:
+    assert float((found - wanted).abs().max()) <= 1e-10 * float(wanted.abs().max())
+
+
 def random(*shape: int, seed: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
@@ -361,7 +365,7 @@ def test_a_net_merged_with_itself_is_itself() -> None:
     assert merged.outputs[0] == merged.outputs[1]
     values = run(merged.lines, tensors_of(net), {IMAGE: PHOTOS}, set(merged.outputs))
     with torch.no_grad():
-        assert torch.equal(values[merged.outputs[0]], net(PHOTOS))
+        close(values[merged.outputs[0]], net(PHOTOS))
 
 
 def test_noise_is_drawn_for_every_transition() -> None:
@@ -388,7 +392,7 @@ def test_parts_of_a_net_are_run() -> None:
     after = [line for line in needed(lines, {output}) if line not in before]
     result = run(after, tensors, {read: given[read]}, {output, read})
     with torch.no_grad():
-        assert torch.equal(result[output], net(PHOTOS))
+        close(result[output], net(PHOTOS))
     assert torch.equal(result[read], given[read])
     assert not result[output].requires_grad
     assert torch.equal(given[IMAGE], PHOTOS)
