@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from graphnet.backends.at_once import shared_norm
 from graphnet.backends.modules import FIRST_ITERATIONS, settle_divisors
-from graphnet.backends.norms import shared_norm
 from graphnet.backends.spectral import Divisor
 from graphnet.errors import did_you_mean
 

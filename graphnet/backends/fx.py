@@ -11,6 +11,7 @@ from torch import fx
 from graphnet.backends.graph import TRAINED, GraphWriter
 from graphnet.backends.modules import FIRST_ITERATIONS, modules_of, settle_divisors
 from graphnet.backends.stepped import Stepped
+from graphnet.ir.cost import Target
 from graphnet.ir.plan import IMAGE, Plan
 from graphnet.passes import DEFAULT, Mode, run_passes
 
@@ -22,14 +23,15 @@ def build(
     optimize: int = DEFAULT,
     stepwise: bool = False,
     mode: Mode = "train",
+    target: Target | None = None,
 ) -> fx.GraphModule | Stepped:
     """The net of a plan, optimised; draws its initial weights from `seed` and nothing else at random.
 
     Tensors that are `given`, by name, are those of another net: they share its storage. `stepwise` generates each
     distinct step once, and gives a `Stepped`; else one graph is all of the net. A net to `infer` is in evaluation
-    mode and is to stay there.
+    mode and is to stay there. Level 3 chooses what is faster on a `target`.
     """
-    executed = run_passes(plan, optimize, mode)
+    executed = run_passes(plan, optimize, mode, target)
     root = modules_of(plan, seed, given or {})
     net: fx.GraphModule | Stepped
     net = Stepped(root, executed) if stepwise else fx.GraphModule(root, flat_graph(executed), class_name="Net")

@@ -14,7 +14,7 @@ from graphnet.backends.torch_calls import say
 from graphnet.ir.ops import KINDS
 from graphnet.ir.plan import Line
 
-TRAINED = ("batch_norm", "shared_norm")
+TRAINED = ("batch_norm", "shared_norm", "convs")
 """Ops that are others in training: they ask for `values["training"]`."""
 
 

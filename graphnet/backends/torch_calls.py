@@ -64,7 +64,7 @@ def _batch_norm(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
 def _shared_norm(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
     x, *statistics = given
     settings = [line.op[name] for name in ("relu", "momentum", "eps")]
-    return writer.call("graphnet.backends.norms.shared_norm", x, writer.training(), *settings, *statistics)
+    return writer.call("graphnet.backends.at_once.shared_norm", x, writer.training(), *settings, *statistics)
 
 
 def _folded(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
@@ -113,6 +113,28 @@ def _pad_identity(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
     return writer.call("torch.cat", [x, writer.method("new_zeros", x, size)], 1)
 
 
+def _convs(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    """Convolutions at once, with joined weights; one by one in evaluation, if sources are alike in training alone."""
+    op, count, parts = line.op, line.op.number("sources"), line.op["parts"]
+    kind = "conv_transpose" if op["transposed"] else "conv"
+    settings = _settings(op, "stride", "padding", *(["output_padding"] if op["transposed"] else []), "dilation")
+    if count == 1:
+        made = writer.call(f"torch.{kind}{_rank(line)}d", *given, **settings)
+        return writer.call("torch.split", made, parts, 1)
+    sources, weights = list(given[:count]), given[count:]
+    axis = 1 if op["transposed"] else 0
+    more = [sources, writer.training(), f"{kind}{_rank(line)}d", parts, axis, *weights]
+    return writer.call("graphnet.backends.at_once.convs", *more, **settings)
+
+
+def _weights(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
+    """Joined, and laid out, if they are to be."""
+    made = writer.call("torch.cat", list(given), line.op["axis"]) if len(given) > 1 else given[0]
+    if line.op["layout"] == "contiguous":
+        return made
+    return writer.call("graphnet.backends.at_once.channels_last", made)
+
+
 def _slice(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
     return writer.call("torch.select", *given, 1, line.op["index"])
 
@@ -145,10 +167,11 @@ def _sum(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
 
 
 def _mean(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
-    total = _sum(writer, line, given)
-    if dict(line.op.attributes).get("overwrite") is None:
-        return writer.call("operator.truediv", total, len(given))
-    return writer.method("div_", total, len(given))
+    total, settings = _sum(writer, line, given), dict(line.op.attributes)
+    count = settings.get("of", len(given))
+    if settings.get("overwrite") is None:
+        return writer.call("operator.truediv", total, count)
+    return writer.method("div_", total, count)
 
 
 def _relu(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
@@ -192,6 +215,9 @@ RULES: dict[str, Rule[Any]] = {
     "shared_norm": _shared_norm,
     **dict.fromkeys(("conv_norm", "conv_transpose_norm", "linear_norm"), _folded),
     "item": lambda writer, line, given: writer.call("operator.getitem", given[0], line.op["index"]),
+    "weights": _weights,
+    "convs": _convs,
+    "part": lambda writer, line, given: writer.call("operator.getitem", given[0], line.op["index"]),
     "sum": _sum,
     "product": partial(_chain, "operator.mul"),
     "max": partial(_chain, "torch.maximum"),

@@ -82,14 +82,14 @@ def _concatenated(op: Op, shapes: tuple[Shape, ...]) -> Shape:
 
 
 def _convolved(op: Op, shapes: tuple[Shape, ...]) -> Shape:
-    ((_, *sizes),) = shapes
+    _, *sizes = shapes[0]
     reach = op.number("dilation") * (op.number("kernel") - 1)
     left = 2 * op.number("padding") - reach - 1
     return (op.number("channels"), *((size + left) // op.number("stride") + 1 for size in sizes))
 
 
 def _upsampled(op: Op, shapes: tuple[Shape, ...]) -> Shape:
-    ((_, *sizes),) = shapes
+    _, *sizes = shapes[0]
     reach = op.number("dilation") * (op.number("kernel") - 1)
     more = reach - 2 * op.number("padding") + op.number("output_padding") + 1
     return (op.number("channels"), *((size - 1) * op.number("stride") + more for size in sizes))
@@ -110,7 +110,7 @@ def _sliced(op: Op, shapes: tuple[Shape, ...]) -> Shape:
     return shapes[0][1:]
 
 
-def _zeros(op: Op, shapes: tuple[Shape, ...]) -> Shape:
+def _given(op: Op, shapes: tuple[Shape, ...] = ()) -> Shape:
     shape = op["shape"]
     assert isinstance(shape, tuple)
     return shape
@@ -124,6 +124,14 @@ def _macs(op: Op, arguments: tuple[Shape, ...], value: Shape) -> int:
 def _macs_up(op: Op, arguments: tuple[Shape, ...], value: Shape) -> int:
     kernel = (op.number("kernel"),) * (len(value) - 1)
     return 2 * math.prod(arguments[0]) * value[0] * math.prod(kernel) // op.number("groups")
+
+
+def _convolved_at_once(op: Op, shapes: tuple[Shape, ...]) -> Shape:
+    return (_upsampled if op["transposed"] else _convolved)(op, shapes)
+
+
+def _macs_at_once(op: Op, arguments: tuple[Shape, ...], value: Shape) -> int:
+    return (_macs_up if op["transposed"] else _macs)(op, arguments, value)
 
 
 KINDS: dict[str, Kind] = {
@@ -145,6 +153,9 @@ KINDS: dict[str, Kind] = {
     "slice": Kind(_sliced),
     "shared_norm": Kind(_same),
     "item": Kind(_same),
+    "weights": Kind(_given),
+    "convs": Kind(_convolved_at_once, _macs_at_once, depth=1),
+    "part": Kind(lambda op, shapes: (op.number("channels"), *shapes[0][1:])),
     "max_pool": Kind(_pooled, depth=1),
     "avg_pool": Kind(_pooled, depth=1),
     "global_pool": Kind(lambda op, shapes: shapes[0][:1], depth=1),
@@ -155,7 +166,7 @@ KINDS: dict[str, Kind] = {
     },
     **{name: Kind(_all_same) for name in ("sum", "mean", "max", "product")},
     "concat": Kind(_concatenated),
-    "zeros": Kind(_zeros),
+    "zeros": Kind(_given),
     "value": Kind(_same),
 }
 KINDS |= {  # a norm in evaluation mode folded into what is before it

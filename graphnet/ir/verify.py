@@ -5,6 +5,9 @@ from __future__ import annotations
 from graphnet.ir.ops import KINDS, Op, Shape, shape_of
 from graphnet.ir.plan import IMAGE, Line, Plan
 
+READY = ("conv", "conv_transpose", "conv_norm", "conv_transpose_norm")
+"""Ops whose weight may be a value, made ready before the first step: the argument after what is convolved."""
+
 
 def verify(plan: Plan) -> Plan:
     """The plan itself, if it keeps the rules:
@@ -32,7 +35,8 @@ def verify(plan: Plan) -> Plan:
             checked[key] = _shape(line, arguments)
         assert line.shape == checked[key], f"{line.name}: {line.shape} is not {checked[key]}"
         roles = tuple(tensors[name].role if name in tensors else "undeclared" for name in line.tensors)
-        assert _fits(line.op.kind, roles), f"{line.name}: tensors {roles}"
+        given = KINDS[line.op.kind].roles[: len(line.arguments) - 1] if line.op.kind in READY else ()
+        assert _fits(line.op.kind, given + roles), f"{line.name}: tensors {roles}"
         used.update(line.tensors)
         _verify_value(line)
         shapes[line.name] = line.shape
@@ -53,7 +57,7 @@ def _shape(line: Line, arguments: tuple[Shape, ...]) -> Shape:
 
 def _fits(kind: str, roles: tuple[str, ...]) -> bool:
     """Whether an op may have tensors of these roles: its weight or statistics it must have, a bias it may."""
-    if kind == "lipschitz":
+    if kind in ("lipschitz", "weights"):
         return bool(roles) and "undeclared" not in roles
     if kind.endswith("_norm") and kind.removesuffix("_norm") in ("conv", "conv_transpose", "linear"):
         norm = roles[roles.index("running_mean") :]

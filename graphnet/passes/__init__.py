@@ -3,52 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple
+from functools import wraps
+from typing import Literal, NamedTuple, cast
 
+from graphnet.ir.cost import BATCH, Target
 from graphnet.ir.plan import Plan
+from graphnet.ir.typical import TYPICAL
 from graphnet.ir.verify import verify
 from graphnet.passes.channels_last import channels_last
 from graphnet.passes.fold_norms import fold_norms
+from graphnet.passes.fold_zeros import fold_zeros
+from graphnet.passes.fuse_sources import fuse_sources
+from graphnet.passes.fuse_targets import fuse_targets
 from graphnet.passes.in_place import in_place
+from graphnet.passes.share_equal import share_equal
 from graphnet.passes.share_norms import share_norms
 
 Pass = Callable[[Plan], Plan]
+Weighed = Callable[[Plan, Target], Plan]
 Mode = Literal["train", "infer"]
 """A net for training, which can be evaluated too, or for evaluation alone."""
 
 
 class Entry(NamedTuple):
-    """A pass, the least level that runs it, and the modes in which it does."""
+    """A pass, the least level that runs it, and the modes in which it does; one that weighs is given the target."""
 
     level: int
-    run: Pass
+    run: Pass | Weighed
     modes: tuple[Mode, ...] = ("train", "infer")
+    weighs: bool = False
 
 
 PASSES: tuple[Entry, ...] = (
+    Entry(1, fold_zeros),
+    Entry(1, share_equal),
     Entry(1, share_norms, ("train",)),
     Entry(1, fold_norms, ("infer",)),
+    Entry(2, fuse_sources, weighs=True),
+    Entry(2, fuse_targets, weighs=True),
     Entry(1, in_place),
-    Entry(2, channels_last),
+    Entry(2, channels_last, weighs=True),
 )
-"""Level 0 runs the plan as it is; level 1 saves work; level 2, the default, chooses what is faster by shapes."""
+"""Level 0 runs the plan as it is; level 1 saves work; level 2, the default, chooses what is faster on a typical CPU,
+level 3 what is faster on the target."""
 DEFAULT = 2
 
 
-def passes_of(level: int, mode: Mode = "train") -> tuple[Pass, ...]:
-    """The passes of an optimisation level."""
-    return tuple(entry.run for entry in PASSES if entry.level <= level and mode in entry.modes)
+def passes_of(level: int, mode: Mode = "train", target: Target | None = None) -> tuple[Pass, ...]:
+    """The passes of an optimisation level; those that weigh do so for the target at level 3."""
+    if level < 3 or target is None:
+        target = Target(TYPICAL, BATCH, mode)
+    return tuple(
+        _weighing(cast(Weighed, entry.run), target) if entry.weighs else cast(Pass, entry.run)
+        for entry in PASSES
+        if entry.level <= level and mode in entry.modes
+    )
 
 
-def run_passes(plan: Plan, level: int = DEFAULT, mode: Mode = "train") -> Plan:
+def _weighing(run: Weighed, target: Target) -> Pass:
+    """A pass that weighs, for a target."""
+    return wraps(run)(lambda plan: run(plan, target))
+
+
+def run_passes(plan: Plan, level: int = DEFAULT, mode: Mode = "train", target: Target | None = None) -> Plan:
     """The plan after every pass of a level, verified after each; a failure names the guilty pass."""
-    return next((after for _, after in reversed(list(trace_passes(plan, level, mode)))), plan)
+    return next((after for _, after in reversed(list(trace_passes(plan, level, mode, target)))), plan)
 
 
-def trace_passes(plan: Plan, level: int = DEFAULT, mode: Mode = "train") -> Iterator[tuple[Pass, Plan]]:
+def trace_passes(
+    plan: Plan, level: int = DEFAULT, mode: Mode = "train", target: Target | None = None
+) -> Iterator[tuple[Pass, Plan]]:
     """Each pass of a level with the plan after it; see `run_passes`."""
     done: list[str] = []
-    for run in passes_of(level, mode):
+    for run in passes_of(level, mode, target):
         try:
             after = run(plan)
             plan = after if after is plan else verify(after)

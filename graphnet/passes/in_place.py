@@ -40,5 +40,6 @@ def _overwriting(line: Line, free: set[str]) -> Line:
         first, second, *more = arguments
         if first not in free and second in free:
             first, second = second, first
-        return line._replace(op=op(kind, overwrite=first in free), arguments=(first, second, *more))
+        chosen = op(kind, **dict(line.op.attributes), overwrite=first in free)
+        return line._replace(op=chosen, arguments=(first, second, *more))
     return line

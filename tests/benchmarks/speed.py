@@ -3,7 +3,8 @@
     python tests/benchmarks/speed.py [CASE ...] [--repeats 15] [--threads 1] [--batch 32] [--output FILE]
 
 For each case: forward (F) in evaluation mode, ours compiled to infer; forward + backward (FB) in training mode. Ratios
-are hand's time over ours, paired by round; the interval is 95 % of the bootstrap of their median.
+are hand's time over ours, paired by round; the interval is 95 % of the bootstrap of their median. Of the bare
+convolutions of the same plan, in the same layout, the ratio is the share of our time that they would take.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import graphnet
 from graphnet import zoo
 from graphnet.analysis.timing import interleaved, ratio, seconds
 from tests.benchmarks import hand
+from tests.benchmarks.bare import Bare
 from tests.property import test_published_models as models
 
 SHAPES = [(64, 32), (128, 16), (256, 8)]
@@ -117,11 +119,13 @@ def run(name: str, repeats: int, batch: int, compiled: bool) -> Iterator[dict[st
     ours = graphnet.compile(given)
     same_weights(ours, other, table_of(name, other))
     images = torch.randn(batch, *ours.meta["plan"].input_shape)
+    bare = Bare(ours.meta["plan"], batch, ours.meta["executed"].layout)
     variants = {
         "graphnet": (ours, images),
         "graphnet, plain": (graphnet.compile(given, optimize=0), images),
         "hand": (other, images),
         "hand, channels_last": (deepcopy(other).to(memory_format=LAST), images.contiguous(memory_format=LAST)),
+        "bare convolutions": (bare, images),
     }
     if compiled:  # forward and backward alone: compiling takes minutes
         whole = torch.compile(deepcopy(other).to(memory_format=LAST))

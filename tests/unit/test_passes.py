@@ -12,7 +12,10 @@ import torch
 
 import graphnet
 from graphnet import passes, zoo
+from graphnet.backends.fx import build
+from graphnet.ir.cost import Target
 from graphnet.ir.plan import Plan
+from graphnet.ir.typical import TYPICAL
 from graphnet.ir.verify import verify
 from graphnet.training.checkpoint import load_into
 from tests.conftest import zoo_up_to
@@ -67,7 +70,11 @@ def test_the_passes_there_are_keep_plans_right(path: Path) -> None:
             assert each.__doc__, f"{each.__name__} promises nothing"
             after = verify(each(plan))
             assert [tensor.name for tensor in after.tensors] == [tensor.name for tensor in plan.tensors]
-            assert (after.outputs, after.flops, after.depth) == (plan.outputs, plan.flops, plan.depth)
+            assert after.outputs == plan.outputs
+            if each.__name__ in ("fold_zeros", "share_equal"):
+                assert (after.flops, after.depth) <= (plan.flops, plan.depth)
+            else:
+                assert (after.flops, after.depth) == (plan.flops, plan.depth)
             plan = after
 
 
@@ -145,6 +152,10 @@ def measured(net: Any, images: torch.Tensor) -> list[torch.Tensor]:
     return [each.detach() for each in (*outputs, images.grad, *gradients, *statistics, *tested)]
 
 
+FUSING = Target(replace(TYPICAL, launch=dict.fromkeys(TYPICAL.launch, 1.0)), 32, "train")
+"""A machine that takes a second to launch a kernel: whatever can be fused is."""
+
+
 @pytest.mark.parametrize("path", zoo_up_to(2e7, thorough=2e9))
 def test_nets_compute_the_same_at_every_level(path: Path) -> None:
     """Float64, 1e-10 of each tensor; what is next to nothing is held against the largest of its net."""
@@ -167,8 +178,8 @@ def test_nets_compute_the_same_at_every_level(path: Path) -> None:
         ):
             assert float((a - b).abs().max()) <= 1e-10 * float(b.abs().max())
     largest = max(float(each.abs().max()) for each in wanted)
-    for level, stepwise in ((1, False), (2, False), (0, True), (2, True)):
-        net = graphnet.compile(path, optimize=level, stepwise=stepwise, seed=1).double()
+    for level, stepwise in ((1, False), (2, False), (0, True), (2, True), (3, False), (3, True)):
+        net = build(graphnet.plan(path), seed=1, optimize=level, stepwise=stepwise, target=FUSING).double()
         load_into(net, state)  # checkpoints go from level to level
         assert list(net.state_dict()) == list(state)
         for found, expected in zip(measured(net, images), wanted, strict=True):

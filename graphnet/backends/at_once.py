@@ -1,0 +1,84 @@
+"""What several transitions do alike, done at once: batch norms of one value, convolutions of one value, one layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
+
+
+def _one_node(function: Callable[..., list[Tensor]]) -> Callable[..., list[Tensor]]:
+    """For a tracer the function is one node, in training and evaluation alike; its first argument is x, or several."""
+
+    @wraps(function)
+    def called(x: Any, *given: Any, **settings: Any) -> list[Tensor]:
+        seen = tuple(x) if isinstance(x, list | tuple) else (x,)
+        if has_torch_function(seen):
+            traced: list[Tensor] = handle_torch_function(called, seen, x, *given, **settings)
+            return traced
+        return function(x, *given, **settings)
+
+    return called
+
+
+@_one_node
+def shared_norm(
+    x: Tensor, training: bool, relu: bool, momentum: float, eps: float, *statistics: Tensor
+) -> list[Tensor]:
+    """What several batch norms without affine part make of one value, each with its running mean and variance `[C]`.
+
+    In training all of them normalise by the batch alike: it is done once, and each one's statistics are brought up to
+    date as it would do itself. In evaluation each has its own statistics. With `relu` that follows.
+    """
+    means, variances = statistics[::2], statistics[1::2]
+    if training:
+        kept = 1 - momentum
+        with torch.no_grad():
+            firsts = [means[0], variances[0]]
+            before = torch._foreach_mul(firsts, kept)
+        y = F.batch_norm(x, means[0], variances[0], None, None, True, momentum, eps)
+        with torch.no_grad():
+            steps = torch._foreach_sub(firsts, before)  # momentum times the moments of the batch
+            others = [*means[1:], *variances[1:]]
+            torch._foreach_mul_(others, kept)
+            torch._foreach_add_(others, [steps[0]] * len(means[1:]) + [steps[1]] * len(means[1:]))
+        return [torch.relu_(y) if relu else y] * len(means)
+    normed = [
+        F.batch_norm(x, mean, var, None, None, False, momentum, eps) for mean, var in zip(means, variances, strict=True)
+    ]
+    return [torch.relu_(y) for y in normed] if relu else normed
+
+
+@_one_node
+def convs(
+    sources: Sequence[Tensor],
+    training: bool,
+    kind: str,
+    parts: tuple[int, ...],
+    axis: int,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    **settings: int,
+) -> list[Tensor]:
+    """Convolutions of sources that are one value in training, by weights that are joined along `axis`.
+
+    `parts` are their channels; `kind` is `conv2d`, `conv_transpose2d` or another rank of these. In evaluation, where
+    each source has been normalised by statistics of its own, each is convolved by itself.
+    """
+    convolve = getattr(torch, kind)
+    if training:
+        made: Tensor = convolve(sources[0], weight, bias, **settings)
+        return list(torch.split(made, parts, 1))
+    weights = torch.split(weight, parts, axis)
+    biases = [None] * len(parts) if bias is None else torch.split(bias, parts)
+    return [convolve(x, w, b, **settings) for x, w, b in zip(sources, weights, biases, strict=True)]
+
+
+def channels_last(weight: Tensor) -> Tensor:
+    """Weights laid out as convolutions of maps with channels last read them: they need not do so at each call."""
+    return weight.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,86 @@
+"""Convolutions of one value become one convolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from graphnet.ir.cost import Target, sizes_of
+from graphnet.ir.ops import op
+from graphnet.ir.plan import Line, Plan
+from graphnet.passes.ready import CONVS, Ready, alike, ready
+
+
+def fuse_sources(plan: Plan, target: Target) -> Plan:
+    """Convolve a value once for all transitions that start alike, with their weights joined, where that is faster.
+
+    Values that a shared norm makes are one in training, and are convolved one by one in evaluation.
+    """
+    made = {line.name: line for line in plan.lines}
+    groups: dict[object, list[Line]] = {}
+    for line in plan.lines:
+        if line.op.kind in CONVS and line.op["groups"] == 1:
+            groups.setdefault((_source(line, made), alike(line)), []).append(line)
+    sizes, made_ready = sizes_of(plan), ready(plan)
+    first: dict[str, list[Line]] = {}
+    instead: dict[str, Line] = {}
+    for group in groups.values():
+        if len(group) < 2 or len({line.tensors for line in group}) < len(group):
+            continue
+        lines = _fused(group, made_ready)
+        for line in (*made_ready.lines.values(), *lines):
+            sizes.shapes[line.name] = line.shape
+        if target.prefers(lines, group, sizes, plan.layout):
+            first[group[0].name] = lines[:1]
+            instead |= {line.name: line for line in lines[1:]}
+    if not instead:
+        return plan
+    lines = [new for line in plan.lines for new in (*first.get(line.name, ()), instead.get(line.name, line))]
+    return replace(plan, lines=made_ready.within(_in_order(lines)))
+
+
+def _source(line: Line, made: dict[str, Line]) -> str:
+    """What a convolution reads: the shared norm, if it reads what that makes in training for all alike."""
+    source = made.get(line.arguments[0])
+    is_shared = source is not None and source.op.kind == "item" and made[source.arguments[0]].op["relu"]
+    return source.arguments[0] if is_shared and source is not None else line.arguments[0]
+
+
+def _fused(group: Sequence[Line], made_ready: Ready) -> list[Line]:
+    """The line that convolves for a group, and the parts of what it makes, under the names of the group."""
+    first = group[0]
+    axis = int(first.op.kind == "conv_transpose")
+    weights = [
+        made_ready.weights([line.tensors[role] for line in group], axis if role == 0 else 0, first.place)
+        for role in range(len(first.tensors))
+    ]
+    sources = tuple(dict.fromkeys(line.arguments[0] for line in group))
+    parts = [line.shape[0] for line in group]
+    settings = {"transposed": first.op.kind == "conv_transpose", "sources": len(sources), "parts": tuple(parts)}
+    chosen = op("convs", **dict(first.op.attributes) | settings | {"channels": sum(parts)})
+    arguments = (*sources, *(line.name for line in weights))
+    shape = (sum(parts), *first.shape[1:])
+    whole = Line(f"{first.name}_at_once", chosen, arguments, (), shape, first.t, first.place)
+    return [
+        whole,
+        *(
+            line._replace(op=op("part", index=k, channels=parts[k]), arguments=(whole.name,), tensors=())
+            for k, line in enumerate(group)
+        ),
+    ]
+
+
+def _in_order(lines: Sequence[Line]) -> list[Line]:
+    """Lines, each after those it is made of: what a fused line reads is moved before it."""
+    made = {line.name: line for line in lines}
+    placed: dict[str, Line] = {}
+
+    def place(line: Line) -> None:
+        for name in line.arguments:
+            if name in made and name not in placed:
+                place(made[name])
+        placed.setdefault(line.name, line)
+
+    for line in lines:
+        place(line)
+    return list(placed.values())

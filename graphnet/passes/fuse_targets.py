@@ -1,0 +1,83 @@
+"""Convolutions whose results are added up become one convolution."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from graphnet.ir.cost import Target, sizes_of
+from graphnet.ir.ops import Op, Shape, op, shape_of
+from graphnet.ir.plan import Line, Plan
+from graphnet.passes.ready import CONVS, Ready, alike, ready
+
+
+def fuse_targets(plan: Plan, target: Target) -> Plan:
+    """Where a sum or mean has arrivals that end in convolutions alike, convolve their sources together, where faster.
+
+    The sources are concatenated, the weights joined: the convolution adds up what the merge would have.
+    """
+    readers = Counter(name for line in plan.lines for name in line.arguments) + Counter(dict(plan.outputs).values())
+    made = {line.name: line for line in plan.lines}
+    sizes, made_ready = sizes_of(plan), ready(plan)
+    gone: set[str] = set()
+    instead: dict[str, list[Line]] = {}
+    for line in plan.lines:
+        if line.op.kind not in ("sum", "mean") or line.name in gone:
+            continue
+        flat = list(_flat(line, made, readers))
+        for group in _groups(flat, made, readers):
+            new = _fused(group, line, made_ready, sizes.shapes)
+            for each in (*made_ready.lines.values(), *new):
+                sizes.shapes[each.name] = each.shape
+            added = line._replace(arguments=tuple(each.name for each in group))
+            old = (*group, added._replace(op=op("sum")))
+            if target.prefers(new, old, sizes, plan.layout):
+                names = {each.name for each in group}
+                flat = [new[-1].name, *(name for name in flat if name not in names)]
+                gone |= names | {name for name in line.arguments if name not in flat and _inner(name, made, readers)}
+                instead[line.name] = [*instead.get(line.name, [line])[:-1], *new, _merged(line, flat)]
+        if line.name in instead and len(flat) == 1 and line.op.kind == "sum":
+            *others, last, _ = instead[line.name]
+            instead[line.name] = [*others, last._replace(name=line.name)]
+    if not instead:
+        return plan
+    kept = [line for line in plan.lines if line.name not in gone]
+    lines = [new for line in kept for new in instead.get(line.name, [line])]
+    return replace(plan, lines=made_ready.within(lines))
+
+
+def _inner(name: str, made: Mapping[str, Line], readers: Mapping[str, int]) -> bool:
+    """Whether an argument of a merge is a sum that nothing else reads: what it adds up is of the merge."""
+    return name in made and made[name].op.kind == "sum" and readers[name] == 1
+
+
+def _flat(line: Line, made: Mapping[str, Line], readers: Mapping[str, int]) -> Iterator[str]:
+    """The arguments of a merge, and of the sums among them in their place."""
+    for name in line.arguments:
+        yield from _flat(made[name], made, readers) if _inner(name, made, readers) else [name]
+
+
+def _groups(flat: Sequence[str], made: Mapping[str, Line], readers: Mapping[str, int]) -> list[list[Line]]:
+    """The convolutions among the arguments of a merge that nothing else reads and that can be one."""
+    groups: dict[object, list[Line]] = {}
+    for line in (made[name] for name in flat if name in made and readers[name] == 1):
+        if line.op.kind in CONVS and len(line.tensors) == 1 and line.op["groups"] == 1 and line.arguments[0] in made:
+            groups.setdefault((alike(line), made[line.arguments[0]].shape[1:]), []).append(line)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _fused(group: Sequence[Line], merge: Line, made_ready: Ready, shapes: Mapping[str, Shape]) -> list[Line]:
+    """The lines that concatenate what a group reads, and convolve it."""
+    first = group[0]
+    weights = made_ready.weights([line.tensors[0] for line in group], int(first.op.kind == "conv"), first.place)
+    sources = tuple(line.arguments[0] for line in group)
+    shape = shape_of(Op("concat"), tuple(shapes[name] for name in sources))
+    maps = Line(f"{first.name}_sources", Op("concat"), sources, (), shape, first.t, merge.place)
+    return [maps, first._replace(name=f"{first.name}_at_once", arguments=(maps.name, weights.name), tensors=())]
+
+
+def _merged(line: Line, flat: Sequence[str]) -> Line:
+    """A merge of what is left to add up; a mean is still over as many arrivals as there were."""
+    settings = {"of": line.op["of"] if "of" in dict(line.op.attributes) else len(line.arguments)}
+    return line._replace(op=op(line.op.kind, **settings if line.op.kind == "mean" else {}), arguments=tuple(flat))
