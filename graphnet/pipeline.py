@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from graphnet.errors import Fault, SpecError
+from graphnet.ir.cost import BATCH, Target
 from graphnet.ir.plan import Plan
 from graphnet.ir.resolve import resolve, resolve_as_far_as_possible
 from graphnet.ir.schedule import schedule
@@ -115,6 +116,8 @@ def compile(
     optimize: int = DEFAULT,
     backend: Literal["eager", "inductor"] = "eager",
     stepwise: bool | None = None,
+    device: str | None = None,
+    batch_size: int = BATCH,
 ) -> GraphModule | Stepped:
     """Compile a spec to a PyTorch module.
 
@@ -126,12 +129,15 @@ def compile(
         unlimited: let the net be of any size.
         mode: `train` makes a net that can be trained and evaluated; `infer` one for evaluation alone, in which norms
             are folded into the convolutions before them. Checkpoints are the same.
-        optimize: 0 runs the plan line by line; 1 computes once what several transitions share; 2 also lays maps out
-            in memory as is faster. Values, names and checkpoints are the same at every level.
+        optimize: 0 runs the plan line by line; 1 computes once what several transitions share; 2 also fuses
+            convolutions and lays maps out in memory where a typical CPU is faster so; 3 where this machine is, which
+            is measured once, in seconds, and remembered. Values, names and checkpoints are the same at every level.
         backend: `inductor` compiles each distinct step by `torch.compile`, so that compiling takes as long for many
             time steps as for few.
         stepwise: generate each distinct step once and call it for each time, instead of one graph for all times; None
             does so for nets of many steps, and for inductor.
+        device: what level 3 chooses for: `cpu`, `cuda`, …; None is a GPU if there is one. The net is made on the CPU.
+        batch_size: how many images at once level 3 chooses for.
 
     Returns:
         A `torch.fx.GraphModule` from images `[N, C, H, W]` to logits `[N, classes]`, or to a dict of them by
@@ -149,7 +155,12 @@ def compile(
     compiled = plan(spec, keep_dead=keep_dead, unlimited=unlimited)
     if stepwise is None:
         stepwise = backend == "inductor" or len(compiled.lines) > LONG
-    net = build(compiled, seed, optimize=optimize, stepwise=stepwise, mode=mode)
+    target = None
+    if optimize > 2:
+        from graphnet.backends.machine import machine_of
+
+        target = Target(machine_of(device), batch_size, mode)
+    net = build(compiled, seed, optimize=optimize, stepwise=stepwise, mode=mode, target=target)
     net.meta["spec"] = spec
     if isinstance(net, Stepped) and backend == "inductor":
         net.compile_steps()

@@ -59,7 +59,7 @@ def convs(
     sources: Sequence[Tensor],
     training: bool,
     kind: str,
-    parts: tuple[int, ...],
+    parts: Sequence[int],
     axis: int,
     weight: Tensor,
     bias: Tensor | None = None,
@@ -73,9 +73,9 @@ def convs(
     convolve = getattr(torch, kind)
     if training:
         made: Tensor = convolve(sources[0], weight, bias, **settings)
-        return list(torch.split(made, parts, 1))
-    weights = torch.split(weight, parts, axis)
-    biases = [None] * len(parts) if bias is None else torch.split(bias, parts)
+        return list(torch.split(made, list(parts), 1))
+    weights = torch.split(weight, list(parts), axis)
+    biases = [None] * len(parts) if bias is None else torch.split(bias, list(parts))
     return [convolve(x, w, b, **settings) for x, w, b in zip(sources, weights, biases, strict=True)]
 
 

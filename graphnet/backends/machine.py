@@ -18,22 +18,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from graphnet.ir.cost import LAYOUTS, Machine
+from graphnet.ir.typical import TYPICAL
 
 CHANNELS = (4, 16, 64, 256)
 WORK = {"cpu": 2e8, "cuda": 2e10}
 """Floating-point operations of a convolution that is timed: milliseconds."""
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-VERSION = 1
-"""Of the file; a file of another one is measured anew."""
 
 
-def machine_of(device: torch.device | str = "cpu", again: bool = False) -> Machine:
-    """This machine, as measured before, or now: in float32, with as many threads as PyTorch has.
+def machine_of(device: torch.device | str | None = None, again: bool = False) -> Machine:
+    """This machine, as measured before, or now: in float32, with as many threads as PyTorch has; a GPU if it has one.
 
     It is kept in `graphnet/` below `$XDG_CACHE_HOME` or `~/.cache`, one file for each device, number of threads and
     version of PyTorch; where that cannot be written it is measured in each process. `again` measures it anew.
     """
-    device = torch.device(device)
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     path = _place(device)
     if not again and (known := _read(path)) is not None:
         return known
@@ -41,7 +40,7 @@ def machine_of(device: torch.device | str = "cpu", again: bool = False) -> Machi
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps({"version": VERSION} | asdict(measured), indent=1), encoding="utf-8")
+        partial.write_text(json.dumps(asdict(measured), indent=1), encoding="utf-8")
         partial.replace(path)
     except OSError:
         pass
@@ -162,12 +161,17 @@ def _place(device: torch.device) -> Path:
 
 
 def _read(path: Path) -> Machine | None:
-    """The machine of a file, unless it is missing, broken or of another version."""
+    """The machine of a file, unless it is missing, broken or has other figures than a machine has now."""
     try:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if data.pop("version") != VERSION:
-            return None
-        data["convolving"] = {key: tuple(map(tuple, rates)) for key, rates in data["convolving"].items()}
-        return Machine(**data)
+        convolving = {
+            key: tuple((int(channels), float(rate)) for channels, rate in rates)
+            for key, rates in data["convolving"].items()
+        }
+        launch, moving = ({key: float(rate) for key, rate in data[name].items()} for name in ("launch", "moving"))
+        known = Machine(str(data["device"]), bool(data["concurrent"]), launch, convolving, moving)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+    names = ("launch", "convolving", "moving")
+    same = all(getattr(known, name).keys() == getattr(TYPICAL, name).keys() for name in names)
+    return known if same and all(convolving.values()) else None

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
+from graphnet.ir.cost import BATCH, cost
 from graphnet.ir.network import INPUT, LOGITS, System
 from graphnet.ir.ops import Attribute
 from graphnet.ir.plan import Fate, Firing, Plan
@@ -85,19 +86,27 @@ def passes_text(plan: Plan, level: int, mode: Mode) -> str:
     lines = [f"{len(plan.lines):,} lines, {_steps(plan)}"]
     for run, after in trace_passes(plan, level, mode):
         promise = (run.__doc__ or "").partition("\n")[0]
-        lines += [f"{run.__name__}: {promise}", f"  {_saved(plan, after)}"]
+        lines += [f"{run.__name__}: {promise}", *(f"  {text}" for text in _saved(plan, after, mode))]
         plan = after
     return "\n".join([*lines, f"{len(plan.lines):,} lines, {_steps(plan)}"]) + "\n"
 
 
-def _saved(before: Plan, after: Plan) -> str:
-    """The ops that are gone and that are new, by kind."""
+def _saved(before: Plan, after: Plan, mode: Mode) -> list[str]:
+    """The ops that are gone and that are new, by kind; and what that saves of a pass through the net."""
     counts = [Counter(line.op.kind for line in each.lines) for each in (before, after)]
     gone, new = counts[0] - counts[1], counts[1] - counts[0]
     found = [f"{count} {kind} fewer" for kind, count in gone.items()]
     found += [f"{count} {kind} more" for kind, count in new.items() if kind != "item"]
     found += [f"maps lie {after.layout.replace('_', ' ')}"] if after.layout != before.layout else []
-    return ", ".join(found) or "nothing to do"
+    if not found:
+        return ["nothing to do"]
+    costs = [cost(each, BATCH, mode) for each in (before, after)]
+    saved = [
+        f"{abs(old - new) / old:.1%} {'fewer' if new < old else 'more'} {name}"
+        for name, old, new in zip(("FLOPs", "bytes", "launches"), *costs, strict=True)
+        if old != new
+    ]
+    return [", ".join(found), *([", ".join(saved)] if saved else [])]
 
 
 def _steps(plan: Plan) -> str:

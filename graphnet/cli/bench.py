@@ -1,17 +1,25 @@
-"""`graphnet bench`: how fast a net runs, and what optimising gives."""
+"""`graphnet bench`: how fast a net runs, and what optimising gives, by prediction and by timing."""
 
 from __future__ import annotations
 
 import statistics
-from typing import Annotated
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from graphnet.cli.evaluate import Device
 from graphnet.cli.plugins import Plugins
 from graphnet.cli.report import Failure, Settings, SpecPath, planned
+from graphnet.ir.cost import Target, sizes_of
+from graphnet.ir.plan import Plan
 from graphnet.passes import Mode
 from graphnet.training.errors import TrainingError
+
+if TYPE_CHECKING:
+    import torch
+
+LEVELS = (0, 1, 2, 3)
 
 
 def bench(
@@ -21,37 +29,74 @@ def bench(
     rounds: Annotated[int, typer.Option(min=3, help="How often each variant runs.")] = 10,
     threads: Annotated[int, typer.Option(min=0, help="Of PyTorch on the CPU; 0 leaves them as they are.")] = 0,
     inductor: Annotated[bool, typer.Option("--inductor", help="Compile steps by torch.compile, too.")] = False,
+    measure: Annotated[bool, typer.Option("--measure", help="Measure this machine again, first.")] = False,
     device: Device = "auto",
     plugins: Plugins = None,
 ) -> None:
-    """Time a net at each optimisation level, interleaved: milliseconds, and ratios with 95 % intervals.
+    """Time a net at each optimisation level, interleaved, beside what is predicted from this machine's measured speed.
 
-    Training is forward and backward; inference forward alone, by the net compiled for it.
+    Training is forward and backward; inference forward alone, by the net compiled for it. Ratios are to level 0, with
+    95 % intervals. The bare convolutions are those of the plan and nothing else: what no level can be faster than.
     """
     import torch
 
-    from graphnet.analysis.timing import interleaved, ratio
-    from graphnet.pipeline import compile
+    from graphnet.backends.machine import machine_of
     from graphnet.training.loop import choose_device
 
-    loaded, plan = planned(spec, settings)
+    _, plan = planned(spec, settings)
     if threads:
         torch.set_num_threads(threads)
     try:
         where = choose_device(device)
     except TrainingError as error:
         raise Failure(f"error: {error}") from None
+    machine = machine_of(where, again=measure)
+    print(f"{plan.name}: {batch_size} images, {rounds} rounds, on {machine.device}")
     images = torch.randn(batch_size, *plan.input_shape, device=where)
-    print(f"{plan.name}: {batch_size} images on {where}, {torch.get_num_threads()} threads, {rounds} rounds")
     modes: tuple[Mode, ...] = ("train", "infer")
     for mode in modes:
-        nets = {f"level {level}": compile(loaded, mode=mode, optimize=level) for level in (0, 1, 2)}
-        nets["level 2, stepwise"] = compile(loaded, mode=mode, stepwise=True)
-        if inductor:
-            nets["level 2, inductor"] = compile(loaded, mode=mode, backend="inductor")
-        times = interleaved({name: (net.to(where), images) for name, net in nets.items()}, mode == "train", rounds)
-        print(f"\n{'training' if mode == 'train' else 'inference'}")
-        for name, found in times.items():
-            faster = ratio(times["level 0"], found)
-            told = f"{faster.median:5.2f} times as fast as level 0 [{faster.low:.2f}, {faster.high:.2f}]"
-            print(f"  {name:18} {1000 * statistics.median(found):9.1f} ms   {told}")
+        print(f"\n{'training' if mode == 'train' else 'inference':20} predicted     timed   times level 0")
+        for row in _rows(plan, Target(machine, batch_size, mode), mode, images, rounds, inductor):
+            print(row)
+
+
+def _rows(plan: Plan, target: Target, mode: Mode, images: torch.Tensor, rounds: int, inductor: bool) -> list[str]:
+    """A row for each variant of a net, and what level 3 chose."""
+    from graphnet.analysis.bare import Bare
+    from graphnet.analysis.timing import interleaved, ratio
+    from graphnet.backends.fx import build
+    from graphnet.backends.stepped import Stepped
+
+    nets = {f"level {level}": build(plan, optimize=level, mode=mode, target=target) for level in LEVELS}
+    nets["level 3, stepwise"] = build(plan, optimize=3, mode=mode, target=target, stepwise=True)
+    if inductor:
+        compiled = build(plan, optimize=3, mode=mode, target=target, stepwise=True)
+        assert isinstance(compiled, Stepped)
+        compiled.compile_steps()
+        nets["level 3, inductor"] = compiled
+    chosen: Plan = nets["level 3"].meta["executed"]
+    variants = {name: (net.to(images.device), images) for name, net in nets.items()}
+    bare = Bare(plan, images, chosen.layout)
+    times = interleaved({**variants, "bare convolutions": (bare, images)}, mode == "train", rounds)
+    rows = []
+    for name, found in times.items():
+        predicted, faster = "", ratio(times["level 0"], found)
+        if name in nets and name != "level 3, inductor":
+            executed = nets[name].meta["executed"]
+            predicted = f"{1000 * target.seconds(executed.lines, sizes_of(executed), executed.layout):.1f} ms"
+        timed = f"{1000 * statistics.median(found):.1f} ms"
+        told = f"{faster.median:8.2f} [{faster.low:.2f}, {faster.high:.2f}]"
+        rows.append(f"  {name:18} {predicted:>9} {timed:>9}  {told}")
+    return [*rows, f"  level 3 chose {_choices(chosen)}", f"  predicted by part: {_parts(chosen, target)}"]
+
+
+def _choices(plan: Plan) -> str:
+    """What a level that weighs has chosen."""
+    kinds = Counter(line.op.kind for line in plan.lines)
+    fused = kinds["convs"] + sum(line.op.kind == "concat" and line.name.endswith("_sources") for line in plan.lines)
+    return f"maps {plan.layout.replace('_', ' ')}, {fused} convolutions that do the work of several"
+
+
+def _parts(plan: Plan, target: Target) -> str:
+    parts = target.seconds_by_kind(plan.lines, sizes_of(plan), plan.layout)
+    return ", ".join(f"{name} {1000 * seconds:.1f} ms" for name, seconds in parts.items())

@@ -24,9 +24,9 @@ from torch import Tensor, nn
 
 import graphnet
 from graphnet import zoo
+from graphnet.analysis.bare import Bare
 from graphnet.analysis.timing import interleaved, ratio, seconds
 from tests.benchmarks import hand
-from tests.benchmarks.bare import Bare
 from tests.property import test_published_models as models
 
 SHAPES = [(64, 32), (128, 16), (256, 8)]
@@ -119,7 +119,7 @@ def run(name: str, repeats: int, batch: int, compiled: bool) -> Iterator[dict[st
     ours = graphnet.compile(given)
     same_weights(ours, other, table_of(name, other))
     images = torch.randn(batch, *ours.meta["plan"].input_shape)
-    bare = Bare(ours.meta["plan"], batch, ours.meta["executed"].layout)
+    bare = Bare(ours.meta["plan"], images, ours.meta["executed"].layout)
     variants = {
         "graphnet": (ours, images),
         "graphnet, plain": (graphnet.compile(given, optimize=0), images),

@@ -18,9 +18,9 @@ LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 
 
 class Bare(nn.Module):
-    """The convolutions and linear layers of a plan, as `net(images)`; in training mode with their backward passes."""
+    """The convolutions and linear layers of a plan before any pass, as `net(images)`; in training mode with backward."""
 
-    def __init__(self, plan: Plan, batch: int, layout: str) -> None:
+    def __init__(self, plan: Plan, images: Tensor, layout: str) -> None:
         super().__init__()
         shapes = {line.name: line.shape for line in plan.lines} | {IMAGE: plan.input_shape}
         weights = {tensor.name: tensor.shape for tensor in plan.tensors}
@@ -28,16 +28,16 @@ class Bare(nn.Module):
 
         def numbers(*shape: int) -> Tensor:
             if shape not in known:
-                made = torch.randn(shape) / math.sqrt(math.prod(shape[1:]))
+                made = torch.randn(shape, device=images.device) / math.sqrt(math.prod(shape[1:]))
                 known[shape] = made.to(memory_format=LAYOUTS[layout]) if len(shape) == 4 else made
             return known[shape]
 
         self.calls = [
             (
                 line,
-                numbers(batch, *shapes[line.arguments[0]]),
+                numbers(len(images), *shapes[line.arguments[0]]),
                 numbers(*weights[line.tensors[0]]),
-                numbers(batch, *line.shape),
+                numbers(len(images), *line.shape),
                 line.arguments[0] != IMAGE,
             )
             for line in plan.lines
@@ -66,7 +66,8 @@ def _settings(line: Line) -> tuple[object, ...]:
 def _forward(line: Line, x: Tensor, weight: Tensor) -> Tensor:
     if line.op.kind == "linear":
         return nn.functional.linear(x, weight)
-    return torch.ops.aten.convolution(x, weight, None, *_settings(line))
+    made: Tensor = torch.ops.aten.convolution(x, weight, None, *_settings(line))
+    return made
 
 
 def _backward(line: Line, x: Tensor, weight: Tensor, gradient: Tensor, inner: bool) -> None:
