@@ -111,27 +111,10 @@ def help_texts() -> dict[str, str]:
     return texts
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "",
-        "check",
-        "code",
-        "compare",
-        "diff",
-        "draw",
-        "eval",
-        "explain",
-        "new",
-        "plan",
-        "schema",
-        "train",
-        "unroll",
-        "zoo",
-    ],
-)
-def test_what_help_says(command: str, golden: Any, help_texts: dict[str, str]) -> None:
-    golden(f"help/{command or 'graphnet'}.txt", help_texts[command])
+def test_what_help_says(golden: Any, help_texts: dict[str, str]) -> None:
+    for command, text in help_texts.items():
+        assert "Usage: graphnet" in text
+        golden(f"help/{command or 'graphnet'}.txt", text)
 
 
 NEWCOMER = sorted((HERE / "newcomer").glob("*.toml"))
