@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -44,8 +45,17 @@ class Stepped(nn.Module):
         self.homes: dict[str, tuple[dict[str, Any], str]] = {}
 
     def compile_steps(self, **settings: Any) -> None:
-        """Compile each distinct step by torch.compile."""
-        self.run = [torch.compile(step, dynamic=False, **settings) for step in self.steps]
+        """Compile, by torch.compile, each distinct step that makes a tenth of all values or more.
+
+        Compiling takes seconds for each, and what runs once among many is not worth them.
+        """
+        made = [0] * len(self.steps)
+        for entry, number in self.program:
+            if isinstance(entry, Call):
+                made[number] += sum(math.prod(shape) for op, *_, shape in entry.step.lines if op.kind != "weights")
+        for number, step in enumerate(self.steps):
+            if 10 * made[number] >= sum(made):
+                self.run[number] = torch.compile(step, dynamic=False, **settings)
 
     def forward(self, input: Tensor) -> Any:
         values = {IMAGE: input.contiguous(memory_format=torch.channels_last) if self.channels_last else input}
