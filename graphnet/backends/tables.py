@@ -32,7 +32,7 @@ def _figures(plan: Plan) -> list[tuple[str, str]]:
         ("states", shapes),
         ("input", f"{'x'.join(map(str, plan.input_shape))} at t = {plan.input_times}"),
         ("readout", f"t = {readouts}"),
-        ("parameters", f"{plan.parameters:,} in {sum(tensor.trainable for tensor in plan.tensors)} tensors"),
+        ("parameters", f"{plan.parameters:,} in {len(plan.trainable)} tensors"),
         ("FLOPs", f"{plan.flops:,} per image (2 a multiply-add; convolutions and linear layers)"),
         ("depth", f"{plan.depth}"),
         ("biological time", f"{low} to {high} ms (20 to 50 ms a step)"),
