@@ -1,4 +1,4 @@
-"""The lines of a plan: what makes a value is written once, as a pattern, and named for each time when it is asked for."""
+"""The lines of a plan: what makes a value is written once, as a pattern, and named for each time when asked for."""
 
 from __future__ import annotations
 

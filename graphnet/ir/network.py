@@ -140,7 +140,7 @@ class Transition:
         return tuple(binding for bindings in self.bindings for binding in bindings if len(binding.pieces) > 1)
 
     def variant(self, t: int) -> object:
-        """The same for times at which it computes the same with the same tensors, those that belong to the time apart."""
+        """The same for times at which it computes the same with the same tensors, apart from those of the time."""
         return (self, *[binding.number(t) for binding in self._parted]) if self._parted else self
 
     @property
