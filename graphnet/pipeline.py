@@ -13,7 +13,6 @@ from graphnet.errors import Fault, SpecError
 from graphnet.ir.plan import Plan
 from graphnet.ir.resolve import resolve, resolve_as_far_as_possible
 from graphnet.ir.schedule import schedule
-from graphnet.ir.unroll import unroll as unrolled_data
 from graphnet.ir.verify import verify
 from graphnet.passes import DEFAULT, Mode
 from graphnet.spec.model import Spec
@@ -85,6 +84,8 @@ def unroll(spec: SpecLike) -> Spec:
     It compiles to the same function with as many parameters. Raises SpecError, also where the language has no words
     for it.
     """
+    from graphnet.ir.unroll import unroll as unrolled_data
+
     spec = load(spec)
     try:
         return load(unrolled_data(spec, resolve(spec)))

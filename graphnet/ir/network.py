@@ -129,7 +129,7 @@ class Transition:
     kind: Literal["cell", "pre_net", "post_net", "update"] = "cell"
     bindings: tuple[tuple[Binding, ...], ...] = ()
 
-    @property
+    @cached_property
     def adds_first(self) -> bool:
         """Whether it reads its state's first value too (I0)."""
         return any(FIRST in layer.arguments for layer in self.function)
