@@ -36,7 +36,7 @@ def compile_plan(spec: Spec, keep_dead: bool = False, unlimited: bool = False) -
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Without the collector of cycles: it would look through all lines of a large plan again and again."""
+    """Without the collector of cycles: it would look through all of a large plan or net again and again."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -150,7 +150,8 @@ def compile(
     compiled = plan(spec, keep_dead=keep_dead, unlimited=unlimited)
     if stepwise is None:
         stepwise = backend == "inductor" or len(compiled.lines) > LONG
-    net = build(compiled, seed, optimize=optimize, stepwise=stepwise, mode=mode)
+    with _uncollected():
+        net = build(compiled, seed, optimize=optimize, stepwise=stepwise, mode=mode)
     net.meta["spec"] = spec
     if isinstance(net, Stepped) and backend == "inductor":
         net.compile_steps()

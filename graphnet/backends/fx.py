@@ -12,7 +12,7 @@ from graphnet.backends.graph import TRAINED, GraphWriter
 from graphnet.backends.modules import FIRST_ITERATIONS, modules_of, settle_divisors
 from graphnet.backends.stepped import Stepped
 from graphnet.ir.plan import IMAGE, Plan
-from graphnet.passes import DEFAULT, Mode, run_passes
+from graphnet.passes import DEFAULT, Mode, run_passes, run_stepwise
 
 
 def build(
@@ -29,10 +29,14 @@ def build(
     distinct step once, and gives a `Stepped`; else one graph is all of the net. A net to `infer` is in evaluation
     mode and is to stay there.
     """
-    executed = run_passes(plan, optimize, mode)
     root = modules_of(plan, seed, given or {})
     net: fx.GraphModule | Stepped
-    net = Stepped(root, executed) if stepwise else fx.GraphModule(root, flat_graph(executed), class_name="Net")
+    if stepwise:
+        executed, entries = run_stepwise(plan, optimize, mode)
+        net = Stepped(root, executed, entries)
+    else:
+        executed = run_passes(plan, optimize, mode)
+        net = fx.GraphModule(root, flat_graph(executed), class_name="Net")
     net.meta |= {"plan": plan, "executed": executed, "optimize": optimize, "stepwise": stepwise, "mode": mode}
     settle_divisors(net, FIRST_ITERATIONS, given or {})
     return net.eval() if mode == "infer" else net

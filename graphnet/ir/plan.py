@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from graphnet.errors import Fault
 from graphnet.ir.lines import IMAGE as IMAGE
 from graphnet.ir.lines import Line as Line
-from graphnet.ir.lines import Lines, Tensors, Turn, as_turn, trainable
+from graphnet.ir.lines import Lines, Pattern, Tensors, Turn, as_turn, trainable
 from graphnet.ir.network import System, Tensor
 from graphnet.ir.ops import Shape
 
@@ -118,6 +118,16 @@ class Plan:
         if isinstance(self.lines, Lines) and isinstance(self.tensors, Tensors):
             return self.lines.turns
         return (as_turn(self.lines, self.tensors, self.input_shape, [name for _, name in self.outputs]),)
+
+    @property
+    def once(self) -> Iterator[Line]:
+        """The lines of each pattern at its first time: those of all kinds of op in all places, few of them."""
+        if not isinstance(self.lines, Lines):
+            return iter(self.lines)
+        first: dict[Pattern, Turn] = {}
+        for turn in self.turns:
+            first.setdefault(turn.pattern, turn)
+        return (line for turn in first.values() for line in turn.lines)
 
     @property
     def classes(self) -> int:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
+from graphnet.ir.fold import fold, unfold
 from graphnet.ir.plan import Plan
+from graphnet.ir.steps import Entry as Step
+from graphnet.ir.steps import cut
 from graphnet.ir.verify import verify
 from graphnet.passes.channels_last import channels_last
 from graphnet.passes.fold_norms import fold_norms
@@ -43,6 +46,20 @@ def passes_of(level: int, mode: Mode = "train") -> tuple[Pass, ...]:
 def run_passes(plan: Plan, level: int = DEFAULT, mode: Mode = "train") -> Plan:
     """The plan after every pass of a level, verified after each; a failure names the guilty pass."""
     return next((after for _, after in reversed(list(trace_passes(plan, level, mode)))), plan)
+
+
+def run_stepwise(plan: Plan, level: int = DEFAULT, mode: Mode = "train") -> tuple[Plan, list[Step]]:
+    """The plan after every pass of a level, and the steps that it consists of.
+
+    Where steps recur, passes see few of them, and the plan that comes back is that of these.
+    """
+    folded = fold(plan)
+    if folded is not None:
+        short = run_passes(verify(folded.short), level, mode)
+        if (entries := unfold(folded, short)) is not None:
+            return short, entries
+    executed = run_passes(plan, level, mode)
+    return executed, cut(executed)
 
 
 def trace_passes(plan: Plan, level: int = DEFAULT, mode: Mode = "train") -> Iterator[tuple[Pass, Plan]]:
