@@ -29,13 +29,13 @@ SpecLike = Spec | Mapping[str, Any] | str | os.PathLike[str]
 
 def compile_plan(spec: Spec, keep_dead: bool = False, unlimited: bool = False) -> Plan:
     """Spec → verified plan. Read this first."""
-    with _uncollected():
+    with uncollected():
         network = resolve(spec, unlimited)
         return verify(schedule(network, keep_dead))
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Without the collector of cycles: it would look through all of a large plan or net again and again."""
     was_on = gc.isenabled()
     gc.disable()
@@ -150,7 +150,7 @@ def compile(
     compiled = plan(spec, keep_dead=keep_dead, unlimited=unlimited)
     if stepwise is None:
         stepwise = backend == "inductor" or len(compiled.lines) > LONG
-    with _uncollected():
+    with uncollected():
         net = build(compiled, seed, optimize=optimize, stepwise=stepwise, mode=mode)
     net.meta["spec"] = spec
     if isinstance(net, Stepped) and backend == "inductor":

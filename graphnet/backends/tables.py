@@ -74,10 +74,8 @@ def _columns(rows: Iterable[tuple[str, ...]], indent: int) -> list[str]:
     """Rows with their columns aligned."""
     table = list(rows)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
-        (" " * indent + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))).rstrip()
-        for row in table
-    ]
+    layout = " " * indent + "  ".join(f"{{:<{width}}}" for width in widths)
+    return [layout.format(*row).rstrip() for row in table]
 
 
 def passes_text(plan: Plan, level: int, mode: Mode) -> str:

@@ -41,7 +41,7 @@ class CellReader:
         for written in self.expanded.entries:
             if written.cell.ops == "-":
                 continue
-            if not written.names_readout and written.times(self.constants) and not times[written]:
+            if not written.names_readout and not times[written] and written.times(self.constants):
                 self._function(written.cell.ops, None, self._path(written))  # overridden at all times: it need not fit
                 continue
             cells.append(self._transition(written, times.get(written, Times())))
@@ -142,13 +142,12 @@ class CellReader:
             self.faults.append(Fault(where, fault.what, fault.fix, span=span, code=fault.code))
             return ()
 
-    @staticmethod
-    def _key(ops: Ops, ends: Ends | None, cell: Cell | None) -> object:
-        """The same for functions that come out the same; None for one in list form."""
-        if not isinstance(ops, str) or ends is None:
+    def _key(self, ops: Ops, ends: Ends | None, cell: Cell | None) -> object:
+        """The same for functions that come out the same; None for one in list form, and for pre-net and post-net."""
+        if not isinstance(ops, str) or ends is None or ends.norm is not self.spec.norm:
             return None
         own = (cell.lipschitz, cell.gain, cell.noise) if cell else ()
-        return (ops, ends.source, ends.target, ends.between, ends.norm, ends.joins, ends.recurs, *own)
+        return (ops, ends.source, ends.target, ends.between, ends.joins, ends.recurs, *own)
 
 
 def ops_text(ops: Ops) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from graphnet.errors import Fault, KeyPath
 from graphnet.ir.activity import Activity
@@ -20,16 +21,19 @@ KEEP_ZERO = ("relu", "elu", "gelu", "leaky_relu", "silu", "tanh", "value", "slic
 Flags = tuple[bool, ...]
 
 
+class _Fact(NamedTuple):
+    """What is known of a value: whether it is zero whatever the image, and whether the image has a say in it."""
+
+    zero: bool
+    sees: bool
+
+
 @dataclass
 class _Facts:
-    """What is known of values: whether they are zero whatever the image, and whether the image has a say in them.
+    """The facts of what turns are given and result in, by name; and of each turn, of what it is given and its lines."""
 
-    By name for what turns are given and result in; `lines` has for each turn which of its lines are zero.
-    """
-
-    zero: dict[str, bool] = field(default_factory=lambda: {IMAGE: False})
-    sees: dict[str, bool] = field(default_factory=lambda: {IMAGE: True})
-    lines: list[Flags] = field(default_factory=list)
+    known: dict[str, _Fact] = field(default_factory=lambda: {IMAGE: _Fact(False, True)})
+    turns: list[tuple[tuple[_Fact, ...], Flags]] = field(default_factory=list)
 
 
 def lint(
@@ -59,34 +63,31 @@ def _paths(network: Network) -> dict[str, KeyPath]:
 def _facts(turns: Sequence[Turn]) -> _Facts:
     """Followed through each pattern once for what it is given."""
     facts = _Facts()
-    known: dict[object, tuple[Flags, Flags]] = {}
+    followed: dict[object, tuple[Flags, tuple[_Fact, ...]]] = {}
     for turn in turns:
-        zero, sees = tuple([facts.zero[name] for name in turn.given]), tuple([facts.sees[name] for name in turn.given])
-        key = (turn.pattern, zero, sees)
-        if key not in known:
-            known[key] = _followed(*key)
-        zeros, seeing = known[key]
-        facts.lines.append(zeros)
-        for name, number in zip(turn.results, turn.pattern.results, strict=True):
-            facts.zero[name], facts.sees[name] = zeros[number], seeing[number]
+        given = tuple(map(facts.known.__getitem__, turn.given))
+        key = (turn.pattern, given)
+        if key not in followed:
+            followed[key] = _followed(*key)
+        zeros, results = followed[key]
+        facts.turns.append((given, zeros))
+        facts.known.update(zip(turn.results, results, strict=True))
     return facts
 
 
-def _followed(pattern: Pattern, zero: Flags, sees: Flags) -> tuple[Flags, Flags]:
-    """Which lines of a pattern are zero, and which see the image, if what it is given is and does."""
-    zeros: list[bool] = []
-    seeing: list[bool] = []
+def _followed(pattern: Pattern, given: tuple[_Fact, ...]) -> tuple[Flags, tuple[_Fact, ...]]:
+    """Which lines of a pattern are zero, and the facts of its results, by those of what it is given."""
+    found: list[_Fact] = []
     for line in pattern.lines:
-        inputs = [zeros[at] if at >= 0 else zero[-1 - at] for at in line.arguments]
+        read = [found[at] if at >= 0 else given[-1 - at] for at in line.arguments]
         if line.op.kind == "zeros":
-            zeros.append(True)
+            zero = True
         elif line.op.kind in ("product", "divide"):
-            zeros.append(any(inputs))
+            zero = any(each.zero for each in read)
         else:
-            zeros.append(all(inputs) and _keeps_zero(pattern, line))
-        sights = [seeing[at] if at >= 0 else sees[-1 - at] for at in line.arguments]
-        seeing.append(not zeros[-1] and any(sights))
-    return tuple(zeros), tuple(seeing)
+            zero = all(each.zero for each in read) and _keeps_zero(pattern, line)
+        found.append(_Fact(zero, not zero and any(each.sees for each in read)))
+    return tuple(fact.zero for fact in found), tuple(found[number] for number in pattern.results)
 
 
 def _keeps_zero(pattern: Pattern, line: Template) -> bool:
@@ -109,11 +110,11 @@ def _readouts_before_the_input(
     network: Network, activities: Sequence[Activity], outputs: Sequence[tuple[int, str]], facts: _Facts
 ) -> Iterator[Fault]:
     """With zeros for what is not there, a readout may come before any signal of the image does, or after."""
-    blind = [t for t, name in outputs if not facts.sees[name]]
+    blind = [t for t, name in outputs if not facts.known[name].sees]
     if blind:
         times = " and ".join(f"t = {t}" for t in blind[:3]) + (", …" if len(blind) > 3 else "")
         what = f"at {times} the output is the same for every image: nothing of it is at '{network.read}' then"
-        seeing = [t for t, name in outputs if facts.sees[name]]
+        seeing = [t for t, name in outputs if facts.known[name].sees]
         fix = f"the first readout that sees it is t = {seeing[0]}" if seeing else "read out later, or hold the input on"
         yield Fault(("readout", "t"), what, fix, severity="warning", code="GN505")
 
@@ -125,11 +126,10 @@ def _without_gradient(
     reached = {name for _, name in outputs}
     learning: set[str] = set()
     known: dict[object, tuple[frozenset[int], frozenset[int]]] = {}
-    for turn, zeros in zip(reversed(turns), reversed(facts.lines), strict=True):
+    for turn, (given, zeros) in zip(reversed(turns), reversed(facts.turns), strict=True):
         pattern = turn.pattern
         ends = tuple([name in reached for name in turn.results])
-        zero = tuple([facts.zero[name] for name in turn.given])
-        key = (pattern, zeros, zero, ends)
+        key = (pattern, given, zeros, ends)
         if is_new := key not in known:
             known[key] = _gradients(*key)
         learns, goes_on = known[key]
@@ -149,13 +149,15 @@ def _without_gradient(
         yield Fault(paths.get(place, ()), what, fix, on="key", severity="warning", code="GN506")
 
 
-def _gradients(pattern: Pattern, zeros: Flags, zero: Flags, ends: Flags) -> tuple[frozenset[int], frozenset[int]]:
+def _gradients(
+    pattern: Pattern, given: Sequence[_Fact], zeros: Flags, ends: Flags
+) -> tuple[frozenset[int], frozenset[int]]:
     """The tensors of a pattern that learn, and which of the given a gradient goes on to, from the ends it comes to."""
     reached = {number for number, end in zip(pattern.results, ends, strict=True) if end}
     learns: set[int] = set()
 
     def is_zero(at: int) -> bool:
-        return zeros[at] if at >= 0 else zero[-1 - at]
+        return zeros[at] if at >= 0 else given[-1 - at].zero
 
     for number, line in reversed(list(enumerate(pattern.lines))):
         if number in reached:

@@ -142,11 +142,15 @@ def holding(entries: list[Entry], constants: Mapping[str, int]) -> dict[Entry, T
     """
     taken: dict[tuple[str, str], Times] = {}
     times: dict[Entry, Times] = {}
+    slabs: dict[int, Times] = {}  # the cells of a slab have one TimeSet
     for entry in reversed(entries):
         if entry.names_readout and READOUT not in constants:
             continue
         key = (entry.source, entry.target)
-        written = entry.times(constants)
-        times[entry] = written.minus(taken.get(key, Times()))
-        taken[key] = union((written, taken.get(key, Times())))
+        if id(entry.when) not in slabs:
+            slabs[id(entry.when)] = entry.times(constants)
+        times[entry] = written = slabs[id(entry.when)]
+        if key in taken:
+            times[entry], written = written.minus(taken[key]), union((written, taken[key]))
+        taken[key] = written
     return times

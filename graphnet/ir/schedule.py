@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from graphnet.ir.activity import Activity
+from graphnet.ir.activity import Activity, Arrival
 from graphnet.ir.fates import find_fates, warnings
 from graphnet.ir.lines import IMAGE, Lines, Pattern, Template, Tensors, Turn, trainable
 from graphnet.ir.lint import lint
@@ -14,7 +14,7 @@ from graphnet.ir.lipschitz import Bound
 from graphnet.ir.network import FIRST, INPUT, SOURCE, Network, State, Tensor, Transition
 from graphnet.ir.ops import Op, Shape, op, shape_of
 from graphnet.ir.plan import Area, Cell, Coupling, Plan
-from graphnet.ir.values import Source, Value, Values, find_values
+from graphnet.ir.values import Value, Values, find_values
 from graphnet.spec.times import Times, union
 
 BEFORE = -1
@@ -75,7 +75,8 @@ def _cells(network: Network, transitions: Sequence[Transition]) -> tuple[Cell, .
     rank = network.rank
     times: dict[object, Times] = {}
     for each in transitions:
-        times[each.path, each.key] = union((times.get((each.path, each.key), Times()), each.times))
+        written = times.get((each.path, each.key))
+        times[each.path, each.key] = union((written, each.times)) if written else each.times
     cells = {(each.path, each.key): each for each in transitions}.values()
     return tuple(
         Cell(each.source, each.target, each.text, str(times[each.path, each.key]), each.delay, each.place)
@@ -132,7 +133,7 @@ class _Sketch:
     def function(self, transition: Transition, source: int, first: int) -> int:
         """Append the lines of a transition; returns the number of its result."""
         ends = {SOURCE: source, FIRST: first}
-        start = len(self.lines)
+        before, start = _stem(transition.place), len(self.lines)
         for number, (layer, bindings) in enumerate(zip(transition.function, transition.bindings, strict=True)):
             arguments = tuple([ends[at] if at < 0 else start + at for at in layer.arguments])
             used = tuple([self._tensor(binding.piece(self.t)) for binding in bindings])
@@ -141,7 +142,7 @@ class _Sketch:
                 self.divided.append((transition, number))
                 arguments, used = (*arguments, self.give(())), ()
                 chosen = op("divide", mu=chosen["mu"])
-            before, after = _stem(transition.place), f"_{_stem(layer.label)}"
+            after = f"_{_stem(layer.label)}"
             self.lines.append(Template(before, after, chosen, arguments, used, layer.shape, transition.place))
         return len(self.lines) - 1 if transition.function else source
 
@@ -178,11 +179,12 @@ class _Writer:
         """Append the turns of what a value is made of, and its own."""
         if value.name in self.shapes:
             return
-        for source in value.sources:
-            for number in (source.reads, source.first):
-                if number >= 0:
-                    self.write(self.values.values[number])
-        given = [name for source in value.sources for name in self._reads(source)] or [IMAGE]
+        read = [self.values.values[number] for _, *numbers in value.sources for number in numbers if number >= 0]
+        for each in read:
+            if each.name not in self.shapes:
+                self.write(each)
+        images = [self._image(each.arrival) for each in value.sources if each.arrival.transition.source == INPUT]
+        given = [*images, *[each.name for each in read]] or [IMAGE]  # the image is first in order (rule 3)
         state, t = value.node
         update = known.update if (known := self.network.state(state)) and t >= 0 else None
         used = [source.arrival.transition for source in value.sources] + ([update] if update else [])
@@ -219,11 +221,9 @@ class _Writer:
             sketch.append(stem, "", op("value", state=state), (merged,), state)
         return sketch.recipe()
 
-    def _reads(self, source: Source) -> list[str]:
-        """The names of what an arrival reads: a value, or what the pre-net makes; and its first value."""
-        transition, t, *_ = source.arrival
-        if transition.source != INPUT:
-            return [self.values.values[number].name for number in (source.reads, source.first) if number >= 0]
+    def _image(self, arrival: Arrival) -> str:
+        """The name of what the pre-net makes, written if it is not yet."""
+        transition, t, *_ = arrival
         if not self.network.sequence:  # an image that stays is looked at once (rule 3)
             t = transition.times.first
         if t not in self.images:
@@ -232,7 +232,7 @@ class _Writer:
                 slicing = op("slice", index=self.slices[t])
                 image = self._single(f"{IMAGE}_t{t}", slicing, (IMAGE,), t, IMAGE)
             self.images[t] = self._pre_net(transition, t, image) if transition.function else image
-        return [self.images[t]]
+        return self.images[t]
 
     def _pre_net(self, transition: Transition, t: int, image: str) -> str:
         key = transition.variant(t)

@@ -66,7 +66,7 @@ class _Patterns:
 
     def __init__(self) -> None:
         self.seen: set[Pattern] = set()
-        self.checked: dict[tuple[Op, tuple[Shape, ...]], Shape] = {}
+        self.checked: set[tuple[Op, tuple[Shape, ...], Shape, tuple[str, ...]]] = set()
         self.unused = False
 
     def verify(self, pattern: Pattern, names: Sequence[str]) -> None:
@@ -79,13 +79,11 @@ class _Patterns:
         for number, (line, name) in enumerate(zip(pattern.lines, names, strict=True)):
             assert all(at < number for at in line.arguments), f"{name}: uses what is defined after it"
             arguments = pattern.shapes(line.arguments)
-            key = (line.op, arguments)
-            if key not in self.checked:
-                assert line.op.kind in KINDS, f"{name}: no op is called {line.op.kind}"
-                self.checked[key] = _shape(name, line.op, arguments)
-            assert line.shape == self.checked[key], f"{name}: {line.shape} is not {self.checked[key]}"
             roles = tuple([pattern.tensors[at].role for at in line.tensors])
-            assert _fits(line.op.kind, roles), f"{name}: tensors {roles}"
+            key = (line.op, arguments, line.shape, roles)
+            if key not in self.checked:
+                _verify_op(name, *key)
+                self.checked.add(key)
             used.update(line.tensors)
             _verify_value(line, name)
         self.unused |= len(used) < len(pattern.tensors)
@@ -103,11 +101,14 @@ def _verify_use(plan: Plan) -> None:
     assert declared == used, f"tensors that no line uses: {sorted(declared - used)[:3]}"
 
 
-def _shape(name: str, op: Op, arguments: tuple[Shape, ...]) -> Shape:
+def _verify_op(name: str, op: Op, arguments: tuple[Shape, ...], shape: Shape, roles: tuple[str, ...]) -> None:
+    assert op.kind in KINDS, f"{name}: no op is called {op.kind}"
     try:
-        return shape_of(op, arguments)
+        right = shape_of(op, arguments)
     except ValueError as fault:
         raise AssertionError(f"{name}: {op.kind} of {arguments}: {fault}") from None
+    assert shape == right, f"{name}: {shape} is not {right}"
+    assert _fits(op.kind, roles), f"{name}: tensors {roles}"
 
 
 def _fits(kind: str, roles: tuple[str, ...]) -> bool:

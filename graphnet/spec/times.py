@@ -28,7 +28,10 @@ class Times:
     spans: tuple[Span, ...] = ()
 
     def __contains__(self, t: int) -> bool:
-        return any(first <= t <= last for first, last in self.spans)
+        for first, last in self.spans:  # noqa: SIM110 - asked of every cell at every time
+            if first <= t <= last:
+                return True
+        return False
 
     def __bool__(self) -> bool:
         return bool(self.spans)
@@ -46,7 +49,9 @@ class Times:
 
     def both(self, other: Times) -> Times:
         """The times in both sets."""
-        return _minus(self, _minus(self, other))
+        if self is other or self is ALWAYS:
+            return other
+        return _both(self, other)
 
     def upto(self, last: int) -> list[int]:
         """The times 0 ≤ t ≤ last of this set, ascending."""
@@ -68,6 +73,11 @@ def _minus(times: Times, other: Times) -> Times:
             if part.first <= part.last
         )
     return Times(left)
+
+
+@lru_cache(maxsize=4096)
+def _both(times: Times, other: Times) -> Times:
+    return times.minus(times.minus(other))
 
 
 ALWAYS = Times((Span(0, FOREVER),))
