@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from graphnet.errors import Fault, KeyPath, did_you_mean
 from graphnet.spec.model import Cell, Slab, Spec
@@ -59,7 +60,7 @@ class TimeSet:
 
     ranges: tuple[TimeRange, ...] = ()
 
-    @property
+    @cached_property
     def names_readout(self) -> bool:
         return any(READOUT in entry.names for entry in self.ranges)
 
