@@ -144,7 +144,9 @@ class Plan:
     @cached_property
     def trainable(self) -> tuple[Tensor, ...]:
         """The parameters, in the order of first use."""
-        return tuple(trainable(self.turns))
+        if isinstance(self.tensors, Tensors):
+            return tuple(trainable(self.tensors.turns))
+        return tuple(tensor for tensor in self.tensors if tensor.trainable)
 
     @property
     def parameters(self) -> int:

@@ -99,7 +99,9 @@ def test_plans_are_equal_however_they_are_kept() -> None:
     assert plan != graphnet.plan(small(readout={"t": 3}))
 
 
-@pytest.mark.parametrize("spec", [small(readout={"t": [2, 3]}), recurrent(4), recurrent(4, norm={"affine": "per-time"})])
+@pytest.mark.parametrize(
+    "spec", [small(readout={"t": [2, 3]}), recurrent(4), recurrent(4, norm={"affine": "per-time"})]
+)
 def test_figures_are_the_same_however_lines_are_kept(spec: dict[str, Any]) -> None:
     plan = graphnet.plan(spec)
     other = verify(flat(plan))
