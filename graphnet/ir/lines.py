@@ -99,6 +99,11 @@ class Pattern:
         return tuple(ways[number] for number in self.results)
 
     @cached_property
+    def unread(self) -> frozenset[int]:
+        """The numbers of the lines that nothing is made of, and that are no results."""
+        return frozenset(range(len(self.lines))).difference(self.results, *[line.arguments for line in self.lines])
+
+    @cached_property
     def trainable(self) -> tuple[Tensor, ...]:
         """The tensors that an optimiser sees."""
         return tuple(tensor for tensor in self.tensors if tensor.trainable)

@@ -41,11 +41,28 @@ def lint(
 ) -> Iterator[Fault]:
     """States without a value, readouts before the input, parameters without a gradient, norms of single values."""
     paths = _paths(network)
-    facts = _facts(turns)
     yield from _never_populated(network, activities)
-    yield from _readouts_before_the_input(network, activities, outputs, facts)
-    yield from _without_gradient(turns, outputs, facts, paths)
+    if _may_be_lost(turns, outputs):
+        facts = _facts(turns)
+        yield from _readouts_before_the_input(network, activities, outputs, facts)
+        yield from _without_gradient(turns, outputs, facts, paths)
     yield from _norms_of_single_values(turns, paths)
+
+
+def _may_be_lost(turns: Sequence[Turn], outputs: Sequence[tuple[int, str]]) -> bool:
+    """Whether anything is made zero or not read; else the image reaches all that is, and a gradient all of that."""
+    patterns = {turn.pattern for turn in turns}
+    read = {name for _, name in outputs}.union(*[turn.given for turn in turns])
+    return (
+        any(_is_zero(line.op) for pattern in patterns for line in pattern.lines)
+        or any(pattern.unread for pattern in patterns)
+        or not all(read.issuperset(turn.results) for turn in turns)
+    )
+
+
+def _is_zero(op: Op) -> bool:
+    """Whether an op makes zeros whatever it is given, or stops the gradient."""
+    return op.kind == "zeros" or (op.kind == "scale" and ("factor", 0.0) in op.attributes)
 
 
 def _paths(network: Network) -> dict[str, KeyPath]:

@@ -212,7 +212,7 @@ def _tensors(owners: Owners, sets: Sequence[WeightSet], index: Mapping[str, int]
     tensors: dict[tuple[Owner, str], Tensor] = {}
     for owner, uses in owners.items():
         head = _home(uses)
-        relative = _relative_to_readout(owner, uses, crowded)
+        relative = _relative_to_readout(owner, uses, crowded) if owner.by_time else ""
         group = sets[owner.number] if owner.number >= 0 else None
         for use in uses:
             home = use if owner.kind == "coupled" else head
