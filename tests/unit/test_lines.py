@@ -11,7 +11,8 @@ import pytest
 import graphnet
 from graphnet.backends.tables import plan_text
 from graphnet.ir.lines import Lines, Tensors
-from graphnet.ir.plan import Plan
+from graphnet.ir.ops import KINDS
+from graphnet.ir.plan import IMAGE, Plan
 from graphnet.ir.verify import verify
 from tests.small import small
 from tests.unit.test_steps import recurrent
@@ -47,17 +48,17 @@ def test_patterns_do_not_grow_with_time() -> None:
 
 
 def test_each_pattern_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shape rules are asked for few lines, however many there are."""
+    """The rules of single lines are asked of few, however many there are."""
     from graphnet.ir import verify as module
 
     asked: list[object] = []
-    monkeypatch.setattr(module, "_fits", lambda *given: asked.append(given) or True)
+    monkeypatch.setattr(module, "_verify_value", lambda *given: asked.append(given))
     counts = []
     for t in (40, 400):
         graphnet.plan(recurrent(t))
         counts.append(len(asked))
         asked.clear()
-    assert counts[0] == counts[1] < 60
+    assert 0 < counts[0] == counts[1] < 200
 
 
 @pytest.mark.parametrize("more", [{}, {"norm": {"affine": "per-time"}}, {"sharing": {"over_time": False}}])
@@ -107,7 +108,24 @@ def test_figures_are_the_same_however_lines_are_kept(spec: dict[str, Any]) -> No
     other = verify(flat(plan))
     for name in ("flops", "depth", "parameters", "trainable", "classes", "work"):
         assert getattr(plan, name) == getattr(other, name), name
-    assert sum(flops for _, flops in plan.work) == plan.flops > 0
+    shapes = {IMAGE: plan.input_shape} | {line.name: line.shape for line in plan.lines}
+    depths = {IMAGE: 0}
+    flops = 0
+    for line in plan.lines:
+        kind = KINDS[line.op.kind]
+        depths[line.name] = max(depths[name] for name in line.arguments) + kind.depth
+        flops += kind.flops(line.op, tuple(shapes[name] for name in line.arguments), line.shape)
+    assert plan.flops == sum(flops for _, flops in plan.work) == flops > 0
+    assert plan.depth == max(depths[name] for _, name in plan.outputs)
+    assert plan.classes == shapes[plan.outputs[-1][1]][0]
+
+
+def test_times_with_other_weights_are_other_patterns() -> None:
+    sets = [{"members": ["h1->h1@1..2"]}, {"members": ["h1->h1@4..5"]}]
+    plan = graphnet.plan(recurrent(8, sharing={"sets": sets}))
+    weights = {line.t: line.tensors[0] for line in plan.lines if line.place == "h1.from_h1" and "conv1" in line.name}
+    first = {2: 1, 3: 3, 4: 4, 5: 4, 6: 3, 7: 3}
+    assert weights == {t: f"h1.from_h1.conv1.t{first[t]}.weight" for t in first}
 
 
 def test_every_kind_of_line_stands_once() -> None:
