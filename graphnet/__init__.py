@@ -1,17 +1,22 @@
 """graphnet: write a brain-like network down as a spec, see it, and train it.
 
-`load` a spec, look at its `plan`, `draw` it, `compile` it to a PyTorch module. Importing this loads no torch.
+`load` a spec, look at its `plan`, `draw` it, `compile` it to a PyTorch module. Importing this loads no torch; each name
+is loaded when it is used, so that a command loads what it needs and no more.
 """
 
-from graphnet import edits, zoo
-from graphnet.edits import perturb
-from graphnet.errors import Fault, SpecError
-from graphnet.foreign import import_state_dict
-from graphnet.ir.custom import register_op
-from graphnet.ir.plan import Plan
-from graphnet.pipeline import compile, draw, load, plan, unroll
-from graphnet.spec.model import Spec
-from graphnet.training.coupling import couple_gradients
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graphnet import edits, zoo
+    from graphnet.edits import perturb
+    from graphnet.errors import Fault, SpecError
+    from graphnet.foreign import import_state_dict
+    from graphnet.ir.custom import register_op
+    from graphnet.ir.plan import Plan
+    from graphnet.pipeline import compile, draw, load, plan, unroll
+    from graphnet.spec.model import Spec
+    from graphnet.training.coupling import couple_gradients
 
 __all__ = [
     "Fault",
@@ -30,3 +35,32 @@ __all__ = [
     "unroll",
     "zoo",
 ]
+
+_HOMES = {
+    "Fault": "errors",
+    "Plan": "ir.plan",
+    "Spec": "spec.model",
+    "SpecError": "errors",
+    "compile": "pipeline",
+    "couple_gradients": "training.coupling",
+    "draw": "pipeline",
+    "import_state_dict": "foreign",
+    "load": "pipeline",
+    "perturb": "edits",
+    "plan": "pipeline",
+    "register_op": "ir.custom",
+    "unroll": "pipeline",
+}
+"""The module of each public name; `edits` and `zoo` are modules themselves."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'graphnet' has no attribute '{name}'")
+    module = import_module(f"graphnet.{_HOMES.get(name, name)}")
+    globals()[name] = found = getattr(module, name) if name in _HOMES else module
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

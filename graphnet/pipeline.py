@@ -14,7 +14,6 @@ from graphnet.ir.cost import BATCH, Target
 from graphnet.ir.plan import Plan
 from graphnet.ir.resolve import resolve, resolve_as_far_as_possible
 from graphnet.ir.schedule import schedule
-from graphnet.ir.unroll import unroll as unrolled_data
 from graphnet.ir.verify import verify
 from graphnet.passes import DEFAULT, Mode
 from graphnet.spec.model import Spec
@@ -31,14 +30,14 @@ SpecLike = Spec | Mapping[str, Any] | str | os.PathLike[str]
 
 def compile_plan(spec: Spec, keep_dead: bool = False, unlimited: bool = False) -> Plan:
     """Spec → verified plan. Read this first."""
-    with _uncollected():
+    with uncollected():
         network = resolve(spec, unlimited)
         return verify(schedule(network, keep_dead))
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the collector of cycles: it would look through all lines of a large plan again and again."""
+def uncollected() -> Iterator[None]:
+    """Without the collector of cycles: it would look through all of a large plan or net again and again."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -86,6 +85,8 @@ def unroll(spec: SpecLike) -> Spec:
     It compiles to the same function with as many parameters. Raises SpecError, also where the language has no words
     for it.
     """
+    from graphnet.ir.unroll import unroll as unrolled_data
+
     spec = load(spec)
     try:
         return load(unrolled_data(spec, resolve(spec)))
@@ -160,7 +161,8 @@ def compile(
         from graphnet.backends.machine import machine_of
 
         target = Target(machine_of(device), batch_size, mode)
-    net = build(compiled, seed, optimize=optimize, stepwise=stepwise, mode=mode, target=target)
+    with uncollected():
+        net = build(compiled, seed, optimize=optimize, stepwise=stepwise, mode=mode, target=target)
     net.meta["spec"] = spec
     if isinstance(net, Stepped) and backend == "inductor":
         net.compile_steps()

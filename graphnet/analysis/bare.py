@@ -18,7 +18,7 @@ LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 
 
 class Bare(nn.Module):
-    """The convolutions and linear layers of a plan before any pass, as `net(images)`; in training mode with backward."""
+    """The convolutions and linear layers of a plan before any pass, as `net(images)`; backward too in training."""
 
     def __init__(self, plan: Plan, images: Tensor, layout: str) -> None:
         super().__init__()

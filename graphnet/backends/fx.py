@@ -13,7 +13,7 @@ from graphnet.backends.modules import FIRST_ITERATIONS, modules_of, settle_divis
 from graphnet.backends.stepped import Stepped
 from graphnet.ir.cost import Target
 from graphnet.ir.plan import IMAGE, Plan
-from graphnet.passes import DEFAULT, Mode, run_passes
+from graphnet.passes import DEFAULT, Mode, run_passes, run_stepwise
 
 
 def build(
@@ -31,10 +31,14 @@ def build(
     distinct step once, and gives a `Stepped`; else one graph is all of the net. A net to `infer` is in evaluation
     mode and is to stay there. Level 3 chooses what is faster on a `target`.
     """
-    executed = run_passes(plan, optimize, mode, target)
     root = modules_of(plan, seed, given or {})
     net: fx.GraphModule | Stepped
-    net = Stepped(root, executed) if stepwise else fx.GraphModule(root, flat_graph(executed), class_name="Net")
+    if stepwise:
+        executed, entries = run_stepwise(plan, optimize, mode, target)
+        net = Stepped(root, executed, entries)
+    else:
+        executed = run_passes(plan, optimize, mode, target)
+        net = fx.GraphModule(root, flat_graph(executed), class_name="Net")
     net.meta |= {"plan": plan, "executed": executed, "optimize": optimize, "stepwise": stepwise, "mode": mode}
     settle_divisors(net, FIRST_ITERATIONS, given or {})
     return net.eval() if mode == "infer" else net

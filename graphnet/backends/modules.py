@@ -21,20 +21,21 @@ def modules_of(plan: Plan, seed: int, given: Mapping[str, torch.Tensor]) -> nn.M
     Tensors that are `given`, by name, are those of another net: they share its storage.
     """
     root = nn.Module()
+    places = {"": root}
     like = next(iter(given.values()), None)
     for tensor in plan.tensors:
         if tensor.name in given:
-            _own(root, tensor, given[tensor.name].detach(), given[tensor.name].requires_grad)
+            _own(places, tensor, given[tensor.name].detach(), given[tensor.name].requires_grad)
         else:
             values = initial(tensor, seed)
-            _own(root, tensor, values if like is None else values.to(like))
-    for line in plan.lines:
+            _own(places, tensor, values if like is None else values.to(like))
+    for line in plan.once:
         if line.op.kind == "value":
-            holder = _module(root, line.place)
-            if not hasattr(holder, "output"):
+            holder = _module(places, line.place)
+            if "output" not in holder._modules:
                 holder.add_module("output", nn.Identity())
         elif line.op.kind == "lipschitz":
-            _module(root, line.place).add_module(line.name, Divisor(line.op))
+            _module(places, line.place).add_module(line.name, Divisor(line.op))
     return root
 
 
@@ -49,10 +50,11 @@ def settle_divisors(
 
     With `among`, of those bounds alone that these tensors are in.
     """
-    tensors = dict(net.named_parameters()) | dict(net.named_buffers())
     plan = getattr(net, "meta", {}).get("plan")
-    for line in plan.lines if isinstance(plan, Plan) else ():
-        if line.op.kind == "lipschitz" and (among is None or not set(among).isdisjoint(line.tensors)):
+    found = [line for line in plan.once if line.op.kind == "lipschitz"] if isinstance(plan, Plan) else []
+    tensors = dict(net.named_parameters()) | dict(net.named_buffers()) if found else {}
+    for line in found:
+        if among is None or not set(among).isdisjoint(line.tensors):
             given = [tensors[name] for name in line.tensors]
             vectors = [name for name in line.tensors if name.rpartition(".")[2].startswith(VECTOR)]
             kept = {number for number, name in enumerate(vectors) if name in known}
@@ -98,19 +100,20 @@ def _identity(shape: Shape) -> torch.Tensor:
     return values
 
 
-def _own(root: nn.Module, tensor: Tensor, values: torch.Tensor, learns: bool = True) -> None:
+def _own(places: dict[str, nn.Module], tensor: Tensor, values: torch.Tensor, learns: bool = True) -> None:
     place, _, role = tensor.name.rpartition(".")
-    holder = _module(root, place)
+    holder = _module(places, place)
     if tensor.trainable:
         holder.register_parameter(role, nn.Parameter(values, learns))
     else:
         holder.register_buffer(role, values)
 
 
-def _module(root: nn.Module, path: str) -> nn.Module:
-    """The module at a dotted path, made where it is missing."""
-    for name in path.split("."):
-        if not hasattr(root, name):
-            root.add_module(name, nn.Module())
-        root = getattr(root, name)
-    return root
+def _module(places: dict[str, nn.Module], path: str) -> nn.Module:
+    """The module at a dotted path, made where it is missing; `places` are those there are."""
+    if path not in places:
+        above, _, name = path.rpartition(".")
+        made = nn.Module()
+        _module(places, above).add_module(name, made)
+        places[path] = made
+    return places[path]

@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 
 from graphnet.backends.graph import TRAINED, GraphWriter
 from graphnet.ir.plan import IMAGE, Line, Plan
-from graphnet.ir.steps import Call, Entry, Step, cut
+from graphnet.ir.steps import Call, Entry, Step
 
 
 class Stepped(nn.Module):
@@ -21,12 +21,11 @@ class Stepped(nn.Module):
     of the modules beside it, under the names of the plan. The value of a state goes through its `output`.
     """
 
-    def __init__(self, root: nn.Module, executed: Plan) -> None:
+    def __init__(self, root: nn.Module, executed: Plan, entries: Sequence[Entry]) -> None:
         super().__init__()
         self.meta: dict[str, Any] = {}
         for name, module in root.named_children():
             self.add_module(name, module)
-        entries = cut(executed)
         known: dict[Step, int] = {}
         self.steps = nn.ModuleList()
         self.program: list[tuple[Entry, int]] = []

@@ -33,7 +33,7 @@ def _figures(plan: Plan) -> list[tuple[str, str]]:
         ("states", shapes),
         ("input", f"{'x'.join(map(str, plan.input_shape))} at t = {plan.input_times}"),
         ("readout", f"t = {readouts}"),
-        ("parameters", f"{plan.parameters:,} in {sum(tensor.trainable for tensor in plan.tensors)} tensors"),
+        ("parameters", f"{plan.parameters:,} in {len(plan.trainable)} tensors"),
         ("FLOPs", f"{plan.flops:,} per image (2 a multiply-add; convolutions and linear layers)"),
         ("depth", f"{plan.depth}"),
         ("biological time", f"{low} to {high} ms (20 to 50 ms a step)"),
@@ -75,10 +75,8 @@ def _columns(rows: Iterable[tuple[str, ...]], indent: int) -> list[str]:
     """Rows with their columns aligned."""
     table = list(rows)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
-        (" " * indent + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))).rstrip()
-        for row in table
-    ]
+    layout = " " * indent + "  ".join(f"{{:<{width}}}" for width in widths)
+    return [layout.format(*row).rstrip() for row in table]
 
 
 def passes_text(plan: Plan, level: int, mode: Mode) -> str:

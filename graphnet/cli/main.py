@@ -1,36 +1,36 @@
-"""The `graphnet` command: one file a command, joined here."""
+"""The `graphnet` command: one file a command, joined here. Only the command that is called is loaded."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from graphnet.cli.analyse import analyse
-from graphnet.cli.bench import bench
-from graphnet.cli.check import check
-from graphnet.cli.code import code
-from graphnet.cli.compare import compare, diff, unroll
-from graphnet.cli.draw import draw
-from graphnet.cli.evaluate import evaluate
-from graphnet.cli.explain import explain
-from graphnet.cli.indices import indices
-from graphnet.cli.perturb import perturb
-from graphnet.cli.plan import plan
-from graphnet.cli.report import Failure
-from graphnet.cli.schema import schema
-from graphnet.cli.train import train
-from graphnet.cli.zoo import new, zoo
+from graphnet.cli.failure import Failure
 
-app = typer.Typer(
-    name="graphnet",
-    help="Write a brain-like network down as a spec, see it, and train it.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+COMMANDS = {
+    "check": "check.check",
+    "explain": "explain.explain",
+    "plan": "plan.plan",
+    "code": "code.code",
+    "draw": "draw.draw",
+    "train": "train.train",
+    "indices": "indices.indices",
+    "analyse": "analyse.analyse",
+    "perturb": "perturb.perturb",
+    "bench": "bench.bench",
+    "compare": "compare.compare",
+    "diff": "compare.diff",
+    "unroll": "compare.unroll",
+    "zoo": "zoo.zoo",
+    "new": "zoo.new",
+    "schema": "schema.schema",
+    "eval": "evaluate.evaluate",
+}
+"""The commands in the order of the help, each with its module and its function there."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -41,7 +41,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
@@ -50,32 +49,28 @@ def root(
     """Write a brain-like network down as a spec, see it, and train it."""
 
 
-for command in (
-    check,
-    explain,
-    plan,
-    code,
-    draw,
-    train,
-    indices,
-    analyse,
-    perturb,
-    bench,
-    compare,
-    diff,
-    unroll,
-    zoo,
-    new,
-    schema,
-):
-    app.command()(command)
-app.command("eval")(evaluate)
+def program(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line with some of its commands."""
+    app = typer.Typer(
+        name="graphnet",
+        help="Write a brain-like network down as a spec, see it, and train it.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(root)
+    for name in names:
+        module, _, function = COMMANDS[name].partition(".")
+        app.command(name)(getattr(import_module(f"graphnet.cli.{module}"), function))
+    return app
 
 
 def main() -> None:
     """Run the command line. Exit status: 0 fine, 1 the spec or the run is wrong, 2 wrong usage."""
+    first = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
-        app()
+        program([first] if first in COMMANDS else () if first == "--version" else COMMANDS)()
     except Failure as failure:
         print(failure, file=sys.stderr)
         sys.exit(1)

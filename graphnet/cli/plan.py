@@ -9,6 +9,7 @@ import typer
 
 from graphnet.cli.plugins import Plugins
 from graphnet.cli.report import Settings, SpecPath, Unlimited, planned
+from graphnet.pipeline import uncollected
 
 
 def plan(
@@ -27,10 +28,11 @@ def plan(
     """Show the unrolled net: what fires at each time step, what is skipped and why, and the net's figures."""
     from graphnet.backends.tables import passes_text, plan_data, plan_text
 
-    _, compiled = planned(spec, settings, keep_dead=keep_dead, unlimited=unlimited)
-    if passes:
-        print(passes_text(compiled, optimize, "infer" if infer else "train"), end="")
-    elif as_json:
-        print(json.dumps(plan_data(compiled), indent=1, ensure_ascii=False))
-    else:
-        print(plan_text(compiled), end="")
+    with uncollected():
+        _, compiled = planned(spec, settings, keep_dead=keep_dead, unlimited=unlimited)
+        if passes:
+            print(passes_text(compiled, optimize, "infer" if infer else "train"), end="")
+        elif as_json:
+            print(json.dumps(plan_data(compiled), indent=1, ensure_ascii=False))
+        else:
+            print(plan_text(compiled), end="")

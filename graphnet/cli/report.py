@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from graphnet.cli.failure import Failure as Failure
 from graphnet.cli.formats import painter
 from graphnet.errors import Fault, SpecError
 from graphnet.ir.plan import Plan
@@ -26,10 +27,6 @@ Settings = Annotated[
 
 
 Unlimited = Annotated[bool, typer.Option("--unlimited", help="Compile a net of any size, over the budget too.")]
-
-
-class Failure(Exception):  # noqa: N818 - it ends the command with a message and status 1
-    """A command cannot do what it was asked to; the text is for the user."""
 
 
 @contextmanager

@@ -79,13 +79,17 @@ def trace(network: Network, net: Net, last: int) -> Activity:
             first.setdefault(name, node)
             if holds and not live:
                 held[node] = (name, t - 1)
-            firing[node] = [
-                arrival._replace(first=first[name] if arrival.reads[1] >= 0 else arrival.reads)
-                if arrival.transition.adds_first
-                else arrival
-                for arrival in live
-            ]
+            if any(arrival.transition.adds_first for arrival in live):
+                live = [_with_first(arrival, first[name]) for arrival in live]
+            firing[node] = live
     return Activity(order, arrivals, firing, held, frozenset(populated), _needed(net, firing, held, populated))
+
+
+def _with_first(arrival: Arrival, first: Node) -> Arrival:
+    """An arrival that reads its state's first value too, if its transition adds that."""
+    if not arrival.transition.adds_first:
+        return arrival
+    return arrival._replace(first=first if arrival.reads[1] >= 0 else arrival.reads)
 
 
 def _edges(arrivals: dict[Node, list[Arrival]], states: Sequence[State], last: int) -> dict[Node, list[Node]]:
@@ -95,7 +99,7 @@ def _edges(arrivals: dict[Node, list[Arrival]], states: Sequence[State], last: i
         if state.hold or state.zeros:
             edges |= {(state.name, t): [(state.name, t - 1)] if state.hold and t else [] for t in range(last + 1)}
     for node, into in arrivals.items():
-        edges.setdefault(node, []).extend(arrival.reads for arrival in into)
+        edges.setdefault(node, []).extend([arrival.reads for arrival in into])
     return edges
 
 
@@ -103,8 +107,8 @@ def _in_order(
     edges: dict[Node, list[Node]], arrivals: dict[Node, list[Arrival]], rank: dict[str, int]
 ) -> tuple[Node, ...]:
     """The nodes in the order of time and states, but for those that read a later state at the same time."""
-    key = {node: (node[1], rank[node[0]]) for node in (*edges, *(each for into in edges.values() for each in into))}
-    if all(key[each] < key[node] for node, into in edges.items() for each in into):
+    key = {node: (node[1], rank[node[0]]) for node in set().union(edges, *edges.values())}
+    if all(max(map(key.__getitem__, into)) < key[node] for node, into in edges.items() if into):
         return tuple(sorted((node for node in edges if node[1] >= 0), key=key.__getitem__))
     import networkx as nx  # half of what a command takes to start, and needed here alone
 
@@ -131,7 +135,7 @@ def _needed(
         if node in needed or node not in firing:
             continue
         needed.add(node)
-        stack += [arrival.reads for arrival in firing[node]]
+        stack += {arrival.reads for arrival in firing[node]} - needed
         stack += [arrival.first for arrival in firing[node] if arrival.first]
         stack += [held[node]] if node in held else []
     return frozenset(needed)

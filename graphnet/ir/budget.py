@@ -49,10 +49,13 @@ def estimate(cells: Iterable[Transition], states: Sequence[State], readouts: Seq
     transitions = lines = size = 0
     scalars: dict[str, int] = {}
     into: dict[str, int] = {}
+    made_by: dict[int, int] = {}  # cells that are written alike have one function
     for cell in cells:
         times = ALWAYS if cell.symbol or cell.kind == "update" else cell.times
         count = nets * count_times(times, last)
-        made = sum(math.prod(layer.shape) for layer in cell.function)
+        if id(cell.function) not in made_by:
+            made_by[id(cell.function)] = sum(math.prod(layer.shape) for layer in cell.function)
+        made = made_by[id(cell.function)]
         if cell.kind == "update":
             count = nets * (last + 1)
         else:
@@ -63,13 +66,13 @@ def estimate(cells: Iterable[Transition], states: Sequence[State], readouts: Seq
         for binding in (binding for bindings in cell.bindings for binding in bindings):
             pieces: dict[str, int] = {}
             for held, tensor in binding.pieces:
-                if "{t}" in tensor.name:  # the pieces of a binding are of other times
-                    copies = nets * count_times(held.both(times), last)
-                    pieces[tensor.name] = pieces.get(tensor.name, 0) + copies * math.prod(tensor.shape)
-                else:
-                    pieces[tensor.name] = math.prod(tensor.shape)
+                name, scalar = tensor.name, math.prod(tensor.shape)
+                if "{t}" in name:  # the pieces of a binding are of other times
+                    scalar = pieces.get(name, 0) + nets * count_times(held.both(times), last) * scalar
+                pieces[name] = scalar
             for name, size_of in pieces.items():
-                scalars[name] = max(scalars.get(name, 0), size_of)
+                if size_of > scalars.get(name, -1):
+                    scalars[name] = size_of
     values = 0
     for state in states:
         always = state.hold or state.zeros

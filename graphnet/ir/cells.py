@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from graphnet.errors import Fault, KeyPath
 from graphnet.ir.expand import Expanded, WrittenState
@@ -32,6 +32,7 @@ class CellReader:
     entry: str
     read: str
     faults: list[Fault]
+    fitted: dict[object, Function] = field(default_factory=dict)
 
     def cells(self, input_times: Times, readouts: Sequence[int]) -> list[Transition]:
         """Every written cell that does not block, with the times at which it holds whatever the readout."""
@@ -40,7 +41,7 @@ class CellReader:
         for written in self.expanded.entries:
             if written.cell.ops == "-":
                 continue
-            if not written.names_readout and written.times(self.constants) and not times[written]:
+            if not written.names_readout and not times[written] and written.times(self.constants):
                 self._function(written.cell.ops, None, self._path(written))  # overridden at all times: it need not fit
                 continue
             cells.append(self._transition(written, times.get(written, Times())))
@@ -126,14 +127,27 @@ class CellReader:
 
     def _function(self, ops: Ops, ends: Ends | None, path: KeyPath, cell: Cell | None = None) -> Function:
         """The fitted function written at `path`; the identity where it is at fault or a shape is not known."""
+        key = self._key(ops, ends, cell)
+        if key is not None and key in self.fitted:
+            return self.fitted[key]
         try:
             chain = parse_function(ops)
-            return fit(chain, ends, cell) if ends else ()
+            function = fit(chain, ends, cell) if ends else ()
+            if key is not None:
+                self.fitted[key] = function
+            return function
         except FunctionFault as fault:
             span = (fault.place.start, fault.place.end) if fault.place.end else None
             where = (*path, *fault.place.path)
             self.faults.append(Fault(where, fault.what, fault.fix, span=span, code=fault.code))
             return ()
+
+    def _key(self, ops: Ops, ends: Ends | None, cell: Cell | None) -> object:
+        """The same for functions that come out the same; None for one in list form, and for pre-net and post-net."""
+        if not isinstance(ops, str) or ends is None or ends.norm is not self.spec.norm:
+            return None
+        own = (cell.lipschitz, cell.gain, cell.noise) if cell else ()
+        return (ops, ends.source, ends.target, ends.between, ends.joins, ends.recurs, *own)
 
 
 def ops_text(ops: Ops) -> str:

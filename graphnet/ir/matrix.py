@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from graphnet.errors import Fault, KeyPath, did_you_mean
 from graphnet.spec.model import Cell, Slab, Spec
@@ -59,7 +60,7 @@ class TimeSet:
 
     ranges: tuple[TimeRange, ...] = ()
 
-    @property
+    @cached_property
     def names_readout(self) -> bool:
         return any(READOUT in entry.names for entry in self.ranges)
 
@@ -142,11 +143,15 @@ def holding(entries: list[Entry], constants: Mapping[str, int]) -> dict[Entry, T
     """
     taken: dict[tuple[str, str], Times] = {}
     times: dict[Entry, Times] = {}
+    slabs: dict[int, Times] = {}  # the cells of a slab have one TimeSet
     for entry in reversed(entries):
         if entry.names_readout and READOUT not in constants:
             continue
         key = (entry.source, entry.target)
-        written = entry.times(constants)
-        times[entry] = written.minus(taken.get(key, Times()))
-        taken[key] = union((written, taken.get(key, Times())))
+        if id(entry.when) not in slabs:
+            slabs[id(entry.when)] = entry.times(constants)
+        times[entry] = written = slabs[id(entry.when)]
+        if key in taken:
+            times[entry], written = written.minus(taken[key]), union((written, taken[key]))
+        taken[key] = written
     return times

@@ -93,11 +93,19 @@ class Binding(NamedTuple):
 
     pieces: tuple[tuple[Times, Tensor], ...]
 
+    def number(self, t: int) -> int:
+        """Which of the pieces holds at arrival time t."""
+        if len(self.pieces) == 1:
+            return 0
+        return next(number for number, (times, _) in enumerate(self.pieces) if t in times)
+
+    def piece(self, t: int) -> Tensor:
+        """The tensor that holds at arrival time t, its name as it is at all times of its piece."""
+        return self.pieces[self.number(t)][1]
+
     def at(self, t: int) -> Tensor:
         """The tensor at arrival time t."""
-        if len(self.pieces) == 1:
-            return self.pieces[0][1].at(t)
-        return next(tensor for times, tensor in self.pieces if t in times).at(t)
+        return self.piece(t).at(t)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,10 +129,19 @@ class Transition:
     kind: Literal["cell", "pre_net", "post_net", "update"] = "cell"
     bindings: tuple[tuple[Binding, ...], ...] = ()
 
-    @property
+    @cached_property
     def adds_first(self) -> bool:
         """Whether it reads its state's first value too (I0)."""
         return any(FIRST in layer.arguments for layer in self.function)
+
+    @cached_property
+    def _parted(self) -> tuple[Binding, ...]:
+        """The bindings that are of other tensors at other times."""
+        return tuple(binding for bindings in self.bindings for binding in bindings if len(binding.pieces) > 1)
+
+    def variant(self, t: int) -> object:
+        """The same for times at which it computes the same with the same tensors, apart from those of the time."""
+        return (self, *[binding.number(t) for binding in self._parted]) if self._parted else self
 
     @property
     def key(self) -> tuple[str, str]:

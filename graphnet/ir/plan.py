@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import NamedTuple
 
 from graphnet.errors import Fault
+from graphnet.ir.lines import IMAGE as IMAGE
+from graphnet.ir.lines import Line as Line
+from graphnet.ir.lines import Lines, Pattern, Tensors, Turn, as_turn, trainable
 from graphnet.ir.network import System, Tensor
-from graphnet.ir.ops import KINDS, Op, Shape
-
-IMAGE = "input"
-"""The name of the value that the caller gives."""
-
-
-class Line(NamedTuple):
-    """One value: `name = op(arguments; tensors)`, of `shape` (without the batch).
-
-    `place` says whose line it is: a state (`h2`), a transition (`h2.from_h1`), `pre_net` or `post_net`; `t` is
-    its time: the arrival time, for lines of a transition. `tensors` are names in `state_dict()`, in the order
-    of the op's roles. A line whose op is `value` is its state's value at t.
-    """
-
-    name: str
-    op: Op
-    arguments: tuple[str, ...]
-    tensors: tuple[str, ...]
-    shape: Shape
-    t: int
-    place: str
-
-    def __str__(self) -> str:
-        given = ", ".join(self.arguments + self.tensors)
-        settings = "".join(f", {key}={value}" for key, value in self.op.attributes)
-        return f"{self.name} = {self.op.kind}({given}{settings})"
+from graphnet.ir.ops import Shape
 
 
 class Fate(StrEnum):
@@ -102,7 +82,7 @@ class Plan:
         cells: the written cells of the matrix, pre-net first, post-net last.
         firings: every cell at every time up to the last readout, in the order of execution.
         tensors: the parameters and statistics of the net, in the order of first use.
-        lines: the values, each after those it is made of.
+        lines: the values, each after those it is made of; written out when they are first looked at.
         outputs: readout time → name of the value read.
         system: what kind of dynamical system the net is.
         couplings: the tensors that are softly coupled.
@@ -118,8 +98,8 @@ class Plan:
     areas: tuple[Area, ...]
     cells: tuple[Cell, ...]
     firings: tuple[Firing, ...]
-    tensors: tuple[Tensor, ...]
-    lines: tuple[Line, ...]
+    tensors: Sequence[Tensor]
+    lines: Sequence[Line]
     outputs: tuple[tuple[int, str], ...]
     system: System
     couplings: tuple[Coupling, ...] = ()
@@ -132,38 +112,65 @@ class Plan:
         """T, the largest readout time."""
         return self.outputs[-1][0]
 
+    @cached_property
+    def turns(self) -> tuple[Turn, ...]:
+        """What the lines are written from: patterns at times; lines that a pass has written are one turn."""
+        if isinstance(self.lines, Lines) and isinstance(self.tensors, Tensors):
+            return self.lines.turns
+        return (as_turn(self.lines, self.tensors, self.input_shape, [name for _, name in self.outputs]),)
+
+    @property
+    def once(self) -> Iterator[Line]:
+        """The lines of each pattern at its first time: those of all kinds of op in all places, few of them."""
+        if not isinstance(self.lines, Lines):
+            return iter(self.lines)
+        first: dict[Pattern, Turn] = {}
+        for turn in self.turns:
+            first.setdefault(turn.pattern, turn)
+        return (line for turn in first.values() for line in turn.lines)
+
     @property
     def classes(self) -> int:
         """The length of the output's first axis after the batch: the classes, if there is a post-net."""
-        shapes = {line.name: line.shape for line in self.lines}
-        return shapes[self.outputs[-1][1]][0]
+        last = self.outputs[-1][1]
+        (shape,) = (
+            turn.pattern.lines[number].shape
+            for turn in self.turns
+            for name, number in zip(turn.results, turn.pattern.results, strict=True)
+            if name == last
+        )
+        return shape[0]
+
+    @cached_property
+    def trainable(self) -> tuple[Tensor, ...]:
+        """The parameters, in the order of first use."""
+        if isinstance(self.tensors, Tensors):
+            return tuple(trainable(self.tensors.turns))
+        return tuple(tensor for tensor in self.tensors if tensor.trainable)
 
     @property
     def parameters(self) -> int:
         """Trainable scalars."""
-        return sum(math.prod(tensor.shape) for tensor in self.tensors if tensor.trainable)
+        return sum(math.prod(tensor.shape) for tensor in self.trainable)
 
     @property
     def flops(self) -> int:
         """Floating-point operations per image, 2 a multiply-add, of convolutions and linear layers."""
-        return sum(flops for _, flops in self.work)
+        return sum(turn.pattern.flops for turn in self.turns)
 
     @property
     def work(self) -> list[tuple[Line, int]]:
         """Each line with its floating-point operations per image."""
-        shapes = {line.name: line.shape for line in self.lines} | {IMAGE: self.input_shape}
-        return [
-            (line, KINDS[line.op.kind].flops(line.op, tuple(shapes[name] for name in line.arguments), line.shape))
-            for line in self.lines
-        ]
+        return list(zip(self.lines, (flops for turn in self.turns for flops in turn.pattern.work), strict=True))
 
     @property
     def depth(self) -> int:
         """Convolutions, deconvolutions, linear and pooling layers on the longest way to a readout (LP Table 1)."""
         depths = {IMAGE: 0}
-        for line in self.lines:
-            below = max((depths[name] for name in line.arguments), default=0)
-            depths[line.name] = below + KINDS[line.op.kind].depth
+        for turn in self.turns:
+            below = [0, *(depths[name] for name in reversed(turn.given))]  # by -1, -2, … for what is given
+            for name, ways in zip(turn.results, turn.pattern.ways, strict=True):
+                depths[name] = max([below[end] + way for end, way in ways.items()])
         return max(depths[name] for _, name in self.outputs)
 
     @property

@@ -237,5 +237,5 @@ class _Resolver:
             if cell.kind == "post_net":
                 holds = cell.times.both(only)
             if holds and cell.kind != "update":
-                found.append(replace(cell, times=holds))
+                found.append(cell if holds == cell.times else replace(cell, times=holds))
         return Net(readouts, LOGITS if self.spec.post_net else self.read, tuple(found))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from graphnet.ir.activity import Activity
+from graphnet.ir.activity import Activity, Arrival
 from graphnet.ir.fates import find_fates, warnings
+from graphnet.ir.lines import IMAGE, Lines, Pattern, Template, Tensors, Turn, trainable
 from graphnet.ir.lint import lint
 from graphnet.ir.lipschitz import Bound
 from graphnet.ir.network import FIRST, INPUT, SOURCE, Network, State, Tensor, Transition
 from graphnet.ir.ops import Op, Shape, op, shape_of
-from graphnet.ir.plan import IMAGE, Area, Cell, Coupling, Line, Plan
-from graphnet.ir.values import Source, Value, Values, find_values
+from graphnet.ir.plan import Area, Cell, Coupling, Plan
+from graphnet.ir.values import Value, Values, find_values
 from graphnet.spec.times import Times, union
 
 BEFORE = -1
@@ -27,10 +29,10 @@ def schedule(network: Network, keep_dead: bool = False) -> Plan:
     activities = network.activities
     values = find_values(network, activities)
     writer = _Writer(network, values)
-    for value in _turns(network, activities, values, keep_dead):
+    for value in _values(network, activities, values, keep_dead):
         writer.write(value)
     outputs = writer.outputs()
-    lines = (*writer.divisors.values(), *writer.lines)
+    turns = (*writer.divisors.values(), *writer.turns)
     firings = find_fates(network, activities, values, keep_dead)
     transitions = [each for net in network.nets for each in net.transitions]
     return Plan(
@@ -41,31 +43,31 @@ def schedule(network: Network, keep_dead: bool = False) -> Plan:
         areas=tuple(Area(state.name, state.label, state.shape, state.merge) for state in network.states),
         cells=_cells(network, transitions),
         firings=firings,
-        tensors=tuple(writer.tensors.values()),
-        lines=lines,
+        tensors=Tensors(writer.turns),
+        lines=Lines(turns),
         outputs=outputs,
         system=network.system,
-        couplings=_couplings(network, writer.tensors.values()),
+        couplings=_couplings(network, trainable(writer.turns)),
         weights=network.weights,
         warnings=(
             *network.warnings,
             *warnings(transitions, firings),
-            *lint(network, activities, lines, outputs),
+            *lint(network, activities, turns, outputs),
         ),
     )
 
 
-def _turns(network: Network, activities: Sequence[Activity], values: Values, keep_dead: bool) -> list[Value]:
+def _values(network: Network, activities: Sequence[Activity], values: Values, keep_dead: bool) -> list[Value]:
     """The values to compute, in the order of time, target and net (rule 18)."""
     rank = network.rank
-    turns = []
+    found = []
     for which, activity in enumerate(activities):
         for place, node in enumerate(activity.order):
             if node in activity.populated and (keep_dead or node in activity.needed):
                 within = place if len(activities) == 1 else rank[node[0]]
-                turns.append((node[1], within, which, values.at(which, node)))
-    turns.sort(key=lambda turn: turn[:3])
-    return [value for *_, value in turns]
+                found.append((node[1], within, which, values.at(which, node)))
+    found.sort(key=lambda each: each[:3])
+    return [value for *_, value in found]
 
 
 def _cells(network: Network, transitions: Sequence[Transition]) -> tuple[Cell, ...]:
@@ -73,7 +75,8 @@ def _cells(network: Network, transitions: Sequence[Transition]) -> tuple[Cell, .
     rank = network.rank
     times: dict[object, Times] = {}
     for each in transitions:
-        times[each.path, each.key] = union((times.get((each.path, each.key), Times()), each.times))
+        written = times.get((each.path, each.key))
+        times[each.path, each.key] = union((written, each.times)) if written else each.times
     cells = {(each.path, each.key): each for each in transitions}.values()
     return tuple(
         Cell(each.source, each.target, each.text, str(times[each.path, each.key]), each.delay, each.place)
@@ -84,7 +87,7 @@ def _cells(network: Network, transitions: Sequence[Transition]) -> tuple[Cell, .
 def _couplings(network: Network, tensors: Iterable[Tensor]) -> tuple[Coupling, ...]:
     groups: dict[str, list[str]] = {}
     for tensor in tensors:
-        if tensor.coupled and tensor.trainable:
+        if tensor.coupled:
             groups.setdefault(tensor.coupled, []).append(tensor.name)
     return tuple(
         Coupling(*network.couplings[int(group.split(":")[0])], tuple(names))
@@ -93,13 +96,76 @@ def _couplings(network: Network, tensors: Iterable[Tensor]) -> tuple[Coupling, .
     )
 
 
+def _stem(place: str) -> str:
+    """A place or layer, as it stands in the names of values."""
+    return place.replace(".", "_")
+
+
+class _Recipe(NamedTuple):
+    """A pattern; of its layers that divide, the transition and the layer: their divisors are given last."""
+
+    pattern: Pattern
+    divided: tuple[tuple[Transition, int], ...]
+
+
+class _Sketch:
+    """A pattern that is being written: the lines of a value, or of the pre-net."""
+
+    def __init__(self, t: int) -> None:
+        self.t = t
+        self.given: list[Shape] = []
+        self.tensors: dict[str, int] = {}
+        self.held: list[Tensor] = []
+        self.lines: list[Template] = []
+        self.divided: list[tuple[Transition, int]] = []
+
+    def give(self, shape: Shape) -> int:
+        """The number of one more thing that the pattern is given."""
+        self.given.append(shape)
+        return -len(self.given)
+
+    def append(self, before: str, after: str, kind: Op, arguments: tuple[int, ...], place: str) -> int:
+        """Append a line without tensors; returns its number."""
+        shapes = tuple(self.lines[at].shape if at >= 0 else self.given[-1 - at] for at in arguments)
+        self.lines.append(Template(before, after, kind, arguments, (), shape_of(kind, shapes), place))
+        return len(self.lines) - 1
+
+    def function(self, transition: Transition, source: int, first: int) -> int:
+        """Append the lines of a transition; returns the number of its result."""
+        ends = {SOURCE: source, FIRST: first}
+        before, start = _stem(transition.place), len(self.lines)
+        for number, (layer, bindings) in enumerate(zip(transition.function, transition.bindings, strict=True)):
+            arguments = tuple([ends[at] if at < 0 else start + at for at in layer.arguments])
+            used = tuple([self._tensor(binding.piece(self.t)) for binding in bindings])
+            chosen = layer.op
+            if chosen.kind == "divide":
+                self.divided.append((transition, number))
+                arguments, used = (*arguments, self.give(())), ()
+                chosen = op("divide", mu=chosen["mu"])
+            after = f"_{_stem(layer.label)}"
+            self.lines.append(Template(before, after, chosen, arguments, used, layer.shape, transition.place))
+        return len(self.lines) - 1 if transition.function else source
+
+    def _tensor(self, tensor: Tensor) -> int:
+        if tensor.name not in self.tensors:
+            self.tensors[tensor.name] = len(self.held)
+            self.held.append(tensor)
+        return self.tensors[tensor.name]
+
+    def recipe(self) -> _Recipe:
+        pattern = Pattern(tuple(self.given), tuple(self.held), tuple(self.lines), (len(self.lines) - 1,))
+        return _Recipe(pattern, tuple(self.divided))
+
+
 @dataclass
 class _Writer:
+    """Writes the turns of values; what is written of a value once is taken again at other times."""
+
     network: Network
     values: Values
-    lines: list[Line] = field(default_factory=list)
-    tensors: dict[str, Tensor] = field(default_factory=dict)
-    divisors: dict[tuple[Op, tuple[str, ...]], Line] = field(default_factory=dict)
+    turns: list[Turn] = field(default_factory=list)
+    divisors: dict[tuple[Op, tuple[str, ...]], Turn] = field(default_factory=dict)
+    recipes: dict[object, _Recipe] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
     images: dict[int, str] = field(default_factory=dict)
 
@@ -110,83 +176,111 @@ class _Writer:
         self.shapes[IMAGE] = (len(self.slices), *shape) if self.network.sequence else shape
 
     def write(self, value: Value) -> None:
-        """Append the lines of a value: its arrivals, their merge, the update, the value itself."""
+        """Append the turns of what a value is made of, and its own."""
         if value.name in self.shapes:
             return
-        name, (state, t) = value.name, value.node
-        for source in value.sources:
-            for number in (source.reads, source.first):
-                if number >= 0:
-                    self.write(self.values.values[number])
-        if t < 0:
-            self._append(name, op("zeros", shape=self._state(state).shape), (IMAGE,), t, state)
-            return
-        stem = state.replace(".", "_")
-        suffix = name.removeprefix(stem)
-        arrived = [self._arrival(source, suffix) for source in value.sources]
-        merged = arrived[0] if len(arrived) == 1 else f"{name}_{self._state(state).merge}"
-        if not arrived:
-            merged = self._append(f"{name}_zeros", op("zeros", shape=self._state(state).shape), (IMAGE,), t, state)
-        elif len(arrived) > 1:
-            self._append(merged, op(self._state(state).merge), tuple(arrived), t, state)
-        update = known.update if (known := self.network.state(state)) else None
-        if update is not None:
-            merged = self._function(update, t, merged, "", f"{stem}_update{suffix}")
-        self._append(name, op("value", state=state), (merged,), t, state)
+        read = [self.values.values[number] for _, *numbers in value.sources for number in numbers if number >= 0]
+        for each in read:
+            if each.name not in self.shapes:
+                self.write(each)
+        images = [self._image(each.arrival) for each in value.sources if each.arrival.transition.source == INPUT]
+        given = [*images, *[each.name for each in read]] or [IMAGE]  # the image is first in order (rule 3)
+        state, t = value.node
+        update = known.update if (known := self.network.state(state)) and t >= 0 else None
+        used = [source.arrival.transition for source in value.sources] + ([update] if update else [])
+        key = (state, t < 0, tuple(each.variant(t) for each in used))
+        if key not in self.recipes:
+            self.recipes[key] = self._value(value, update, [self.shapes[name] for name in given])
+        self._take(self.recipes[key], t, value.name.removeprefix(_stem(state)), given)
 
-    def _arrival(self, source: Source, suffix: str) -> str:
-        """Append the lines of a transition at a time; returns the name of its result."""
-        transition, t, *_ = source.arrival
-        stem = f"{transition.place.replace('.', '_')}{suffix}"
-        if transition.source != INPUT:
-            read, first = (
-                self.values.values[number].name if number >= 0 else "" for number in (source.reads, source.first)
-            )
-            return self._function(transition, t, read, first, stem)
+    def _value(self, value: Value, update: Transition | None, given: Sequence[Shape]) -> _Recipe:
+        """The lines of a value: its arrivals, their merge, the update, the value itself."""
+        state, t = value.node
+        stem = _stem(state)
+        sketch = _Sketch(t)
+        numbers = iter([sketch.give(shape) for shape in given])
+        arrived = []
+        for source in value.sources:
+            transition, read = source.arrival.transition, next(numbers)
+            first = next(numbers) if source.first >= 0 else read
+            if transition.source == INPUT:
+                arrived.append(read)
+            else:
+                arrived.append(sketch.function(transition, read, first))
+        if not arrived:
+            after = "_zeros" if t >= 0 else ""  # before t = 0 the value itself is called so
+            merged = sketch.append(stem, after, op("zeros", shape=self._state(state).shape), (next(numbers),), state)
+        elif len(arrived) > 1:
+            merge = self._state(state).merge
+            merged = sketch.append(stem, f"_{merge}", op(merge), tuple(arrived), state)
+        else:
+            (merged,) = arrived
+        if update is not None:
+            merged = sketch.function(update, merged, merged)
+        if t >= 0:
+            sketch.append(stem, "", op("value", state=state), (merged,), state)
+        return sketch.recipe()
+
+    def _image(self, arrival: Arrival) -> str:
+        """The name of what the pre-net makes, written if it is not yet."""
+        transition, t, *_ = arrival
         if not self.network.sequence:  # an image that stays is looked at once (rule 3)
             t = transition.times.first
         if t not in self.images:
             image = IMAGE
             if self.network.sequence:
-                image = self._append(f"{IMAGE}_t{t}", op("slice", index=self.slices[t]), (IMAGE,), t, IMAGE)
-            self.images[t] = self._function(transition, t, image, "", f"{transition.place}_t{t}")
+                slicing = op("slice", index=self.slices[t])
+                image = self._single(f"{IMAGE}_t{t}", slicing, (IMAGE,), t, IMAGE)
+            self.images[t] = self._pre_net(transition, t, image) if transition.function else image
         return self.images[t]
 
-    def _function(self, transition: Transition, t: int, source: str, first: str, stem: str) -> str:
-        made: list[str] = []
-        given = {SOURCE: source, FIRST: first}
-        for layer, bindings in zip(transition.function, transition.bindings, strict=True):
-            arguments = tuple(given[index] if index < 0 else made[index] for index in layer.arguments)
-            tensors = [binding.at(t) for binding in bindings]
-            for tensor in tensors:
-                known = self.tensors.setdefault(tensor.name, tensor)
-                assert known.shape == tensor.shape, f"two tensors are called {tensor.name}"
-            name = f"{stem}_{layer.label.replace('.', '_')}"
-            names = tuple(tensor.name for tensor in tensors)
-            chosen = layer.op
-            if chosen.kind == "divide":
-                arguments = (*arguments, self._divisor(transition, t, chosen, names, name))
-                chosen, names = op("divide", mu=chosen["mu"]), ()
-            self.shapes[name] = layer.shape
-            self.lines.append(Line(name, chosen, arguments, names, layer.shape, t, transition.place))
-            made.append(name)
-        return made[-1] if made else source
+    def _pre_net(self, transition: Transition, t: int, image: str) -> str:
+        key = transition.variant(t)
+        if key not in self.recipes:
+            sketch = _Sketch(t)
+            read = sketch.give(self.shapes[image])
+            sketch.function(transition, read, read)
+            self.recipes[key] = sketch.recipe()
+        return self._take(self.recipes[key], t, f"_t{t}", [image])
 
-    def _divisor(self, transition: Transition, t: int, divide: Op, vectors: tuple[str, ...], stem: str) -> str:
+    def _single(self, name: str, kind: Op, arguments: Sequence[str], t: int, place: str) -> str:
+        """Append a turn of one line; returns its name."""
+        sketch = _Sketch(t)
+        sketch.append(name, "", kind, tuple([sketch.give(self.shapes[each]) for each in arguments]), place)
+        return self._take(sketch.recipe(), t, "", arguments)
+
+    def _take(self, recipe: _Recipe, t: int, suffix: str, given: Sequence[str]) -> str:
+        """Append a turn; returns the name of its result."""
+        pattern = recipe.pattern
+        divisors = [self._divisor(transition, number, t, suffix) for transition, number in recipe.divided]
+        turn = Turn(pattern, t, suffix, (*given, *divisors))
+        self.turns.append(turn)
+        (name,) = turn.results
+        self.shapes[name] = pattern.lines[-1].shape
+        return name
+
+    def _divisor(self, transition: Transition, number: int, t: int, suffix: str) -> str:
         """What a function is divided by (LPK eq. 3): found before all else, once for the same tensors."""
-        bound = divide["bound"]
+        layer = transition.function[number]
+        bound = layer.op["bound"]
         assert isinstance(bound, Bound)
         tensors = []
         for each in bound.names:
-            number, _, role = each.partition(".")
-            roles = [slot.role for slot in transition.function[int(number)].slots]
-            tensors.append(transition.bindings[int(number)][roles.index(role)].at(t).name)
-        key = (Op("lipschitz", divide.attributes), (*tensors, *vectors))
+            at, _, role = each.partition(".")
+            roles = [slot.role for slot in transition.function[int(at)].slots]
+            tensors.append(transition.bindings[int(at)][roles.index(role)].at(t))
+        tensors += [binding.at(t) for binding in transition.bindings[number]]
+        key = (Op("lipschitz", layer.op.attributes), tuple(tensor.name for tensor in tensors))
         if key not in self.divisors:
-            name = f"{stem}_divisor"
-            self.divisors[key] = Line(name, key[0], (), key[1], (), BEFORE, transition.place)
-            self.shapes[name] = ()
-        return self.divisors[key].name
+            before, after = _stem(transition.place), f"_{_stem(layer.label)}_divisor"
+            held = dict.fromkeys(tensors)
+            numbers = {tensor: number for number, tensor in enumerate(held)}
+            used = tuple(numbers[tensor] for tensor in tensors)
+            line = Template(before, after, key[0], (), used, (), transition.place)
+            self.divisors[key] = Turn(Pattern((), tuple(held), (line,), (0,)), BEFORE, suffix, ())
+        (name,) = self.divisors[key].results
+        self.shapes[name] = ()
+        return name
 
     def outputs(self) -> tuple[tuple[int, str], ...]:
         """Readout times and the names of their values, combined as the spec says (rule 20)."""
@@ -202,16 +296,9 @@ class _Writer:
         for number, (t, name) in enumerate(found):
             so_far = tuple(name for _, name in found[: number + 1])
             if number and (self.network.combine == "cumulative" or number == len(found) - 1):
-                name = self._append(f"{output.replace('.', '_')}_upto_t{t}", op("mean"), so_far, t, output)
+                name = self._single(f"{_stem(output)}_upto_t{t}", op("mean"), so_far, t, output)
             combined.append((t, name))
         return tuple(combined[-1:] if self.network.combine == "mean" else combined)
-
-    def _append(self, name: str, kind: Op, arguments: tuple[str, ...], t: int, place: str) -> str:
-        """Append a line without tensors; returns its name."""
-        shapes = tuple(self.shapes[argument] for argument in arguments)
-        self.shapes[name] = shape_of(kind, shapes)
-        self.lines.append(Line(name, kind, arguments, (), self.shapes[name], t, place))
-        return name
 
     def _state(self, name: str) -> State:
         state = self.network.state(name)

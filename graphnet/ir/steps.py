@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from graphnet.ir.ops import Op, Shape
 from graphnet.ir.plan import Line, Plan
@@ -19,15 +20,24 @@ class Step:
     lines: tuple[Relative, ...]
     results: tuple[int, ...]
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Found once: a step stands in the calls of many times."""
+        return hash((self.lines, self.results))
+
 
 @dataclass(frozen=True)
 class Call:
-    """A step at a time: the names of what it reads, of its tensors and of its results."""
+    """A step at time t: the names of what it reads, of its tensors and of its results."""
 
     step: Step
     given: tuple[str, ...]
     tensors: tuple[str, ...]
     results: tuple[str, ...]
+    t: int
 
 
 Entry = Call | Line
@@ -80,4 +90,5 @@ def _call(lines: Sequence[Line], readers: Mapping[str, set[str]]) -> Call:
         used = tuple(tensors.setdefault(name, len(tensors)) for name in line.tensors)
         relative.append((line.op, arguments, used, line.shape))
     results = tuple(k for name, k in numbers.items() if readers.get(name, set()) - numbers.keys())
-    return Call(Step(tuple(relative), results), tuple(given), tuple(tensors), tuple(lines[k].name for k in results))
+    names = tuple(lines[k].name for k in results)
+    return Call(Step(tuple(relative), results), tuple(given), tuple(tensors), names, lines[0].t)

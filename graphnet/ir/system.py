@@ -13,14 +13,17 @@ def classify(nets: Sequence[Net], input_times: Times) -> System:
     inner = [each for net in nets for each in net.transitions if INPUT not in each.key and LOGITS not in each.key]
     last = max(t for net in nets for t in net.readouts)
     names: dict[str, set[str]] = {}
+    steady = True
     for place, slot, tensor in _tensors(inner, last):
-        if not slot.per_time:
+        if slot.per_time:
+            steady = False
+        else:
             names.setdefault(place, set()).add(tensor.name)
     return System(
         homogeneous=len(input_times.upto(last)) <= 1,
         shared_weights=not any(len(found) > 1 or "{t}" in next(iter(found)) for found in names.values()),
         constant_matrix=all(not Times((Span(1, last),)).minus(each.times) for each in inner),
-        constant_statistics=not any(slot.per_time for _, slot, _ in _tensors(inner, last)),
+        constant_statistics=steady,
     )
 
 

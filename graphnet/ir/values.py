@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -57,10 +58,13 @@ class _Finder:
         self.seen: dict[Signature, int] = {}
         self.kinds: dict[Signature, int] = {}
         self.kind_of: dict[int, int] = {}
+        self.cells = Counter(each.place for net in network.nets for each in net.transitions)
 
     def number(self, net: Net, activity: Activity) -> dict[Node, int]:
         """The number of each populated node's value in one net."""
         mine: dict[Node, int] = {}
+        for transition in net.transitions:
+            self._know(transition)
         for node in activity.order:
             if node not in activity.populated:
                 continue
@@ -78,19 +82,20 @@ class _Finder:
         return mine
 
     def _value(self, node: Node, sources: tuple[Source, ...], net: Net) -> int:
-        made_of = tuple((self._kind(each.arrival.transition), each.reads, each.first) for each in sources)
+        kinds = self.kind_of
+        made_of = tuple([(kinds[id(arrival.transition)], reads, first) for arrival, reads, first in sources])
         key = (node, made_of)
         if key not in self.seen:
             self.seen[key] = len(self.values)
             self.values.append(Value(node, sources, net))
         return self.seen[key]
 
-    def _kind(self, transition: Transition) -> int:
-        """A number for what a transition computes: the same for cells of different slabs that say the same."""
-        if id(transition) not in self.kind_of:
-            content = (transition.place, transition.function, transition.bindings)
-            self.kind_of[id(transition)] = self.kinds.setdefault(content, len(self.kinds))
-        return self.kind_of[id(transition)]
+    def _know(self, transition: Transition) -> None:
+        """Number what a transition computes: the same for cells of different slabs that say the same."""
+        content: Signature = (transition.place,)
+        if self.cells[transition.place] > 1:
+            content += (transition.function, transition.bindings)
+        self.kind_of[id(transition)] = self.kinds.setdefault(content, len(self.kinds))
 
 
 def _name(values: Sequence[Value]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from graphnet.ir.lines import IMAGE, UNDECLARED, Pattern, Template, Turn
 from graphnet.ir.ops import KINDS, Op, Shape, shape_of
-from graphnet.ir.plan import IMAGE, Line, Plan
+from graphnet.ir.plan import Plan
 
 READY = ("conv", "conv_transpose", "conv_norm", "conv_transpose_norm")
 """Ops whose weight may be a value, made ready before the first step: the argument after what is convolved."""
@@ -17,30 +20,21 @@ def verify(plan: Plan) -> Plan:
     - every tensor is declared once and used;
     - a state has at most one value of a name, made by a `value` line of its own place;
     - every readout names a line, in ascending time.
+
+    Names are looked at line by line; all else once for each pattern, and what it is given at each of its turns.
     """
     shapes: dict[str, Shape] = {IMAGE: plan.input_shape}
-    tensors = {tensor.name: tensor for tensor in plan.tensors}
-    assert len(tensors) == len(plan.tensors), "a tensor is declared twice"
-    used: set[str] = set()
-    checked: dict[tuple[Op, tuple[Shape, ...]], Shape] = {}
-    for line in plan.lines:
-        assert line.name.isidentifier(), f"{line.name}: not an identifier"
-        assert line.name not in shapes, f"{line.name}: defined twice"
-        missing = [name for name in line.arguments if name not in shapes]
-        assert not missing, f"{line.name}: uses {missing[0]} before it is defined"
-        arguments = tuple(shapes[name] for name in line.arguments)
-        key = (line.op, arguments)
-        if key not in checked:
-            assert line.op.kind in KINDS, f"{line.name}: no op is called {line.op.kind}"
-            checked[key] = _shape(line, arguments)
-        assert line.shape == checked[key], f"{line.name}: {line.shape} is not {checked[key]}"
-        roles = tuple(tensors[name].role if name in tensors else "undeclared" for name in line.tensors)
-        given = KINDS[line.op.kind].roles[: len(line.arguments) - 1] if line.op.kind in READY else ()
-        assert _fits(line.op.kind, given + roles), f"{line.name}: tensors {roles}"
-        used.update(line.tensors)
-        _verify_value(line)
-        shapes[line.name] = line.shape
-    assert used == set(tensors), f"tensors that no line uses: {sorted(set(tensors) - used)[:3]}"
+    names = {IMAGE}
+    patterns = _Patterns()
+    for turn in plan.turns:
+        mine = turn.names
+        _verify_names(mine, names)
+        _verify_given(turn, shapes)
+        patterns.verify(turn.pattern, mine)
+        for name, number in zip(turn.results, turn.pattern.results, strict=True):
+            shapes[name] = turn.pattern.lines[number].shape
+    if patterns.unused:
+        _verify_use(plan)
     times = [t for t, _ in plan.outputs]
     assert times == sorted(set(times)), "readout times are not ascending"
     assert all(name in shapes for _, name in plan.outputs), "a readout without a value"
@@ -48,17 +42,83 @@ def verify(plan: Plan) -> Plan:
     return plan
 
 
-def _shape(line: Line, arguments: tuple[Shape, ...]) -> Shape:
+def _verify_names(mine: Sequence[str], names: set[str]) -> None:
+    """Of the lines of a turn; `names` are those before, and then these too."""
+    if not all(map(str.isidentifier, mine)):
+        raise AssertionError(f"{next(name for name in mine if not name.isidentifier())}: not an identifier")
+    if len(set(mine)) < len(mine) or not names.isdisjoint(mine):
+        twice = next(name for number, name in enumerate(mine) if name in names or name in mine[:number])
+        raise AssertionError(f"{twice}: defined twice")
+    names.update(mine)
+
+
+def _verify_given(turn: Turn, shapes: dict[str, Shape]) -> None:
+    """A turn is given what was made before it, of the shapes that its pattern is of."""
+    found = tuple([shapes.get(name) for name in turn.given])
+    if found != turn.pattern.given:
+        names = turn.names
+        for number, (name, shape) in enumerate(zip(turn.given, found, strict=True), start=1):
+            if shape is None:
+                reader = next(k for k, line in enumerate(turn.pattern.lines) if -number in line.arguments)
+                raise AssertionError(f"{names[reader]}: uses {name} before it is defined")
+        raise AssertionError(f"{names[-1]}: given {found}, not {turn.pattern.given}")
+
+
+class _Patterns:
+    """Looks at each pattern once; `unused` if a tensor of one is used in no line of it."""
+
+    def __init__(self) -> None:
+        self.seen: set[Pattern] = set()
+        self.checked: set[tuple[Op, tuple[Shape, ...], Shape, tuple[str, ...]]] = set()
+        self.unused = False
+
+    def verify(self, pattern: Pattern, names: Sequence[str]) -> None:
+        """`names` are those of its first turn, for what is said of a broken rule."""
+        if pattern in self.seen:
+            return
+        self.seen.add(pattern)
+        assert len({tensor.name for tensor in pattern.tensors}) == len(pattern.tensors), "a tensor is declared twice"
+        used: set[int] = set()
+        for number, (line, name) in enumerate(zip(pattern.lines, names, strict=True)):
+            assert all(at < number for at in line.arguments), f"{name}: uses what is defined after it"
+            arguments = pattern.shapes(line.arguments)
+            roles = tuple([pattern.tensors[at].role for at in line.tensors])
+            key = (line.op, arguments, line.shape, roles)
+            if key not in self.checked:
+                _verify_op(name, *key)
+                self.checked.add(key)
+            used.update(line.tensors)
+            _verify_value(line, name)
+        self.unused |= len(used) < len(pattern.tensors)
+
+
+def _verify_use(plan: Plan) -> None:
+    """What a function is divided by has tensors that are declared with the function."""
+    declared = {tensor.name for tensor in plan.tensors}
+    used = {
+        turn.pattern.tensors[at].at(turn.t).name
+        for turn in plan.turns
+        for line in turn.pattern.lines
+        for at in line.tensors
+    }
+    assert declared == used, f"tensors that no line uses: {sorted(declared - used)[:3]}"
+
+
+def _verify_op(name: str, op: Op, arguments: tuple[Shape, ...], shape: Shape, roles: tuple[str, ...]) -> None:
+    assert op.kind in KINDS, f"{name}: no op is called {op.kind}"
     try:
-        return shape_of(line.op, arguments)
+        right = shape_of(op, arguments)
     except ValueError as fault:
-        raise AssertionError(f"{line.name}: {line.op.kind} of {arguments}: {fault}") from None
+        raise AssertionError(f"{name}: {op.kind} of {arguments}: {fault}") from None
+    assert shape == right, f"{name}: {shape} is not {right}"
+    given = KINDS[op.kind].roles[: len(arguments) - 1] if op.kind in READY else ()
+    assert _fits(op.kind, given + roles), f"{name}: tensors {roles}"
 
 
 def _fits(kind: str, roles: tuple[str, ...]) -> bool:
     """Whether an op may have tensors of these roles: its weight or statistics it must have, a bias it may."""
     if kind in ("lipschitz", "weights"):
-        return bool(roles) and "undeclared" not in roles
+        return bool(roles) and UNDECLARED not in roles
     if kind.endswith("_norm") and kind.removesuffix("_norm") in ("conv", "conv_transpose", "linear"):
         norm = roles[roles.index("running_mean") :]
         return _fits(kind.removesuffix("_norm"), roles[: -len(norm)]) and _fits("batch_norm", norm)
@@ -69,7 +129,7 @@ def _fits(kind: str, roles: tuple[str, ...]) -> bool:
     return roles == known[: len(roles)] and len(roles) >= least
 
 
-def _verify_value(line: Line) -> None:
+def _verify_value(line: Template, name: str) -> None:
     if line.op.kind == "value":
-        assert line.op["state"] == line.place, f"{line.name}: the value of another state"
-        assert len(line.arguments) == 1, f"{line.name}: a value is one thing"
+        assert line.op["state"] == line.place, f"{name}: the value of another state"
+        assert len(line.arguments) == 1, f"{name}: a value is one thing"

@@ -8,7 +8,7 @@ first, and never depend on the readout: they are found from the times at which c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from graphnet.errors import Fault, KeyPath
@@ -34,8 +34,7 @@ class Owner(NamedTuple):
         return self.kind in ("time", "untied", "coupled")
 
 
-@dataclass(frozen=True)
-class Use:
+class Use(NamedTuple):
     """One slot of one cell over the times that one owner has there.
 
     `times` are all of them; `named` those at which the cell holds whatever the readout, which give the name.
@@ -46,11 +45,8 @@ class Use:
     slot: Slot
     times: Times
     named: Times
+    place: str
     member: Member | None = None
-
-    @property
-    def place(self) -> str:
-        return f"{self.transition.place}.{self.layer.label}"
 
 
 Owners = dict[Owner, list[Use]]
@@ -82,8 +78,10 @@ def bind(
         replace(
             cell,
             bindings=tuple(
-                tuple(Binding(tuple(pieces.get((id(cell), layer.label, slot.role), ()))) for slot in layer.slots)
-                for layer in cell.function
+                [
+                    tuple([Binding(tuple(pieces.get((id(cell), layer.label, slot.role), ()))) for slot in layer.slots])
+                    for layer in cell.function
+                ]
             ),
         )
         for cell in cells
@@ -98,17 +96,18 @@ def _owners(cells: Sequence[Transition], sets: Sequence[WeightSet], over_time: b
             for slot in layer.slots:
                 kind = "time" if slot.per_time else rest
                 own = Owner(kind, cell.place, layer.label, slot.role, slot.shape)
+                place = f"{cell.place}.{layer.label}"
                 left = ALWAYS
-                if not slot.per_time and cell.kind == "cell":
+                if sets and not slot.per_time and cell.kind == "cell":
                     for owner, times, member in _claims(cell, layer, slot, sets, faults):
-                        _add(owners, owner, Use(cell, layer, slot, times, times.both(cell.times), member))
+                        _add(owners, owner, Use(cell, layer, slot, times, times.both(cell.times), place, member))
                         left = left.minus(times)
-                _add(owners, own, Use(cell, layer, slot, left, left.both(cell.times)))
+                _add(owners, own, Use(cell, layer, slot, left, left.both(cell.times), place))
     for owner in [owner for owner, uses in owners.items() if owner.kind == "set" and _is_alone(uses)]:
         (use,) = owners.pop(owner)
         rest = "place" if over_time else "untied"
         own = Owner(rest, use.transition.place, use.layer.label, use.slot.role, use.slot.shape)
-        owners.setdefault(own, []).append(replace(use, member=None))
+        owners.setdefault(own, []).append(use._replace(member=None))
     return {_of_its_weights(owner, uses, owners): uses for owner, uses in owners.items()}
 
 
@@ -213,7 +212,7 @@ def _tensors(owners: Owners, sets: Sequence[WeightSet], index: Mapping[str, int]
     tensors: dict[tuple[Owner, str], Tensor] = {}
     for owner, uses in owners.items():
         head = _home(uses)
-        relative = _relative_to_readout(owner, uses, crowded)
+        relative = _relative_to_readout(owner, uses, crowded) if owner.by_time else ""
         group = sets[owner.number] if owner.number >= 0 else None
         for use in uses:
             home = use if owner.kind == "coupled" else head
@@ -248,7 +247,7 @@ def _seed(use: Use, when: str, index: Mapping[str, int]) -> str:
 
 def _home(uses: Sequence[Use]) -> Use:
     """The use that names a tensor: that of a set's first listed member, else the first there is."""
-    return min(uses, key=lambda use: use.member.path[-1] if use.member else 0)
+    return uses[0] if len(uses) == 1 else min(uses, key=lambda use: use.member.path[-1] if use.member else 0)
 
 
 def _first(uses: Iterable[Use]) -> str:

@@ -7,7 +7,10 @@ from functools import wraps
 from typing import Literal, NamedTuple, cast
 
 from graphnet.ir.cost import BATCH, Target
+from graphnet.ir.fold import fold, unfold
 from graphnet.ir.plan import Plan
+from graphnet.ir.steps import Entry as Step
+from graphnet.ir.steps import cut
 from graphnet.ir.typical import TYPICAL
 from graphnet.ir.verify import verify
 from graphnet.passes.channels_last import channels_last
@@ -68,6 +71,22 @@ def _weighing(run: Weighed, target: Target) -> Pass:
 def run_passes(plan: Plan, level: int = DEFAULT, mode: Mode = "train", target: Target | None = None) -> Plan:
     """The plan after every pass of a level, verified after each; a failure names the guilty pass."""
     return next((after for _, after in reversed(list(trace_passes(plan, level, mode, target)))), plan)
+
+
+def run_stepwise(
+    plan: Plan, level: int = DEFAULT, mode: Mode = "train", target: Target | None = None
+) -> tuple[Plan, list[Step]]:
+    """The plan after every pass of a level, and the steps that it consists of.
+
+    Where steps recur, passes see few of them, and the plan that comes back is that of these.
+    """
+    folded = fold(plan)
+    if folded is not None:
+        short = run_passes(verify(folded.short), level, mode, target)
+        if (entries := unfold(folded, short)) is not None:
+            return short, entries
+    executed = run_passes(plan, level, mode, target)
+    return executed, cut(executed)
 
 
 def trace_passes(

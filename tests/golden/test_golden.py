@@ -89,12 +89,12 @@ def test_every_wrong_spec_has_places() -> None:
 
 HELP = """
 import contextlib, io, json, sys
-from graphnet.cli.main import app
+from graphnet.cli.main import COMMANDS, program
 texts = {}
-for command in [(), *((command.name or command.callback.__name__,) for command in app.registered_commands)]:
+for command in [(), *((name,) for name in COMMANDS)]:
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
-        app([*command, "--help"], prog_name="graphnet")
+        program()([*command, "--help"], prog_name="graphnet")
     texts[" ".join(command)] = "\\n".join(line.rstrip() for line in out.getvalue().strip().splitlines()) + "\\n"
 json.dump(texts, sys.stdout)
 """

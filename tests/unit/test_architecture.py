@@ -67,6 +67,34 @@ def test_the_watch_would_see_torch() -> None:
     assert json.loads(done.stdout)["import graphnet"] == ["numpy"]
 
 
+LOADED = """
+import sys
+from graphnet.cli.main import main
+sys.argv = ["graphnet", *COMMAND]
+try:
+    main()
+except SystemExit:
+    print(*(name for name in NAMES if name in sys.modules), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "loaded"),
+    [
+        (["--version"], []),
+        (["plan", "specs/quickstart.toml"], ["pydantic", "graphnet.pipeline"]),
+        (["diff", "--help"], ["pydantic", "graphnet.pipeline"]),
+        (["--help"], ["pydantic", "graphnet.pipeline", "graphnet.cli.train"]),
+    ],
+    ids=lambda value: value[0] if value else "nothing",
+)
+def test_a_command_loads_what_it_uses(command: list[str], loaded: list[str]) -> None:
+    names = ["pydantic", "graphnet.pipeline", "graphnet.edits", "graphnet.cli.train", "networkx"]
+    script = f"COMMAND, NAMES = {command!r}, {names!r}\n{LOADED}"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True, text=True)
+    assert done.stderr.split() == loaded
+
+
 @pytest.mark.parametrize("name", graphnet.__all__)
 def test_every_public_name_is_there_and_documented(name: str) -> None:
     assert getattr(graphnet, name).__doc__

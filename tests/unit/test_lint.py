@@ -181,3 +181,12 @@ def test_a_product_with_zeros_is_zeros() -> None:
         "transitions[0].h1.h3: h3.from_h1.conv1.weight",
         "pre_net: pre_net.conv1.weight",
     ]
+
+
+def test_what_is_kept_and_read_by_nobody_gets_no_gradient() -> None:
+    spec = small(readout={"t": 3, "state": "h2"})
+    spec["states"]["h3"] = [8, 2, 2]
+    spec["transitions"].append({"h2": {"h3": "BRC"}})
+    assert not any(fault.code == "GN506" for fault in graphnet.plan(spec).warnings)
+    (fault,) = (fault for fault in graphnet.plan(spec, keep_dead=True).warnings if fault.code == "GN506")
+    assert fault.what.startswith("h3.from_h2.conv1.weight gets no gradient")

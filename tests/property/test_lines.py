@@ -1,0 +1,116 @@
+"""Lines written from patterns are those that writing every value by itself gives, for any net."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hypothesis import assume, event, given
+
+import graphnet
+from graphnet.ir.fold import fold, unfold
+from graphnet.ir.network import FIRST, INPUT, SOURCE, Network, Transition
+from graphnet.ir.ops import op
+from graphnet.ir.plan import IMAGE, Line, Plan
+from graphnet.ir.resolve import resolve
+from graphnet.ir.steps import cut
+from graphnet.ir.values import Value, find_values
+from graphnet.passes import run_passes
+from tests.property.strategies import specs
+from tests.unit.test_lines import flat
+
+
+def planned(spec: dict[str, Any]) -> Plan | None:
+    try:
+        return graphnet.plan(spec)
+    except graphnet.SpecError:
+        return None
+
+
+def function(cell: Transition, t: int, source: str, first: str, stem: str) -> Iterator[Line]:
+    """The lines of a transition at a time, none of it known from another time."""
+    names = [f"{stem}_{layer.label.replace('.', '_')}" for layer in cell.function]
+    for name, layer, bindings in zip(names, cell.function, cell.bindings, strict=True):
+        arguments = tuple({SOURCE: source, FIRST: first}.get(at) or names[at] for at in layer.arguments)
+        tensors = tuple(binding.at(t).name for binding in bindings)
+        yield Line(name, layer.op, arguments, tensors, layer.shape, t, cell.place)
+
+
+def direct(network: Network, value: Value, values: tuple[Value, ...]) -> Iterator[Line]:
+    """The lines of a value but for the pre-net's, one after the other."""
+    (place, t), name = value.node, value.name
+    stem, suffix = place.replace(".", "_"), name.removeprefix(place.replace(".", "_"))
+    state = network.state(place)
+    arrived = []
+    shape = state.shape if state else ()
+    for (cell, _, _, _), reads, first in value.sources:
+        if cell.source == INPUT:
+            when = t if network.sequence else cell.times.first
+            source = f"{IMAGE}_t{when}" if network.sequence else IMAGE
+            made = [f"pre_net_t{when}_{layer.label.replace('.', '_')}" for layer in cell.function]
+            shape = cell.function[-1].shape if cell.function else shape
+        else:
+            source = values[reads].name
+            lines = list(function(cell, t, source, values[first].name, f"{cell.place.replace('.', '_')}{suffix}"))
+            made = [line.name for line in lines]
+            shape = lines[-1].shape if lines and state is None else shape
+            yield from lines
+        arrived.append((made or [source])[-1])
+    if t < 0:
+        yield Line(name, op("zeros", shape=shape), (IMAGE,), (), shape, t, place)
+        return
+    merged = (arrived or [f"{name}_zeros"])[0]
+    if not arrived:
+        yield Line(merged, op("zeros", shape=shape), (IMAGE,), (), shape, t, place)
+    if len(arrived) > 1 and state is not None:
+        merged = f"{name}_{state.merge}"
+        yield Line(merged, op(state.merge), tuple(arrived), (), shape, t, place)
+    if state is not None and state.update is not None:
+        lines = list(function(state.update, t, merged, "", f"{stem}_update{suffix}"))
+        merged = lines[-1].name if lines else merged
+        yield from lines
+    yield Line(name, op("value", state=place), (merged,), (), shape, t, place)
+
+
+@given(specs())
+def test_patterns_give_what_writing_each_value_gives(spec: dict[str, Any]) -> None:
+    plan = planned(spec)
+    assume(plan is not None and "lipschitz" not in str(spec))
+    assert plan is not None
+    network = resolve(graphnet.load(spec))
+    values = find_values(network, network.activities).values
+    lines = {line.name: line for line in plan.lines}
+    made = {value.name: value for value in values}
+    compared = set()
+    for name in lines.keys() & made.keys():
+        for line in direct(network, made[name], values):
+            assert lines[line.name] == line
+            compared.add(line.name)
+    left = lines.keys() - compared
+    assert all(name.startswith(("pre_net_t", f"{IMAGE}_t")) or "_upto_t" in name for name in left)
+    assert [tensor.name for tensor in plan.tensors] == list(
+        dict.fromkeys(name for line in plan.lines for name in line.tensors)
+    )
+    event(f"{len({turn.pattern for turn in plan.turns}) < len(plan.turns)=}")
+
+
+@given(specs())
+def test_figures_do_not_depend_on_patterns(spec: dict[str, Any]) -> None:
+    plan = planned(spec)
+    assume(plan is not None)
+    assert plan is not None
+    for name in ("flops", "depth", "parameters", "trainable", "classes", "work"):
+        assert getattr(plan, name) == getattr(flat(plan), name), name
+
+
+@given(specs())
+def test_folded_steps_are_those_of_the_whole_plan(spec: dict[str, Any]) -> None:
+    plan = planned(spec | {"readout": {"t": 16}})
+    assume(plan is not None)
+    assert plan is not None
+    folded = fold(plan)
+    event(f"{folded is not None=}")
+    if folded is not None:
+        entries = unfold(folded, run_passes(folded.short))
+        event(f"{entries is not None=}")
+        assert entries in (None, cut(run_passes(plan)))
