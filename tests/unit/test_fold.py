@@ -47,7 +47,15 @@ def test_folded_steps_are_those_of_the_whole_plan(name: str, level: int, mode: M
         assert folded is not None, name
     if folded is not None:
         assert len(folded.short.lines) < len(plan.lines)
-        assert unfold(folded, run_passes(verify(folded.short), level, mode)) == cut(run_passes(plan, level, mode))
+        entries, whole = (
+            unfold(folded, run_passes(verify(folded.short), level, mode)),
+            cut(run_passes(plan, level, mode)),
+        )
+        if name == "untied" and level == 2:  # weights of each time are joined before the first step: it is another one
+            assert entries is None
+        else:
+            assert entries == whole
+        assert run_stepwise(plan, level, mode)[1] == whole
 
 
 def test_passes_see_as_much_however_long_the_net_runs() -> None:
