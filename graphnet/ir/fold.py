@@ -36,12 +36,11 @@ class Nameless(NamedTuple):
 class Fold:
     """The turns of a plan by time, and which times are left out in the short one: after `kept`, up to `last`.
 
-    From `first` on steps recur; the steps behind `last` that recur too read what is `reach` steps back at most.
+    Steps that recur stand on both sides; they read what is `reach` steps back at most, or what was before all of them.
     """
 
     plan: Plan
     groups: tuple[tuple[Turn, ...], ...]
-    first: int
     kept: int
     last: int
     reach: int
@@ -84,7 +83,7 @@ def fold(plan: Plan) -> Fold | None:
     still = alike[first] or ()
     read = [name for turn in groups[first + 1] for name in turn.given]
     reach = max([first + 1 - owners[name][0] for name, same in zip(read, still, strict=True) if not same], default=0)
-    found = Fold(plan, groups, first, first + reach + 1, end - reach - 2, reach)
+    found = Fold(plan, groups, first + reach + 1, end - reach - 2, reach)
     left_out = range(found.kept + 1, found.last + 1)
     if len(left_out) < reach + 1:
         return None

@@ -78,7 +78,8 @@ def run_stepwise(
 ) -> tuple[Plan, list[Step]]:
     """The plan after every pass of a level, and the steps that it consists of.
 
-    Where steps recur, passes see few of them, and the plan that comes back is that of these.
+    Where steps recur, passes see few of them, and the plan that comes back is that of these: a pass is to decide by
+    what stands in a step, not by how often it does.
     """
     folded = fold(plan)
     if folded is not None:
