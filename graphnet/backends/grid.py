@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from graphnet.backends.arrows import is_value
+from graphnet.backends.picture import HEAD, Box, text_width
 from graphnet.backends.routes import Port, Route, Spot, ports
-from graphnet.backends.svg import HEAD, Box, text_width
 from graphnet.ir.network import INPUT, LOGITS
 from graphnet.ir.ops import Shape
 from graphnet.ir.plan import Line, Plan

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphnet.backends.arrows import OWN_NAMES, Feed, Weights
-from graphnet.backends.svg import PALE, Curve, Label, label, text_width, wrapped
+from graphnet.backends.picture import PALE, Curve, Label, label, text_width, wrapped
 from graphnet.ir.plan import Plan
 
 SIZE, LINE, SWATCH = 9.5, 13.5, 15.0

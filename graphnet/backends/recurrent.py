@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import graphviz  # type: ignore[import-untyped]
 
 from graphnet.backends.grid import row_names, shape_text
-from graphnet.backends.svg import PALE, clean
+from graphnet.backends.picture import PALE, clean
 from graphnet.ir.network import INPUT, LOGITS
 from graphnet.ir.ops import Shape
 from graphnet.ir.plan import Cell, Fate, Plan

@@ -28,12 +28,14 @@ from graphnet.backends.grid import (
     value_texts,
 )
 from graphnet.backends.legend import entries, least_width, legend, letter_order, ops_text
-from graphnet.backends.routes import Port, Route, Spot, routes, spots
-from graphnet.backends.svg import (
+from graphnet.backends.picture import (
+    DOWN,
     HEAD,
+    LEFT,
     PALE,
+    RIGHT,
+    UP,
     Curve,
-    Head,
     Label,
     Node,
     Path,
@@ -43,9 +45,10 @@ from graphnet.backends.svg import (
     fitted,
     label,
     text_width,
-    to_svg,
     wrapped,
 )
+from graphnet.backends.routes import Port, Route, Spot, routes, spots
+from graphnet.backends.svg import to_svg
 from graphnet.ir.network import INPUT
 from graphnet.ir.plan import IMAGE, Plan
 
@@ -95,12 +98,14 @@ def _nodes(plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route], grid: 
     arriving = Counter(route.feed.target for route in drawn)
     merges = {area.name: area.merge for area in plan.areas}
     read = {name for _, name in plan.outputs}
-    yield Node(IMAGE, grid.image, f"{IMAGE}: {shape_text(plan.input_shape)}")
+    facts = (("name", IMAGE), ("state", INPUT))
+    yield Node(IMAGE, grid.image, f"{IMAGE}: {shape_text(plan.input_shape)}", facts=facts)
     for line in filter(is_value, plan.lines):
         title = f"{line.name}: {shape_text(line.shape)}"
         if arriving[line.name] > 1:
             title += f", {merges[line.place]} of {arriving[line.name]} arrivals"
-        yield Node(line.name, grid.box(where[line.name]), title, heavy=line.name in read)
+        facts = (("name", line.name), ("state", line.place), ("t", str(line.t)))
+        yield Node(line.name, grid.box(where[line.name]), title, heavy=line.name in read, facts=facts)
 
 
 def _names(plan: Plan, where: Mapping[str, Spot], grid: Grid) -> Iterator[Label]:
@@ -127,7 +132,7 @@ def _axis(plan: Plan, grid: Grid) -> tuple[list[Curve], list[Label]]:
     y = grid.tops[-1] + 10
     read = {t for t, _ in plan.outputs}
     ends = ((grid.left - 4, y), (max(grid.right - HEAD, grid.left + grid.width), y))
-    curves = [Curve((("M", ends[:1]), ("L", ends[1:])), Stroke(PALE, width=0.8), "right")]
+    curves = [Curve((("M", ends[:1]), ("L", ends[1:])), Stroke(PALE, width=0.8), RIGHT)]
     labels = [label("time t", SMALL, MARGIN, y + 10), label("ms", SMALL, MARGIN, y + 22, colour=PALE)]
     times = range(first_time(plan), plan.last_time + 1)
     widest = max(text_width(milliseconds(t), TINY) for t in times)
@@ -152,7 +157,11 @@ def _arrows(plan: Plan, drawn: Sequence[Route], grid: Grid) -> Iterator[Curve]:
         path, head = _WAYS[route.way](route, grid)
         name = f"{feed.source}-{feed.target}"
         title = f"{feed.source} → {feed.target}: {ops[feed.place]} ({tensors})"
-        yield Curve(path, route.weights.stroke, head, name, title, route.weights.name)
+        facts = {"source": feed.source, "target": feed.target, "place": feed.place, "t": str(feed.t)}
+        facts["set"] = route.weights.name
+        yield Curve(
+            path, route.weights.stroke, head, name, title, route.weights.name, kind="arrow", facts=tuple(facts.items())
+        )
 
 
 def _letters(drawn: Sequence[Route], grid: Grid) -> Iterator[Label]:
@@ -170,10 +179,10 @@ def _letters(drawn: Sequence[Route], grid: Grid) -> Iterator[Label]:
             x, y = box.cx + BESIDE, min(box.bottom, grid.box(route.end).bottom) + 7
         else:
             x, y = box.right + STUB, grid.end(route.start, route.leaves)
-        yield label(route.weights.name, SMALL, x, y)
+        yield label(route.weights.name, SMALL, x, y, owner=f"{route.feed.source}-{route.feed.target}")
 
 
-def _across(route: Route, grid: Grid) -> tuple[Path, Head]:
+def _across(route: Route, grid: Grid) -> tuple[Path, Point]:
     """Past the letter, then to the height of the target in the gap before it, or to a track and then so."""
     start, end = grid.box(route.start), grid.box(route.end)
     enters = end.x - HEAD, grid.end(route.end, route.enters)
@@ -183,35 +192,35 @@ def _across(route: Route, grid: Grid) -> tuple[Path, Head]:
             ("M", ((start.right, lane),)),
             ("L", ((enters[0] - grid.curve, lane),)),
             _bend((enters[0] - grid.curve, lane), enters),
-        ), "right"
+        ), RIGHT
     path = _past_letter(route, grid)
     here = path[-1][1][-1]
     if route.track:
         lane = grid.track(*route.track)
         path += (_bend(here, (here[0] + grid.curve, lane)), ("L", ((enters[0] - grid.curve, lane),)))
         here = path[-1][1][-1]
-    return (*path, _bend(here, enters)), "right"
+    return (*path, _bend(here, enters)), RIGHT
 
 
-def _along(route: Route, grid: Grid) -> tuple[Path, Head]:
+def _along(route: Route, grid: Grid) -> tuple[Path, Point]:
     """Straight down, or up."""
     start, end = grid.box(route.start), grid.box(route.end)
     if start.y < end.y:
-        return (("M", ((start.cx, start.bottom),)), ("L", ((end.cx, end.y - HEAD),))), "down"
-    return (("M", ((start.cx, start.y),)), ("L", ((end.cx, end.bottom + HEAD),))), "up"
+        return (("M", ((start.cx, start.bottom),)), ("L", ((end.cx, end.y - HEAD),))), DOWN
+    return (("M", ((start.cx, start.y),)), ("L", ((end.cx, end.bottom + HEAD),))), UP
 
 
-def _bow(route: Route, grid: Grid) -> tuple[Path, Head]:
+def _bow(route: Route, grid: Grid) -> tuple[Path, Point]:
     """Past the letter, around the values in between, and back."""
     end = grid.box(route.end)
     path = _past_letter(route, grid)
     x, y = path[-1][1][-1]
     back = grid.end(route.end, route.enters)
     reach = x + 1.2 * grid.curve
-    return (*path, ("C", ((reach, y), (reach, back), (x, back))), ("L", ((end.right + HEAD, back),))), "left"
+    return (*path, ("C", ((reach, y), (reach, back), (x, back))), ("L", ((end.right + HEAD, back),))), LEFT
 
 
-def _drop(route: Route, grid: Grid) -> tuple[Path, Head]:
+def _drop(route: Route, grid: Grid) -> tuple[Path, Point]:
     """From the image to the right, and down into the value."""
     end, y = grid.box(route.end), grid.image.cy
     return (
@@ -219,7 +228,7 @@ def _drop(route: Route, grid: Grid) -> tuple[Path, Head]:
         ("L", ((end.cx - TURN, y),)),
         ("C", ((end.cx, y), (end.cx, y), (end.cx, y + TURN))),
         ("L", ((end.cx, end.y - HEAD),)),
-    ), "down"
+    ), DOWN
 
 
 _WAYS = {"across": _across, "along": _along, "bow": _bow, "drop": _drop}

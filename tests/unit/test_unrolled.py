@@ -11,7 +11,7 @@ from itertools import combinations, pairwise
 import pytest
 
 from graphnet.backends.arrows import Weights, feeds, weigh
-from graphnet.backends.svg import Box, Curve, fitted, text_width, wrapped
+from graphnet.backends.picture import HEAD, Box, Curve, fitted, text_width, wrapped
 from graphnet.backends.unrolled import draw_unrolled, layout
 from graphnet.ir.plan import Fate, Plan
 from graphnet.pipeline import plan
@@ -130,8 +130,7 @@ def points(curve: Curve, steps: int = 16) -> Iterator[tuple[float, float]]:
                 )
                 yield x, y
         here = through[-1]
-    reach = {"left": (-6, 0), "right": (6, 0), "up": (0, -6), "down": (0, 6), "": (0, 0)}[curve.head]
-    yield here[0] + reach[0], here[1] + reach[1]
+    yield here[0] + HEAD * curve.head[0], here[1] + HEAD * curve.head[1]
 
 
 def within(box: Box, x: float, y: float, slack: float = 0.05) -> bool:
