@@ -252,7 +252,7 @@ def test_show_is_as_wide_as_the_terminal() -> None:
     assert max(map(len, narrow.splitlines())) <= 72
     assert "(C1)" in wide, "never fires at t = 4"
     many = run("show", ROOT / "specs" / "vision" / "gated-conv-rnn.toml", COLUMNS="72").stdout
-    assert "V1.c → V1.h  I, delay 0" in many
+    assert "  V1.xc → V1.c  I, delay 0" in many
     assert "┌" not in many
 
 
