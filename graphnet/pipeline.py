@@ -106,8 +106,8 @@ def draw(
 
     Args:
         spec: a spec, its dict, or the path of its file.
-        path: where to write it, in the format of its suffix: .svg, .png, .pdf; .gif (activity spreading through the
-            unrolled or the recurrent view); .dot (of the recurrent view).
+        path: where to write it, in the format of its suffix: .svg, .png, .pdf; of the unrolled and the recurrent
+            view also .dot, and .gif, of activity spreading step by step.
         view: `unrolled` in time; `recurrent`, the graph without time; `matrix`, what goes where at which times;
             `plan`, what each distinct step computes and costs.
         style: `light` or `dark`.

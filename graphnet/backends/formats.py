@@ -12,6 +12,7 @@ from graphnet.backends.picture import Picture
 from graphnet.backends.recurrent import draw_recurrent
 from graphnet.backends.styles import in_style
 from graphnet.backends.svg import to_svg
+from graphnet.backends.unrolled_dot import draw_unrolled_dot
 from graphnet.backends.views import VIEWS, picture
 from graphnet.ir.plan import Plan
 
@@ -59,19 +60,20 @@ def _gif(wanted: Wanted) -> bytes:
 
 
 def _dot(wanted: Wanted) -> bytes:
-    return draw_recurrent(wanted.plan).encode()
+    draw = draw_recurrent if wanted.view == "recurrent" else draw_unrolled_dot
+    return draw(wanted.plan).encode()
 
 
-SPREADING = ("unrolled", "recurrent")
-"""The views through which activity can be seen spreading."""
+GRAPHS = ("unrolled", "recurrent")
+"""The views that are graphs, through which activity can be seen spreading."""
 
 FORMATS: Mapping[str, Format] = {
     ".svg": Format(_svg),
     ".png": Format(_png),
     ".pdf": Format(_pdf),
-    ".gif": Format(_gif, SPREADING),
-    ".dot": Format(_dot, ("recurrent",)),
-    ".gv": Format(_dot, ("recurrent",)),
+    ".gif": Format(_gif, GRAPHS),
+    ".dot": Format(_dot, GRAPHS),
+    ".gv": Format(_dot, GRAPHS),
 }
 
 
@@ -81,7 +83,7 @@ def drawn(path: str | os.PathLike[str], wanted: Wanted) -> bytes:
     made, views = FORMATS.get(suffix, Format(_svg, ()))
     if wanted.view not in views:
         known = ", ".join(name for name, each in FORMATS.items() if wanted.view in each.views)
-        if wanted.view in SPREADING:
+        if wanted.view in GRAPHS:
             known += ", or a folder, for a PNG of each step"
         what = f"the {wanted.view} view cannot be drawn as" if views else "no format of pictures is called"
         raise NoFormatError(f"{what} '{suffix}'\n  the {wanted.view} view: {known}")
@@ -92,8 +94,8 @@ def stills(wanted: Wanted) -> Iterator[tuple[str, bytes]]:
     """Names and bytes of PNG files of activity spreading, one a time step. Raises NoFormatError."""
     from graphnet.backends.raster import png
 
-    if wanted.view not in SPREADING:
-        raise NoFormatError(f"activity spreads through the views {' and '.join(SPREADING)}, not '{wanted.view}'")
+    if wanted.view not in GRAPHS:
+        raise NoFormatError(f"activity spreads through the views {' and '.join(GRAPHS)}, not '{wanted.view}'")
     digits = len(str(wanted.plan.last_time))
     for t, still in enumerate(_frames(wanted)):
         yield f"t{t:0{digits}d}.png", png(still)

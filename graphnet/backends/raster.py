@@ -59,17 +59,18 @@ def gif(pictures: Sequence[Picture]) -> bytes:
 
 def _saved(picture: Picture, kind: str, most: float = math.inf, **how: Any) -> bytes:
     """The bytes of a picture that is no larger than so many inches."""
-    import matplotlib as mpl
-
     file = BytesIO()
-    with _quiet(), mpl.rc_context({**mpl.rcParamsDefault, "pdf.fonttype": 42, "font.family": FONT}):
-        _figure(picture, most).savefig(file, format=kind, facecolor=picture.paper, **how)
+    with _quiet():
+        import matplotlib as mpl
+
+        with mpl.rc_context({**mpl.rcParamsDefault, "pdf.fonttype": 42, "font.family": FONT}):
+            _figure(picture, most).savefig(file, format=kind, facecolor=picture.paper, **how)
     return file.getvalue()
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without warnings of characters that the font lacks: a box is drawn for them."""
+    """Without warnings of characters that the font lacks, for which a box is drawn, and of matplotlib's caches."""
     log = logging.getLogger("matplotlib")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -52,18 +52,14 @@ def draw_recurrent(plan: Plan) -> str:
     A transition is labelled with its function, its times unless it holds always, and its delay unless it is 1.
     One that never fires is dotted. The state that is read has a double frame. States of a part are a cluster.
     """
-    graph = graphviz.Digraph(
-        graph_attr={"fontname": FONT, "labelloc": "t", "label": _literal(*filter(None, (plan.name, plan.cite)))},
-        node_attr={"fontname": FONT, "shape": "box", "style": "rounded,filled", "fillcolor": "#f2f2f2"},
-        edge_attr={"fontname": FONT, "fontsize": "11"},
-    )
+    graph = dot_frame(plan)
     wiring = wire(plan)
     ids = {name: f"state{n - 1}" for name, n in wiring.order.items()} | {INPUT: INPUT, LOGITS: LOGITS}
     for unit in wiring.units:
-        graph.node(ids[unit.name], _literal(*unit.texts), **({"peripheries": "2"} if unit.read else {}))
+        graph.node(ids[unit.name], dot_text(*unit.texts), **({"peripheries": "2"} if unit.read else {}))
     for number, (part, names) in enumerate(wiring.parts.items()):
         with graph.subgraph(name=f"cluster{number}") as cluster:
-            cluster.attr(label=_literal(part), style="dashed", labeljust="l")
+            cluster.attr(label=dot_text(part), style="dashed", labeljust="l")
             for name in names:
                 cluster.node(ids[name])
     order = wiring.order
@@ -72,11 +68,20 @@ def draw_recurrent(plan: Plan) -> str:
         look = {"style": "dotted", "color": PALE, "fontcolor": PALE} if each.dead else {}
         if order[each.target] < order[each.source]:  # written backwards, feedback does not move the states
             ends, look = ends[::-1], {**look, "dir": "back"}
-        graph.edge(*ends, label=_literal(*(f" {text} " for text in each.texts)), **look)
+        graph.edge(*ends, label=dot_text(*(f" {text} " for text in each.texts)), **look)
     return str(graph.source)
 
 
-def _literal(*lines: str) -> str:
+def dot_frame(plan: Plan) -> graphviz.Digraph:
+    """A graph in DOT with the net's name and nothing else."""
+    return graphviz.Digraph(
+        graph_attr={"fontname": FONT, "labelloc": "t", "label": dot_text(*filter(None, (plan.name, plan.cite)))},
+        node_attr={"fontname": FONT, "shape": "box", "style": "rounded,filled", "fillcolor": "#f2f2f2"},
+        edge_attr={"fontname": FONT, "fontsize": "11"},
+    )
+
+
+def dot_text(*lines: str) -> str:
     """Lines of a label in DOT, each shown as it is: no HTML, entities or escapes of Graphviz."""
     shown = (graphviz.escape(clean(line).replace("&", "&amp;")) for line in lines)
     text: str = graphviz.nohtml("\\n".join(shown))

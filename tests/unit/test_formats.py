@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from io import BytesIO
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import graphnet
 from graphnet.backends.formats import FORMATS, NoFormatError, Wanted, drawn, stills
 from graphnet.backends.svg import Drawing, to_svg
 from graphnet.backends.views import VIEWS, picture
+from graphnet.ir.plan import Fate
 from tests.conftest import ROOT
 from tests.small import small
 from tests.unit.test_views import STRANGE
@@ -33,6 +36,26 @@ def test_a_file_is_what_its_suffix_says_and_the_same_each_time(view: str, suffix
     first, second = (drawn(f"net{suffix.upper()}", wanted._replace(view=view)) for _ in range(2))
     assert first.startswith(BEGIN[suffix])
     assert first == second
+
+
+def test_dot_of_the_unrolled_net_has_its_values_and_arrows(wanted: Wanted) -> None:
+    lines = drawn("net.dot", wanted).decode().splitlines()
+    values = [line for line in wanted.plan.lines if line.op.kind == "value"]
+    fired = [firing for firing in wanted.plan.firings if firing.fate is Fate.FIRES]
+    assert sum("->" in line for line in lines) == len(fired)
+    assert sum(line.startswith("\tvalue") and "->" not in line for line in lines) == len(values)
+    assert '\tvalue2 [label="h1\\nt = 1"]' in lines
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz")
+@pytest.mark.parametrize("view", ["unrolled", "recurrent"])
+def test_graphviz_reads_dot_text_and_shows_strange_text_as_it_is(view: str) -> None:
+    states = {"h1": {"shape": [4, 8, 8], "label": STRANGE}, "h2": [6, 4, 4]}
+    text = drawn("net.dot", Wanted(graphnet.plan(small(name=STRANGE, cite="<b>x</b>", states=states)), view))
+    svg = subprocess.run(["dot", "-Tsvg"], input=text, capture_output=True, check=True).stdout
+    shown = [element.text for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    clean = "</script><b>&amp; \"q\" 'é視' \ufffd\ufffd[31m\ufffd ]]>"
+    assert {clean, "<b>x</b>"} <= {(text or "").replace("\xa0", " ") for text in shown}
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf"])
@@ -92,10 +115,11 @@ def test_stills_are_numbered_in_the_order_of_time(wanted: Wanted) -> None:
         ("net.jpg", "matrix", "no format of pictures is called '.jpg'\n  the matrix view: .svg, .png, .pdf"),
         ("net", "plan", "no format of pictures is called ''\n"),
         ("net.gif", "matrix", "the matrix view cannot be drawn as '.gif'\n"),
+        ("net.dot", "plan", "the plan view cannot be drawn as '.dot'\n"),
         (
-            "net.dot",
+            "net.bmp",
             "unrolled",
-            "the unrolled view cannot be drawn as '.dot'\n  the unrolled view: .svg, .png, .pdf, .gif",
+            "no format of pictures is called '.bmp'\n  the unrolled view: .svg, .png, .pdf",
         ),
     ],
 )
