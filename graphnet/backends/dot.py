@@ -15,7 +15,7 @@ from graphnet.backends.nudge import Room, captioned, nudged
 from graphnet.backends.picture import HEAD, Box, Path, Point
 from graphnet.backends.wiring import Wiring
 
-SECONDS = 30
+SECONDS = 10
 """So long dot may take."""
 
 INCH = 72.0

@@ -37,6 +37,10 @@ class Format(NamedTuple):
     views: tuple[str, ...] = tuple(VIEWS)
 
 
+MOST_FRAMES = 200
+"""So many pictures an animation may have: minutes."""
+
+
 def _svg(wanted: Wanted) -> bytes:
     return to_svg(picture(*wanted)).encode()
 
@@ -103,5 +107,8 @@ def stills(wanted: Wanted) -> Iterator[tuple[str, bytes]]:
 
 def _frames(wanted: Wanted) -> Iterator[Picture]:
     plan, view, style, dead = wanted
+    if plan.last_time >= MOST_FRAMES:
+        what = f"{plan.last_time + 1:,} time steps are too many to draw one by one: at most {MOST_FRAMES}"
+        raise NoFormatError(f"{what}\n  read out earlier: --set readout.t=10")
     for each in frames(picture(plan, view, dead=dead), plan):
         yield in_style(each, style)

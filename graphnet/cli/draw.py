@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Failure, Settings, SpecPath, Unlimited, planned, written
+from graphnet.cli.report import Failure, Settings, SpecPath, Unlimited, folder_for, planned, written
 
 
 class View(StrEnum):
@@ -62,12 +62,12 @@ def draw(
     _, compiled = planned(spec, settings, unlimited=unlimited)
     wanted = Wanted(compiled, view, style, dead)
     try:
-        if not output.suffix:
-            output.mkdir(parents=True, exist_ok=True)
-            for name, still in stills(wanted):
-                written(output / name, still)
-        else:
+        if output.suffix:
             written(output, drawn(output, wanted))
+        else:
+            for name, still in stills(wanted):
+                folder_for(output / name)
+                written(output / name, still)
     except NoFormatError as fault:
         raise Failure(f"error: {fault}") from None
     if view is View.RECURRENT and output.suffix not in (".dot", ".gv") and find_dot() is None:

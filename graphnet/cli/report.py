@@ -86,3 +86,11 @@ def written(path: Path, data: bytes) -> None:
         path.write_bytes(data)
     except OSError as fault:
         raise Failure(f"cannot write {path}: {fault.strerror}") from None
+
+
+def folder_for(path: Path) -> None:
+    """Make the folder that a file is to be written into. Raises Failure where that cannot be done."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise Failure(f"cannot write {path}: {fault.strerror}") from None

@@ -220,6 +220,12 @@ def test_without_graphviz_the_recurrent_view_is_drawn_with_a_line_of_advice(tmp_
 def test_a_path_without_suffix_becomes_a_folder_of_frames(tmp_path: Path) -> None:
     assert run("draw", QUICKSTART, "-o", tmp_path / "frames").returncode == 0
     assert sorted(path.name for path in (tmp_path / "frames").iterdir()) == [f"t{t}.png" for t in range(5)]
+    (tmp_path / "file").touch()
+    done = run("draw", QUICKSTART, "-o", tmp_path / "file")
+    assert (done.returncode, done.stderr) == (1, f"cannot write {tmp_path / 'file' / 't0.png'}: File exists\n")
+    done = run("draw", QUICKSTART, "--view", "plan", "-o", tmp_path / "more")
+    assert done.returncode == 1
+    assert not (tmp_path / "more").exists()
 
 
 def test_a_format_that_there_is_not(tmp_path: Path) -> None:

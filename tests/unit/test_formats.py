@@ -109,6 +109,12 @@ def test_stills_are_numbered_in_the_order_of_time(wanted: Wanted) -> None:
         list(stills(wanted._replace(view="plan")))
 
 
+def test_an_animation_of_very_many_steps_is_refused() -> None:
+    compiled = graphnet.plan(small({"h1": {"h1": "C"}}, states={"h1": [4, 8, 8]}, readout={"t": 200}))
+    with pytest.raises(NoFormatError, match="201 time steps are too many"):
+        drawn("net.gif", Wanted(compiled, "recurrent"))
+
+
 @pytest.mark.parametrize(
     ("path", "view", "said"),
     [

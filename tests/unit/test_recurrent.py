@@ -146,6 +146,17 @@ def test_merges_and_updates_are_written_where_they_say_something() -> None:
     assert texts["V3"] == ("V3", "4×8×8"), "nothing to merge"
 
 
+@pytest.mark.parametrize("with_dot", [pytest.param(True, marks=needs_dot), False])
+def test_long_functions_are_wrapped_and_have_room(with_dot: bool) -> None:
+    states = {name: [4, 8, 8] for name in "abc"}
+    long = " + ".join(["C1 B R C1"] * 12)
+    slabs = [{a: dict.fromkeys(states, long) for a in states}]
+    picture = layout(net(states=states, transitions=slabs, readout={"t": 3}), with_dot)
+    assert faults(picture) == []
+    assert sum(label.owner == "state-a-b" for label in picture.labels) > 4
+    assert picture.width < 800
+
+
 PARTS = {
     "states": {"V1": {"shape": [4, 8, 8], "part": "gate"}, "V2": {"shape": [8, 4, 4], "part": "gate"}},
     "parts": {"gate": {"states": {"a": {}, "b": {}}, "transitions": [{"a": {"b": "C"}, "b": {"a": "C"}}]}},

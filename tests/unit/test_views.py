@@ -20,7 +20,7 @@ from graphnet.backends.picture import FAINT, INK, PALE, PAPER
 from graphnet.backends.styles import STYLES, in_style
 from graphnet.backends.svg import to_svg
 from graphnet.backends.views import VIEWS, picture
-from graphnet.ir.plan import Plan
+from graphnet.ir.plan import Fate, Plan
 from graphnet.ir.steps import Call, cut
 from tests.conftest import ROOT
 from tests.pictures import faults
@@ -147,6 +147,9 @@ def test_rows_are_from_and_columns_to() -> None:
     cells = {(dict(node.facts)["source"], dict(node.facts)["target"]): node for node in shown.nodes if node.facts}
     assert cells["h1", "h1"].box.y == cells["h1", "h2"].box.y
     assert cells["h1", "h1"].box.x < cells["h1", "h2"].box.x
+    heads = {label.text: label for label in shown.labels if label.bold and label.anchor == "end"}
+    assert list(heads) == ["h1", "h2"]
+    assert heads["h1"].box.cy == cells["h1", "h1"].box.cy < heads["h2"].box.cy
     assert [label.text for label in shown.labels if label.owner == cells["h1", "h2"].name] == ["BRC"]
     assert dict(cells["h1", "h2"].facts)["place"] == "h2.from_h1"
 
@@ -203,6 +206,9 @@ def test_activity_spreads_as_the_plan_says(view: str) -> None:
         lit = {dict(node.facts)["state"] for node in still.nodes if node.fill not in (PAPER, "#f2f2f2")}
         assert lit - {"input"} == made[t]
         assert ("input" in lit) == (t == 0)
+        thick = [curve for curve in still.curves if curve.kind == "arrow" and curve.stroke.width > 2]
+        fired = [each for each in compiled.firings if each.t == t and each.fate is Fate.FIRES]
+        assert len(thick) == len(fired)
         assert any(label.text.startswith(f"t = {t}, ") for label in still.labels)
         assert faults(still) == []
     assert not any(label.colour == FAINT for label in shown[-1].labels if view == "unrolled")
