@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from graphnet.backends.captions import MARGIN, SMALL, TEXT, heading, row_names, shape_text, times_text
-from graphnet.backends.picture import FAINT, PALE, PAPER, Box, Label, Node, Picture, label, text_width, wrapped
+from graphnet.backends.picture import FAINT, PALE, PAPER, Box, Label, Node, Picture, fitted, label, text_width, wrapped
 from graphnet.ir.ops import KINDS, Op, Shape
 from graphnet.ir.plan import IMAGE, Line, Plan
 from graphnet.ir.steps import ALONE, Call, Step, cut
@@ -199,7 +199,7 @@ def _texts(panel: Panel, node: Node, tabs: Sequence[float], inner: float) -> Ite
     first, second = panel.titles
     yield label(first, TEXT, x, y, bold=True, owner=node.name)
     y += LEADING
-    yield label(wrapped(second, SMALL, inner)[0], SMALL, x, y, colour=PALE, owner=node.name)
+    yield label(fitted(second, SMALL, inner, SMALL)[0], SMALL, x, y, colour=PALE, owner=node.name)
     y += LEADING + 2
     for row in (HEADS, *panel.rows):
         for k, (text, tab) in enumerate(zip(row, tabs, strict=True)):

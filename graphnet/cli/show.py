@@ -40,7 +40,7 @@ def show(
     _, compiled = planned(spec, settings, unlimited=unlimited)
     columns = os.environ.get("COLUMNS", "")
     width = None if sys.stdout.isatty() else int(columns) if columns.isdecimal() else PIPED
-    console = Console(width=width, highlight=False, emoji=False, markup=False)
+    console = Console(width=width, highlight=False)
     for line in _graph(compiled):
         console.print(line, soft_wrap=not sys.stdout.isatty())
     for matrix in matrices(compiled):

@@ -200,6 +200,12 @@ def test_without_graphviz_the_net_is_laid_out_in_a_column(monkeypatch: pytest.Mo
     assert layout(net()) == layout(net(), with_dot=False)
 
 
+@needs_dot
+def test_graphviz_lays_the_net_out_where_it_is_there() -> None:
+    assert layout(net()) != layout(net(), with_dot=False)
+    assert faults(layout(net())) == []
+
+
 @pytest.mark.parametrize("program", ["echo not JSON", "exit 3", "echo '{}'"])
 def test_another_program_called_dot_is_no_graphviz(
     program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

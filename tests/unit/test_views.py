@@ -174,6 +174,16 @@ def test_panels_add_up_to_the_net() -> None:
     assert found[1].titles == ("t = 2–11 (10 times)", "makes h1")
 
 
+def test_what_a_step_makes_is_cut_to_fit_with_a_sign() -> None:
+    states = {f"s{n}": {"shape": [4, 8, 8], "label": f"a state of many words {n}"} for n in range(9)}
+    slab = {a: dict.fromkeys(states, "C") for a in states}
+    shown = picture(graphnet.plan(small(slab, states=states, readout={"t": 2})), "plan")
+    assert faults(shown) == []
+    made = [label.text for label in shown.labels if label.text.startswith("makes a state of many words 0, ")]
+    assert len(made) == 1
+    assert made[0].endswith("…")
+
+
 def test_a_long_plan_is_cut_short_with_a_word() -> None:
     compiled = graphnet.plan(ROOT / "specs" / "vision" / "gated-conv-rnn.toml")
     shown = picture(compiled, "plan")
