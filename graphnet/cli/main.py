@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -76,6 +77,9 @@ app.command("eval")(evaluate)
 
 def main() -> None:
     """Run the command line. Exit status: 0 fine, 1 the spec or the run is wrong, 2 wrong usage."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and "utf" not in stream.encoding.lower():
+            stream.reconfigure(errors="replace")  # arrows and boxes become question marks, not tracebacks
     try:
         app()
     except Failure as failure:

@@ -262,6 +262,13 @@ def test_show_is_as_wide_as_the_terminal() -> None:
     assert "┌" not in many
 
 
+@pytest.mark.parametrize("command", ["show", "plan"])
+def test_a_terminal_without_arrows_gets_question_marks(command: str) -> None:
+    done = run(command, QUICKSTART, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "?" in done.stdout
+
+
 def test_show_draws_strange_labels_as_text(tmp_path: Path) -> None:
     states = {"h1": {"shape": [4, 8, 8], "label": "[red]\x1b[31m :smile: </b>"}, "h2": [6, 4, 4]}
     path = tmp_path / "spec.json"
