@@ -76,7 +76,8 @@ def make_grid(plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route]) -> 
     aside = [route for route in drawn if route.way == "bow" or (route.way == "across" and route.start.row)]
     letter = max((text_width(route.weights.name, SMALL) for route in aside), default=0.0)
     heights, tops = _rows(where, drawn)
-    curve = min(9.0 + 6.0 * max(abs(route.start.row - route.end.row) for route in drawn), 31.0)
+    reach = max((abs(route.start.row - route.end.row) for route in drawn), default=1)
+    curve = min(9.0 + 6.0 * reach, 31.0)
     width = min(max(BOX_WIDTHS[0], *_value_widths(plan)), BOX_WIDTHS[1])
     pitch = width + STUB + letter + 2 + curve + HEAD
     image_width = max(text_width(INPUT, TEXT), text_width(shape_text(plan.input_shape), SMALL)) + 2 * PAD

@@ -63,7 +63,9 @@ def _saved(picture: Picture, kind: str, most: float = math.inf, **how: Any) -> b
     with _quiet():
         import matplotlib as mpl
 
-        with mpl.rc_context({**mpl.rcParamsDefault, "pdf.fonttype": 42, "font.family": FONT}):
+        settings: dict[Any, Any] = {**mpl.rcParamsDefault, "pdf.fonttype": 42, "font.family": FONT}
+        settings.pop("backend", None)  # which rc_context does not restore
+        with mpl.rc_context(settings):
             _figure(picture, most).savefig(file, format=kind, facecolor=picture.paper, **how)
     return file.getvalue()
 

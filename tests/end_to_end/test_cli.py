@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 from importlib.metadata import version
@@ -260,6 +262,27 @@ def test_show_is_as_wide_as_the_terminal() -> None:
     many = run("show", ROOT / "specs" / "vision" / "gated-conv-rnn.toml", COLUMNS="72").stdout
     assert "  V1.xc → V1.c  I, delay 0" in many
     assert "┌" not in many
+
+
+def test_show_is_coloured_and_fits_on_a_terminal() -> None:
+    pty, fcntl, termios = map(pytest.importorskip, ("pty", "fcntl", "termios"))
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 66, 0, 0))
+    env = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS", "LINES", "TERM")}
+    command = [PROGRAM, "show", "specs/vision/cornet-s.toml"]
+    with subprocess.Popen(command, cwd=ROOT, env=env | {"TERM": "xterm"}, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # what Linux says when the other end is closed
+            while more := os.read(ours, 4096):
+                shown += more
+    os.close(ours)
+    text = shown.decode()
+    assert "\x1b[1" in text
+    plain = re.sub(r"\x1b\[[\d;]*m", "", text)
+    assert "  └─▶ V2i     C1" in plain
+    assert "┌" in plain
+    assert max(map(len, plain.splitlines())) <= 66
 
 
 @pytest.mark.parametrize("command", ["show", "plan"])

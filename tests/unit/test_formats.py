@@ -64,6 +64,17 @@ def test_characters_that_the_font_lacks_are_no_fault(suffix: str) -> None:
     assert drawn(f"net{suffix}", odd).startswith(BEGIN[suffix])
 
 
+def test_settings_of_matplotlib_neither_matter_nor_change(wanted: Wanted, monkeypatch: pytest.MonkeyPatch) -> None:
+    import matplotlib as mpl
+
+    plain = drawn("net.png", wanted)
+    mine = {"backend": "svg", "text.usetex": True, "savefig.bbox": "tight", "path.simplify": False, "font.size": 30}
+    for name, value in mine.items():
+        monkeypatch.setitem(mpl.rcParams, name, value)
+    assert drawn("net.png", wanted) == plain
+    assert {name: mpl.rcParams[name] for name in mine} == mine
+
+
 def test_every_view_is_a_vector_and_a_pixel_picture() -> None:
     assert {(view, suffix) for view in VIEWS for suffix in (".svg", ".png", ".pdf")} <= set(MADE)
 
