@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import graphnet
+from graphnet.backends.views import VIEWS
 from tests.conftest import ROOT
 
 HEAVY = ["torch", "torchvision", "sklearn", "safetensors", "numpy"]
@@ -31,7 +32,7 @@ for command in COMMANDS:
     sys.argv = ["graphnet", *command]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
         main()
-    watch(" ".join(command[:2]))
+    watch(" ".join(command))
 json.dump(loaded, sys.stdout)
 """
 
@@ -51,12 +52,14 @@ def test_only_compiling_and_training_load_torch(tmp_path: Path) -> None:
         ["schema"],
         ["draw", "-o", str(tmp_path / "out.svg"), spec],
         ["draw", "-o", str(tmp_path / "out.dot"), "--view", "recurrent", spec],
-        *([name, "--help"] for name in ("check", "plan", "code", "draw", "train", "eval")),
+        *(["draw", "--view", view, "-o", str(tmp_path / f"{view}.svg"), spec] for view in VIEWS),
+        ["show", spec],
+        *([name, "--help"] for name in ("check", "plan", "code", "draw", "show", "train", "eval")),
     ]
     script = f"HEAVY, COMMANDS = {HEAVY!r}, {commands!r}\n{WATCH}"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True)
     loaded = json.loads(done.stdout)
-    assert len(loaded) > len(commands) - 2
+    assert len(loaded) == len(commands) + 2
     assert loaded == {name: [] for name in loaded}
     assert (tmp_path / "out.svg").exists()
 
