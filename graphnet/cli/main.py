@@ -21,6 +21,7 @@ from graphnet.cli.plan import plan
 from graphnet.cli.report import Failure
 from graphnet.cli.schema import schema
 from graphnet.cli.train import train
+from graphnet.cli.view import view
 from graphnet.cli.zoo import new, zoo
 
 app = typer.Typer(
@@ -56,6 +57,7 @@ for command in (
     plan,
     code,
     draw,
+    view,
     train,
     indices,
     analyse,

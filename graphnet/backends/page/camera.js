@@ -22,7 +22,8 @@ function cameraOf(stage, sheet) {
   const fit = () => {
     const [width, height] = size(), { clientWidth: w, clientHeight: h } = stage;
     const across = (w - 2 * roomy) / width, down = (h - 2 * roomy) / height;
-    const k = Math.min(2.2, Math.max(Math.min(across, down), Math.min(down, 1.2)));
+    const whole = Math.min(across, down);
+    const k = Math.min(2.2, whole < 0.6 ? Math.min(down, 1.2) : whole);
     const long = width * k > w - roomy;
     put(long ? roomy : (w - width * k) / 2, (h - height * k) / 2, k);
   };
@@ -31,7 +32,6 @@ function cameraOf(stage, sheet) {
     get here() { return here; },
     onMove(listener) { moved = listener; },
     fit,
-    fits: () => size()[0] * here.k <= stage.clientWidth + 1,
     look(name) {
       view = name;
       if (places.has(name)) { here = places.get(name); show(); } else fit();

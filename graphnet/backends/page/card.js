@@ -16,7 +16,9 @@ const timeText = (t) => t === null ? "before all times" : t < 0 ? "before t = 0"
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 function swatch(set) {
-  return make("span", { class: "swatch", colour: set.colour, "aria-hidden": "true" });
+  const picture = makeSvg("svg", { class: "swatch", viewBox: "0 0 18 8", width: 18, height: 8, "aria-hidden": "true" });
+  picture.append(makeSvg("path", { d: "M0,4H18", stroke: set.colour, "stroke-width": 2.6, "stroke-dasharray": set.dash || "none" }));
+  return picture;
 }
 
 function weightsText(set) {

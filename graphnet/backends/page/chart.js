@@ -27,7 +27,7 @@ function drawChart(box, model) {
     const colour = PALETTE[number++ % PALETTE.length];
     line(values.map((value) => [value.t, value.norm / most]), { stroke: colour, class: "norm" });
     for (const value of values) picture.append(makeSvg("circle", { cx: x(value.t), cy: y(value.norm / most), r: 1.8, fill: colour }));
-    legend.append(make("span", {}, make("span", { class: "swatch", colour }), state.label));
+    legend.append(make("span", {}, make("span", { class: "spot", colour }), state.label));
   }
   if (measures.chance) line([[model.first, measures.chance], [model.last, measures.chance]], { class: "chance" });
   line(measures.accuracy, { class: "accuracy" });
@@ -38,7 +38,7 @@ function drawChart(box, model) {
       picture.append(makeSvg("text", { x: x(t) + (end ? -7 : 0), y: y(share) + (low ? 15 : -7), "text-anchor": end ? "end" : "middle" }, percent(share)));
     }
   }
-  const swatch = make("span", { class: "swatch accuracy" });
+  const swatch = make("span", { class: "spot accuracy" });
   legend.prepend(make("span", {}, swatch, `accuracy (dashed: chance)`), make("span", { class: "note" }, "activity, each state relative to its largest:"));
   box.append(picture, legend);
 }

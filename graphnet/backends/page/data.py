@@ -142,6 +142,7 @@ def _sets(plan: Plan, sets: Sequence[Weights], first: Mapping[Weights, Feed]) ->
         {
             "name": each.name,
             "colour": each.stroke.colour,
+            "dash": each.stroke.dash,
             "tensors": [[name, shape_text(shapes[name])] for name in trained[each]],
             "parameters": sum(math.prod(shapes[name]) for name in trained[each]),
         }

@@ -7,47 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from html import escape
 from importlib.resources import files
 from string import Template
 from typing import Any
 
-from graphnet.errors import Fault
+from graphnet.backends.page.content import Content
 
 START = 'document.documentElement.classList.add("live");'
 """Before there is anything to see: the page is to be more than its picture."""
 
 SCRIPTS = ("dom", "model", "camera", "paint", "card", "clock", "chart", "find", "live", "main")
-
-
-@dataclass(frozen=True)
-class Content:
-    """What a page shows.
-
-    Attributes:
-        net: as `data.net_data` makes it; None where there is none yet, as the spec is wrong.
-        pictures: SVG texts by the names of the views, the one that is shown first at first.
-        faults: of the spec, with their places.
-        measures: of a trained net, as `analysis.activity` finds them.
-    """
-
-    net: Mapping[str, Any] | None = None
-    pictures: Mapping[str, str] = field(default_factory=dict)
-    faults: tuple[Fault, ...] = ()
-    measures: Mapping[str, Any] | None = None
-
-    def as_data(self) -> dict[str, Any]:
-        """All but the pictures, for JSON."""
-        return {"net": self.net, "faults": [_parts(fault) for fault in self.faults], "measures": self.measures}
-
-    def markup(self) -> dict[str, str]:
-        """The pictures as they stand in HTML."""
-        return {view: _inline(svg) for view, svg in self.pictures.items()}
 
 
 def page(content: Content, token: str = "") -> str:
@@ -82,19 +55,6 @@ def policy(*scripts: str, connect: str) -> str:
         f"default-src 'none'; script-src {digests}; style-src 'unsafe-inline'; img-src data:; "
         f"connect-src {connect}; base-uri 'none'; form-action 'none'"
     )
-
-
-def _inline(svg: str) -> str:
-    """SVG text as a part of HTML, without what stands before its root and without the hints that the script gives."""
-    head, _, body = svg[svg.index("<svg") :].partition(">")
-    return f"{head}>{re.sub(r'<title>[^<]*</title>', '', body)}"
-
-
-def _parts(fault: Fault) -> dict[str, Any]:
-    """A fault as text in pieces, each with its role; the role of plain text is empty."""
-    pieces = fault.told(lambda role, text: f"\0{role}\1{text}\0").split("\0")
-    parts = [piece.split("\1") if number % 2 else ["", piece] for number, piece in enumerate(pieces) if piece]
-    return {"severity": fault.severity, "parts": parts}
 
 
 @cache

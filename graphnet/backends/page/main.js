@@ -54,7 +54,7 @@ function show(content) {
   painter.build(model);
   showViews();
   look(painter.views.includes(view) ? view : painter.views[0]);
-  clock.set(model.first, model.last, again ? clock.t : camera.fits() ? model.last : model.first);
+  clock.set(model.first, model.last, again ? clock.t : model.last);
   painter.time(clock.t);
   const lettered = model.sets.filter((set) => set.tensors.length);
   $1("#weights").replaceChildren(...chips(lettered, pick));
