@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-INK, PALE, PAPER, FILL, ACCENT = "#222222", "#777777", "#ffffff", "#f2f2f2", "#ffd873"
-"""Colours of text and frames, of what matters less, of the page, of boxes, and of boxes that are pointed out."""
+INK, PALE, FAINT = "#222222", "#777777", "#cccccc"
+PAPER, FILL, ACCENT = "#ffffff", "#f2f2f2", "#ffd873"
+"""Colours of text and frames, of what matters less and least; of the page, of boxes, of boxes that are pointed out."""
 
 HEAD = 6.0
 """Length of an arrowhead."""
@@ -78,6 +79,7 @@ class Node:
     fill: str = FILL
     frame: str = INK
     dash: str = ""
+    radius: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ class Picture:
 
 
 _EMS = (
-    dict.fromkeys("ijl|.,:;'!()[] -", 0.44)
+    dict.fromkeys("ijl|.,:;'!()[] \u00a0-", 0.44)
     | dict.fromkeys("#&<>^~×–", 0.88)
     | dict.fromkeys("mwMWOQ@%+=→…—", 1.01)
     | dict.fromkeys("ЖШЩЮМФЫжшщюмфыŒœÆæ©®¼½¾", 1.21)
@@ -188,10 +190,10 @@ def fitted(text: str, size: float, width: float, least: float) -> tuple[str, flo
 
 
 def wrapped(text: str, size: float, width: float, bold: bool = False) -> list[str]:
-    """The text in lines no wider than `width`, broken at spaces, and within words that are too long."""
+    """The text in lines no wider than `width`, broken at spaces (not at U+00A0), and within words that are too long."""
     lines: list[str] = []
     line = ""
-    for word in clean(text).split():
+    for word in filter(None, clean(text).split(" ")):
         longer = f"{line} {word}" if line else word
         if line and text_width(longer, size, bold) > width:
             lines.append(line)

@@ -58,11 +58,10 @@ def _lines(picture: Picture) -> Iterator[str]:
 def _node(node: Node, labels: Sequence[Label]) -> str:
     x, y, w, h = map(_number, node.box)
     title = f"<title>{escape(clean(node.title))}</title>" if node.title else ""
-    width = f' stroke-width="{"2" if node.heavy else "0.8"}"'
-    dash = f' stroke-dasharray="{node.dash}"' if node.dash else ""
-    rect = (
-        f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="3" fill="{node.fill}" stroke="{node.frame}"{width}{dash}/>'
-    )
+    frame = f'stroke="{node.frame}" stroke-width="{"2" if node.heavy else "0.8"}"'
+    frame += f' stroke-dasharray="{node.dash}"' if node.dash else ""
+    corner = f' rx="{_number(node.radius)}"' if node.radius else ""
+    rect = f'<rect x="{x}" y="{y}" width="{w}" height="{h}"{corner} fill="{node.fill}" {frame}/>'
     return f"<g{_named(node.kind, node.name, node.facts)}>{title}{rect}{''.join(map(_text, labels))}</g>"
 
 

@@ -1,0 +1,107 @@
+"""The formats of pictures, by the suffix of the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from graphnet.backends.film import frames
+from graphnet.backends.picture import Picture
+from graphnet.backends.recurrent import draw_recurrent
+from graphnet.backends.styles import in_style
+from graphnet.backends.svg import to_svg
+from graphnet.backends.views import VIEWS, picture
+from graphnet.ir.plan import Plan
+
+
+class NoFormatError(ValueError):
+    """A picture cannot be had in a format; the text says which there are."""
+
+
+class Wanted(NamedTuple):
+    """What is to be drawn: a view of a plan in a style, with what never runs if `dead`."""
+
+    plan: Plan
+    view: str = "unrolled"
+    style: str = "light"
+    dead: bool = False
+
+
+class Format(NamedTuple):
+    """What makes a file's bytes, and of which views."""
+
+    made: Callable[[Wanted], bytes]
+    views: tuple[str, ...] = tuple(VIEWS)
+
+
+def _svg(wanted: Wanted) -> bytes:
+    return to_svg(picture(*wanted)).encode()
+
+
+def _png(wanted: Wanted) -> bytes:
+    from graphnet.backends.raster import png
+
+    return png(picture(*wanted))
+
+
+def _pdf(wanted: Wanted) -> bytes:
+    from graphnet.backends.raster import pdf
+
+    return pdf(picture(*wanted))
+
+
+def _gif(wanted: Wanted) -> bytes:
+    from graphnet.backends.raster import gif
+
+    return gif(list(_frames(wanted)))
+
+
+def _dot(wanted: Wanted) -> bytes:
+    return draw_recurrent(wanted.plan).encode()
+
+
+SPREADING = ("unrolled", "recurrent")
+"""The views through which activity can be seen spreading."""
+
+FORMATS: Mapping[str, Format] = {
+    ".svg": Format(_svg),
+    ".png": Format(_png),
+    ".pdf": Format(_pdf),
+    ".gif": Format(_gif, SPREADING),
+    ".dot": Format(_dot, ("recurrent",)),
+    ".gv": Format(_dot, ("recurrent",)),
+}
+
+
+def drawn(path: str | os.PathLike[str], wanted: Wanted) -> bytes:
+    """The bytes of the file at `path`, in the format of its suffix. Raises NoFormatError."""
+    suffix = Path(path).suffix.lower()
+    made, views = FORMATS.get(suffix, Format(_svg, ()))
+    if wanted.view not in views:
+        known = ", ".join(name for name, each in FORMATS.items() if wanted.view in each.views)
+        what = (
+            f"the {wanted.view} view cannot be drawn as '{suffix}'"
+            if views
+            else f"'{path}' has no suffix that is known"
+        )
+        raise NoFormatError(f"{what}\n  {wanted.view}: {known}, or a folder for a PNG of each step")
+    return made(wanted)
+
+
+def stills(wanted: Wanted) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes of PNG files of activity spreading, one a time step. Raises NoFormatError."""
+    from graphnet.backends.raster import png
+
+    if wanted.view not in SPREADING:
+        raise NoFormatError(f"activity spreads through the views {' and '.join(SPREADING)}, not '{wanted.view}'")
+    digits = len(str(wanted.plan.last_time))
+    for t, still in enumerate(_frames(wanted)):
+        yield f"t{t:0{digits}d}.png", png(still)
+
+
+def _frames(wanted: Wanted) -> Iterator[Picture]:
+    plan, view, style, dead = wanted
+    for each in frames(picture(plan, view, dead=dead), plan):
+        yield in_style(each, style)
