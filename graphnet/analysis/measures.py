@@ -12,7 +12,6 @@ from graphnet.analysis.calibrate import calibrate
 from graphnet.analysis.execute import steps, tensors_of
 from graphnet.analysis.perturb import origin_of
 from graphnet.errors import SpecError
-from graphnet.ir.network import LOGITS
 from graphnet.ir.plan import IMAGE, Fate, Plan
 from graphnet.pipeline import compile, load
 from graphnet.spec.model import Spec
@@ -71,13 +70,12 @@ def _norms(net: nn.Module, plan: Plan, images: Tensor) -> dict[str, float]:
 
 def _read_at_all_times(net: nn.Module, plan: Plan, spec: Spec, training: Iterable[Tensor]) -> nn.Module | None:
     """The net, read out whenever it can be; None if it has no weights for that, or is read out so already."""
-    fates = (Fate.FIRES, Fate.UNREAD)
-    times = [each.t for each in plan.firings if each.target == LOGITS and each.fate in fates]
+    state, fates = spec.readout.state or plan.areas[-1].name, (Fate.FIRES, Fate.UNREAD)
+    times = sorted({each.t for each in plan.firings if each.target == state and each.fate in fates})
     if times == [t for t, _ in plan.outputs]:
         return None
-    state = {} if spec.readout.state is None else {"state": spec.readout.state}
     try:
-        made = compile(load(spec.as_data() | {"readout": {"t": times, **state}}))
+        made = compile(load(spec.as_data() | {"readout": {"t": times, "state": state}}))
         report = load_into(made, net.state_dict(), calibrate=True)
     except (SpecError, TrainingError):
         return None

@@ -58,6 +58,14 @@ def _gif(wanted: Wanted) -> bytes:
     return gif(list(_frames(wanted)))
 
 
+def _html(wanted: Wanted) -> bytes:
+    from graphnet.backends.page.content import content_of
+    from graphnet.backends.page.document import page
+
+    content = content_of(wanted.plan, first=wanted.view, dead=wanted.dead)
+    return page(content, style="" if wanted.style == "light" else wanted.style).encode()
+
+
 def _dot(wanted: Wanted) -> bytes:
     return draw_recurrent(wanted.plan).encode()
 
@@ -70,6 +78,7 @@ FORMATS: Mapping[str, Format] = {
     ".png": Format(_png),
     ".pdf": Format(_pdf),
     ".gif": Format(_gif, SPREADING),
+    ".html": Format(_html),
     ".dot": Format(_dot, ("recurrent",)),
     ".gv": Format(_dot, ("recurrent",)),
 }

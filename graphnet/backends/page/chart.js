@@ -22,8 +22,8 @@ function drawChart(box, model) {
   let number = 0;
   for (const state of model.states) {
     const values = state.values.filter((value) => value.norm !== undefined && value.t !== null);
-    const most = Math.max(...values.map((value) => value.norm));
-    if (!values.length || !most || state.name === "logits") continue;
+    const most = state.most;
+    if (!most || state.name === "logits") continue;
     const colour = PALETTE[number++ % PALETTE.length];
     line(values.map((value) => [value.t, value.norm / most]), { stroke: colour, class: "norm" });
     for (const value of values) picture.append(makeSvg("circle", { cx: x(value.t), cy: y(value.norm / most), r: 1.8, fill: colour }));

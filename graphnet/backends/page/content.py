@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphnet.backends.page.data import net_data
-from graphnet.backends.unrolled import draw_unrolled
+from graphnet.backends.svg import to_svg
+from graphnet.backends.views import VIEWS, picture
 from graphnet.errors import Fault
 from graphnet.ir.plan import Plan
 
@@ -38,9 +39,17 @@ class Content:
         return {view: _inline(svg) for view, svg in self.pictures.items()}
 
 
-def content_of(plan: Plan, warnings: tuple[Fault, ...] = (), measures: Mapping[str, Any] | None = None) -> Content:
-    """A net with its pictures."""
-    return Content(net_data(plan), {"unrolled": draw_unrolled(plan)}, warnings, measures)
+def content_of(
+    plan: Plan,
+    warnings: tuple[Fault, ...] = (),
+    measures: Mapping[str, Any] | None = None,
+    *,
+    first: str = "unrolled",
+    dead: bool = False,
+) -> Content:
+    """A net with the pictures of all views, of which `first` is shown at first; `dead` is that of `views.picture`."""
+    views = sorted(VIEWS, key=lambda view: view != first)
+    return Content(net_data(plan), {view: to_svg(picture(plan, view, dead=dead)) for view in views}, warnings, measures)
 
 
 def _inline(svg: str) -> str:

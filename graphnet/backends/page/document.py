@@ -16,6 +16,7 @@ from string import Template
 from typing import Any
 
 from graphnet.backends.page.content import Content
+from graphnet.backends.styles import STYLES
 
 START = 'document.documentElement.classList.add("live");'
 """Before there is anything to see: the page is to be more than its picture."""
@@ -23,8 +24,11 @@ START = 'document.documentElement.classList.add("live");'
 SCRIPTS = ("dom", "model", "camera", "paint", "card", "clock", "chart", "find", "live", "main")
 
 
-def page(content: Content, token: str = "") -> str:
-    """The HTML text. With a token the page asks its own server, and no other, for what comes after it."""
+def page(content: Content, token: str = "", style: str = "") -> str:
+    """The HTML text, in the reader's own style unless one of `STYLES` is given.
+
+    With a token the page asks its own server, and no other, for what comes after it.
+    """
     script = _script()
     name = content.net["name"] if content.net else "graphnet"
     pictures = "\n".join(
@@ -33,8 +37,9 @@ def page(content: Content, token: str = "") -> str:
     return Template(_asset("page.html")).substitute(
         policy=policy(START, script, connect="'self'" if token else "'none'"),
         title=escape(name),
+        theme=escape(style),
         cite=escape(content.net["cite"]) if content.net else "",
-        style=_asset("page.css"),
+        style=_asset("page.css") + _colours(),
         pictures=pictures,
         data=as_json({**content.as_data(), "token": token}),
         start=START,
@@ -54,6 +59,16 @@ def policy(*scripts: str, connect: str) -> str:
     return (
         f"default-src 'none'; script-src {digests}; style-src 'unsafe-inline'; img-src data:; "
         f"connect-src {connect}; base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _colours() -> str:
+    """What the colours of pictures become on a dark page."""
+    return "".join(
+        f':is(.picture, .swatch) [{what}="{light}"] {{ {what}: light-dark({light}, {dark}); }}\n'
+        for light, dark in STYLES["dark"].items()
+        for what in ("fill", "stroke")
     )
 
 

@@ -51,6 +51,7 @@ function show(content) {
   document.title = model.name;
   $1("#name").textContent = model.name;
   $1("#cite").textContent = model.cite;
+  drawChart($1("#chart"), model);
   painter.build(model);
   showViews();
   look(painter.views.includes(view) ? view : painter.views[0]);
@@ -60,7 +61,6 @@ function show(content) {
   $1("#weights").replaceChildren(...chips(lettered, pick));
   $1("#states").replaceChildren(...chips(model.states, pick));
   choose((before && model.things.get(before)) || null);
-  drawChart($1("#chart"), model);
 }
 
 function redraw(content) {
@@ -129,7 +129,7 @@ const KEYS = {
   ArrowUp: () => nextState(-1), ArrowDown: () => nextState(1),
   Home: () => clock.go(clock.first), End: () => clock.go(clock.last),
   " ": clock.toggle, "+": () => camera.zoom(1.25), "=": () => camera.zoom(1.25), "-": () => camera.zoom(0.8),
-  0: camera.fit, "/": () => $1("#search").focus(), v: nextView, d: darken, "?": explain, Escape: clear,
+  0: camera.fit, "/": () => { leave(); $1("#search").focus(); }, v: nextView, d: darken, "?": explain, Escape: clear,
 };
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || !model) return;

@@ -34,6 +34,12 @@ function modelOf(data, measures) {
   for (const set of sets) things.set(`set ${set.name}`, set);
   for (const each of transitions) things.set(`transition ${each.place}`, each);
   for (const arrow of arrows) things.set(keyOf(arrow), arrow);
+  for (const [name, norm] of measures?.norms || []) {
+    const value = things.get(`value ${name}`);
+    if (!value) continue;
+    value.norm = norm;
+    value.state.most = Math.max(value.state.most || 0, norm);
+  }
   const reads = new Map(data.reads.map(([t, name]) => [name, t]));
   return { ...data, sets, transitions, values, arrows, steps, things, reads, measures };
 }

@@ -32,15 +32,15 @@ function painterOf(sheet) {
       if (element.dataset.name) picture.boxes.set(element.dataset.name, boxOf(element));
     }
     if (picture.byTime.size) unrolled(picture);
+    picture.signals = makeSvg("g", { class: "signals" });
+    picture.svg.append(picture.signals);
     return picture;
   };
   // A net unrolled in time may be long: what is far from what is seen is taken out, with an empty text in its place
   // (`display: none` does not do: browsers lay out groups all the same).
   const unrolled = (picture) => {
     picture.cursor = makeSvg("rect", { class: "cursor", rx: 6 });
-    picture.signals = makeSvg("g", { class: "signals" });
     $1("rect", picture.svg).after(picture.cursor);
-    picture.svg.append(picture.signals);
     const all = bounds([...picture.boxes.values()]);
     Object.assign(picture, { top: all.y, bottom: all.y + all.height, away: [] });
     const reach = (element, low, high) => picture.away.push({ element, low, high, stand: new Text(), shown: true });
@@ -80,21 +80,11 @@ function painterOf(sheet) {
     }
   };
   const heat = () => {
-    const most = new Map();
-    for (const [name, norm] of model.measures?.norms || []) {
-      const value = model.things.get(`value ${name}`);
-      if (!value) continue;
-      value.norm = norm;
-      most.set(value.state, Math.max(most.get(value.state) || 0, norm));
-    }
-    for (const [state, top] of most) {
-      for (const value of state.values) {
-        if (value.norm === undefined || !top) continue;
-        const share = Math.round(100 * value.norm / top);
-        for (const element of elements.get(keyOf(value)) || []) {
-          element.classList.add("measured");
-          element.style.setProperty("--heat", `${share}%`);
-        }
+    for (const value of model.values) {
+      if (value.norm === undefined || !value.state.most) continue;
+      for (const element of elements.get(keyOf(value)) || []) {
+        element.classList.add("measured");
+        element.style.setProperty("--heat", `${Math.round(100 * value.norm / value.state.most)}%`);
       }
     }
   };
@@ -115,6 +105,7 @@ function painterOf(sheet) {
           const [kind, ...rest] = key.split(" ");
           const on = (kind === "transition" ? step.places : step.states).has(rest.join(" "));
           element.classList.toggle("idle", !on);
+          element.classList.toggle("current", on);
         }
       }
       time = t;
@@ -154,8 +145,9 @@ function painterOf(sheet) {
     // Dots that run along the arrows that arrive at t.
     signal(view, t, duration) {
       const picture = pictures.find((each) => each.view === view);
-      if (!picture?.signals || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
-      const arrows = (picture.byTime.get(t) || []).filter((each) => each.dataset.place).slice(0, 40);
+      if (!picture || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+      const now = picture.byTime.size ? picture.byTime.get(t) || [] : $$(".current", picture.svg);
+      const arrows = now.filter((each) => each.classList.contains("arrow")).slice(0, 40);
       const running = arrows.map((arrow) => {
         const path = $1("path", arrow), dot = makeSvg("circle", { r: 3.2 });
         dot.style.fill = getComputedStyle(path).stroke;
