@@ -59,7 +59,7 @@ def view(
     except OSError as fault:
         raise Failure(_refused(port, fault)) from None
     try:
-        look = _Look(spec, settings or (), unlimited, None if run is None else measured(run, data_root, device))
+        look = Look(spec, settings or (), unlimited, None if run is None else measured(run, data_root, device))
         server.start()
         print(server.url, flush=True)
         if browser and _has_screen():
@@ -71,7 +71,7 @@ def view(
 
 
 @dataclass(frozen=True)
-class _Look:
+class Look:
     """What the page shows of a spec; called again whenever the spec may have changed."""
 
     spec: str
@@ -96,13 +96,14 @@ class _Look:
 
 def measured(run: Path, data_root: Path | None, device: str) -> dict[str, Any]:
     """What a trained net does on test images of its run, for a page. Raises Failure."""
-    from torch import split
-
-    from graphnet.analysis.measures import measure
-    from graphnet.training.trained import load_data, load_net
-
     with run_told():
         folder = RunFolder.open(run)
+
+        from torch import split
+
+        from graphnet.analysis.measures import measure
+        from graphnet.training.trained import load_data, load_net
+
         net, data = load_net(folder, device), load_data(folder, data_root)
         batches = split(data.train_images[:MOST_IMAGES], TRAINING_BATCH)
         found = measure(net, data.test_images[:MOST_IMAGES], data.test_labels[:MOST_IMAGES], batches)

@@ -127,6 +127,7 @@ def help_texts() -> dict[str, str]:
         "schema",
         "train",
         "unroll",
+        "view",
         "zoo",
     ],
 )

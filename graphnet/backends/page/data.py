@@ -29,6 +29,9 @@ def net_data(plan: Plan) -> dict[str, Any]:
     sets = sorted(dict.fromkeys(weights), key=lambda each: letter_order(each.letter))
     set_numbers = {each: number for number, each in enumerate(sets)}
     work = work_of(plan)
+    updates = Counter[str]()
+    for (value, place), flops in work.items():
+        updates[value] += flops if place not in places else 0
     arriving = Counter(feed.target for feed in found)
     return {
         "name": clean(plan.name) or "net",
@@ -41,13 +44,7 @@ def net_data(plan: Plan) -> dict[str, Any]:
         "values": [
             [IMAGE, state_numbers[INPUT], None, 0, 0],
             *(
-                [
-                    line.name,
-                    state_numbers[line.place],
-                    line.t,
-                    work.get((line.name, line.place), 0),
-                    arriving[line.name],
-                ]
+                [line.name, state_numbers[line.place], line.t, updates[line.name], arriving[line.name]]
                 for line in values
             ),
         ],

@@ -8,7 +8,7 @@ function namesOf(thing) {
     const { source, target } = thing;
     return [`${source.label} → ${target.label}`, thing.name, `${source.name}->${target.name}`];
   }
-  return [thing.name, ...(thing.label && thing.label !== thing.name ? [thing.label] : [])];
+  return [...new Set([thing.label || thing.name, thing.name])];
 }
 
 function found(model, text) {
