@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from graphnet.backends.picture import DOWN, HEAD, LEFT, RIGHT, UP, Box, Path, Point, rounded
+from graphnet.backends.picture import DOWN, HEAD, LEFT, RIGHT, UP, Anchor, Box, Path, Point, rounded
 from graphnet.backends.wiring import Wiring
 
 PORT, GAP, LANE_GAP, BEND = 11.0, 24.0, 10.0, 6.0
@@ -26,11 +26,12 @@ Size = tuple[float, float]
 
 
 class Way(NamedTuple):
-    """An arrow's path, the direction of its head, and the upper left corner of its label."""
+    """An arrow's path, the direction of its head, the upper left corner of its label, and where its lines align."""
 
     path: Path
     head: Point
     label: Point
+    anchor: Anchor = "middle"
 
 
 @dataclass(frozen=True)
@@ -181,8 +182,10 @@ class _Column:
         x, y = self._beside(source, target), self._middle(min(source, target))
         top, bottom = self.tops[min(source, target)] + self.heights[min(source, target)], self.tops[max(source, target)]
         if source < target:
-            return Way((("M", ((x, top),)), ("L", ((x, bottom - HEAD),))), DOWN, (x + BESIDE, y - height / 2))
-        return Way((("M", ((-x, bottom),)), ("L", ((-x, top + HEAD),))), UP, (-x - BESIDE - width, y - height / 2))
+            return Way((("M", ((x, top),)), ("L", ((x, bottom - HEAD),))), DOWN, (x + BESIDE, y - height / 2), "start")
+        return Way(
+            (("M", ((-x, bottom),)), ("L", ((-x, top + HEAD),))), UP, (-x - BESIDE - width, y - height / 2), "end"
+        )
 
     def _loop(self, number: int) -> Way:
         unit = self.ends[number][0]
@@ -192,7 +195,7 @@ class _Column:
             ("M", ((x, y - BEND),)),
             ("C", ((out, y - 2 * BEND), (out, y + 2 * BEND), (x + HEAD, y + BEND))),
         )
-        return Way(path, LEFT, (out + BESIDE - 3, y - self.labels[number][1] / 2))
+        return Way(path, LEFT, (out + BESIDE - 3, y - self.labels[number][1] / 2), "start")
 
     def _around(self, arc: _Arc) -> Way:
         """In a lane, which is broken for the label."""

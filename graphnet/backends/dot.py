@@ -7,9 +7,11 @@ import math
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from graphnet.backends.column import CAPTION, Placed, Size, Way
+from graphnet.backends.nudge import nudged
 from graphnet.backends.picture import HEAD, Box, Path, Point
 from graphnet.backends.wiring import Wiring
 
@@ -80,7 +82,19 @@ def _placed(found: Mapping[str, Any], wiring: Wiring, sizes: Mapping[str, Size],
         captions[part] = right - left - 12
     edges = {int(each["id"]): each for each in found["edges"]}
     ways = tuple(_way(edges[number], size) for number, size in enumerate(labels))
-    return Placed(boxes, ways, frames, captions)
+    placed = nudged(Placed(boxes, ways, frames, captions), labels)
+    texts = [Box(*way.label, *size) for way, size in zip(placed.ways, labels, strict=True)]
+    return replace(placed, frames={part: _around(frame, texts) for part, frame in frames.items()})
+
+
+def _around(frame: Box, texts: Sequence[Box]) -> Box:
+    """The frame, with room for labels that stand on its outline: dot makes room for units alone."""
+    for text in texts:
+        if frame.meets(text):
+            left, top = min(frame.x, text.x - 3), min(frame.y, text.y - 3)
+            right, bottom = max(frame.right, text.right + 3), max(frame.bottom, text.bottom + 3)
+            frame = Box(left, top, right - left, bottom - top)
+    return frame
 
 
 def _way(edge: Mapping[str, Any], size: Size) -> Way:
@@ -95,7 +109,7 @@ def _way(edge: Mapping[str, Any], size: Size) -> Way:
     curves = [("C", tuple(points[k : k + 3])) for k in range(1, len(points), 3)]
     path: Path = (("M", (points[0],)), *curves)
     x, y = _point(edge["lp"])
-    return Way(path, head, (x - size[0] / 2, y - size[1] / 2))
+    return Way(path, head, (x - size[0] / 2, y - size[1] / 2), "start")
 
 
 def _point(text: str) -> Point:

@@ -169,18 +169,29 @@ def _tabs(shown: Sequence[Panel]) -> tuple[list[float], float]:
 
 def _columns(heights: Sequence[float], width: float) -> list[list[float]]:
     """Panels, top to bottom and left to right, in as many columns as make a page that is not too tall."""
-    count = 1
+    for count in range(1, len(heights) + 1):
+        columns = _packed(heights, count)
+        if max(map(_stack, columns)) <= TALL * len(columns) * width:
+            break
+    return columns
+
+
+def _packed(heights: Sequence[float], count: int) -> list[list[float]]:
+    """Panels in no more than so many columns, which are about as tall as each other."""
+    most = max(_stack(heights) / count, *heights)
     while True:
-        most = max(sum(heights) / count + (len(heights) // count) * APART, *heights, 0.0)
         columns: list[list[float]] = [[]]
         for height in heights:
-            if columns[-1] and sum(columns[-1]) + height + len(columns[-1]) * APART > most:
+            if columns[-1] and _stack([*columns[-1], height]) > most:
                 columns.append([])
             columns[-1].append(height)
-        tallest = max(sum(column) + APART * len(column) for column in columns)
-        if count >= len(heights) or tallest <= TALL * len(columns) * width:
+        if len(columns) <= count:
             return columns
-        count += 1
+        most += LEADING
+
+
+def _stack(heights: Sequence[float]) -> float:
+    return sum(heights) + APART * (len(heights) - 1)
 
 
 def _texts(panel: Panel, node: Node, tabs: Sequence[float], inner: float) -> Iterator[Label]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import graphviz  # type: ignore[import-untyped]
 
 from graphnet.backends.captions import MARGIN, SMALL, TEXT, heading
-from graphnet.backends.column import CAPTION, Placed, Size, Way, column
+from graphnet.backends.column import CAPTION, Placed, Size, column
 from graphnet.backends.dot import place_with_dot
 from graphnet.backends.picture import (
     INK,
@@ -146,7 +146,7 @@ def _moved(placed: Placed, by: Point) -> Placed:
     def path(each: Path) -> Path:
         return tuple((code, tuple(map(there, points))) for code, points in each)
 
-    ways = tuple(Way(path(way.path), way.head, there(way.label)) for way in placed.ways)
+    ways = tuple(way._replace(path=path(way.path), label=there(way.label)) for way in placed.ways)
     boxes = {name: box(each) for name, each in placed.boxes.items()}
     return replace(placed, boxes=boxes, ways=ways, frames={name: box(each) for name, each in placed.frames.items()})
 
@@ -194,11 +194,12 @@ def _texts(wiring: Wiring, placed: Placed, texts: Sequence[Sequence[str]]) -> It
     for each, way, lines in zip(wiring.wires, placed.ways, texts, strict=True):
         x, y = way.label
         width = max((text_width(line, SMALL) for line in lines), default=0.0)
+        x += width * {"start": 0.0, "middle": 0.5, "end": 1.0}[way.anchor]
         colour = PALE if each.dead else INK
         for line in lines:
             y += LEADING * SMALL
-            where = x + width / 2, y - LEADING * SMALL / 2
-            yield label(line, SMALL, *where, anchor="middle", colour=colour, owner=_arrow_id(each))
+            where = x, y - LEADING * SMALL / 2
+            yield label(line, SMALL, *where, anchor=way.anchor, colour=colour, owner=_arrow_id(each))
 
 
 def _id(unit: str) -> str:

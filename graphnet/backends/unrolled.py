@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from graphnet.backends.arrows import feeds, is_value, weigh
 from graphnet.backends.captions import MARGIN, SMALL, TEXT, TINY, heading, row_names, shape_text
-from graphnet.backends.ghosts import GHOST, dead_feeds, with_ghosts
+from graphnet.backends.ghosts import GHOST, ghosts
 from graphnet.backends.grid import BESIDE, PAD, STUB, TURN, Grid, first_time, make_grid, milliseconds, value_texts
 from graphnet.backends.legend import NEVER, NOTE, coupled_notes, entries, least_width, legend, letter_order, ops_text
 from graphnet.backends.picture import (
@@ -52,11 +53,12 @@ def layout(plan: Plan, dead: bool = False) -> Picture:
     found = feeds(plan)
     weights = weigh(plan, found)
     lines = entries(plan, found, weights)
-    never = dead_feeds(plan) if dead else []
-    plan, ghosts = with_ghosts(plan, never)
+    never, unmade = ghosts(plan) if dead else ([], [])
+    plan = replace(plan, lines=(*plan.lines, *unmade))
     where = spots(plan)
     drawn = routes([*found, *never], [*weights, *(GHOST for _ in never)], where)
     grid = make_grid(plan, where, drawn)
+    dim = {line.name for line in unmade}
     width = max(grid.right + MARGIN, LEAST_WIDTH, least_width(lines) + 2 * MARGIN)
     head = list(heading(plan, width - 2 * MARGIN))
     grid = grid.below(head[-1].box.bottom + 4)
@@ -68,13 +70,13 @@ def layout(plan: Plan, dead: bool = False) -> Picture:
         width,
         end + MARGIN,
         tuple(_arrows(plan, drawn, grid)) + tuple(axis) + tuple(key),
-        tuple(_nodes(plan, where, drawn, grid, ghosts)),
-        (*head, *_names(plan, where, grid, ghosts), *_letters(drawn, grid), *times, *texts),
+        tuple(_nodes(plan, where, drawn, grid, dim)),
+        (*head, *_names(plan, where, grid, dim), *_letters(drawn, grid), *times, *texts),
     )
 
 
 def _nodes(
-    plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route], grid: Grid, ghosts: Collection[str]
+    plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route], grid: Grid, dim: Collection[str]
 ) -> Iterator[Node]:
     arriving = Counter(route.feed.target for route in drawn)
     merges = {area.name: area.merge for area in plan.areas}
@@ -87,13 +89,13 @@ def _nodes(
             title += f", {merges[line.place]} of {arriving[line.name]} arrivals"
         facts = (("name", line.name), ("state", line.place), ("t", str(line.t)))
         box = grid.box(where[line.name])
-        if line.name in ghosts:
+        if line.name in dim:
             yield Node(line.name, box, f"{line.name}: never used", facts=facts, fill=PAPER, frame=PALE, dash="1.3 1.7")
         else:
             yield Node(line.name, box, title, heavy=line.name in read, facts=facts)
 
 
-def _names(plan: Plan, where: Mapping[str, Spot], grid: Grid, ghosts: Collection[str]) -> Iterator[Label]:
+def _names(plan: Plan, where: Mapping[str, Spot], grid: Grid, dim: Collection[str]) -> Iterator[Label]:
     """Names of rows, at their left, and of values, in their boxes."""
     names, seen = row_names(plan), set()
     image = grid.image
@@ -109,7 +111,7 @@ def _names(plan: Plan, where: Mapping[str, Spot], grid: Grid, ghosts: Collection
             yield label(names[line.place], TEXT, MARGIN, y - 6, bold=True)
             yield label(shape_text(line.shape), SMALL, MARGIN, y + 7, colour=PALE)
         text, size = fitted(texts[line.name], TEXT, box.w - PAD, TINY)
-        colour = PALE if line.name in ghosts else INK
+        colour = PALE if line.name in dim else INK
         yield label(text, size, box.cx, box.cy, anchor="middle", owner=line.name, colour=colour)
 
 

@@ -20,6 +20,7 @@ from graphnet.cli.perturb import perturb
 from graphnet.cli.plan import plan
 from graphnet.cli.report import Failure
 from graphnet.cli.schema import schema
+from graphnet.cli.show import show
 from graphnet.cli.train import train
 from graphnet.cli.view import view
 from graphnet.cli.zoo import new, zoo
@@ -57,6 +58,7 @@ for command in (
     plan,
     code,
     draw,
+    show,
     view,
     train,
     indices,

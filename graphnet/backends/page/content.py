@@ -53,8 +53,9 @@ def content_of(
 
 
 def _inline(svg: str) -> str:
-    """SVG text as a part of HTML, without what stands before its root and without the hints that the script gives."""
+    """SVG text as a part of HTML: without what stands before its root, hints, which the script gives, and ids."""
     head, _, body = svg[svg.index("<svg") :].partition(">")
+    body = re.sub(r'(<g class="[a-z]+") id="[^"]*"', r"\1", body)
     return f"{head}>{re.sub(r'<title>[^<]*</title>', '', body)}"
 
 

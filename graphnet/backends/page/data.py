@@ -14,6 +14,9 @@ from graphnet.backends.picture import clean
 from graphnet.ir.network import INPUT, LOGITS
 from graphnet.ir.plan import IMAGE, Line, Plan
 
+FEW = 8
+"""So many readout times are listed; of more, the first ones and the last."""
+
 Work = dict[tuple[str, str], int]
 """FLOPs per image, by value and by the transition, or the state's update, that takes them."""
 
@@ -92,11 +95,14 @@ def _made_of(value: Line, lines: Mapping[str, Line], seen: set[str]) -> list[Lin
 
 def _figures(plan: Plan) -> list[list[str]]:
     low, high = plan.milliseconds
+    readouts = [str(t) for t, _ in plan.outputs]
+    if len(readouts) > FEW:
+        readouts = [*readouts[: FEW - 1], "…", readouts[-1]]
     return [
         ["parameters", f"{plan.parameters:,}"],
         ["FLOPs per image", f"{plan.flops:,}"],
         ["depth", str(plan.depth)],
-        ["readout", "t = " + ", ".join(str(t) for t, _ in plan.outputs)],
+        ["readout", f"t = {', '.join(readouts)}"],
         ["biological time", f"{low}–{high} ms"],
         ["input", f"{shape_text(plan.input_shape)} at t = {plan.input_times}"],
     ]

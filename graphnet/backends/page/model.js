@@ -51,9 +51,10 @@ function keyOf(thing) {
 
 // The key of what an element shows; in the recurrent picture an arrow is a transition.
 function keyIn(element) {
-  const { name, state, place, source, target, t } = element.dataset;
-  if (place !== undefined) return t === undefined ? `transition ${place}` : `arrow ${source} ${target} ${place}`;
-  return name !== undefined ? `value ${name}` : `state ${state}`;
+  const of = (name) => element.getAttribute(`data-${name}`);
+  const place = of("place");
+  if (place === null) return of("name") === null ? `state ${of("state")}` : `value ${of("name")}`;
+  return of("t") === null ? `transition ${place}` : `arrow ${of("source")} ${of("target")} ${place}`;
 }
 
 const DRAWN = "[data-place],[data-name],[data-state]";

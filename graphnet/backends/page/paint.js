@@ -3,14 +3,10 @@
 function painterOf(sheet) {
   let model = null, elements = new Map(), pictures = [], time = null, lit = [];
 
-  const timed = (picture, element) => {
-    const t = Number(element.dataset.t);
-    if (!picture.byTime.has(t)) picture.byTime.set(t, []);
-    picture.byTime.get(t).push(element);
-  };
+  const listed = (map, key) => map.get(key) || map.set(key, []).get(key);
   const boxOf = (element) => {
-    const rect = $1("rect", element);
-    if (!rect) return element.getBBox();
+    const rect = element.firstElementChild;
+    if (rect?.tagName !== "rect") return element.getBBox();
     const [x, y, width, height] = ["x", "y", "width", "height"].map((name) => Number(rect.getAttribute(name)));
     return { x, y, width, height };
   };
@@ -24,12 +20,11 @@ function painterOf(sheet) {
   const read = (figure) => {
     const picture = { view: figure.dataset.view, svg: $1("svg", figure), byTime: new Map(), still: [], boxes: new Map() };
     for (const element of $$(DRAWN, figure)) {
-      const key = keyIn(element);
-      if (!elements.has(key)) elements.set(key, []);
-      elements.get(key).push(element);
-      if (element.dataset.t !== undefined) timed(picture, element);
+      const key = keyIn(element), t = element.getAttribute("data-t"), name = element.getAttribute("data-name");
+      listed(elements, key).push(element);
+      if (t !== null) listed(picture.byTime, Number(t)).push(element);
       else if (key !== "value input") picture.still.push([element, key]);
-      if (element.dataset.name) picture.boxes.set(element.dataset.name, boxOf(element));
+      if (name !== null) picture.boxes.set(name, boxOf(element));
     }
     if (picture.byTime.size) unrolled(picture);
     picture.signals = makeSvg("g", { class: "signals" });
@@ -45,8 +40,7 @@ function painterOf(sheet) {
     Object.assign(picture, { top: all.y, bottom: all.y + all.height, away: [] });
     const reach = (element, low, high) => picture.away.push({ element, low, high, stand: new Text(), shown: true });
     for (const element of [...picture.byTime.values()].flat()) {
-      const { name, source, target } = element.dataset;
-      const ends = [name, source, target].map((each) => picture.boxes.get(each)).filter(Boolean);
+      const ends = ["name", "source", "target"].map((end) => picture.boxes.get(element.getAttribute(`data-${end}`))).filter(Boolean);
       reach(element, Math.min(...ends.map((box) => box.x)), Math.max(...ends.map((box) => box.x + box.width)));
     }
     for (const text of picture.svg.children) {
@@ -92,7 +86,6 @@ function painterOf(sheet) {
   const painter = {
     build(made) {
       [model, elements, lit, time] = [made, new Map(), [], null];
-      for (const title of $$(".picture title", sheet)) title.remove();
       pictures = $$("figure", sheet).map(read);
       heat();
     },

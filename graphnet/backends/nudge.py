@@ -1,0 +1,81 @@
+"""Labels moved off what another program laid out over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from graphnet.backends.column import Placed, Size
+from graphnet.backends.picture import Box, Path, Point
+
+CELL = 40.0
+"""Of the grid in which what is near a label is found."""
+
+STEP, FARTHEST = 4.0, 10
+"""By so much labels are moved, and so many times at most to either side."""
+
+CLOSE = 2.5
+"""Distance of points on an arrow; no label is thinner."""
+
+Cell = tuple[int, int]
+
+
+def nudged(placed: Placed, labels: Sequence[Size]) -> Placed:
+    """The same with each label in the free place nearest to its own; where there is none it stays."""
+    dots: dict[Cell, list[Point]] = {}
+    for way in placed.ways:
+        for x, y in _along(way.path):
+            dots.setdefault((int(x // CELL), int(y // CELL)), []).append((x, y))
+    taken: dict[Cell, list[Box]] = {}
+    for box in placed.boxes.values():
+        _take(box, taken)
+    ways = []
+    for way, size in zip(placed.ways, labels, strict=True):
+        box = next((box for box in _near(Box(*way.label, *size)) if _is_free(box, dots, taken)), Box(*way.label, *size))
+        _take(box, taken)
+        ways.append(way._replace(label=(box.x, box.y)))
+    return replace(placed, ways=tuple(ways))
+
+
+def _near(box: Box) -> Iterator[Box]:
+    """The box, and others from near to far."""
+    steps = range(-FARTHEST, FARTHEST + 1)
+    for across, down in sorted(((a, b) for a in steps for b in steps), key=lambda each: each[0] ** 2 + each[1] ** 2):
+        yield box._replace(x=box.x + across * STEP, y=box.y + down * STEP)
+
+
+def _is_free(box: Box, dots: dict[Cell, list[Point]], taken: dict[Cell, list[Box]]) -> bool:
+    return not any(
+        any(other.meets(box) for other in taken.get(cell, ()))
+        or any(box.x - 1 < x < box.right + 1 and box.y - 1 < y < box.bottom + 1 for x, y in dots.get(cell, ()))
+        for cell in _cells(box)
+    )
+
+
+def _take(box: Box, taken: dict[Cell, list[Box]]) -> None:
+    for cell in _cells(box):
+        taken.setdefault(cell, []).append(box)
+
+
+def _cells(box: Box) -> Iterator[Cell]:
+    for column in range(int((box.x - 1) // CELL), int((box.right + 1) // CELL) + 1):
+        for row in range(int((box.y - 1) // CELL), int((box.bottom + 1) // CELL) + 1):
+            yield column, row
+
+
+def _along(path: Path) -> Iterator[Point]:
+    """Points on a path, close to each other."""
+    here = path[0][1][0]
+    for code, through in path:
+        if code != "M":
+            first, second, last = through if code == "C" else (here, *through, *through)
+            spread = max(abs(a - b) for point in through for a, b in zip(point, here, strict=True))
+            count = max(int(spread / CLOSE * 1.5), 4)
+            for s in (number / count for number in range(count + 1)):
+                parts = (1 - s) ** 3, 3 * s * (1 - s) ** 2, 3 * s**2 * (1 - s), s**3
+                corners = here, first, second, last
+                yield (
+                    sum(part * x for part, (x, _) in zip(parts, corners, strict=True)),
+                    sum(part * y for part, (_, y) in zip(parts, corners, strict=True)),
+                )
+        here = through[-1]
