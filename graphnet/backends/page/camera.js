@@ -23,9 +23,8 @@ function cameraOf(stage, sheet) {
     const [width, height] = size(), { clientWidth: w, clientHeight: h } = stage;
     const across = (w - 2 * roomy) / width, down = (h - 2 * roomy) / height;
     const whole = Math.min(across, down);
-    const k = Math.min(2.2, whole < 0.6 ? Math.min(down, 1.2) : whole);
-    const long = width * k > w - roomy;
-    put(long ? roomy : (w - width * k) / 2, (h - height * k) / 2, k);
+    const k = Math.min(2.2, whole < 0.4 ? Math.min(1.2, Math.max(across, down)) : whole); // or one may scroll
+    put(Math.max(roomy, (w - width * k) / 2), Math.max(roomy, (h - height * k) / 2), k);
   };
 
   return {

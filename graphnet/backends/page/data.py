@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphnet.backends.arrows import Feed, Weights, feeds, is_value, weigh
-from graphnet.backends.grid import row_names, shape_text
+from graphnet.backends.captions import row_names, shape_text
 from graphnet.backends.legend import letter_order, ops_text
 from graphnet.backends.picture import clean
 from graphnet.ir.network import INPUT, LOGITS

@@ -152,7 +152,7 @@ new ResizeObserver(() => { if (model) camera.pan(0, 0); }).observe(stage);
 camera.onMove(({ x, k }) => {
   const width = stage.clientWidth / k, left = -x / k;
   painter.window(view, left - width / 2, left + 1.5 * width);
-  sheet.classList.toggle("far", k < 0.3);
+  sheet.classList.toggle("far", k < 0.2);
 });
 show(initial);
 root.classList.add("ready");
