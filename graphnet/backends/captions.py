@@ -44,3 +44,8 @@ def times_text(times: list[int]) -> str:
         else:
             runs.append([t, t])
     return ", ".join(str(a) if a == b else f"{a}, {b}" if b == a + 1 else f"{a}–{b}" for a, b in runs)
+
+
+def unbroken(text: str) -> str:
+    """The text of a transition, not to be broken within `at t = 3` and `delay 2`."""
+    return text.replace("at t = ", "at\u00a0t\u00a0=\u00a0").replace("delay ", "delay\u00a0")

@@ -90,12 +90,10 @@ def drawn(path: str | os.PathLike[str], wanted: Wanted) -> bytes:
     made, views = FORMATS.get(suffix, Format(_svg, ()))
     if wanted.view not in views:
         known = ", ".join(name for name, each in FORMATS.items() if wanted.view in each.views)
-        what = (
-            f"the {wanted.view} view cannot be drawn as '{suffix}'"
-            if views
-            else f"'{path}' has no suffix that is known"
-        )
-        raise NoFormatError(f"{what}\n  {wanted.view}: {known}, or a folder for a PNG of each step")
+        if wanted.view in SPREADING:
+            known += ", or a folder, for a PNG of each step"
+        what = f"the {wanted.view} view cannot be drawn as" if views else "no format of pictures is called"
+        raise NoFormatError(f"{what} '{suffix}'\n  the {wanted.view} view: {known}")
     return made(wanted)
 
 

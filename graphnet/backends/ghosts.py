@@ -20,7 +20,8 @@ def ghosts(plan: Plan) -> tuple[list[Feed], list[Line]]:
     values: dict[tuple[str, int], str] = {}
     for line in filter(is_value, plan.lines):
         values.setdefault((line.place, line.t), line.name)
-    known, first = set(values.values()) | {IMAGE}, min(t for _, t in values)
+    known = set(values.values()) | {IMAGE}
+    first = min([t for _, t in values] + [firing.t for firing in plan.firings if firing.fate is Fate.UNREAD])
     feeds: dict[tuple[str, str], Feed] = {}
     lines: dict[str, Line] = {}
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from graphnet.backends.captions import MARGIN, SMALL, TEXT, heading, row_names, times_text
+from graphnet.backends.captions import MARGIN, SMALL, TEXT, heading, row_names, times_text, unbroken
 from graphnet.backends.picture import (
     FAINT,
     FILL,
@@ -54,6 +54,7 @@ class Matrix:
 
 def matrices(plan: Plan) -> list[Matrix]:
     """The matrices of a net in the order of their first time; none of a time without transitions."""
+    rank = {area.name: number for number, area in enumerate(plan.areas)}
     delays: dict[tuple[str, str, str], dict[int, None]] = {}
     for cell in plan.cells:
         delays.setdefault((cell.source, cell.target, cell.ops), {})[cell.delay] = None
@@ -67,7 +68,8 @@ def matrices(plan: Plan) -> list[Matrix]:
                 cells.setdefault(ends, {})[_text(each, tuple(delays.get((*ends, each.ops), ())))] = None
                 firing |= {ends} if each.fate is Fate.FIRES else set()
         if cells:
-            key = tuple(sorted((ends, tuple(texts)) for ends, texts in cells.items()))
+            inner = sorted(cells, key=lambda ends: (rank[ends[0]], rank[ends[1]]))
+            key = tuple((ends, tuple(cells[ends])) for ends in inner)
             found.setdefault(key, {}).setdefault(t, set()).update(firing)
     return [
         Matrix(
@@ -80,7 +82,7 @@ def matrices(plan: Plan) -> list[Matrix]:
 
 def _text(firing: Firing, delays: Sequence[int]) -> str:
     """The function, with its delay unless that is 1."""
-    return firing.ops if tuple(delays) in ((), (1,)) else f"{firing.ops}, delay\u00a0{' or '.join(map(str, delays))}"
+    return firing.ops if tuple(delays) in ((), (1,)) else f"{firing.ops}, delay {' or '.join(map(str, delays))}"
 
 
 def layout(plan: Plan) -> Picture:
@@ -139,7 +141,7 @@ def _rows(grids: Sequence[_Table], width: float) -> list[list[_Table]]:
 
 def _lines(entry: Entry) -> list[str]:
     """What stands in a cell."""
-    return [line for text in entry.texts for line in wrapped(text, SMALL, WIDEST)]
+    return [line for text in entry.texts for line in wrapped(unbroken(text), SMALL, WIDEST)]
 
 
 def _heads(plan: Plan) -> dict[str, list[str]]:

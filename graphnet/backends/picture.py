@@ -212,6 +212,8 @@ def _fits(text: str, size: float, width: float, bold: bool) -> bool:
 
 def clean(text: str) -> str:
     """The text on one line, with U+FFFD for characters that XML or UTF-8 cannot hold."""
+    if text.isprintable():
+        return text
     text = re.sub(r"[\t\n\r\x85\u2028\u2029]+", " ", text)
     return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\ufffd", text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,8 +19,8 @@ UNIT = 96.0
 """Units of a picture an inch."""
 
 PNG_DPI, GIF_DPI = 288.0, 120.0
-MOST_PIXELS = 20_000
-"""Along either side of a PNG; a larger picture is drawn smaller."""
+MOST_PIXELS, MOST_GIF_PIXELS = 20_000, 3_000
+"""Along either side; a larger picture is drawn smaller."""
 
 MOST_INCHES = 199.0
 """PDF's largest page; a larger picture is drawn smaller."""
@@ -37,7 +38,8 @@ def png(picture: Picture) -> bytes:
 
 def pdf(picture: Picture) -> bytes:
     """The picture with text as text."""
-    return _saved(picture, "pdf", metadata={"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None})
+    nothing = dict.fromkeys(("CreationDate", "ModDate", "Producer", "Creator"))
+    return _saved(picture, "pdf", MOST_INCHES, metadata=nothing)
 
 
 def gif(pictures: Sequence[Picture]) -> bytes:
@@ -46,7 +48,7 @@ def gif(pictures: Sequence[Picture]) -> bytes:
 
     frames = []
     for picture in pictures:
-        dpi = min(GIF_DPI, 3000 * UNIT / max(picture.width, picture.height))
+        dpi = min(GIF_DPI, MOST_GIF_PIXELS * UNIT / max(picture.width, picture.height))
         data = BytesIO(_saved(picture, "png", dpi=dpi, metadata={"Software": None}))
         frames.append(Image.open(data).convert("RGB").quantize(128, dither=Image.Dither.NONE))
     file = BytesIO()
@@ -55,12 +57,13 @@ def gif(pictures: Sequence[Picture]) -> bytes:
     return file.getvalue()
 
 
-def _saved(picture: Picture, kind: str, **how: Any) -> bytes:
+def _saved(picture: Picture, kind: str, most: float = math.inf, **how: Any) -> bytes:
+    """The bytes of a picture that is no larger than so many inches."""
     import matplotlib as mpl
 
     file = BytesIO()
     with _quiet(), mpl.rc_context({**mpl.rcParamsDefault, "pdf.fonttype": 42, "font.family": FONT}):
-        _figure(picture).savefig(file, format=kind, facecolor=picture.paper, **how)
+        _figure(picture, most).savefig(file, format=kind, facecolor=picture.paper, **how)
     return file.getvalue()
 
 
@@ -78,12 +81,12 @@ def _quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _figure(picture: Picture) -> Figure:
+def _figure(picture: Picture, most: float) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.transforms import Affine2D
 
     width, height = picture.width / UNIT, picture.height / UNIT
-    scale = min(1.0, MOST_INCHES / max(width, height))
+    scale = min(1.0, most / max(width, height))
     figure = Figure(figsize=(width * scale, height * scale))
     to_page = Affine2D().scale(1 / picture.width, -1 / picture.height).translate(0, 1) + figure.transFigure
     points = 72 / UNIT * scale

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import graphviz  # type: ignore[import-untyped]
 
-from graphnet.backends.captions import MARGIN, SMALL, TEXT, heading
+from graphnet.backends.captions import MARGIN, SMALL, TEXT, heading, unbroken
 from graphnet.backends.column import CAPTION, Placed, Size, column
 from graphnet.backends.dot import place_with_dot
 from graphnet.backends.picture import (
@@ -87,7 +87,7 @@ def _literal(*lines: str) -> str:
 def layout(plan: Plan, with_dot: bool = True) -> Picture:
     """The picture, as boxes, curves and labels; without dot in a column."""
     wiring = wire(plan)
-    texts = [[line for text in each.texts for line in wrapped(_kept(text), SMALL, WIDEST)] for each in wiring.wires]
+    texts = [[line for text in each.texts for line in wrapped(unbroken(text), SMALL, WIDEST)] for each in wiring.wires]
     sizes = {unit.name: _size(unit) for unit in wiring.units}
     sizes |= {part: (text_width(part, SMALL) + 4, CAPTION) for part in wiring.parts}
     blocks = [
@@ -113,11 +113,6 @@ def layout(plan: Plan, with_dot: bool = True) -> Picture:
         tuple(_nodes(wiring, placed)),
         (*head, *_texts(wiring, placed, texts), *_captions(placed), *notes),
     )
-
-
-def _kept(text: str) -> str:
-    """The text, not to be broken within `at t = 3` and `delay 2`."""
-    return text.replace("at t = ", "at\u00a0t\u00a0=\u00a0").replace("delay ", "delay\u00a0")
 
 
 def _size(unit: Unit) -> Size:

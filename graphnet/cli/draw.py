@@ -39,8 +39,8 @@ def draw(
         typer.Option(
             "--output",
             "-o",
-            help="The file to write, in the format of its suffix: .svg, .png, .pdf; .gif, or a folder of PNG "
-            "files, of activity spreading step by step; .dot of the recurrent view.",
+            help="The file to write, in the format of its suffix: .svg, .png, .pdf; .html, a page to explore; "
+            ".gif, or a folder of PNG files, of activity spreading step by step; .dot of the recurrent view.",
         ),
     ],
     settings: Settings = None,

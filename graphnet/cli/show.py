@@ -38,7 +38,8 @@ def show(
     from graphnet.backends.matrices import matrices
 
     _, compiled = planned(spec, settings, unlimited=unlimited)
-    width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS") or PIPED)
+    columns = os.environ.get("COLUMNS", "")
+    width = None if sys.stdout.isatty() else int(columns) if columns.isdecimal() else PIPED
     console = Console(width=width, highlight=False, emoji=False, markup=False)
     for line in _graph(compiled):
         console.print(line, soft_wrap=not sys.stdout.isatty())
