@@ -15,7 +15,7 @@ import typer
 
 from graphnet.cli.evaluate import DataRoot, Device, run_told
 from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Failure, Settings, SpecPath, Unlimited, show
+from graphnet.cli.report import Failure, Settings, Unlimited, show
 from graphnet.cli.watch import watch
 from graphnet.errors import SpecError
 from graphnet.pipeline import load
@@ -33,7 +33,7 @@ RunOption = Annotated[
 
 
 def view(
-    spec: SpecPath,
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A spec file, TOML or JSON.")],
     settings: Settings = None,
     plugins: Plugins = None,
     unlimited: Unlimited = False,
