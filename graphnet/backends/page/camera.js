@@ -2,7 +2,7 @@
 
 function cameraOf(stage, sheet) {
   const places = new Map();
-  const least = 0.02, most = 12, roomy = 24;
+  const most = 12, roomy = 24, seen = 80;
   let view = "", here = { x: 0, y: 0, k: 1 }, moved = () => {};
 
   const size = () => {
@@ -14,8 +14,16 @@ function cameraOf(stage, sheet) {
     sheet.style.transform = `translate(${here.x}px,${here.y}px) scale(${here.k})`;
     moved(here);
   };
+  // No smaller than it can be seen, nor out of sight.
+  const bounded = (k) => {
+    const [width, height] = size();
+    const whole = Math.min(stage.clientWidth / width, stage.clientHeight / height);
+    return Math.min(most, Math.max(k, Math.min(0.4, Math.max(whole / 2, seen / Math.min(width, height)))));
+  };
   const put = (x, y, k) => {
-    here = { x, y, k: Math.min(most, Math.max(least, k)) };
+    const [width, height] = size(), { clientWidth: w, clientHeight: h } = stage;
+    const within = (at, length, room) => Math.min(room - seen, Math.max(seen - length * k, at));
+    here = { x: within(x, width, w), y: within(y, height, h), k };
     places.set(view, here);
     show();
   };
@@ -37,7 +45,7 @@ function cameraOf(stage, sheet) {
     },
     pan: (dx, dy) => put(here.x + dx, here.y + dy, here.k),
     zoom(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
-      const k = Math.min(most, Math.max(least, here.k * factor)), ratio = k / here.k;
+      const k = bounded(here.k * factor), ratio = k / here.k;
       put(x - (x - here.x) * ratio, y - (y - here.y) * ratio, k);
     },
     // Moves no more than it must for a box of the picture to be seen.

@@ -21,9 +21,11 @@ async function follow(token, redraw, lost) {
 function showFaults(box, faults) {
   const texts = faults.map(({ severity, parts }) => make("pre", { class: severity },
     ...parts.map(([role, text]) => role ? make("span", { class: role }, text) : text)));
-  box.replaceChildren(...texts);
-  box.hidden = !texts.length;
   const wrong = faults.some(({ severity }) => severity === "error");
+  const close = make("button", { type: "button", class: "close", "aria-label": "Hide the warnings" }, "×");
+  close.addEventListener("click", () => { box.hidden = true; });
+  box.replaceChildren(...texts, ...(wrong ? [] : [close]));
+  box.hidden = !texts.length;
   box.classList.toggle("wrong", wrong);
   document.documentElement.classList.toggle("stale", wrong);
 }

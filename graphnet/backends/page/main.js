@@ -46,6 +46,7 @@ function showViews() {
 function show(content) {
   showFaults($1("#faults"), content.faults);
   if (!content.net) return;
+  leave();
   const before = chosen && keyOf(chosen), again = model !== null;
   model = modelOf(content.net, content.measures);
   document.title = model.name;
@@ -119,6 +120,7 @@ function nextState(by) {
 }
 function clear() {
   if (!$1("#keys").hidden) explain();
+  if (!$1("#faults").matches(".wrong")) $1("#faults").hidden = true;
   choose(null);
   leave();
 }
@@ -152,7 +154,7 @@ new ResizeObserver(() => { if (model) camera.pan(0, 0); }).observe(stage);
 camera.onMove(({ x, k }) => {
   const width = stage.clientWidth / k, left = -x / k;
   painter.window(view, left - width / 2, left + 1.5 * width);
-  sheet.classList.toggle("far", k < 0.2);
+  sheet.classList.toggle("far", k < 0.3);
 });
 show(initial);
 root.classList.add("ready");
