@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import graphnet
 from graphnet.backends.formats import FORMATS, Wanted, drawn
@@ -40,9 +41,9 @@ def main(spec: str, t: int) -> None:
         "svg_bytes": len(to_svg(shown)),
         "unrolled_seconds": seconds(lambda: to_svg(picture(large))),
         "unrolled_dead_seconds": seconds(lambda: to_svg(picture(large, dead=True))),
-        "views_of_large_seconds": {view: seconds(lambda view=view: to_svg(picture(large, view))) for view in VIEWS},
+        "layout_of_large_seconds": {view: seconds(partial(picture, large, view)) for view in VIEWS},
         "formats_of_small_seconds": {
-            suffix: seconds(lambda suffix=suffix: drawn(f"net{suffix}", Wanted(small, each.views[0])))
+            suffix: seconds(partial(drawn, f"net{suffix}", Wanted(small, each.views[0])))
             for suffix, each in FORMATS.items()
         },
     }

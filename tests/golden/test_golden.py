@@ -86,6 +86,25 @@ def test_pictures_of_the_specs(name: str, golden: Any) -> None:
         golden(f"specs/{name}{suffix}", to_svg(shown))
 
 
+SHOWN = {
+    "quickstart.svg": ("quickstart", "unrolled", False),
+    "pictures/frnn-3-state-unrolled.svg": ("liao-poggio/frnn-3-state", "unrolled", True),
+    "pictures/ventral-stream-recurrent.svg": ("liao-poggio/ventral-stream", "recurrent", False),
+    "pictures/resnet-3-state-matrix.svg": ("liao-poggio/resnet-3-state", "matrix", False),
+    "pictures/quickstart-plan.svg": ("quickstart", "plan", False),
+}
+"""The README's pictures: spec, view, and whether what is dead is drawn."""
+
+
+@pytest.mark.parametrize("file", SHOWN)
+def test_the_pictures_of_the_readme(file: str, golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")  # laid out the same whether there is a dot or not
+    name, view, dead = SHOWN[file]
+    plan = graphnet.plan(ROOT / "specs" / f"{name}.toml")
+    golden(f"../../examples/{file}", to_svg(picture(plan, view, dead=dead)))
+    assert f"](examples/{file})" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", ERRORS)
 def test_what_is_said_of_wrong_specs(name: str, golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(HERE / "errors")
