@@ -348,7 +348,12 @@ def test_of_a_long_net_only_what_is_seen_is_laid_out(opened: Callable[..., Any])
     near = page.locator(there).count()
     assert 50 < near < everything / 3
     assert page.locator('[data-name="h2_t100"]').count() == 0
+    assert page.is_hidden("#rows")
     page.fill("#time", "100")
+    edge = page.locator("#rows li")
+    assert edge.all_text_contents() == ["h1", "h2", "h3", "logits"], "the names of rows that are out of sight"
+    row, box = edge.nth(1).bounding_box(), page.locator('[data-name="h2_t100"] rect').bounding_box()
+    assert row["y"] + row["height"] / 2 == pytest.approx(box["y"] + box["height"] / 2, abs=2)
     assert page.is_visible('[data-name="h2_t100"].current')
     assert page.locator('[data-name="h2_t3"]').count() == 0
     for _ in range(20):

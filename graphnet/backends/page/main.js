@@ -3,7 +3,7 @@
 const root = document.documentElement;
 const [stage, sheet] = [$1("#stage"), $1("#sheet")];
 const initial = JSON.parse($1("#data").textContent);
-let model = null, view = "", chosen = null;
+let model = null, view = "", chosen = null, rows = [];
 
 const painter = painterOf(sheet);
 const camera = cameraOf(stage, sheet);
@@ -26,10 +26,13 @@ const clock = clockOf({ slider: $1("#time"), now: $1("#now"), play: $1("#play") 
   if (duration > 250) painter.signal(view, t, 0.8 * duration);
 });
 
+// A view; names of rows stand at the edge when those in the picture are out of sight.
 function look(name) {
   view = name;
   for (const figure of $$(".picture")) figure.hidden = figure.dataset.view !== name;
   for (const button of $$("#views button")) button.setAttribute("aria-pressed", String(button.value === name));
+  rows = painter.rows(name).map(([state, y]) => [make("li", {}, state.label), y]);
+  $1("#rows").replaceChildren(...rows.map(([item]) => item));
   camera.look(name);
 }
 
@@ -151,10 +154,12 @@ $1("#help").addEventListener("click", explain);
 new ResizeObserver(() => { if (model) drawChart($1("#chart"), model); }).observe($1("#track"));
 new ResizeObserver(() => { if (model) camera.pan(0, 0); }).observe(stage);
 
-camera.onMove(({ x, k }) => {
+camera.onMove(({ x, y, k }) => {
   const width = stage.clientWidth / k, left = -x / k;
   painter.window(view, left - width / 2, left + 1.5 * width);
   sheet.classList.toggle("far", k < 0.3);
+  $1("#rows").hidden = left < 40;
+  for (const [item, at] of rows) item.style.top = `${y + at * k}px`;
 });
 show(initial);
 root.classList.add("ready");

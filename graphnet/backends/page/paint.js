@@ -18,13 +18,16 @@ function painterOf(sheet) {
   };
 
   const read = (figure) => {
-    const picture = { view: figure.dataset.view, svg: $1("svg", figure), byTime: new Map(), still: [], boxes: new Map() };
+    const picture = { view: figure.dataset.view, svg: $1("svg", figure), byTime: new Map(), still: [], boxes: new Map(), rows: new Map() };
     for (const element of $$(DRAWN, figure)) {
       const key = keyIn(element), t = element.getAttribute("data-t"), name = element.getAttribute("data-name");
       listed(elements, key).push(element);
       if (t !== null) listed(picture.byTime, Number(t)).push(element);
       else if (key !== "value input") picture.still.push([element, key]);
       if (name !== null) picture.boxes.set(name, boxOf(element));
+      if (t !== null && name !== null && !picture.rows.has(element.getAttribute("data-state"))) {
+        picture.rows.set(element.getAttribute("data-state"), picture.boxes.get(name));
+      }
     }
     if (picture.byTime.size) unrolled(picture);
     picture.signals = makeSvg("g", { class: "signals" });
@@ -134,6 +137,11 @@ function painterOf(sheet) {
     column(view, t) {
       const picture = pictures.find((each) => each.view === view);
       return picture?.cursor ? column(picture, t) : null;
+    },
+    // The states of a picture's rows, and where the rows are.
+    rows(view) {
+      const rows = pictures.find((each) => each.view === view)?.rows || [];
+      return [...rows].map(([name, box]) => [model.things.get(`state ${name}`), box.y + box.height / 2]);
     },
     // Dots that run along the arrows that arrive at t.
     signal(view, t, duration) {
