@@ -8,7 +8,7 @@ through a label whatever the net.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from graphnet.backends.picture import DOWN, HEAD, LEFT, RIGHT, UP, Anchor, Box, Path, Point, rounded
@@ -38,13 +38,13 @@ class Way(NamedTuple):
 class Placed:
     """Where everything is: boxes of units and frames of parts by name, ways in the order of the wires.
 
-    `captions` is the width that each frame's name may take.
+    `captions` is where each frame's name may stand.
     """
 
     boxes: Mapping[str, Box]
     ways: tuple[Way, ...]
     frames: Mapping[str, Box]
-    captions: Mapping[str, float]
+    captions: Mapping[str, Box] = field(default_factory=dict)
 
 
 @dataclass
@@ -172,7 +172,7 @@ class _Column:
             bottom = self.tops[last] + self.heights[last] + FRAME_PAD
             left, right = self.sides
             frames[part] = Box(-left, top, left + right, bottom - top)
-            captions[part] = left - APART - 12
+            captions[part] = Box(-left + 6, top + 1, left - APART - 12, CAPTION)
         return Placed(boxes, tuple(ways), frames, captions)
 
     def _straight(self, number: int) -> Way:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from graphnet.backends.column import CAPTION, Placed, Size, Way
-from graphnet.backends.nudge import nudged
+from graphnet.backends.nudge import Room, captioned, nudged
 from graphnet.backends.picture import HEAD, Box, Path, Point
 from graphnet.backends.wiring import Wiring
 
@@ -75,16 +75,18 @@ def _placed(found: Mapping[str, Any], wiring: Wiring, sizes: Mapping[str, Size],
     for name, number in wiring.order.items():
         (x, y), (width, height) = _point(objects[f"n{number}"]["pos"]), sizes[name]
         boxes[name] = Box(x - width / 2, y - height / 2, width, height)
-    frames, captions = {}, {}
+    frames = {}
     for number, part in enumerate(wiring.parts):
         left, low, right, high = map(float, objects[f"cluster{number}"]["bb"].split(","))
         frames[part] = Box(left, -high, right - left, high - low)
-        captions[part] = right - left - 12
     edges = {int(each["id"]): each for each in found["edges"]}
     ways = tuple(_way(edges[number], size) for number, size in enumerate(labels))
-    placed = nudged(Placed(boxes, ways, frames, captions), labels)
+    placed = Placed(boxes, ways, frames)
+    room = Room(placed)
+    placed = nudged(placed, labels, room)
     texts = [Box(*way.label, *size) for way, size in zip(placed.ways, labels, strict=True)]
-    return replace(placed, frames={part: _around(frame, texts) for part, frame in frames.items()})
+    placed = replace(placed, frames={part: _around(frame, texts) for part, frame in frames.items()})
+    return captioned(placed, sizes, room)
 
 
 def _around(frame: Box, texts: Sequence[Box]) -> Box:

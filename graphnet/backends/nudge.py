@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from graphnet.backends.column import Placed, Size
@@ -20,21 +20,55 @@ CLOSE = 2.5
 Cell = tuple[int, int]
 
 
-def nudged(placed: Placed, labels: Sequence[Size]) -> Placed:
+class Room:
+    """What of a page arrows, boxes and labels take."""
+
+    def __init__(self, placed: Placed) -> None:
+        self.dots: dict[Cell, list[Point]] = {}
+        self.taken: dict[Cell, list[Box]] = {}
+        for way in placed.ways:
+            for x, y in _along(way.path):
+                self.dots.setdefault((int(x // CELL), int(y // CELL)), []).append((x, y))
+        for box in placed.boxes.values():
+            self.take(box)
+
+    def take(self, box: Box) -> None:
+        for cell in _cells(box):
+            self.taken.setdefault(cell, []).append(box)
+
+    def is_free(self, box: Box) -> bool:
+        return not any(
+            any(other.meets(box) for other in self.taken.get(cell, ()))
+            or any(box.x - 1 < x < box.right + 1 and box.y - 1 < y < box.bottom + 1 for x, y in self.dots.get(cell, ()))
+            for cell in _cells(box)
+        )
+
+    def first_free(self, boxes: Iterable[Box], otherwise: Box) -> Box:
+        """The first of some boxes that is free, and is taken then."""
+        box = next(filter(self.is_free, boxes), otherwise)
+        self.take(box)
+        return box
+
+
+def nudged(placed: Placed, labels: Sequence[Size], room: Room) -> Placed:
     """The same with each label in the free place nearest to its own; where there is none it stays."""
-    dots: dict[Cell, list[Point]] = {}
-    for way in placed.ways:
-        for x, y in _along(way.path):
-            dots.setdefault((int(x // CELL), int(y // CELL)), []).append((x, y))
-    taken: dict[Cell, list[Box]] = {}
-    for box in placed.boxes.values():
-        _take(box, taken)
     ways = []
     for way, size in zip(placed.ways, labels, strict=True):
-        box = next((box for box in _near(Box(*way.label, *size)) if _is_free(box, dots, taken)), Box(*way.label, *size))
-        _take(box, taken)
+        box = Box(*way.label, *size)
+        box = room.first_free(_near(box), box)
         ways.append(way._replace(label=(box.x, box.y)))
     return replace(placed, ways=tuple(ways))
+
+
+def captioned(placed: Placed, sizes: Mapping[str, Size], room: Room) -> Placed:
+    """The same with the names of frames at their top, as far left as is free."""
+    captions = {}
+    for part, frame in placed.frames.items():
+        width, height = sizes[part]
+        first = Box(frame.x + 6, frame.y + 1, min(width, frame.w - 12), height)
+        steps = range(int((frame.w - 12 - first.w) // STEP) + 1)
+        captions[part] = room.first_free((first._replace(x=first.x + n * STEP) for n in steps), first)
+    return replace(placed, captions=captions)
 
 
 def _near(box: Box) -> Iterator[Box]:
@@ -42,19 +76,6 @@ def _near(box: Box) -> Iterator[Box]:
     steps = range(-FARTHEST, FARTHEST + 1)
     for across, down in sorted(((a, b) for a in steps for b in steps), key=lambda each: each[0] ** 2 + each[1] ** 2):
         yield box._replace(x=box.x + across * STEP, y=box.y + down * STEP)
-
-
-def _is_free(box: Box, dots: dict[Cell, list[Point]], taken: dict[Cell, list[Box]]) -> bool:
-    return not any(
-        any(other.meets(box) for other in taken.get(cell, ()))
-        or any(box.x - 1 < x < box.right + 1 and box.y - 1 < y < box.bottom + 1 for x, y in dots.get(cell, ()))
-        for cell in _cells(box)
-    )
-
-
-def _take(box: Box, taken: dict[Cell, list[Box]]) -> None:
-    for cell in _cells(box):
-        taken.setdefault(cell, []).append(box)
 
 
 def _cells(box: Box) -> Iterator[Cell]:

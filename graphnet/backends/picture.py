@@ -150,7 +150,7 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
     East Asian characters and emoji take 1.25, accents nothing. Helvetica needs about a fifth less.
     """
     ems = 0.0
-    for char in unicodedata.normalize("NFD", text):
+    for char in unicodedata.normalize("NFD", clean(text)):
         if char in _EMS:
             ems += _EMS[char]
         elif char < "\x7f":

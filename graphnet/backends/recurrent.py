@@ -6,7 +6,6 @@ Graphviz's `dot` lays it out where it is on the PATH, a column of our own elsewh
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import graphviz  # type: ignore[import-untyped]
 
@@ -143,7 +142,9 @@ def _moved(placed: Placed, by: Point) -> Placed:
 
     ways = tuple(way._replace(path=path(way.path), label=there(way.label)) for way in placed.ways)
     boxes = {name: box(each) for name, each in placed.boxes.items()}
-    return replace(placed, boxes=boxes, ways=ways, frames={name: box(each) for name, each in placed.frames.items()})
+    frames = {name: box(each) for name, each in placed.frames.items()}
+    captions = {name: box(each) for name, each in placed.captions.items()}
+    return Placed(boxes, ways, frames, captions)
 
 
 def _frames(placed: Placed) -> Iterator[Curve]:
@@ -155,9 +156,9 @@ def _frames(placed: Placed) -> Iterator[Curve]:
 
 
 def _captions(placed: Placed) -> Iterator[Label]:
-    for name, box in placed.frames.items():
-        text, size = fitted(name, SMALL, placed.captions[name], 6.0)
-        yield label(text, size, box.x + 6, box.y + CAPTION / 2 + 1, colour=PALE, owner=f"part-{name}")
+    for name, box in placed.captions.items():
+        text, size = fitted(name, SMALL, box.w, 6.0)
+        yield label(text, size, box.x, box.cy, colour=PALE, owner=f"part-{name}")
 
 
 def _nodes(wiring: Wiring, placed: Placed) -> Iterator[Node]:
