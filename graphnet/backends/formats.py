@@ -63,6 +63,14 @@ def _gif(wanted: Wanted) -> bytes:
     return gif(list(_frames(wanted)))
 
 
+def _html(wanted: Wanted) -> bytes:
+    from graphnet.backends.page.content import content_of
+    from graphnet.backends.page.document import page
+
+    content = content_of(wanted.plan, first=wanted.view, dead=wanted.dead)
+    return page(content, style="" if wanted.style == "light" else wanted.style).encode()
+
+
 def _dot(wanted: Wanted) -> bytes:
     draw = draw_recurrent if wanted.view == "recurrent" else draw_unrolled_dot
     return draw(wanted.plan).encode()
@@ -76,6 +84,7 @@ FORMATS: Mapping[str, Format] = {
     ".png": Format(_png),
     ".pdf": Format(_pdf),
     ".gif": Format(_gif, GRAPHS),
+    ".html": Format(_html),
     ".dot": Format(_dot, GRAPHS),
     ".gv": Format(_dot, GRAPHS),
 }

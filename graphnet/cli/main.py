@@ -19,6 +19,7 @@ COMMANDS = {
     "code": "code.code",
     "draw": "draw.draw",
     "show": "show.show",
+    "view": "view.view",
     "train": "train.train",
     "indices": "indices.indices",
     "analyse": "analyse.analyse",
