@@ -40,7 +40,8 @@ def draw(
             "--output",
             "-o",
             help="The file to write, in the format of its suffix: .svg, .png, .pdf; .html, a page to explore; of the "
-            "unrolled and the recurrent view also .dot, and .gif, or a folder of PNG files, of activity spreading step by step.",
+            "unrolled and the recurrent view also .dot, and .gif, or a folder of PNG files, of activity spreading "
+            "step by step.",
         ),
     ],
     settings: Settings = None,

@@ -1,6 +1,6 @@
 """How much faster graphnet's nets run than the same nets written by hand, in one process, interleaved.
 
-    python tests/benchmarks/speed.py [CASE ...] [--repeats 15] [--threads 1] [--batch 32] [--output FILE]
+    python tests/benchmarks/speed.py [CASE ...] [--repeats 15] [--threads 1] [--batch 32] [--clock cpu] [--output FILE]
 
 For each case: forward (F) in evaluation mode, ours compiled to infer; forward + backward (FB) in training mode. Ratios
 are hand's time over ours, paired by round; the interval is 95 % of the bootstrap of their median. Of the bare
@@ -25,10 +25,11 @@ from torch import Tensor, nn
 import graphnet
 from graphnet import zoo
 from graphnet.analysis.bare import Bare
-from graphnet.analysis.timing import interleaved, ratio, seconds
+from graphnet.analysis.timing import Clock, interleaved, ratio, seconds
 from tests.benchmarks import hand
 from tests.property import test_published_models as models
 
+CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
 SHAPES = [(64, 32), (128, 16), (256, 8)]
 LAST = torch.channels_last
 
@@ -114,7 +115,7 @@ def deepcopy_of(net: nn.Module) -> nn.Module:
     return copy_of(net)
 
 
-def run(name: str, repeats: int, batch: int, compiled: bool) -> Iterator[dict[str, Any]]:
+def run(name: str, repeats: int, batch: int, compiled: bool, clock: Clock) -> Iterator[dict[str, Any]]:
     given, other = CASES[name]()
     ours = graphnet.compile(given)
     same_weights(ours, other, table_of(name, other))
@@ -142,7 +143,7 @@ def run(name: str, repeats: int, batch: int, compiled: bool) -> Iterator[dict[st
             variants = {"graphnet": (inferring, images), "graphnet, to be trained": (ours, images)} | {
                 key: value for key, value in variants.items() if key != "graphnet"
             }
-        times = interleaved(variants, backward, repeats)
+        times = interleaved(variants, backward, repeats, clock)
         found = {each: ratio(times[each], times["graphnet"])._asdict() for each in list(variants)[1:]}
         medians = {key: round(statistics.median(value), 4) for key, value in times.items()}
         if compiled:
@@ -157,15 +158,22 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu where other jobs run beside it")
     parser.add_argument("--compiled", action="store_true", help="against torch.compile, and ours by inductor")
     parser.add_argument("--output")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    machine = {"threads": given.threads, "batch": given.batch, "cpu": cpu(), "torch": torch.__version__}
+    machine = {
+        "threads": given.threads,
+        "batch": given.batch,
+        "clock": given.clock,
+        "cpu": cpu(),
+        "torch": torch.__version__,
+    }
     print(json.dumps(machine))
     found = []
     for case in given.cases:
-        for line in run(case, given.repeats, given.batch, given.compiled):
+        for line in run(case, given.repeats, given.batch, given.compiled, CLOCKS[given.clock]):
             found.append(line)
             print(json.dumps(line), flush=True)
     if given.output:
