@@ -17,6 +17,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
@@ -41,8 +42,9 @@ def spec(name: str, t: int | None = None) -> dict[str, Any]:
     return data | ({"readout": {"t": t}} if t else {})
 
 
-def recurrent(name: str, states: int, t: int) -> tuple[Any, nn.Module]:
-    return spec(name, t), hand.Recurrent(SHAPES[:states], t, "adjacent" in name)
+def recurrent(name: str, states: int, n: int) -> tuple[Any, nn.Module]:
+    """A net of n transition steps: the image comes at t = 1, so that it is read out at n + 1."""
+    return spec(name, n + 1), hand.Recurrent(SHAPES[:states], n + 1, "adjacent" in name)
 
 
 def resnet18() -> tuple[Any, nn.Module]:
@@ -73,13 +75,17 @@ def table_of(name: str, other: nn.Module) -> dict[str, str]:
     return {each: hand.our_name(each) for each in other.state_dict()}
 
 
+STATES = {
+    "full3": ("frnn-3-state", 3),
+    "adj3": ("frnn-3-state-adjacent", 3),
+    "full2": ("frnn-2-state", 2),
+}
 CASES: dict[str, Callable[[], tuple[Any, nn.Module]]] = {
-    "full3 n=5": lambda: recurrent("frnn-3-state", 3, 5),
-    "full3 n=10": lambda: recurrent("frnn-3-state", 3, 10),
-    "adj3 n=5": lambda: recurrent("frnn-3-state-adjacent", 3, 5),
-    "full2 n=5": lambda: recurrent("frnn-2-state", 2, 5),
-    "full2 n=10": lambda: recurrent("frnn-2-state", 2, 10),
-    "full2 n=40": lambda: recurrent("frnn-2-state", 2, 40),
+    **{
+        f"{short} n={n}": partial(recurrent, name, states, n)
+        for short, (name, states) in STATES.items()
+        for n in (5, 10, 40)
+    },
     "resnet-3-state": lambda: (spec("resnet-3-state"), hand.Staged([(16, 32), (32, 16), (64, 8)], 5)),
     "resnet18": resnet18,
     "cornet-rt": lambda: (graphnet.load(zoo.path("cornet-rt")).as_data(), CornetRT()),
