@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from graphnet.errors import Fault, SpecError
-from graphnet.ir.cost import BATCH, Target
+from graphnet.ir.cost import BATCH, Target, sizes_of
 from graphnet.ir.plan import Plan
 from graphnet.ir.resolve import resolve, resolve_as_far_as_possible
 from graphnet.ir.schedule import schedule
+from graphnet.ir.typical import TYPICAL
 from graphnet.ir.verify import verify
 from graphnet.passes import DEFAULT, Mode
 from graphnet.spec.model import Spec
@@ -157,10 +158,10 @@ def compile(
         optimize: 0 runs the plan line by line; 1 computes once what several transitions share; 2 also fuses
             convolutions and lays maps out in memory where a typical CPU is faster so; 3 where this machine is, which
             is measured once, in seconds, and remembered. Values, names and checkpoints are the same at every level.
-        backend: `inductor` compiles each distinct step by `torch.compile`, so that compiling takes as long for many
+        backend: `inductor` compiles by `torch.compile`: each distinct step, so that compiling takes as long for many
             time steps as for few.
         stepwise: generate each distinct step once and call it for each time, instead of one graph for all times; None
-            does so for nets of many steps, and for inductor.
+            does so for nets of many lines, and with inductor for all but those that are quick to compile as a whole.
         device: what level 3 chooses for: `cpu`, `cuda`, …; None is a GPU if there is one. The net is made on the CPU.
         batch_size: how many images at once level 3 chooses for.
 
@@ -174,12 +175,12 @@ def compile(
     from graphnet.backends.fx import build
     from graphnet.backends.stepped import Stepped
 
-    if backend not in ("eager", "inductor") or (backend == "inductor" and stepwise is False):
-        raise ValueError(f"backend '{backend}': eager, or inductor, which compiles steps")
+    if backend not in LONG:
+        raise ValueError(f"backend '{backend}': one of {', '.join(LONG)}")
     spec = load(spec)
     compiled = plan(spec, keep_dead=keep_dead, unlimited=unlimited)
     if stepwise is None:
-        stepwise = backend == "inductor" or len(compiled.lines) > LONG
+        stepwise = len(compiled.lines) > LONG[backend] or (backend == "inductor" and _is_slow(compiled, batch_size))
     target = None
     if optimize > 2:
         from graphnet.backends.machine import machine_of
@@ -188,13 +189,22 @@ def compile(
     with uncollected():
         net = build(compiled, seed, optimize=optimize, stepwise=stepwise, mode=mode, target=target)
     net.meta["spec"] = spec
-    if isinstance(net, Stepped) and backend == "inductor":
-        net.compile_steps()
+    if backend == "inductor":
+        if isinstance(net, Stepped):
+            net.compile_steps()
+        else:
+            net.compile(dynamic=False)
     return net
 
 
-LONG = 5_000
-"""Of how many lines one graph for all times takes too long to make: seconds."""
+LONG = {"eager": 5_000, "inductor": 300}
+"""Of how many lines one graph for all times takes too long to make: some seconds, or a minute to compile."""
+
+
+def _is_slow(plan: Plan, batch_size: int) -> bool:
+    """Whether a pass takes so long that calling a compiled step for each time, 0.2 ms, is nothing beside it."""
+    seconds = Target(TYPICAL, batch_size, "train").seconds(plan.lines, sizes_of(plan), "channels_last")
+    return seconds > 0.1
 
 
 def _further(spec: Spec | None, faults: list[Fault]) -> list[Fault]:
