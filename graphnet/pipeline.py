@@ -169,6 +169,9 @@ def compile(
         A `torch.fx.GraphModule` from images `[N, C, H, W]` to logits `[N, classes]`, or to a dict of them by
         readout time if the spec has several. Its `meta` holds its plan and its spec.
 
+        Convolutions' weights may lie in memory with channels last, as PyTorch's memory formats do: what wants them
+        contiguous, as FSDP2 does, gets so by `net.to(memory_format=torch.contiguous_format)`.
+
     Raises:
         SpecError: the spec is wrong.
     """

@@ -1,4 +1,4 @@
-"""What several transitions do alike, done at once: batch norms of one value, convolutions of one value, one layout."""
+"""What several transitions do alike, done at once: batch norms of one value, convolutions of one value."""
 
 from __future__ import annotations
 
@@ -77,8 +77,3 @@ def convs(
     weights = torch.split(weight, list(parts), axis)
     biases = [None] * len(parts) if bias is None else torch.split(bias, list(parts))
     return [convolve(x, w, b, **settings) for x, w, b in zip(sources, weights, biases, strict=True)]
-
-
-def channels_last(weight: Tensor) -> Tensor:
-    """Weights laid out as convolutions of maps with channels last read them: they need not do so at each call."""
-    return weight.contiguous(memory_format=torch.channels_last)

@@ -31,13 +31,13 @@ def build(
     distinct step once, and gives a `Stepped`; else one graph is all of the net. A net to `infer` is in evaluation
     mode and is to stay there. Level 3 chooses what is faster on a `target`.
     """
-    root = modules_of(plan, seed, given or {})
     net: fx.GraphModule | Stepped
     if stepwise:
         executed, entries = run_stepwise(plan, optimize, mode, target)
-        net = Stepped(root, executed, entries)
+        net = Stepped(modules_of(plan, seed, given or {}, executed.layout), executed, entries)
     else:
         executed = run_passes(plan, optimize, mode, target)
+        root = modules_of(plan, seed, given or {}, executed.layout)
         net = fx.GraphModule(root, flat_graph(executed), class_name="Net")
     net.meta |= {"plan": plan, "executed": executed, "optimize": optimize, "stepwise": stepwise, "mode": mode}
     settle_divisors(net, FIRST_ITERATIONS, given or {})

@@ -15,10 +15,12 @@ from graphnet.ir.ops import Shape
 from graphnet.ir.plan import Plan
 
 
-def modules_of(plan: Plan, seed: int, given: Mapping[str, torch.Tensor]) -> nn.Module:
+def modules_of(plan: Plan, seed: int, given: Mapping[str, torch.Tensor], layout: str = "contiguous") -> nn.Module:
     """The modules of a plan; draws its initial weights from `seed` and nothing else at random.
 
-    Tensors that are `given`, by name, are those of another net: they share its storage.
+    Tensors that are `given`, by name, are those of another net: they share its storage. The weights of convolutions lie
+    in memory as the maps do, in the `layout` of the plan that is executed: else each convolution would turn them, and
+    each backward pass their gradients.
     """
     root = nn.Module()
     places = {"": root}
@@ -28,6 +30,8 @@ def modules_of(plan: Plan, seed: int, given: Mapping[str, torch.Tensor]) -> nn.M
             _own(places, tensor, given[tensor.name].detach(), given[tensor.name].requires_grad)
         else:
             values = initial(tensor, seed)
+            if layout == "channels_last" and tensor.trainable and values.dim() == 4:
+                values = values.contiguous(memory_format=torch.channels_last)
             _own(places, tensor, values if like is None else values.to(like))
     for line in plan.once:
         if line.op.kind == "value":

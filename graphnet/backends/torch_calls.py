@@ -127,14 +127,6 @@ def _convs(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
     return writer.call("graphnet.backends.at_once.convs", *more, **settings)
 
 
-def _weights(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
-    """Joined, and laid out, if they are to be."""
-    made = writer.call("torch.cat", list(given), line.op["axis"]) if len(given) > 1 else given[0]
-    if line.op["layout"] == "contiguous":
-        return made
-    return writer.call("graphnet.backends.at_once.channels_last", made)
-
-
 def _slice(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
     return writer.call("torch.select", *given, 1, line.op["index"])
 
@@ -215,7 +207,7 @@ RULES: dict[str, Rule[Any]] = {
     "shared_norm": _shared_norm,
     **dict.fromkeys(("conv_norm", "conv_transpose_norm", "linear_norm"), _folded),
     "item": lambda writer, line, given: writer.call("operator.getitem", given[0], line.op["index"]),
-    "weights": _weights,
+    "weights": lambda writer, line, given: writer.call("torch.cat", list(given), line.op["axis"]),
     "convs": _convs,
     "part": lambda writer, line, given: writer.call("operator.getitem", given[0], line.op["index"]),
     "sum": _sum,

@@ -1,4 +1,4 @@
-"""Weights made ready before the first step, once for all times: joined, or laid out as convolutions like them."""
+"""Weights joined before the first step, once for all times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONVS = ("conv", "conv_transpose")
 
 @dataclass
 class Ready:
-    """Makes the lines of a plan that make weights ready, each once."""
+    """Makes the lines of a plan that join weights, each once."""
 
     tensors: Mapping[str, Shape]
     lines: dict[tuple[tuple[str, ...], int], Line] = field(default_factory=dict)
@@ -25,7 +25,7 @@ class Ready:
         if key not in self.lines:
             shape = list(self.tensors[names[0]])
             shape[axis] = sum(self.tensors[name][axis] for name in names)
-            kind = op("weights", axis=axis, layout="contiguous", shape=tuple(shape))
+            kind = op("weights", axis=axis, shape=tuple(shape))
             number = 1 + max((int(line.name.removeprefix("weights")) for line in self.lines.values()), default=0)
             self.lines[key] = Line(f"weights{number}", kind, (), key[0], tuple(shape), BEFORE, place)
         return self.lines[key]
@@ -40,7 +40,7 @@ class Ready:
 
 
 def ready(plan: Plan) -> Ready:
-    """What makes weights of a plan ready; it knows those that are."""
+    """What joins weights of a plan; it knows those that are."""
     known = {(line.tensors, line.op.number("axis")): line for line in plan.lines if line.op.kind == "weights"}
     return Ready({tensor.name: tensor.shape for tensor in plan.tensors}, known)
 

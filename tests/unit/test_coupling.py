@@ -187,6 +187,7 @@ def _process(rank: int, port: int, wrap: str, folder: str) -> None:
     else:
         from torch.distributed.fsdp import fully_shard
 
+        net.to(memory_format=torch.contiguous_format)  # FSDP2 shards no weights that lie otherwise
         fully_shard(net, mesh=dist.init_device_mesh("cpu", (2,)))
     optimizer = torch.optim.SGD(net.parameters(), lr=0.005, momentum=0.9)
     graphnet.couple_gradients(net, optimizer)

@@ -126,15 +126,17 @@ def test_maps_lie_as_the_target_is_faster() -> None:
     assert passes.run_passes(graphnet.plan(zoo.path("resnet18")), 3, "train", target).layout == "contiguous"
 
 
-def test_weights_that_recur_are_laid_out_once() -> None:
-    """For all times, before the first step; those used once are turned by their convolution itself."""
-    plan = passes.run_passes(graphnet.plan(zoo.path("frnn-3-state")))
-    laid = {line.tensors for line in plan.lines if line.op.kind == "weights"}
-    read = [line for line in plan.lines if line.op.kind in ("conv", "conv_transpose")]
-    assert len(laid) == sum(line.op.kind == "weights" for line in plan.lines) > 10
-    assert not laid & {line.tensors for line in read}
-    uses = Counter(name for line in graphnet.plan(zoo.path("frnn-3-state")).lines for name in line.tensors)
-    assert all((uses[name] > 1) == ((name,) in laid) for name in uses if name.endswith("conv1.weight"))
+def test_weights_lie_as_maps_do() -> None:
+    """Whatever lies how: values, names and checkpoints are the same."""
+    first, last = (graphnet.compile(zoo.path("resnet-3-state"), optimize=level) for level in (1, 2))
+    assert [net.meta["executed"].layout for net in (first, last)] == ["contiguous", "channels_last"]
+    for (name, a), (other, b) in zip(first.named_parameters(), last.named_parameters(), strict=True):
+        assert name == other
+        assert torch.equal(a, b)
+        assert a.is_contiguous()
+        assert b.dim() != 4 or b.is_contiguous(memory_format=torch.channels_last)
+    last(torch.randn(2, 3, 32, 32)).sum().backward()
+    assert all(b.grad is not None and b.grad.stride() == b.stride() for b in last.parameters())
 
 
 def test_statistics_that_serve_several_times_may_be_differentiated_through() -> None:
