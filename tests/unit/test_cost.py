@@ -136,5 +136,6 @@ def test_the_benchmarks_cost_what_they_did(name: str) -> None:
     train, infer = run_passes(plan), run_passes(plan, mode="infer")
     steps = {entry.step for entry in cut(train) if isinstance(entry, Call)}
     assert (cost(train, 32, "train"), cost(infer, 32, "infer"), len(steps)) == CASES[name]
-    for before, after in zip(cost(plan, 32, "train"), cost(train, 32, "train"), strict=True):
-        assert after <= before
+    before, after = cost(plan, 32, "train"), cost(train, 32, "train")
+    assert after.flops <= before.flops
+    assert after.bytes <= before.bytes
