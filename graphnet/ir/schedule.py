@@ -73,14 +73,17 @@ def _values(network: Network, activities: Sequence[Activity], values: Values, ke
 def _cells(network: Network, transitions: Sequence[Transition]) -> tuple[Cell, ...]:
     """The written cells, each once, with the times at which it holds for any readout."""
     rank = network.rank
-    times: dict[object, Times] = {}
+    cells: dict[object, list[Transition]] = {}
     for each in transitions:
-        written = times.get((each.path, each.key))
-        times[each.path, each.key] = union((written, each.times)) if written else each.times
-    cells = {(each.path, each.key): each for each in transitions}.values()
+        cells.setdefault((each.path, each.key), []).append(each)
+    alike = sorted(cells.values(), key=lambda same: (rank[same[0].target], rank[same[0].source]))
+    times = [same[0].times if len(same) == 1 else union(each.times for each in same) for same in alike]
+    texts = {each: str(each) for each in set(times)}
     return tuple(
-        Cell(each.source, each.target, each.text, str(times[each.path, each.key]), each.delay, each.place)
-        for each in sorted(cells, key=lambda each: (rank[each.target], rank[each.source]))
+        [
+            Cell(each.source, each.target, each.text, texts[when], each.delay, each.place)
+            for when, (*_, each) in zip(times, alike, strict=True)
+        ]
     )
 
 
@@ -179,16 +182,17 @@ class _Writer:
         """Append the turns of what a value is made of, and its own."""
         if value.name in self.shapes:
             return
-        read = [self.values.values[number] for _, *numbers in value.sources for number in numbers if number >= 0]
+        values = self.values.values
+        read = [values[number] for _, *numbers in value.sources for number in numbers if number >= 0]
         for each in read:
             if each.name not in self.shapes:
                 self.write(each)
-        images = [self._image(each.arrival) for each in value.sources if each.arrival.transition.source == INPUT]
+        images = [self._image(arrival) for arrival, reads, _ in value.sources if reads < 0]
         given = [*images, *[each.name for each in read]] or [IMAGE]  # the image is first in order (rule 3)
         state, t = value.node
         update = known.update if (known := self.network.state(state)) and t >= 0 else None
         used = [source.arrival.transition for source in value.sources] + ([update] if update else [])
-        key = (state, t < 0, tuple(each.variant(t) for each in used))
+        key = (state, t < 0, *used, *[each.variant(t) for each in used if each.parted])
         if key not in self.recipes:
             self.recipes[key] = self._value(value, update, [self.shapes[name] for name in given])
         self._take(self.recipes[key], t, value.name.removeprefix(_stem(state)), given)

@@ -74,10 +74,10 @@ class _Finder:
                 continue
             sources = []
             for arrival in activity.firing[node]:
-                if arrival.reads[1] < 0 and arrival.reads[0] != INPUT:  # zeros before t = 0 (rule 4)
-                    mine.setdefault(arrival.reads, self._value(arrival.reads, (), net))
-                first = mine[arrival.first] if arrival.first else -1
-                sources.append(Source(arrival, mine.get(arrival.reads, -1), first))
+                _, _, reads, first = arrival
+                if reads not in mine and reads[0] != INPUT:  # zeros before t = 0 (rule 4)
+                    mine[reads] = self._value(reads, (), net)
+                sources.append(Source(arrival, mine.get(reads, -1), mine[first] if first else -1))
             mine[node] = self._value(node, tuple(sources), net)
         return mine
 
