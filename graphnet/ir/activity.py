@@ -59,7 +59,8 @@ def trace(network: Network, net: Net, last: int) -> Activity:
     rank = network.rank
     arrivals = _arrivals(sorted(net.transitions, key=lambda each: rank[each.source]), last)
     order = _order(net, arrivals, states, last, rank)
-    adding = {transition.target for transition in net.transitions if transition.adds_first}
+    functions = {id(transition.function): transition for transition in net.transitions}
+    adds_first = any(transition.adds_first for transition in functions.values())
     populated = {(INPUT, t) for t in network.input_times.upto(last)}
     populated |= {(state.name, -1) for state in states if state.zeros}
     firing: dict[Node, list[Arrival]] = {}
@@ -77,7 +78,7 @@ def trace(network: Network, net: Net, last: int) -> Activity:
             first.setdefault(name, node)
             if holds and not live:
                 held[node] = (name, t - 1)
-            if name in adding:
+            if adds_first:
                 live = [_with_first(arrival, first[name]) for arrival in live]
             firing[node] = live
     return Activity(order, arrivals, firing, held, frozenset(populated), _needed(net, firing, held, populated))
@@ -90,9 +91,7 @@ def _arrivals(transitions: Iterable[Transition], last: int) -> dict[Node, list[A
     for transition in transitions:
         for name, delay in ((transition.source, transition.delay), (transition.target, 0)):
             if (name, transition.times, delay) not in nodes:
-                nodes[name, transition.times, delay] = [
-                    (name, max(t - delay, -1)) for t in transition.times.upto(last)
-                ]
+                nodes[name, transition.times, delay] = [(name, max(t - delay, -1)) for t in transition.times.upto(last)]
         reads = nodes[transition.source, transition.times, transition.delay]
         for node, read in zip(nodes[transition.target, transition.times, 0], reads, strict=True):
             arrivals.setdefault(node, []).append(Arrival(transition, node[1], read))

@@ -70,7 +70,8 @@ def estimate(cells: Iterable[Transition], states: Sequence[State], readouts: Seq
                 if "{t}" not in name:
                     scalars[name] = math.prod(shape)
                 else:  # the pieces of a binding are of other times
-                    timed[name] = timed.get(name, 0) + nets * count_times(held.both(times), last) * math.prod(shape)
+                    often = count if held is ALWAYS else nets * count_times(held.both(times), last)
+                    timed[name] = timed.get(name, 0) + often * math.prod(shape)
             for name, scalar in timed.items():
                 scalars[name] = max(scalar, scalars.get(name, 0))
     values = 0

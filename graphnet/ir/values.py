@@ -23,10 +23,14 @@ class Source(NamedTuple):
 
 @dataclass
 class Value:
-    """A state at a time in one net, or in several where they agree. Without sources it is zeros."""
+    """A state at a time in one net, or in several where they agree. Without sources it is zeros.
+
+    `reads` are the numbers of the values that its sources read, two each as in a Source.
+    """
 
     node: Node
     sources: tuple[Source, ...]
+    reads: tuple[int, ...]
     net: Net
     name: str = ""
 
@@ -72,22 +76,25 @@ class _Finder:
                 before = activity.held[node]
                 mine[node] = mine.setdefault(before, self._value(before, (), net)) if before[1] < 0 else mine[before]
                 continue
-            sources = []
-            for arrival in activity.firing[node]:
-                _, _, reads, first = arrival
-                if reads not in mine and reads[0] != INPUT:  # zeros before t = 0 (rule 4)
+            arrivals = activity.firing[node]
+            for reads in [arrival.reads for arrival in arrivals if arrival.reads not in mine]:
+                if reads[0] != INPUT:  # zeros before t = 0 (rule 4)
                     mine[reads] = self._value(reads, (), net)
-                sources.append(Source(arrival, mine.get(reads, -1), mine[first] if first else -1))
+            sources = [
+                Source(arrival, mine.get(arrival.reads, -1), mine[arrival.first] if arrival.first else -1)
+                for arrival in arrivals
+            ]
             mine[node] = self._value(node, tuple(sources), net)
         return mine
 
     def _value(self, node: Node, sources: tuple[Source, ...], net: Net) -> int:
         kinds = self.kind_of
-        made_of = tuple([(kinds[id(arrival.transition)], reads, first) for arrival, reads, first in sources])
-        key = (node, made_of)
+        made_of = tuple([kinds[id(source.arrival.transition)] for source in sources])
+        reads = tuple([number for source in sources for number in source[1:]])
+        key = (node, made_of, reads)
         if key not in self.seen:
             self.seen[key] = len(self.values)
-            self.values.append(Value(node, sources, net))
+            self.values.append(Value(node, sources, reads, net))
         return self.seen[key]
 
     def _know(self, transition: Transition) -> None:

@@ -67,9 +67,7 @@ def bind(
     times are relative to T.
     """
     places = Counter(cell.place for cell in cells)
-    alone = {
-        id(cell) for cell in cells if not sets and places[cell.place] == 1 and not _has_vectors(cell.function)
-    }
+    alone = {id(cell) for cell in cells if not sets and places[cell.place] == 1 and not _has_vectors(cell.function)}
     owners = _owners([cell for cell in cells if id(cell) not in alone], sets, over_time, faults)
     faults += _unequal(owners)
     if not any(fault.severity == "error" for fault in faults):
