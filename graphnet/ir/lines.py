@@ -71,7 +71,8 @@ class Pattern:
 
     def shapes(self, arguments: Sequence[int]) -> tuple[Shape, ...]:
         """The shapes of a line's arguments."""
-        return tuple([self.lines[at].shape if at >= 0 else self.given[-1 - at] for at in arguments])
+        lines, given = self.lines, self.given
+        return tuple([lines[at].shape if at >= 0 else given[-1 - at] for at in arguments])
 
     @cached_property
     def work(self) -> tuple[int, ...]:

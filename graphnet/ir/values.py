@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 from graphnet.ir.activity import Activity, Arrival, Node
@@ -80,17 +81,15 @@ class _Finder:
             for reads in [arrival.reads for arrival in arrivals if arrival.reads not in mine]:
                 if reads[0] != INPUT:  # zeros before t = 0 (rule 4)
                     mine[reads] = self._value(reads, (), net)
-            sources = [
-                Source(arrival, mine.get(arrival.reads, -1), mine[arrival.first] if arrival.first else -1)
-                for arrival in arrivals
-            ]
-            mine[node] = self._value(node, tuple(sources), net)
+            numbers = [mine.get(arrival.reads, -1) for arrival in arrivals]
+            first = [mine[arrival.first] if arrival.first else -1 for arrival in arrivals]
+            mine[node] = self._value(node, tuple(map(Source, arrivals, numbers, first)), net)
         return mine
 
     def _value(self, node: Node, sources: tuple[Source, ...], net: Net) -> int:
         kinds = self.kind_of
         made_of = tuple([kinds[id(source.arrival.transition)] for source in sources])
-        reads = tuple([number for source in sources for number in source[1:]])
+        reads = tuple(chain.from_iterable([(number, first) for _, number, first in sources]))
         key = (node, made_of, reads)
         if key not in self.seen:
             self.seen[key] = len(self.values)

@@ -79,11 +79,12 @@ class _Patterns:
         self.seen.add(pattern)
         assert len({tensor.name for tensor in pattern.tensors}) == len(pattern.tensors), "a tensor is declared twice"
         used: set[int] = set()
+        all_roles = [tensor.role for tensor in pattern.tensors]
         for number, (line, name) in enumerate(zip(pattern.lines, names, strict=True)):
             _, _, op, arguments, tensors, shape, _ = line
             assert max(arguments, default=-1) < number, f"{name}: uses what is defined after it"
             shapes = pattern.shapes(arguments)
-            roles = tuple([pattern.tensors[at].role for at in tensors])
+            roles = tuple([all_roles[at] for at in tensors])
             key = (id(op), shapes, shape, roles)
             if key not in self.checked:
                 _verify_op(name, op, shapes, shape, roles)
