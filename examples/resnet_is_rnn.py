@@ -72,13 +72,9 @@ def main(folder: Path) -> None:
         kind = "time-invariant" if system.time_invariant else "time-variant"
         print(f"   '{spec['name']}' is a homogeneous, {kind} dynamical system" if system.homogeneous else "")
 
-    from graphnet.backends.recurrent import recurrent_svg
-
     folder.mkdir(parents=True, exist_ok=True)
     graphnet.draw(SPEC, folder / "unrolled.svg")
-    recurrent = recurrent_svg(plan)
-    if recurrent:
-        (folder / "recurrent.svg").write_text(recurrent, encoding="utf-8")
+    graphnet.draw(SPEC, folder / "recurrent.svg", view="recurrent")
     print(f"\nthe two forms are drawn in {folder}")
 
 

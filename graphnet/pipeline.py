@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from torch.fx import GraphModule
 
     from graphnet.backends.stepped import Stepped
+    from graphnet.backends.svg import Drawing
+    from graphnet.backends.views import Style, View
 
 SpecLike = Spec | Mapping[str, Any] | str | os.PathLike[str]
 """A spec, its dict, or the path of its file."""
@@ -97,16 +99,38 @@ def unroll(spec: SpecLike) -> Spec:
         raise SpecError(placed(error.faults, spec.source)) from None
 
 
-def draw(spec: SpecLike, path: str | os.PathLike[str] | None = None) -> str:
-    """Draw a spec's net, unrolled in time, as SVG text; also write it to `path` if one is given.
+def draw(
+    spec: SpecLike,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    view: View = "unrolled",
+    style: Style = "light",
+    dead: bool = False,
+) -> Drawing:
+    """Draw a spec's net as SVG text that shows itself in a notebook; also write it to `path` if one is given.
 
-    Raises SpecError, or OSError where the file cannot be written.
+    Args:
+        spec: a spec, its dict, or the path of its file.
+        path: where to write it, in the format of its suffix: .svg, .png, .pdf; of the unrolled and the recurrent
+            view also .dot, and .gif, of activity spreading step by step.
+        view: `unrolled` in time; `recurrent`, the graph without time; `matrix`, what goes where at which times;
+            `plan`, what each distinct step computes and costs.
+        style: `light` or `dark`.
+        dead: in the unrolled view, draw also what never runs, in grey.
+
+    Raises:
+        SpecError: the spec is wrong.
+        ValueError: no view, style or format of that name.
+        OSError: the file cannot be written.
     """
-    from graphnet.backends.unrolled import draw_unrolled
+    from graphnet.backends.formats import Wanted, drawn
+    from graphnet.backends.svg import to_svg
+    from graphnet.backends.views import picture
 
-    svg = draw_unrolled(plan(spec))
+    wanted = Wanted(plan(spec), view, style, dead)
+    svg = to_svg(picture(*wanted))
     if path is not None:
-        Path(path).write_text(svg, encoding="utf-8")
+        Path(path).write_bytes(drawn(path, wanted))
     return svg
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -23,20 +23,30 @@ def tensors_of(net: nn.Module) -> dict[str, Tensor]:
 def run(
     lines: Sequence[Line], tensors: Mapping[str, Tensor], given: Mapping[str, Tensor], wanted: Collection[str]
 ) -> dict[str, Tensor]:
-    """The wanted values, of lines that are made of the given values; others are freed after their last use."""
+    """The wanted values, of lines that are made of the given values."""
+    found = {name: value for name, value in given.items() if name in wanted}
+    return found | {line.name: value for line, value in steps(lines, tensors, given) if line.name in wanted}
+
+
+@torch.no_grad()
+def steps(
+    lines: Sequence[Line], tensors: Mapping[str, Tensor], given: Mapping[str, Tensor]
+) -> Iterator[tuple[Line, Tensor]]:
+    """Each line with its value, of lines that are made of the given values; what is not used again is freed."""
     last = {name: number for number, line in enumerate(lines) for name in line.arguments}
     values = dict(given)
-    with torch.no_grad():
-        for number, line in enumerate(lines):
-            arguments = [values[name] for name in line.arguments]
-            if line.op.kind == "value":
-                values[line.name] = arguments[0]
-            else:
-                values[line.name] = say(EAGER, line, [*arguments, *(tensors[name] for name in line.tensors)])
-            for name in line.arguments:
-                if last[name] == number and name not in wanted:
-                    values.pop(name, None)
-    return {name: values[name] for name in wanted}
+    for number, line in enumerate(lines):
+        arguments = [values[name] for name in line.arguments]
+        if line.op.kind == "value":
+            value = arguments[0]
+        else:
+            value = say(EAGER, line, [*arguments, *(tensors[name] for name in line.tensors)])
+        yield line, value
+        if line.name in last:
+            values[line.name] = value
+        for name in line.arguments:
+            if last[name] == number:
+                values.pop(name, None)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +19,16 @@ class Ratio(NamedTuple):
     high: float
 
 
-def seconds(net: nn.Module, images: Tensor, backward: bool) -> float:
-    """One forward pass, without gradients, or one with its backward pass; gradients are dropped after."""
+Clock = Callable[[], float]
+
+
+def seconds(net: nn.Module, images: Tensor, backward: bool, clock: Clock = time.perf_counter) -> float:
+    """One forward pass, without gradients, or one with its backward pass; gradients are dropped after.
+
+    By `time.process_time` it is the time of the processor: on one thread that of the net, whatever else runs beside it.
+    """
     _wait(images)
-    started = time.perf_counter()
+    started = clock()
     if backward:
         output = net(images)
         outputs = [output] if isinstance(output, Tensor) else list(output.values())
@@ -31,23 +37,23 @@ def seconds(net: nn.Module, images: Tensor, backward: bool) -> float:
         with torch.no_grad():
             net(images)
     _wait(images)
-    elapsed = time.perf_counter() - started
+    elapsed = clock() - started
     for parameter in net.parameters():
         parameter.grad = None
     return elapsed
 
 
 def interleaved(
-    variants: Mapping[str, tuple[nn.Module, Tensor]], backward: bool, rounds: int
+    variants: Mapping[str, tuple[nn.Module, Tensor]], backward: bool, rounds: int, clock: Clock = time.perf_counter
 ) -> dict[str, list[float]]:
     """The seconds of each variant in each round, after one to warm up; nets are put into the mode that is measured."""
     times: dict[str, list[float]] = {name: [] for name in variants}
     for net, images in variants.values():
         net.train(backward)
-        seconds(net, images, backward)
+        seconds(net, images, backward, clock)
     for _ in range(rounds):
         for name, (net, images) in variants.items():
-            times[name].append(seconds(net, images, backward))
+            times[name].append(seconds(net, images, backward, clock))
     return times
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from graphnet.backends.svg import INK, Stroke
+from graphnet.backends.picture import INK, Stroke
 from graphnet.ir.network import INPUT, LOGITS
 from graphnet.ir.plan import Line, Plan
 

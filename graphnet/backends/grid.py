@@ -6,16 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from graphnet.backends.arrows import is_value
+from graphnet.backends.captions import MARGIN, SMALL, TEXT, TINY, row_names, shape_text
+from graphnet.backends.picture import HEAD, Box, text_width
 from graphnet.backends.routes import Port, Route, Spot, ports
-from graphnet.backends.svg import HEAD, Box, text_width
 from graphnet.ir.network import INPUT, LOGITS
-from graphnet.ir.ops import Shape
 from graphnet.ir.plan import Line, Plan
 
-MARGIN, PAD = 8.0, 3.0
-TEXT, SMALL, TINY = 11.0, 9.5, 8.0
-"""Sizes of text: names; shapes and letters; biological time, and names that are long for a value's box."""
-
+PAD = 3.0
 STUB, BESIDE, TURN = 3.0, 4.0, 6.0
 """What is seen of an arrow before its letter; from an arrow down a column to its letter; the radius of a drop."""
 
@@ -79,7 +76,8 @@ def make_grid(plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route]) -> 
     aside = [route for route in drawn if route.way == "bow" or (route.way == "across" and route.start.row)]
     letter = max((text_width(route.weights.name, SMALL) for route in aside), default=0.0)
     heights, tops = _rows(where, drawn)
-    curve = 13.0 + 2.0 * min(len(heights), 9)
+    reach = max((abs(route.start.row - route.end.row) for route in drawn), default=1)
+    curve = min(9.0 + 6.0 * reach, 31.0)
     width = min(max(BOX_WIDTHS[0], *_value_widths(plan)), BOX_WIDTHS[1])
     pitch = width + STUB + letter + 2 + curve + HEAD
     image_width = max(text_width(INPUT, TEXT), text_width(shape_text(plan.input_shape), SMALL)) + 2 * PAD
@@ -130,11 +128,6 @@ def first_time(plan: Plan) -> int:
     return min(line.t for line in plan.lines if is_value(line))
 
 
-def row_names(plan: Plan) -> dict[str, str]:
-    """What stands at the left of each row: the states' labels."""
-    return {area.name: area.label for area in plan.areas} | {LOGITS: LOGITS}
-
-
 def value_texts(plan: Plan) -> dict[str, str]:
     """What stands in the box of each value: its state's label, or the T that it belongs to."""
     names = row_names(plan)
@@ -148,11 +141,6 @@ def _value_text(line: Line, names: Mapping[str, str]) -> str:
     return f"T = {suffix}" if suffix.isdigit() else names[line.place]
 
 
-def shape_text(shape: Shape) -> str:
-    """As in `64×32×32`."""
-    return "×".join(map(str, shape))
-
-
 def milliseconds(t: int) -> str:
     """Biological time of a step: 20 to 50 ms a step (LP section 3)."""
-    return f"{20 * t}–{50 * t}"
+    return f"{20 * t}–{50 * t}" if t else "0"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphnet.backends.arrows import OWN_NAMES, Feed, Weights
-from graphnet.backends.svg import PALE, Curve, Label, label, text_width, wrapped
+from graphnet.backends.picture import PALE, Curve, Label, label, text_width, wrapped
 from graphnet.ir.plan import Plan
 
 SIZE, LINE, SWATCH = 9.5, 13.5, 15.0
@@ -15,6 +15,7 @@ FEW = 3
 """So many weights of a letter are shown one by one; of more, the first and the last."""
 
 NOTE = "Same letter, colour and dash: same weights. Thick: read out."
+NEVER = "Grey, dotted: never runs (its source is empty, or nobody reads it)."
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,26 @@ def entries(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) -> tu
     return tuple(Entry(tuple(used[letter, place]), (between[place], ops_text(plan, place))) for letter, place in order)
 
 
+def coupled_notes(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) -> list[str]:
+    """A line for each group of weights that are softly coupled; norms' tensors are coupled as their weights are."""
+    named: dict[str, str] = {}
+    for feed, each in zip(found, weights, strict=True):
+        for tensor in feed.tensors:
+            named.setdefault(tensor, each.name)
+    groups = {
+        (tuple(dict.fromkeys(named[tensor] for tensor in each.tensors if tensor in named)), each.strength, each.kernel)
+        for each in plan.couplings
+    }
+    return [
+        f"~ softly coupled, λ = {strength:g} ({kernel}): {' ~ '.join(_few(names))}"
+        for names, strength, kernel in sorted(groups, key=lambda group: (*letter_order(group[0][0]), group[0]))
+    ]
+
+
+def _few(names: Sequence[str]) -> list[str]:
+    return [*names] if len(names) <= FEW + 1 else [*names[:2], "…", names[-1]]
+
+
 def letter_order(letter: str) -> tuple[int, int, str]:
     """Sorts letters: the pre-net, a, b, …, z, aa, …, the post-net."""
     pre, post = OWN_NAMES.values()
@@ -87,8 +108,10 @@ def least_width(lines: Sequence[Entry]) -> float:
     return _tabs(lines)[-1]
 
 
-def legend(lines: Sequence[Entry], x: float, y: float, width: float) -> tuple[list[Curve], list[Label], float]:
-    """The legend from x, y, in as many columns as the width takes; also y where it ends."""
+def legend(
+    lines: Sequence[Entry], notes: Sequence[str], x: float, y: float, width: float
+) -> tuple[list[Curve], list[Label], float]:
+    """The legend from x, y, in as many columns as the width takes, notes below; also y where it ends."""
     *tabs, column_width = _tabs(lines)
     columns = max(1, int((width + COLUMN_GAP) // (column_width + COLUMN_GAP)))
     rows = -(-len(lines) // columns)
@@ -100,7 +123,7 @@ def legend(lines: Sequence[Entry], x: float, y: float, width: float) -> tuple[li
         curves += more
         labels += texts
     y += rows * LINE + 3
-    for text in wrapped(NOTE, SIZE, width):
+    for text in (line for note in notes for line in wrapped(note, SIZE, width)):
         labels.append(label(text, SIZE, x, y + LINE / 2, colour=PALE))
         y += LINE
     return curves, labels, y

@@ -1,100 +1,211 @@
-"""Plan → a picture of the recurrent graph, states and transitions without time, as DOT text (LP Figure 2 A and C)."""
+"""Plan → a picture of the recurrent graph, states and transitions without time (LP Figure 2 A and B).
+
+Graphviz's `dot` lays it out where it is on the PATH, a column of our own elsewhere; either way it is drawn by us.
+"""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import graphviz  # type: ignore[import-untyped]
 
-from graphnet.backends.grid import row_names, shape_text
-from graphnet.backends.svg import PALE, clean
+from graphnet.backends.captions import MARGIN, SMALL, TEXT, heading, unbroken
+from graphnet.backends.column import CAPTION, Placed, Size, column
+from graphnet.backends.dot import place_with_dot
+from graphnet.backends.picture import (
+    INK,
+    NOWHERE,
+    PALE,
+    Box,
+    Curve,
+    Label,
+    Node,
+    Path,
+    Picture,
+    Point,
+    Stroke,
+    clean,
+    fitted,
+    label,
+    text_width,
+    wrapped,
+)
+from graphnet.backends.wiring import Unit, Wire, Wiring, wire
 from graphnet.ir.network import INPUT, LOGITS
-from graphnet.ir.ops import Shape
-from graphnet.ir.plan import Cell, Fate, Plan
+from graphnet.ir.plan import Plan
 
 FONT = "Helvetica"
-FEW = 3
-"""So many time ranges of a transition are shown; of more, the first and the last."""
+LEADING = 1.28
+"""Distance of lines of text, in their size."""
 
-DEAD = {"style": "dotted", "color": PALE, "fontcolor": PALE}
+WIDEST = 132.0
+"""So wide a label may be before it is wrapped."""
+
+PAD, LEAST_WIDTH = 6.0, 200.0
+ALIVE, DEAD = Stroke(INK, width=1.1), Stroke(PALE, "1.3 1.7", 1.0)
+NOTE = "Dotted: never fires (its source is empty, or nobody reads it)."
 
 
 def draw_recurrent(plan: Plan) -> str:
     """DOT text: input → pre-net → states and the transitions between them → post-net → logits.
 
     A transition is labelled with its function, its times unless it holds always, and its delay unless it is 1.
-    One that never fires is dotted. The state that is read has a double frame.
+    One that never fires is dotted. The state that is read has a double frame. States of a part are a cluster.
     """
-    graph = graphviz.Digraph(
-        graph_attr={"fontname": FONT, "labelloc": "t", "label": _literal(*filter(None, (plan.name, plan.cite)))},
-        node_attr={"fontname": FONT, "shape": "box", "style": "rounded,filled", "fillcolor": "#f2f2f2"},
-        edge_attr={"fontname": FONT, "fontsize": "11"},
-    )
-    ids = {INPUT: "input", **{area.name: f"state{n}" for n, area in enumerate(plan.areas)}, LOGITS: "logits"}
-    between: dict[tuple[str, str], list[Cell]] = {}
-    for cell in plan.cells:
-        between.setdefault((cell.source, cell.target), []).append(cell)
-    for name, text, shape in _boxes(plan):
-        frames = {"peripheries": "2"} if name in _read(plan) else {}
-        graph.node(ids[name], _literal(text, shape_text(shape)), **frames)
-    alive = {(firing.source, firing.target) for firing in plan.firings if firing.fate is Fate.FIRES}
-    order = list(ids)
-    for (source, target), cells in between.items():
-        ends = [ids[source], ids[target]]
-        look = {} if (source, target) in alive else DEAD
-        if order.index(target) < order.index(source):  # written backwards, feedback does not move the states
+    graph = dot_frame(plan)
+    wiring = wire(plan)
+    ids = {name: f"state{n - 1}" for name, n in wiring.order.items()} | {INPUT: INPUT, LOGITS: LOGITS}
+    for unit in wiring.units:
+        graph.node(ids[unit.name], dot_text(*unit.texts), **({"peripheries": "2"} if unit.read else {}))
+    for number, (part, names) in enumerate(wiring.parts.items()):
+        with graph.subgraph(name=f"cluster{number}") as cluster:
+            cluster.attr(label=dot_text(part), style="dashed", labeljust="l")
+            for name in names:
+                cluster.node(ids[name])
+    order = wiring.order
+    for each in wiring.wires:
+        ends = [ids[each.source], ids[each.target]]
+        look = {"style": "dotted", "color": PALE, "fontcolor": PALE} if each.dead else {}
+        if order[each.target] < order[each.source]:  # written backwards, feedback does not move the states
             ends, look = ends[::-1], {**look, "dir": "back"}
-        graph.edge(*ends, label=_literal(*(f" {line} " for line in _lines(cells))), **look)
+        graph.edge(*ends, label=dot_text(*(f" {text} " for text in each.texts)), **look)
     return str(graph.source)
 
 
-def recurrent_svg(plan: Plan) -> str | None:
-    """SVG text as `dot` renders it, or None where there is no `dot` on the PATH."""
-    dot = shutil.which("dot")
-    if dot is None:
-        return None
-    done = subprocess.run([dot, "-Tsvg"], input=draw_recurrent(plan).encode(), capture_output=True, check=True)
-    return done.stdout.decode()
+def dot_frame(plan: Plan) -> graphviz.Digraph:
+    """A graph in DOT with the net's name and nothing else."""
+    return graphviz.Digraph(
+        graph_attr={"fontname": FONT, "labelloc": "t", "label": dot_text(*filter(None, (plan.name, plan.cite)))},
+        node_attr={"fontname": FONT, "shape": "box", "style": "rounded,filled", "fillcolor": "#f2f2f2"},
+        edge_attr={"fontname": FONT, "fontsize": "11"},
+    )
 
 
-def _boxes(plan: Plan) -> list[tuple[str, str, Shape]]:
-    """Name, text and shape of the image, the states and the logits."""
-    boxes = [(INPUT, INPUT, plan.input_shape)]
-    boxes += [(area.name, row_names(plan)[area.name], area.shape) for area in plan.areas]
-    logits = {line.shape: None for line in plan.lines if line.place == LOGITS and line.op.kind == "value"}
-    return boxes + [(LOGITS, LOGITS, shape) for shape in logits]
-
-
-def _read(plan: Plan) -> set[str]:
-    """The states whose values are the outputs."""
-    outputs = {name for _, name in plan.outputs}
-    return {line.place for line in plan.lines if line.name in outputs}
-
-
-def _lines(cells: Sequence[Cell]) -> list[str]:
-    """What is written on a transition: a line for each function and delay."""
-    when: dict[tuple[str, int], list[str]] = {}
-    for cell in cells:
-        when.setdefault((cell.ops, cell.delay), []).append(cell.times)
-    return [_line(cells[0], ops, delay, times) for (ops, delay), times in when.items()]
-
-
-def _line(cell: Cell, ops: str, delay: int, times: Sequence[str]) -> str:
-    ends = {"pre_net": "pre-net ", "post_net": "post-net "}
-    text = ends.get(cell.place, "") + ops
-    if len(times) > FEW:
-        times = (times[0], "…", times[-1])
-    if times not in (["0..inf"], ["1..inf"]) and not (cell.source == INPUT and times == ["0"]):
-        text += f" at t = {', '.join(times)}"
-    if delay != 1 and cell.place not in ends:
-        text += f", delay {delay}"
-    return text
-
-
-def _literal(*lines: str) -> str:
+def dot_text(*lines: str) -> str:
     """Lines of a label in DOT, each shown as it is: no HTML, entities or escapes of Graphviz."""
     shown = (graphviz.escape(clean(line).replace("&", "&amp;")) for line in lines)
     text: str = graphviz.nohtml("\\n".join(shown))
     return text
+
+
+def layout(plan: Plan, with_dot: bool = True) -> Picture:
+    """The picture, as boxes, curves and labels; without dot in a column."""
+    wiring = wire(plan)
+    texts = [[line for text in each.texts for line in wrapped(unbroken(text), SMALL, WIDEST)] for each in wiring.wires]
+    sizes = {unit.name: _size(unit) for unit in wiring.units}
+    sizes |= {part: (text_width(part, SMALL) + 4, CAPTION) for part in wiring.parts}
+    blocks = [
+        (max((text_width(text, SMALL) for text in lines), default=0.0), len(lines) * LEADING * SMALL) for lines in texts
+    ]
+    placed = (place_with_dot(wiring, sizes, blocks) if with_dot else None) or column(wiring, sizes, blocks)
+    left, top, right, bottom = _extent(placed, blocks)
+    width = max(right - left + 2 * MARGIN, LEAST_WIDTH)
+    head = list(heading(plan, width - 2 * MARGIN))
+    shift = (width - left - right) / 2, head[-1].box.bottom + 8 - top
+    placed = _moved(placed, shift)
+    end = bottom + shift[1]
+    notes = []
+    if any(each.dead for each in wiring.wires):
+        for line in wrapped(NOTE, SMALL, width - 2 * MARGIN):
+            notes.append(label(line, SMALL, MARGIN, end + 12, colour=PALE))
+            end += LEADING * SMALL
+    return Picture(
+        plan.name,
+        width,
+        end + MARGIN + (4 if notes else 0),
+        (*_frames(placed), *_arrows(wiring, placed)),
+        tuple(_nodes(wiring, placed)),
+        (*head, *_texts(wiring, placed, texts), *_captions(placed), *notes),
+    )
+
+
+def _size(unit: Unit) -> Size:
+    first, *others = unit.texts
+    widths = [text_width(first, TEXT, bold=True), *(text_width(text, SMALL) for text in others)]
+    return max(44.0, min(max(widths), WIDEST) + 2 * PAD), LEADING * (TEXT + SMALL * len(others)) + PAD
+
+
+def _extent(placed: Placed, blocks: Sequence[Size]) -> tuple[float, float, float, float]:
+    """The least and the greatest x and y of all that is placed."""
+    boxes = [*placed.boxes.values(), *placed.frames.values()]
+    boxes += [Box(*way.label, *size) for way, size in zip(placed.ways, blocks, strict=True)]
+    points = [point for way in placed.ways for _, through in way.path for point in through]
+    xs = [x for box in boxes for x in (box.x, box.right)] + [x + side for x, _ in points for side in (-3.0, 3.0)]
+    ys = [y for box in boxes for y in (box.y, box.bottom)] + [y for _, y in points]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _moved(placed: Placed, by: Point) -> Placed:
+    def there(point: Point) -> Point:
+        return point[0] + by[0], point[1] + by[1]
+
+    def box(each: Box) -> Box:
+        return each._replace(x=each.x + by[0], y=each.y + by[1])
+
+    def path(each: Path) -> Path:
+        return tuple((code, tuple(map(there, points))) for code, points in each)
+
+    ways = tuple(way._replace(path=path(way.path), label=there(way.label)) for way in placed.ways)
+    boxes = {name: box(each) for name, each in placed.boxes.items()}
+    frames = {name: box(each) for name, each in placed.frames.items()}
+    captions = {name: box(each) for name, each in placed.captions.items()}
+    return Placed(boxes, ways, frames, captions)
+
+
+def _frames(placed: Placed) -> Iterator[Curve]:
+    """Of the parts."""
+    for name, box in placed.frames.items():
+        corners = (box.x, box.y), (box.right, box.y), (box.right, box.bottom), (box.x, box.bottom), (box.x, box.y)
+        path: Path = (("M", corners[:1]), *(("L", (corner,)) for corner in corners[1:]))
+        yield Curve(path, Stroke(PALE, "4 2", 0.8), NOWHERE, f"part-{name}", kind="part", facts=(("part", name),))
+
+
+def _captions(placed: Placed) -> Iterator[Label]:
+    for name, box in placed.captions.items():
+        text, size = fitted(name, SMALL, box.w, 6.0)
+        yield label(text, size, box.x, box.cy, colour=PALE, owner=f"part-{name}")
+
+
+def _nodes(wiring: Wiring, placed: Placed) -> Iterator[Node]:
+    for unit in wiring.units:
+        title = f"{unit.name}: {', '.join(unit.texts[1:])}"
+        facts = (("state", unit.name),)
+        yield Node(_id(unit.name), placed.boxes[unit.name], title, heavy=unit.read, kind="state", facts=facts)
+
+
+def _arrows(wiring: Wiring, placed: Placed) -> Iterator[Curve]:
+    for each, way in zip(wiring.wires, placed.ways, strict=True):
+        facts = (("source", each.source), ("target", each.target), ("place", each.place))
+        title = f"{each.source} → {each.target}: {'; '.join(each.texts)}"
+        stroke = DEAD if each.dead else ALIVE
+        yield Curve(way.path, stroke, way.head, _arrow_id(each), title, kind="arrow", facts=facts)
+
+
+def _texts(wiring: Wiring, placed: Placed, texts: Sequence[Sequence[str]]) -> Iterator[Label]:
+    """In the boxes, and on the arrows."""
+    for unit in wiring.units:
+        box = placed.boxes[unit.name]
+        y = box.cy - LEADING * (TEXT + SMALL * (len(unit.texts) - 1)) / 2
+        for number, text in enumerate(unit.texts):
+            size = SMALL if number else TEXT
+            shown, smaller = fitted(text, size, (box.w - PAD) / (1.0 if number else 1.1), 6.0)
+            y += LEADING * size
+            where = box.cx, y - LEADING * size / 2
+            yield label(shown, smaller, *where, anchor="middle", bold=not number, owner=_id(unit.name))
+    for each, way, lines in zip(wiring.wires, placed.ways, texts, strict=True):
+        x, y = way.label
+        width = max((text_width(line, SMALL) for line in lines), default=0.0)
+        x += width * {"start": 0.0, "middle": 0.5, "end": 1.0}[way.anchor]
+        colour = PALE if each.dead else INK
+        for line in lines:
+            y += LEADING * SMALL
+            where = x, y - LEADING * SMALL / 2
+            yield label(line, SMALL, *where, anchor=way.anchor, colour=colour, owner=_arrow_id(each))
+
+
+def _id(unit: str) -> str:
+    return f"state-{unit}"
+
+
+def _arrow_id(each: Wire) -> str:
+    return f"state-{each.source}-{each.target}"

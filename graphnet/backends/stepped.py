@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
@@ -12,6 +13,13 @@ from torch import Tensor, fx, nn
 from graphnet.backends.graph import TRAINED, GraphWriter
 from graphnet.ir.plan import IMAGE, Line, Plan
 from graphnet.ir.steps import Call, Entry, Step
+
+
+class Memory(NamedTuple):
+    """Where a net is that runs step by step: the time that was run last, and the values that later times read."""
+
+    t: int
+    values: dict[str, Tensor]
 
 
 class Stepped(nn.Module):
@@ -38,10 +46,28 @@ class Stepped(nn.Module):
             else:
                 self.program.append((entry, -1))
         self.outputs = dict(executed.outputs)
+        self.sequence = any(not isinstance(entry, Call) and entry.op.kind == "slice" for entry in entries)
         self.channels_last = executed.layout == "channels_last" and len(executed.input_shape) == 3
         self.last = _last_uses(entries, set(self.outputs.values()))
         self.run: list[Callable[..., Sequence[Tensor]]] = list(self.steps)
         self.homes: dict[str, tuple[dict[str, Any], str]] = {}
+
+    @cached_property
+    def arrivals(self) -> list[int]:
+        """The times at which `step` needs an image: those of a sequence that are read, or the first."""
+        if self.sequence:
+            return [entry.t for entry, _ in self.program if not isinstance(entry, Call) and entry.op.kind == "slice"]
+        return [next(entry.t for entry, _ in self.program if entry.t >= 0)]
+
+    @cached_property
+    def ends(self) -> dict[int, int]:
+        """Time → how much of the program is run when it is over."""
+        ends, end = {}, 0
+        for t in range(max(self.outputs) + 1):
+            while end < len(self.program) and self.program[end][0].t <= t:
+                end += 1
+            ends[t] = end
+        return ends
 
     def compile_steps(self, **settings: Any) -> None:
         """Compile, by torch.compile, each distinct step that makes a tenth of all values or more.
@@ -57,24 +83,68 @@ class Stepped(nn.Module):
                 self.run[number] = torch.compile(step, dynamic=False, **settings)
 
     def forward(self, input: Tensor) -> Any:
-        values = {IMAGE: input.contiguous(memory_format=torch.channels_last) if self.channels_last else input}
-        for k, (entry, number) in enumerate(self.program):
-            if isinstance(entry, Call):
-                made = self.run[number](*map(values.__getitem__, entry.given), *map(self._tensor, entry.tensors))
-                values.update(zip(entry.results, made, strict=True))
-            else:
-                values[entry.name] = self._alone(entry, values)
-            for name in self.last.get(k, ()):
-                del values[name]
+        values = {IMAGE: self._laid(input)}
+        for k in range(len(self.program)):
+            self._run(k, values)
         outputs = {t: values[name] for t, name in self.outputs.items()}
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
-    def _alone(self, line: Line, values: dict[str, Tensor]) -> Tensor:
-        if line.op.kind == "value":
-            value: Tensor = self.get_submodule(f"{line.place}.output")(values[line.arguments[0]])
-            return value
-        divisor: Tensor = self.get_submodule(f"{line.place}.{line.name}")(*map(self._tensor, line.tensors))
-        return divisor
+    def step(self, image: Tensor | None = None, memory: Memory | None = None) -> tuple[Tensor | None, Memory]:
+        """Run the net for one time step, as it goes along: for streams, and to look at a net while it runs.
+
+            logits, memory = net.step(frame)
+            logits, memory = net.step(frame, memory)
+
+        The first call, without memory, runs all up to the first time of the input; each further call runs the next
+        time. Steps together compute what `forward` does of the whole.
+
+        Args:
+            image: `[N, C, H, W]`, at the first time; of a sequence at each time at which one arrives, the next one.
+                What comes too late for any readout is not looked at.
+            memory: what the call before gave back; it is not changed, and can be gone on from more than once.
+
+        Returns:
+            The output `[N, classes]` if this is a readout time, or None, and the memory for the next call.
+
+        Raises:
+            ValueError: the net is at its end, an image is missing, or one is given that does not arrive.
+        """
+        first = min(self.arrivals)
+        t = first if memory is None else memory.t + 1
+        if t > max(self.outputs):
+            raise ValueError(f"the net ends at t = {max(self.outputs)}: it has no step t = {t}")
+        if image is None and t in self.arrivals:
+            raise ValueError(f"t = {t}: an image arrives, give it")
+        if image is not None and t not in self.arrivals and not self.sequence:
+            raise ValueError(f"t = {t}: no image arrives; the one at t = {first} stays")
+        values = {} if memory is None else dict(memory.values)
+        if image is not None:
+            values[IMAGE] = self._laid(image)
+        ends = self.ends
+        for k in range(0 if memory is None else ends.get(t - 1, 0), ends.get(t, 0)):
+            self._run(k, values, self.sequence)
+        output = values[self.outputs[t]] if t in self.outputs else None
+        return output, Memory(t, values)
+
+    def _laid(self, image: Tensor) -> Tensor:
+        return image.contiguous(memory_format=torch.channels_last) if self.channels_last else image
+
+    def _run(self, k: int, values: dict[str, Tensor], frame: bool = False) -> None:
+        """Run an entry of the program; of a `frame` a slice is all there is of its sequence."""
+        entry, number = self.program[k]
+        if isinstance(entry, Call):
+            made = self.run[number](*map(values.__getitem__, entry.given), *map(self._tensor, entry.tensors))
+            values.update(zip(entry.results, made, strict=True))
+        elif entry.op.kind == "slice":
+            image = values[IMAGE]
+            values[entry.name] = image if frame else image.select(1, entry.op.number("index"))
+        elif entry.op.kind == "value":
+            values[entry.name] = self.get_submodule(f"{entry.place}.output")(values[entry.arguments[0]])
+        else:
+            divisor = self.get_submodule(f"{entry.place}.{entry.name}")
+            values[entry.name] = divisor(*map(self._tensor, entry.tensors))
+        for name in self.last.get(k, ()):
+            del values[name]
 
     def _tensor(self, name: str) -> Tensor:
         """A parameter or buffer as it is now: moving a net puts others in their place."""

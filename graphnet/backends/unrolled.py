@@ -7,33 +7,24 @@ never over a value. The time it takes grows linearly with the number of arrows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from graphnet.backends.arrows import feeds, is_value, weigh
-from graphnet.backends.grid import (
-    BESIDE,
-    MARGIN,
-    PAD,
-    SMALL,
-    STUB,
-    TEXT,
-    TINY,
-    TURN,
-    Grid,
-    first_time,
-    make_grid,
-    milliseconds,
-    row_names,
-    shape_text,
-    value_texts,
-)
-from graphnet.backends.legend import entries, least_width, legend, letter_order, ops_text
-from graphnet.backends.routes import Port, Route, Spot, routes, spots
-from graphnet.backends.svg import (
+from graphnet.backends.captions import MARGIN, SMALL, TEXT, TINY, heading, row_names, shape_text
+from graphnet.backends.ghosts import GHOST, ghosts
+from graphnet.backends.grid import BESIDE, PAD, STUB, TURN, Grid, first_time, make_grid, milliseconds, value_texts
+from graphnet.backends.legend import NEVER, NOTE, coupled_notes, entries, least_width, legend, letter_order, ops_text
+from graphnet.backends.picture import (
+    DOWN,
     HEAD,
+    INK,
+    LEFT,
     PALE,
+    PAPER,
+    RIGHT,
+    UP,
     Curve,
-    Head,
     Label,
     Node,
     Path,
@@ -43,13 +34,12 @@ from graphnet.backends.svg import (
     fitted,
     label,
     text_width,
-    to_svg,
-    wrapped,
 )
+from graphnet.backends.routes import Port, Route, Spot, routes, spots
+from graphnet.backends.svg import to_svg
 from graphnet.ir.network import INPUT
 from graphnet.ir.plan import IMAGE, Plan
 
-TITLE = 13.0
 LEAST_WIDTH = 370.0
 
 
@@ -58,52 +48,54 @@ def draw_unrolled(plan: Plan) -> str:
     return to_svg(layout(plan))
 
 
-def layout(plan: Plan) -> Picture:
-    """The picture, as boxes, curves and labels."""
+def layout(plan: Plan, dead: bool = False) -> Picture:
+    """The picture, as boxes, curves and labels; also of what never runs if `dead`."""
     found = feeds(plan)
     weights = weigh(plan, found)
-    where = spots(plan)
-    drawn = routes(found, weights, where)
-    grid = make_grid(plan, where, drawn)
     lines = entries(plan, found, weights)
+    never, unmade = ghosts(plan) if dead else ([], [])
+    plan = replace(plan, lines=(*plan.lines, *unmade))
+    where = spots(plan)
+    drawn = routes([*found, *never], [*weights, *(GHOST for _ in never)], where)
+    grid = make_grid(plan, where, drawn)
+    dim = {line.name for line in unmade}
     width = max(grid.right + MARGIN, LEAST_WIDTH, least_width(lines) + 2 * MARGIN)
-    head = list(_title(plan, width - 2 * MARGIN))
+    head = list(heading(plan, width - 2 * MARGIN))
     grid = grid.below(head[-1].box.bottom + 4)
     axis, times = _axis(plan, grid)
-    key, texts, end = legend(lines, MARGIN, max(each.box.bottom for each in times) + 8, width - 2 * MARGIN)
+    notes = [NOTE, *([NEVER] if never else []), *coupled_notes(plan, found, weights)]
+    key, texts, end = legend(lines, notes, MARGIN, max(each.box.bottom for each in times) + 8, width - 2 * MARGIN)
     return Picture(
         plan.name,
         width,
         end + MARGIN,
         tuple(_arrows(plan, drawn, grid)) + tuple(axis) + tuple(key),
-        tuple(_nodes(plan, where, drawn, grid)),
-        (*head, *_names(plan, where, grid), *_letters(drawn, grid), *times, *texts),
+        tuple(_nodes(plan, where, drawn, grid, dim)),
+        (*head, *_names(plan, where, grid, dim), *_letters(drawn, grid), *times, *texts),
     )
 
 
-def _title(plan: Plan, width: float) -> Iterator[Label]:
-    y = MARGIN
-    for text in wrapped(plan.name, TITLE, width, bold=True) or ["net"]:
-        yield label(text, TITLE, MARGIN, y + 0.6 * TITLE, bold=True)
-        y += 1.25 * TITLE
-    for text in wrapped(plan.cite, SMALL, width):
-        yield label(text, SMALL, MARGIN, y + 0.6 * SMALL, colour=PALE)
-        y += 1.25 * SMALL
-
-
-def _nodes(plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route], grid: Grid) -> Iterator[Node]:
+def _nodes(
+    plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route], grid: Grid, dim: Collection[str]
+) -> Iterator[Node]:
     arriving = Counter(route.feed.target for route in drawn)
     merges = {area.name: area.merge for area in plan.areas}
     read = {name for _, name in plan.outputs}
-    yield Node(IMAGE, grid.image, f"{IMAGE}: {shape_text(plan.input_shape)}")
+    given = (("name", IMAGE), ("state", INPUT))
+    yield Node(IMAGE, grid.image, f"{IMAGE}: {shape_text(plan.input_shape)}", facts=given)
     for line in filter(is_value, plan.lines):
         title = f"{line.name}: {shape_text(line.shape)}"
         if arriving[line.name] > 1:
             title += f", {merges[line.place]} of {arriving[line.name]} arrivals"
-        yield Node(line.name, grid.box(where[line.name]), title, heavy=line.name in read)
+        facts = (("name", line.name), ("state", line.place), ("t", str(line.t)))
+        box = grid.box(where[line.name])
+        if line.name in dim:
+            yield Node(line.name, box, f"{line.name}: never used", facts=facts, fill=PAPER, frame=PALE, dash="1.3 1.7")
+        else:
+            yield Node(line.name, box, title, heavy=line.name in read, facts=facts)
 
 
-def _names(plan: Plan, where: Mapping[str, Spot], grid: Grid) -> Iterator[Label]:
+def _names(plan: Plan, where: Mapping[str, Spot], grid: Grid, dim: Collection[str]) -> Iterator[Label]:
     """Names of rows, at their left, and of values, in their boxes."""
     names, seen = row_names(plan), set()
     image = grid.image
@@ -119,7 +111,8 @@ def _names(plan: Plan, where: Mapping[str, Spot], grid: Grid) -> Iterator[Label]
             yield label(names[line.place], TEXT, MARGIN, y - 6, bold=True)
             yield label(shape_text(line.shape), SMALL, MARGIN, y + 7, colour=PALE)
         text, size = fitted(texts[line.name], TEXT, box.w - PAD, TINY)
-        yield label(text, size, box.cx, box.cy, anchor="middle", owner=line.name)
+        colour = PALE if line.name in dim else INK
+        yield label(text, size, box.cx, box.cy, anchor="middle", owner=line.name, colour=colour)
 
 
 def _axis(plan: Plan, grid: Grid) -> tuple[list[Curve], list[Label]]:
@@ -127,7 +120,7 @@ def _axis(plan: Plan, grid: Grid) -> tuple[list[Curve], list[Label]]:
     y = grid.tops[-1] + 10
     read = {t for t, _ in plan.outputs}
     ends = ((grid.left - 4, y), (max(grid.right - HEAD, grid.left + grid.width), y))
-    curves = [Curve((("M", ends[:1]), ("L", ends[1:])), Stroke(PALE, width=0.8), "right")]
+    curves = [Curve((("M", ends[:1]), ("L", ends[1:])), Stroke(PALE, width=0.8), RIGHT)]
     labels = [label("time t", SMALL, MARGIN, y + 10), label("ms", SMALL, MARGIN, y + 22, colour=PALE)]
     times = range(first_time(plan), plan.last_time + 1)
     widest = max(text_width(milliseconds(t), TINY) for t in times)
@@ -151,14 +144,20 @@ def _arrows(plan: Plan, drawn: Sequence[Route], grid: Grid) -> Iterator[Curve]:
         tensors = ", ".join(name for name in feed.tensors if name in trainable) or "no weights"
         path, head = _WAYS[route.way](route, grid)
         name = f"{feed.source}-{feed.target}"
-        title = f"{feed.source} → {feed.target}: {ops[feed.place]} ({tensors})"
-        yield Curve(path, route.weights.stroke, head, name, title, route.weights.name)
+        title = f"{feed.source} → {feed.target}: {ops[feed.place]} ({tensors if route.weights.name else 'never runs'})"
+        facts = {"source": feed.source, "target": feed.target, "place": feed.place, "t": str(feed.t)}
+        facts["set"] = route.weights.name
+        yield Curve(
+            path, route.weights.stroke, head, name, title, route.weights.name, kind="arrow", facts=tuple(facts.items())
+        )
 
 
 def _letters(drawn: Sequence[Route], grid: Grid) -> Iterator[Label]:
     """The name of its weights on each arrow; once where several arrows leave a value together."""
     seen: set[tuple[str, Port]] = set()
     for route in drawn:
+        if not route.weights.name:
+            continue
         place = (route.feed.source, route.leaves)
         if route.way != "along" and place in seen:
             continue
@@ -170,10 +169,10 @@ def _letters(drawn: Sequence[Route], grid: Grid) -> Iterator[Label]:
             x, y = box.cx + BESIDE, min(box.bottom, grid.box(route.end).bottom) + 7
         else:
             x, y = box.right + STUB, grid.end(route.start, route.leaves)
-        yield label(route.weights.name, SMALL, x, y)
+        yield label(route.weights.name, SMALL, x, y, owner=f"{route.feed.source}-{route.feed.target}")
 
 
-def _across(route: Route, grid: Grid) -> tuple[Path, Head]:
+def _across(route: Route, grid: Grid) -> tuple[Path, Point]:
     """Past the letter, then to the height of the target in the gap before it, or to a track and then so."""
     start, end = grid.box(route.start), grid.box(route.end)
     enters = end.x - HEAD, grid.end(route.end, route.enters)
@@ -183,35 +182,35 @@ def _across(route: Route, grid: Grid) -> tuple[Path, Head]:
             ("M", ((start.right, lane),)),
             ("L", ((enters[0] - grid.curve, lane),)),
             _bend((enters[0] - grid.curve, lane), enters),
-        ), "right"
+        ), RIGHT
     path = _past_letter(route, grid)
     here = path[-1][1][-1]
     if route.track:
         lane = grid.track(*route.track)
         path += (_bend(here, (here[0] + grid.curve, lane)), ("L", ((enters[0] - grid.curve, lane),)))
         here = path[-1][1][-1]
-    return (*path, _bend(here, enters)), "right"
+    return (*path, _bend(here, enters)), RIGHT
 
 
-def _along(route: Route, grid: Grid) -> tuple[Path, Head]:
+def _along(route: Route, grid: Grid) -> tuple[Path, Point]:
     """Straight down, or up."""
     start, end = grid.box(route.start), grid.box(route.end)
     if start.y < end.y:
-        return (("M", ((start.cx, start.bottom),)), ("L", ((end.cx, end.y - HEAD),))), "down"
-    return (("M", ((start.cx, start.y),)), ("L", ((end.cx, end.bottom + HEAD),))), "up"
+        return (("M", ((start.cx, start.bottom),)), ("L", ((end.cx, end.y - HEAD),))), DOWN
+    return (("M", ((start.cx, start.y),)), ("L", ((end.cx, end.bottom + HEAD),))), UP
 
 
-def _bow(route: Route, grid: Grid) -> tuple[Path, Head]:
+def _bow(route: Route, grid: Grid) -> tuple[Path, Point]:
     """Past the letter, around the values in between, and back."""
     end = grid.box(route.end)
     path = _past_letter(route, grid)
     x, y = path[-1][1][-1]
     back = grid.end(route.end, route.enters)
     reach = x + 1.2 * grid.curve
-    return (*path, ("C", ((reach, y), (reach, back), (x, back))), ("L", ((end.right + HEAD, back),))), "left"
+    return (*path, ("C", ((reach, y), (reach, back), (x, back))), ("L", ((end.right + HEAD, back),))), LEFT
 
 
-def _drop(route: Route, grid: Grid) -> tuple[Path, Head]:
+def _drop(route: Route, grid: Grid) -> tuple[Path, Point]:
     """From the image to the right, and down into the value."""
     end, y = grid.box(route.end), grid.image.cy
     return (
@@ -219,7 +218,7 @@ def _drop(route: Route, grid: Grid) -> tuple[Path, Head]:
         ("L", ((end.cx - TURN, y),)),
         ("C", ((end.cx, y), (end.cx, y), (end.cx, y + TURN))),
         ("L", ((end.cx, end.y - HEAD),)),
-    ), "down"
+    ), DOWN
 
 
 _WAYS = {"across": _across, "along": _along, "bow": _bow, "drop": _drop}

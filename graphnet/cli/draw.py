@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Settings, SpecPath, Unlimited, planned, write
+from graphnet.cli.report import Failure, Settings, SpecPath, Unlimited, folder_for, planned, written
 
 
 class View(StrEnum):
@@ -18,29 +18,59 @@ class View(StrEnum):
 
     UNROLLED = "unrolled"
     RECURRENT = "recurrent"
+    MATRIX = "matrix"
+    PLAN = "plan"
+
+
+class Style(StrEnum):
+    """The colours of a picture."""
+
+    LIGHT = "light"
+    DARK = "dark"
+
+
+NO_DOT = "no 'dot' on the PATH: laid out in a column; Graphviz (graphviz.org/download) lays recurrent nets out better"
 
 
 def draw(
     spec: SpecPath,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The file to write, in the format of its suffix: .svg, .png, .pdf; .html, a page to explore; of the "
+            "unrolled and the recurrent view also .dot, and .gif, or a folder of PNG files, of activity spreading "
+            "step by step.",
+        ),
+    ],
     settings: Settings = None,
     plugins: Plugins = None,
     unlimited: Unlimited = False,
-    view: Annotated[View, typer.Option(help="Unrolled in time, or the recurrent graph.")] = View.UNROLLED,
+    view: Annotated[
+        View,
+        typer.Option(
+            help="Unrolled in time; the recurrent graph; the transition matrix by time; the plan, step by step."
+        ),
+    ] = View.UNROLLED,
+    style: Annotated[Style, typer.Option(help="Colours for a light or a dark page.")] = Style.LIGHT,
+    dead: Annotated[bool, typer.Option("--dead", help="Unrolled: draw what never runs too, in grey.")] = False,
 ) -> None:
-    """Draw the net as SVG: unrolled in time, or as the recurrent graph (which wants Graphviz)."""
-    from graphnet.backends.recurrent import draw_recurrent, recurrent_svg
-    from graphnet.backends.unrolled import draw_unrolled
+    """Draw the net: unrolled in time, as the recurrent graph, its transition matrix, or its plan."""
+    from graphnet.backends.dot import find_dot
+    from graphnet.backends.formats import NoFormatError, Wanted, drawn, stills
 
     _, compiled = planned(spec, settings, unlimited=unlimited)
-    if view is View.UNROLLED:
-        write(output, draw_unrolled(compiled))
-    elif output.suffix in (".dot", ".gv"):
-        write(output, draw_recurrent(compiled))
-    elif svg := recurrent_svg(compiled):
-        write(output, svg)
-    else:
-        output = output.with_suffix(".dot")
-        write(output, draw_recurrent(compiled))
-        print("no 'dot' on the PATH: wrote DOT text; install Graphviz to get a picture", file=sys.stderr)
+    wanted = Wanted(compiled, view, style, dead)
+    try:
+        if output.suffix:
+            written(output, drawn(output, wanted))
+        else:
+            for name, still in stills(wanted):
+                folder_for(output / name)
+                written(output / name, still)
+    except NoFormatError as fault:
+        raise Failure(f"error: {fault}") from None
+    if view is View.RECURRENT and output.suffix not in (".dot", ".gv") and find_dot() is None:
+        print(NO_DOT, file=sys.stderr)
     print(output)

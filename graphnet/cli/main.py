@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -17,6 +18,8 @@ COMMANDS = {
     "plan": "plan.plan",
     "code": "code.code",
     "draw": "draw.draw",
+    "show": "show.show",
+    "view": "view.view",
     "train": "train.train",
     "indices": "indices.indices",
     "analyse": "analyse.analyse",
@@ -68,6 +71,9 @@ def program(names: Iterable[str] = COMMANDS) -> typer.Typer:
 
 def main() -> None:
     """Run the command line. Exit status: 0 fine, 1 the spec or the run is wrong, 2 wrong usage."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and "utf" not in stream.encoding.lower():
+            stream.reconfigure(errors="replace")  # arrows and boxes become question marks, not tracebacks
     first = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
         program([first] if first in COMMANDS else () if first == "--version" else COMMANDS)()

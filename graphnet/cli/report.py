@@ -74,7 +74,20 @@ def counted(faults: Iterable[Fault]) -> str:
 
 def write(path: Path, text: str) -> None:
     """Write a text file. Raises Failure where that cannot be done."""
+    written(path, text.encode())
+
+
+def written(path: Path, data: bytes) -> None:
+    """Write a file. Raises Failure where that cannot be done."""
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(data)
+    except OSError as fault:
+        raise Failure(f"cannot write {path}: {fault.strerror}") from None
+
+
+def folder_for(path: Path) -> None:
+    """Make the folder that a file is to be written into. Raises Failure where that cannot be done."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
         raise Failure(f"cannot write {path}: {fault.strerror}") from None

@@ -13,6 +13,8 @@ from graphnet.spec.source import MAX_BYTES
 
 INTERVAL = 0.3
 """Seconds between two looks at the files."""
+SETTLED = 0.1
+"""Seconds without a change after which a file is taken to be whole."""
 _EXTENDS = re.compile(r"""^[\s{]*["']?extends["']?\s*[=:]\s*(["'])(.+?)\1""", re.MULTILINE)
 
 Stamps = dict[str, tuple[int, int] | None]
@@ -26,10 +28,13 @@ def watch(specs: Sequence[str], act: Callable[[], object]) -> None:
             before = stamps(specs)
             act()
             sys.stdout.flush()
-            now = time.strftime("%H:%M:%S")
-            print(f"---- {now}, watching {', '.join(before)}; Ctrl-C ends ----\n", file=sys.stderr, flush=True)
+            clock = time.strftime("%H:%M:%S")
+            print(f"---- {clock}, watching {', '.join(before)}; Ctrl-C ends ----\n", file=sys.stderr, flush=True)
             while stamps(specs) == before:
                 time.sleep(INTERVAL)
+            while (now := stamps(specs)) != before:  # an editor may write a file in steps, or put another in its place
+                before = now
+                time.sleep(SETTLED)
     except KeyboardInterrupt:
         print(file=sys.stderr)
 

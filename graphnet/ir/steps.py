@@ -41,8 +41,8 @@ class Call:
 
 
 Entry = Call | Line
-"""A call of a step; or a line of its own: the value of a state, which can be tapped, or a Lipschitz divisor."""
-ALONE = ("value", "lipschitz")
+"""A call of a step; or a line of its own: a state's value, which can be tapped, a Lipschitz divisor, a slice."""
+ALONE = ("value", "lipschitz", "slice")
 
 
 def cut(plan: Plan) -> list[Entry]:

@@ -1,6 +1,6 @@
 """How much faster graphnet's nets run than the same nets written by hand, in one process, interleaved.
 
-    python tests/benchmarks/speed.py [CASE ...] [--repeats 15] [--threads 1] [--batch 32] [--output FILE]
+    python tests/benchmarks/speed.py [CASE ...] [--repeats 15] [--threads 1] [--batch 32] [--clock cpu] [--output FILE]
 
 For each case: forward (F) in evaluation mode, ours compiled to infer; forward + backward (FB) in training mode. Ratios
 are hand's time over ours, paired by round; the interval is 95 % of the bootstrap of their median. Of the bare
@@ -17,6 +17,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,10 +26,11 @@ from torch import Tensor, nn
 import graphnet
 from graphnet import zoo
 from graphnet.analysis.bare import Bare
-from graphnet.analysis.timing import interleaved, ratio, seconds
+from graphnet.analysis.timing import Clock, interleaved, ratio, seconds
 from tests.benchmarks import hand
 from tests.property import test_published_models as models
 
+CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
 SHAPES = [(64, 32), (128, 16), (256, 8)]
 LAST = torch.channels_last
 
@@ -40,8 +42,9 @@ def spec(name: str, t: int | None = None) -> dict[str, Any]:
     return data | ({"readout": {"t": t}} if t else {})
 
 
-def recurrent(name: str, states: int, t: int) -> tuple[Any, nn.Module]:
-    return spec(name, t), hand.Recurrent(SHAPES[:states], t, "adjacent" in name)
+def recurrent(name: str, states: int, n: int) -> tuple[Any, nn.Module]:
+    """A net of n transition steps: the image comes at t = 1, so that it is read out at n + 1."""
+    return spec(name, n + 1), hand.Recurrent(SHAPES[:states], n + 1, "adjacent" in name)
 
 
 def resnet18() -> tuple[Any, nn.Module]:
@@ -72,13 +75,17 @@ def table_of(name: str, other: nn.Module) -> dict[str, str]:
     return {each: hand.our_name(each) for each in other.state_dict()}
 
 
+STATES = {
+    "full3": ("frnn-3-state", 3),
+    "adj3": ("frnn-3-state-adjacent", 3),
+    "full2": ("frnn-2-state", 2),
+}
 CASES: dict[str, Callable[[], tuple[Any, nn.Module]]] = {
-    "full3 n=5": lambda: recurrent("frnn-3-state", 3, 5),
-    "full3 n=10": lambda: recurrent("frnn-3-state", 3, 10),
-    "adj3 n=5": lambda: recurrent("frnn-3-state-adjacent", 3, 5),
-    "full2 n=5": lambda: recurrent("frnn-2-state", 2, 5),
-    "full2 n=10": lambda: recurrent("frnn-2-state", 2, 10),
-    "full2 n=40": lambda: recurrent("frnn-2-state", 2, 40),
+    **{
+        f"{short} n={n}": partial(recurrent, name, states, n)
+        for short, (name, states) in STATES.items()
+        for n in (5, 10, 40)
+    },
     "resnet-3-state": lambda: (spec("resnet-3-state"), hand.Staged([(16, 32), (32, 16), (64, 8)], 5)),
     "resnet18": resnet18,
     "cornet-rt": lambda: (graphnet.load(zoo.path("cornet-rt")).as_data(), CornetRT()),
@@ -114,7 +121,7 @@ def deepcopy_of(net: nn.Module) -> nn.Module:
     return copy_of(net)
 
 
-def run(name: str, repeats: int, batch: int, compiled: bool) -> Iterator[dict[str, Any]]:
+def run(name: str, repeats: int, batch: int, compiled: bool, clock: Clock) -> Iterator[dict[str, Any]]:
     given, other = CASES[name]()
     ours = graphnet.compile(given)
     same_weights(ours, other, table_of(name, other))
@@ -142,7 +149,7 @@ def run(name: str, repeats: int, batch: int, compiled: bool) -> Iterator[dict[st
             variants = {"graphnet": (inferring, images), "graphnet, to be trained": (ours, images)} | {
                 key: value for key, value in variants.items() if key != "graphnet"
             }
-        times = interleaved(variants, backward, repeats)
+        times = interleaved(variants, backward, repeats, clock)
         found = {each: ratio(times[each], times["graphnet"])._asdict() for each in list(variants)[1:]}
         medians = {key: round(statistics.median(value), 4) for key, value in times.items()}
         if compiled:
@@ -157,15 +164,22 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu where other jobs run beside it")
     parser.add_argument("--compiled", action="store_true", help="against torch.compile, and ours by inductor")
     parser.add_argument("--output")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    machine = {"threads": given.threads, "batch": given.batch, "cpu": cpu(), "torch": torch.__version__}
+    machine = {
+        "threads": given.threads,
+        "batch": given.batch,
+        "clock": given.clock,
+        "cpu": cpu(),
+        "torch": torch.__version__,
+    }
     print(json.dumps(machine))
     found = []
     for case in given.cases:
-        for line in run(case, given.repeats, given.batch, given.compiled):
+        for line in run(case, given.repeats, given.batch, given.compiled, CLOCKS[given.clock]):
             found.append(line)
             print(json.dumps(line), flush=True)
     if given.output:

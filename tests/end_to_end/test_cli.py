@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 from importlib.metadata import version
@@ -190,7 +192,7 @@ def test_code_is_python() -> None:
     assert names == ["forward"]
 
 
-def test_draw_both_views(tmp_path: Path) -> None:
+def test_draw_every_view(tmp_path: Path) -> None:
     path = tmp_path / "out.svg"
     done = run("draw", QUICKSTART, "-o", path)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{path}\n", "")
@@ -198,16 +200,106 @@ def test_draw_both_views(tmp_path: Path) -> None:
     dot = tmp_path / "out.dot"
     assert run("draw", QUICKSTART, "--view", "recurrent", "-o", dot).returncode == 0
     assert dot.read_text(encoding="utf-8") == (ROOT / "tests/golden/specs/quickstart.dot").read_text(encoding="utf-8")
+    for view in ("matrix", "plan"):
+        assert run("draw", QUICKSTART, "--view", view, "-o", path).returncode == 0
+        golden = ROOT / f"tests/golden/specs/quickstart.{view}.svg"
+        assert path.read_text(encoding="utf-8") == golden.read_text(encoding="utf-8")
+    done = run("draw", QUICKSTART, "--dead", "--style", "dark", "-o", tmp_path / "out.png")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_graphviz_the_recurrent_view_is_dot_and_a_line_of_advice(tmp_path: Path) -> None:
+def test_without_graphviz_the_recurrent_view_is_drawn_with_a_line_of_advice(tmp_path: Path) -> None:
     path = tmp_path / "out.svg"
     done = run("draw", QUICKSTART, "--view", "recurrent", "-o", path, PATH="")
-    assert done.returncode == 0
-    assert done.stdout == f"{tmp_path / 'out.dot'}\n"
-    assert done.stderr == "no 'dot' on the PATH: wrote DOT text; install Graphviz to get a picture\n"
-    assert (tmp_path / "out.dot").read_text(encoding="utf-8").startswith("digraph")
-    assert not path.exists()
+    assert (done.returncode, done.stdout) == (0, f"{path}\n")
+    assert len(done.stderr.splitlines()) == 1
+    assert "Graphviz" in done.stderr
+    golden = ROOT / "tests/golden/specs/quickstart.recurrent.svg"
+    assert path.read_text(encoding="utf-8") == golden.read_text(encoding="utf-8")
+
+
+def test_a_path_without_suffix_becomes_a_folder_of_frames(tmp_path: Path) -> None:
+    assert run("draw", QUICKSTART, "-o", tmp_path / "frames").returncode == 0
+    assert sorted(path.name for path in (tmp_path / "frames").iterdir()) == [f"t{t}.png" for t in range(5)]
+    (tmp_path / "file").touch()
+    done = run("draw", QUICKSTART, "-o", tmp_path / "file")
+    assert (done.returncode, done.stderr) == (1, f"cannot write {tmp_path / 'file' / 't0.png'}: File exists\n")
+    done = run("draw", QUICKSTART, "--view", "plan", "-o", tmp_path / "more")
+    assert done.returncode == 1
+    assert not (tmp_path / "more").exists()
+
+
+def test_a_format_that_there_is_not(tmp_path: Path) -> None:
+    done = run("draw", QUICKSTART, "--view", "matrix", "-o", tmp_path / "out.gif")
+    assert done.returncode == 1
+    said = "error: the matrix view cannot be drawn as '.gif'\n  the matrix view: .svg, .png, .pdf"
+    assert done.stderr.startswith(said)
+    assert not (tmp_path / "out.gif").exists()
+
+
+def test_show_is_plain_where_it_is_piped() -> None:
+    done = run("show", QUICKSTART)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[0] == "quickstart"
+    assert lines[lines.index("V4  64×2×2") + 1 :][:3] == [
+        "  ├─▶ V2      BRD",
+        "  ├─▶ V4      BRC+I",
+        "  └─▶ logits  post-net BRGL at t = 4",
+    ]
+    assert "t = 0–4" in lines
+    assert "│ V1          │ BRC+I │  BRC  │   ·   │" in lines
+
+
+def test_show_is_as_wide_as_the_terminal() -> None:
+    wide = run("show", ROOT / "specs" / "vision" / "cornet-s.toml", COLUMNS="").stdout
+    narrow = run("show", ROOT / "specs" / "vision" / "cornet-s.toml", COLUMNS="72").stdout
+    assert max(map(len, wide.splitlines())) > 100
+    assert max(map(len, narrow.splitlines())) <= 72
+    assert "(C1)" in wide, "never fires at t = 4"
+    many = run("show", ROOT / "specs" / "vision" / "gated-conv-rnn.toml", COLUMNS="72").stdout
+    assert "  V1.xc → V1.c  I, delay 0" in many
+    assert "┌" not in many
+
+
+def test_show_is_coloured_and_fits_on_a_terminal() -> None:
+    pty, fcntl, termios = map(pytest.importorskip, ("pty", "fcntl", "termios"))
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 66, 0, 0))
+    env = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS", "LINES", "TERM")}
+    command = [PROGRAM, "show", "specs/vision/cornet-s.toml"]
+    with subprocess.Popen(command, cwd=ROOT, env=env | {"TERM": "xterm"}, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # what Linux says when the other end is closed
+            while more := os.read(ours, 4096):
+                shown += more
+    os.close(ours)
+    text = shown.decode()
+    assert "\x1b[1" in text
+    plain = re.sub(r"\x1b\[[\d;]*m", "", text)
+    assert "  └─▶ V2i     C1" in plain
+    assert "┌" in plain
+    assert max(map(len, plain.splitlines())) <= 66
+
+
+@pytest.mark.parametrize("command", ["show", "plan"])
+def test_a_terminal_without_arrows_gets_question_marks(command: str) -> None:
+    done = run(command, QUICKSTART, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "?" in done.stdout
+
+
+def test_show_draws_strange_labels_as_text(tmp_path: Path) -> None:
+    states = {"h1": {"shape": [4, 8, 8], "label": "[red]\x1b[31m :smile: </b>"}, "h2": [6, 4, 4]}
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps(small(states=states)))
+    done = run("show", path)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    assert "[red]\ufffd[31m :smile: </b>" in done.stdout
 
 
 def test_a_picture_that_cannot_be_written(tmp_path: Path) -> None:
@@ -274,7 +366,8 @@ def test_the_same_bytes_under_any_hash_seed(tmp_path: Path) -> None:
     spec = small(slab, {"t": "T-1", "h1": {"h2": "C"}}, sharing={"sets": sets}, readout={"t": [3, 5]})
     path = tmp_path / "spec.json"
     path.write_text(json.dumps(spec))
-    pictures = [tmp_path / "unrolled.svg", tmp_path / "recurrent.dot"]
+    names = ("unrolled.svg", "recurrent.dot", "recurrent.svg", "matrix.svg", "plan.svg", "unrolled.png")
+    pictures = [tmp_path / name for name in names]
     draw = [["draw", str(path), "-o", str(picture), "--view", picture.stem] for picture in pictures]
     commands = [["check", str(path)], ["plan", "--json", str(path)], ["code", str(path)], *draw]
     made = []

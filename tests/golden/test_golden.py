@@ -12,16 +12,23 @@ from typing import Any
 import pytest
 
 import graphnet
-from graphnet.backends.recurrent import draw_recurrent
+from graphnet.backends.recurrent import draw_recurrent, layout
 from graphnet.backends.source import write_source
+from graphnet.backends.svg import to_svg
 from graphnet.backends.tables import plan_text
+from graphnet.backends.views import picture
 from tests.conftest import ROOT
 
 HERE = Path(__file__).parent
 MOST_LINES = 200
-"""Of longer plans only the recurrent graph is kept: nobody reads a diff of a picture with thousands of arrows."""
+"""Of longer plans only the recurrent graph is kept: nobody reads a diff of thousands of lines."""
 SPECS = sorted((ROOT / "specs").rglob("*.toml"))
 ERRORS = sorted(path.name for path in (HERE / "errors").iterdir() if path.suffix in (".toml", ".json"))
+
+PICTURED = ("quickstart", "liao-poggio/frnn-3-state", "vision/cornet-s", "small/two-streams")
+"""Whose pictures are kept."""
+
+PICTURES = {"unrolled": ".svg", "recurrent": ".recurrent.svg", "matrix": ".matrix.svg", "plan": ".plan.svg"}
 
 PLACES = {
     "comma.json": "4:32",
@@ -69,7 +76,33 @@ def test_what_is_made_of_the_specs(path: Path, golden: Any) -> None:
         return
     golden(f"specs/{_id(path)}.plan.txt", plan_text(plan))
     golden(f"specs/{_id(path)}.code.txt", write_source(plan))
-    golden(f"specs/{_id(path)}.svg", graphnet.draw(path))
+
+
+@pytest.mark.parametrize("name", PICTURED)
+def test_pictures_of_the_specs(name: str, golden: Any) -> None:
+    plan = graphnet.plan(ROOT / "specs" / f"{name}.toml")
+    for view, suffix in PICTURES.items():
+        shown = layout(plan, with_dot=False) if view == "recurrent" else picture(plan, view)
+        golden(f"specs/{name}{suffix}", to_svg(shown))
+
+
+SHOWN = {
+    "quickstart.svg": ("quickstart", "unrolled", False),
+    "pictures/frnn-3-state-unrolled.svg": ("liao-poggio/frnn-3-state", "unrolled", True),
+    "pictures/ventral-stream-recurrent.svg": ("liao-poggio/ventral-stream", "recurrent", False),
+    "pictures/resnet-3-state-matrix.svg": ("liao-poggio/resnet-3-state", "matrix", False),
+    "pictures/quickstart-plan.svg": ("quickstart", "plan", False),
+}
+"""The README's pictures: spec, view, and whether what is dead is drawn."""
+
+
+@pytest.mark.parametrize("file", SHOWN)
+def test_the_pictures_of_the_readme(file: str, golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")  # laid out the same whether there is a dot or not
+    name, view, dead = SHOWN[file]
+    plan = graphnet.plan(ROOT / "specs" / f"{name}.toml")
+    golden(f"../../examples/{file}", to_svg(picture(plan, view, dead=dead)))
+    assert f"](examples/{file})" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ERRORS)
@@ -136,8 +169,9 @@ def test_every_command_s_help_is_here(help_texts: dict[str, str]) -> None:
 
 def test_no_golden_file_is_left_over() -> None:
     """A spec that is gone takes its files with it."""
-    kinds = (".plan.txt", ".code.txt", ".dot", ".svg")
+    kinds = (".plan.txt", ".code.txt", ".dot")
     found = {path.relative_to(HERE / "specs").as_posix() for path in (HERE / "specs").rglob("*") if path.is_file()}
-    assert found <= {f"{_id(path)}{kind}" for path in SPECS for kind in kinds}
+    pictures = {f"{name}{suffix}" for name in PICTURED for suffix in PICTURES.values()}
+    assert found <= {f"{_id(path)}{kind}" for path in SPECS for kind in kinds} | pictures
     texts = {path.stem for path in (HERE / "errors").glob("*.txt")}
     assert texts == {Path(name).stem for name in ERRORS}

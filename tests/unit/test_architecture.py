@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import graphnet
+from graphnet.backends.views import VIEWS
 from tests.conftest import ROOT
 
 HEAVY = ["torch", "torchvision", "sklearn", "safetensors", "numpy"]
@@ -31,7 +32,7 @@ for command in COMMANDS:
     sys.argv = ["graphnet", *command]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
         main()
-    watch(" ".join(command[:2]))
+    watch(" ".join(command))
 json.dump(loaded, sys.stdout)
 """
 
@@ -50,15 +51,37 @@ def test_only_compiling_and_training_load_torch(tmp_path: Path) -> None:
         ["code", spec],
         ["schema"],
         ["draw", "-o", str(tmp_path / "out.svg"), spec],
+        ["draw", "-o", str(tmp_path / "out.html"), spec],
         ["draw", "-o", str(tmp_path / "out.dot"), "--view", "recurrent", spec],
-        *([name, "--help"] for name in ("check", "plan", "code", "draw", "train", "eval")),
+        *(["draw", "--view", view, "-o", str(tmp_path / f"{view}.svg"), spec] for view in VIEWS),
+        ["show", spec],
+        *([name, "--help"] for name in ("check", "plan", "code", "draw", "show", "view", "train", "eval")),
     ]
     script = f"HEAVY, COMMANDS = {HEAVY!r}, {commands!r}\n{WATCH}"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True)
     loaded = json.loads(done.stdout)
-    assert len(loaded) > len(commands) - 2
+    assert len(loaded) == len(commands) + 2
     assert loaded == {name: [] for name in loaded}
     assert (tmp_path / "out.svg").exists()
+
+
+VIEW = """
+import sys
+from graphnet.cli.serve import Board, Server
+from graphnet.cli.view import Look
+board = Board()
+board.put(Look("specs/quickstart.toml", (), False, None)())
+assert len(board.page()) > 10_000
+Server(board).server_close()
+print(*(module for module in HEAVY if module in sys.modules))
+"""
+
+
+def test_viewing_loads_no_torch() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"HEAVY = {HEAVY!r}\n{VIEW}"], cwd=ROOT, capture_output=True, check=True
+    )
+    assert done.stdout.strip() == b""
 
 
 def test_the_watch_would_see_torch() -> None:

@@ -5,16 +5,17 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Iterator
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 import pytest
 
 from graphnet.backends.arrows import Weights, feeds, weigh
-from graphnet.backends.svg import Box, Curve, fitted, text_width, wrapped
+from graphnet.backends.captions import TEXT
+from graphnet.backends.picture import PALE, fitted, text_width, wrapped
 from graphnet.backends.unrolled import draw_unrolled, layout
 from graphnet.ir.plan import Fate, Plan
 from graphnet.pipeline import plan
+from tests.pictures import faults
 
 SVG = "{http://www.w3.org/2000/svg}"
 FRNN = {
@@ -116,58 +117,9 @@ def any_plan(request: pytest.FixtureRequest) -> Plan:
     return PLANS[request.param]()
 
 
-def points(curve: Curve, steps: int = 16) -> Iterator[tuple[float, float]]:
-    """Points on the curve, its head included, but for what is not drawn."""
-    here = (0.0, 0.0)
-    for code, through in curve.path:
-        if code != "M":
-            corners = (here, *through) if code == "C" else (here, here, *through, *through)
-            for s in (n / steps for n in range(steps + 1)):
-                parts = ((1 - s) ** 3, 3 * s * (1 - s) ** 2, 3 * s**2 * (1 - s), s**3)
-                x, y = (
-                    sum(part * each for part, each in zip(parts, axis, strict=True))
-                    for axis in zip(*corners, strict=True)
-                )
-                yield x, y
-        here = through[-1]
-    reach = {"left": (-6, 0), "right": (6, 0), "up": (0, -6), "down": (0, 6), "": (0, 0)}[curve.head]
-    yield here[0] + reach[0], here[1] + reach[1]
-
-
-def within(box: Box, x: float, y: float, slack: float = 0.05) -> bool:
-    return box.x + slack < x < box.right - slack and box.y + slack < y < box.bottom - slack
-
-
-def test_no_two_labels_and_no_label_and_strange_box_meet(any_plan: Plan) -> None:
-    picture = layout(any_plan)
-    assert [(a.text, b.text) for a, b in combinations(picture.labels, 2) if a.box.meets(b.box)] == []
-    for label in picture.labels:
-        met = {node.name for node in picture.nodes if node.box.meets(label.box)}
-        assert met <= {label.owner}, label
-
-
-def test_everything_is_on_the_page(any_plan: Plan) -> None:
-    picture = layout(any_plan)
-    page = Box(0, 0, picture.width, picture.height)
-    for box in [node.box for node in picture.nodes] + [label.box for label in picture.labels]:
-        assert 0 <= box.x < box.right <= page.right
-        assert 0 <= box.y < box.bottom <= page.bottom
-    assert all(within(page, x, y) for curve in picture.curves for x, y in points(curve))
-
-
-def test_no_arrow_runs_through_a_value_or_a_name(any_plan: Plan) -> None:
-    picture = layout(any_plan)
-    obstacles = [node.box for node in picture.nodes] + [label.box for label in picture.labels]
-    for curve in picture.curves:
-        way = list(points(curve))
-        left, right = min(x for x, _ in way), max(x for x, _ in way)
-        near = [box for box in obstacles if box.x < right and left < box.right]
-        assert not any(within(box, x, y) for box in near for x, y in way), curve.name
-
-
-def test_boxes_of_values_do_not_meet(any_plan: Plan) -> None:
-    boxes = [node.box for node in layout(any_plan).nodes]
-    assert not any(a.meets(b) for a, b in combinations(boxes, 2))
+def test_nothing_meets_and_everything_is_on_the_page(any_plan: Plan) -> None:
+    assert faults(layout(any_plan)) == []
+    assert faults(layout(any_plan, dead=True)) == []
 
 
 @pytest.mark.parametrize("name", [name for name in PLANS if name not in ("by readout", "zeros")])
@@ -292,7 +244,7 @@ def test_time_runs_to_the_last_readout_even_if_a_value_is_held_until_then() -> N
     states = {"a": {"shape": [4, 4, 4], "hold": True}}
     picture = layout(net(states, [{"t": 1, "a": {"a": "C"}}], 3))
     assert [node.name for node in picture.nodes if node.heavy] == ["a_t1"]
-    assert [label.text for label in picture.labels if label.text in "0123"] == ["0", "1", "2", "3"]
+    assert [label.text for label in picture.labels if label.text in "0123" and label.size == TEXT] == list("0123")
 
 
 def test_time_and_states_stand_in_order() -> None:
@@ -313,6 +265,50 @@ def test_the_svg_is_well_formed_and_its_ids_are_the_values_names(any_plan: Plan)
     assert len(set(ids)) == len(ids)
     width, height = root.get("width"), root.get("height")
     assert root.get("viewBox") == f"0 0 {width} {height}"
+
+
+def test_elements_say_what_they_stand_for() -> None:
+    root = ET.fromstring(draw_unrolled(frnn()))
+    of = {element.get("id"): element for element in root.iter() if element.get("id")}
+    value, arrow = of["h2_t3"], of["h1_t2-h2_t3"]
+    facts = {key.removeprefix("data-"): text for key, text in arrow.items() if key.startswith("data-")}
+    assert facts == {"source": "h1_t2", "target": "h2_t3", "place": "h2.from_h1", "t": "3", "set": "b"}
+    assert (arrow.get("class"), value.get("class")) == ("arrow", "value")
+    assert (value.get("data-name"), value.get("data-state"), value.get("data-t")) == ("h2_t3", "h2", "3")
+    assert [text.text for text in value.iter(f"{SVG}text")] == ["h2"]
+    assert [text.text for text in arrow.iter(f"{SVG}text")] == ["b"]
+    assert of["input"].get("data-state") == "input"
+
+
+def test_what_never_runs_is_drawn_in_grey_on_request() -> None:
+    compiled = frnn()
+    picture = layout(compiled, dead=True)
+    drawn = {curve.name: curve for curve in picture.curves if curve.kind == "arrow"}
+    assert set(drawn) > {curve.name for curve in layout(compiled).curves if curve.kind == "arrow"}
+    dead = {name for name, curve in drawn.items() if curve.stroke.colour == PALE}
+    fates = Counter(firing.fate for firing in compiled.firings if firing.target != "logits")
+    assert len(dead) == 6 + 6, "6 whose source is empty at t = 0, 6 that arrive at t = 5 where nobody reads them"
+    assert len(drawn) - len(dead) == fates[Fate.FIRES] + 1
+    assert {"h2_t0-h1_t1", "h1_t4-h1_t5"} <= dead
+    ghosts = {node.name for node in picture.nodes if node.dash}
+    assert ghosts == {"h2_t0", "h3_t0", "h1_t5", "h2_t5"}
+    assert any("never runs" in label.text for label in picture.labels)
+
+
+def test_a_dead_input_is_drawn_too() -> None:
+    slabs = [{"a": {"b": "C"}}]
+    picture = layout(net({name: [4, 4, 4] for name in "ab"}, slabs, 3, input=TWICE | {"t": "0..3"}), dead=True)
+    assert {curve.name for curve in picture.curves if curve.stroke.colour == PALE and curve.name} == {
+        "input-a_t0", "a_t0-b_t1", "input-a_t1", "a_t1-b_t2", "input-a_t3"
+    }  # fmt: skip
+
+
+def test_softly_coupled_weights_are_marked() -> None:
+    sets = [{"members": ["a->a"], "coupling": 0.5}]
+    sharing = {"over_time": False, "sets": sets}
+    texts = [label.text for label in layout(alike("a b", 5, sharing=sharing)).labels]
+    assert "~ softly coupled, λ = 0.5 (uniform): a1 ~ a2 ~ a3 ~ a4" in texts
+    assert not any("softly" in label.text for label in layout(alike("a b", 3)).labels)
 
 
 def test_strange_text_stays_text() -> None:

@@ -1,0 +1,242 @@
+"""A picture as boxes, curves and labels, which any format can be made of. Lengths are 1/96 inch; y points down."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+INK, PALE, FAINT = "#222222", "#777777", "#cccccc"
+PAPER, FILL, ACCENT = "#ffffff", "#f2f2f2", "#ffd873"
+"""Colours of text and frames, of what matters less and least; of the page, of boxes, of boxes that are pointed out."""
+
+HEAD = 6.0
+"""Length of an arrowhead."""
+
+Anchor = Literal["start", "middle", "end"]
+Point = tuple[float, float]
+LEFT, RIGHT, UP, DOWN, NOWHERE = (-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0), (0.0, 0.0)
+"""Directions of an arrowhead; a curve to nowhere has none."""
+
+Path = tuple[tuple[str, tuple[Point, ...]], ...]
+"""Moves (1 point), lines (1 point) and cubic Béziers (3 points): `M`, `L` and `C` as in SVG."""
+
+Facts = tuple[tuple[str, str], ...]
+"""What a page can ask of a thing that is drawn: `data-…` attributes of the SVG, without `data-`."""
+
+
+class Box(NamedTuple):
+    """A rectangle; x, y is its upper left corner."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+    @property
+    def right(self) -> float:
+        return self.x + self.w
+
+    @property
+    def bottom(self) -> float:
+        return self.y + self.h
+
+    @property
+    def cx(self) -> float:
+        return self.x + self.w / 2
+
+    @property
+    def cy(self) -> float:
+        return self.y + self.h / 2
+
+    def meets(self, other: Box) -> bool:
+        """Whether the two share an area."""
+        return self.x < other.right and other.x < self.right and self.y < other.bottom and other.y < self.bottom
+
+
+class Stroke(NamedTuple):
+    """How a curve looks; `dash` as in SVG, empty for a whole line."""
+
+    colour: str
+    dash: str = ""
+    width: float = 1.2
+
+
+@dataclass(frozen=True)
+class Node:
+    """A rectangle; a heavy one has a thick frame. `kind` says what it stands for: a value, a state, a cell."""
+
+    name: str
+    box: Box
+    title: str
+    heavy: bool = False
+    kind: str = "value"
+    facts: Facts = ()
+    fill: str = FILL
+    frame: str = INK
+    dash: str = ""
+    radius: float = 3.0
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A path, and the direction of the arrowhead beyond its end.
+
+    Curves that follow each other in a picture and have the same `weights` are written as one group of the SVG.
+    """
+
+    path: Path
+    stroke: Stroke
+    head: Point = NOWHERE
+    name: str = ""
+    title: str = ""
+    weights: str = ""
+    kind: str = ""
+    facts: Facts = ()
+
+
+@dataclass(frozen=True)
+class Label:
+    """A line of text within a box; `owner` is the name of the node or curve it belongs to."""
+
+    text: str
+    box: Box
+    size: float
+    anchor: Anchor = "start"
+    bold: bool = False
+    colour: str = INK
+    owner: str = ""
+
+    @property
+    def x(self) -> float:
+        """Where the text is anchored."""
+        return {"start": self.box.x, "middle": self.box.cx, "end": self.box.right}[self.anchor]
+
+    @property
+    def baseline(self) -> float:
+        return self.box.cy + 0.34 * self.size
+
+
+@dataclass(frozen=True)
+class Picture:
+    """All that is drawn, later things over earlier ones: curves, nodes, labels."""
+
+    title: str
+    width: float
+    height: float
+    curves: tuple[Curve, ...]
+    nodes: tuple[Node, ...]
+    labels: tuple[Label, ...]
+    paper: str = PAPER
+
+
+_EMS = (
+    dict.fromkeys("ijl|.,:;'!()[] \u00a0-", 0.44)
+    | dict.fromkeys("#&<>^~×–", 0.88)
+    | dict.fromkeys("mwMWOQ@%+=→…—", 1.01)
+    | dict.fromkeys("ЖШЩЮМФЫжшщюмфыŒœÆæ©®¼½¾", 1.21)
+)
+_EM, _CAPITAL, _FOREIGN, _WIDE, _BOLD = 0.66, 0.8, 0.95, 1.25, 1.1
+
+
+def text_width(text: str, size: float, bold: bool = False) -> float:
+    """No less than the width of a line of European or East Asian text in any font of FONTS.
+
+    The characters' widths, in ems, are those of DejaVu Sans, the widest of FONTS, rounded up by class; wide
+    East Asian characters and emoji take 1.25, accents nothing. Helvetica needs about a fifth less.
+    """
+    ems = 0.0
+    for char in unicodedata.normalize("NFD", clean(text)):
+        if char in _EMS:
+            ems += _EMS[char]
+        elif char < "\x7f":
+            ems += _CAPITAL if char.isupper() else _EM
+        elif not unicodedata.combining(char):
+            ems += _WIDE if unicodedata.east_asian_width(char) in "WF" else _FOREIGN
+    return ems * size * (_BOLD if bold else 1.0)
+
+
+def label(
+    text: str,
+    size: float,
+    x: float,
+    y: float,
+    *,
+    anchor: Anchor = "start",
+    bold: bool = False,
+    colour: str = INK,
+    owner: str = "",
+) -> Label:
+    """A label that starts, has its middle or ends at x, and its middle height at y."""
+    text = clean(text)
+    width = text_width(text, size, bold)
+    left = x - width * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
+    return Label(text, Box(left, y - 0.6 * size, width, 1.2 * size), size, anchor, bold, colour, owner)
+
+
+def fitted(text: str, size: float, width: float, least: float) -> tuple[str, float]:
+    """The text and size, no less than `least`, that fit the width; what is too long ends in `…`."""
+    text = clean(text)
+    smaller = min(size, size * width / max(text_width(text, size), 0.1))
+    if smaller >= least:
+        return text, smaller
+    while text and text_width(text + "…", least) > width:
+        text = text[:-1]
+    return text + "…", least
+
+
+def wrapped(text: str, size: float, width: float, bold: bool = False) -> list[str]:
+    """The text in lines no wider than `width`, broken at spaces (not at U+00A0), and within words that are too long."""
+    lines: list[str] = []
+    line = ""
+    for word in filter(None, clean(text).split(" ")):
+        longer = f"{line} {word}" if line else word
+        if line and text_width(longer, size, bold) > width:
+            lines.append(line)
+            longer = word
+        while text_width(longer, size, bold) > width and len(longer) > 1:
+            cut = next(n for n in range(len(longer) - 1, 0, -1) if n == 1 or _fits(longer[:n], size, width, bold))
+            lines.append(longer[:cut])
+            longer = longer[cut:]
+        line = longer
+    return [*lines, line] if line else lines
+
+
+def _fits(text: str, size: float, width: float, bold: bool) -> bool:
+    return text_width(text, size, bold) <= width
+
+
+def clean(text: str) -> str:
+    """The text on one line, with U+FFFD for characters that XML or UTF-8 cannot hold."""
+    if text.isprintable():
+        return text
+    text = re.sub(r"[\t\n\r\x85\u2028\u2029]+", " ", text)
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\ufffd", text)
+
+
+def arrowhead(curve: Curve) -> tuple[Point, Point, Point]:
+    """The corners of a curve's arrowhead, its tip first."""
+    (x, y), (dx, dy) = curve.path[-1][1][-1], curve.head
+    return (x + dx * HEAD, y + dy * HEAD), (x - dy * 2.6, y + dx * 2.6), (x + dy * 2.6, y - dx * 2.6)
+
+
+def rounded(points: Iterable[Point], radius: float) -> Path:
+    """A way along straight lines whose corners are rounded."""
+    here, *others = points
+    path: list[tuple[str, tuple[Point, ...]]] = [("M", (here,))]
+    for corner, after in pairwise(others):
+        before, behind = _towards(corner, here, radius), _towards(corner, after, radius)
+        path += [("L", (before,)), ("C", (corner, corner, behind))]
+        here = corner
+    return (*path, ("L", (others[-1],)))
+
+
+def _towards(start: Point, end: Point, length: float) -> Point:
+    """The point at a distance from start on the line to end, no farther than half way."""
+    (x, y), (u, v) = start, end
+    part = min(length / max(math.hypot(u - x, v - y), 1e-9), 0.5)
+    return x + part * (u - x), y + part * (v - y)

@@ -1,0 +1,131 @@
+"""`graphnet show`: the net in the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from graphnet.cli.plugins import Plugins
+from graphnet.cli.report import Settings, SpecPath, Unlimited, planned
+from graphnet.ir.plan import Plan
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from graphnet.backends.matrices import Entry, Matrix
+    from graphnet.backends.wiring import Wire
+
+PIPED = 10_000
+"""Columns of what is no terminal: nothing is wrapped."""
+
+
+def show(
+    spec: SpecPath,
+    settings: Settings = None,
+    plugins: Plugins = None,
+    unlimited: Unlimited = False,
+) -> None:
+    """Show the net in the terminal: what each state feeds, and the transition matrix by time.
+
+    What never fires at some times, as its source is empty or nobody reads it, stands in brackets.
+    """
+    from rich.console import Console
+
+    from graphnet.backends.captions import times_text
+    from graphnet.backends.matrices import matrices
+
+    _, compiled = planned(spec, settings, unlimited=unlimited)
+    columns = os.environ.get("COLUMNS", "")
+    width = None if sys.stdout.isatty() else int(columns) if columns.isdecimal() else PIPED
+    console = Console(width=width, highlight=False)
+    for line in _graph(compiled):
+        console.print(line, soft_wrap=not sys.stdout.isatty())
+    for matrix in matrices(compiled):
+        table = _table(compiled, matrix)
+        console.print(f"\nt = {times_text(list(matrix.times))}", style="bold")
+        if console.measure(table, options=console.options.update(width=PIPED)).minimum <= console.width:
+            console.print(table)
+        else:
+            for line in _list(compiled, matrix):
+                console.print(line, soft_wrap=True)
+
+
+def _graph(plan: Plan) -> Iterator[Text]:
+    """The recurrent graph as a list: each state, and below it the arrows that leave it."""
+    from rich.text import Text
+
+    from graphnet.backends.picture import clean
+    from graphnet.backends.wiring import wire
+
+    wiring = wire(plan)
+    yield Text.assemble((clean(plan.name), "bold"), clean(f" — {plan.cite}" if plan.cite else ""))
+    yield Text()
+    texts = {unit.name: clean(unit.texts[0]) for unit in wiring.units}
+    widest = max(map(len, texts.values()))
+    for unit in wiring.units:
+        name, *others = map(clean, unit.texts)
+        yield Text.assemble((name, "bold cyan"), f"  {', '.join(others)}", ("  read out" if unit.read else "", "green"))
+        leaving = [each for each in wiring.wires if each.source == unit.name]
+        for number, each in enumerate(leaving):
+            branch = "└─▶" if number == len(leaving) - 1 else "├─▶"
+            yield _arrow(f"  {branch} ", texts[each.target].ljust(widest), each)
+
+
+def _arrow(branch: str, target: str, each: Wire) -> Text:
+    from rich.text import Text
+
+    from graphnet.backends.picture import clean
+
+    look = "dim" if each.dead else ""
+    never = "  (never fires)" if each.dead else ""
+    return Text.assemble((branch, look), (target, look or "cyan"), (f"  {clean('; '.join(each.texts))}{never}", look))
+
+
+def _table(plan: Plan, matrix: Matrix) -> Table:
+    """The transition matrix at some times: row = from, column = to."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from graphnet.backends.captions import row_names
+    from graphnet.backends.picture import clean
+
+    names = {name: clean(text) for name, text in row_names(plan).items()}
+    states = [area.name for area in plan.areas]
+    table = Table("from ↓ to →", box=box.SQUARE, show_lines=True, header_style="dim")
+    for name in states:
+        table.add_column(Text(names[name], style="bold cyan"), justify="center", overflow="fold")
+
+    def cell(source: str, target: str) -> Text:
+        entry = matrix.entries.get((source, target))
+        return Text("·", style="dim") if entry is None else _entry(entry)
+
+    for source in states:
+        row: Sequence[Text] = [cell(source, target) for target in states]
+        table.add_row(Text(names[source], style="bold cyan"), *row)
+    return table
+
+
+def _list(plan: Plan, matrix: Matrix) -> Iterator[Text]:
+    """What stands in the transition matrix, where that is too wide for the terminal."""
+    from rich.text import Text
+
+    from graphnet.backends.captions import row_names
+    from graphnet.backends.picture import clean
+
+    names = row_names(plan)
+    for (source, target), entry in matrix.entries.items():
+        yield Text.assemble(f"  {clean(names[source])} → {clean(names[target])}  ", _entry(entry))
+
+
+def _entry(entry: Entry) -> Text:
+    """A cell; in brackets if it never fires at these times."""
+    from rich.text import Text
+
+    from graphnet.backends.picture import clean
+
+    text = clean("; ".join(entry.texts))
+    return Text(text) if entry.fires else Text(f"({text})", style="dim")

@@ -1,0 +1,133 @@
+"""`graphnet view`: the net's page in the browser, drawn anew whenever the spec is saved."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import webbrowser
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphnet.cli.evaluate import DataRoot, Device, run_told
+from graphnet.cli.plugins import Plugins
+from graphnet.cli.report import Failure, Settings, Unlimited, show
+from graphnet.cli.watch import watch
+from graphnet.errors import SpecError
+from graphnet.pipeline import load
+from graphnet.pipeline import plan as plan_of
+from graphnet.spec.read import placed
+from graphnet.training.run import RunFolder
+
+if TYPE_CHECKING:
+    from graphnet.backends.page.content import Content
+
+RunOption = Annotated[
+    Path | None,
+    typer.Option("--run", metavar="RUN", help="Show what a trained net does: accuracy over time, activity of states."),
+]
+
+
+def view(
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A spec file, TOML or JSON.")],
+    settings: Settings = None,
+    plugins: Plugins = None,
+    unlimited: Unlimited = False,
+    run: RunOption = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to serve on; 0 is any free one.")] = 0,
+    browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+    data_root: DataRoot = None,
+    device: Device = "auto",
+) -> None:
+    """Explore the net in the browser: in time, by weights and states; a saved spec is drawn anew.
+
+    The page is served to this machine alone. A wrong spec's errors are shown in it, until they are mended.
+    """
+    from graphnet.cli.serve import Board, Server
+
+    if spec == "-":
+        raise typer.BadParameter("standard input cannot be watched")
+    if not os.path.isfile(spec):
+        raise Failure(f"{spec}: error: there is no such file")
+    board = Board()
+    try:
+        server = Server(board, port)
+    except OSError as fault:
+        raise Failure(_refused(port, fault)) from None
+    try:
+        look = Look(spec, settings or (), unlimited, None if run is None else measured(run, data_root, device))
+        server.start()
+        print(server.url, flush=True)
+        if browser and _has_screen():
+            webbrowser.open(server.url)
+        watch([spec], lambda: board.put(look()))
+        server.shutdown()
+    finally:
+        server.server_close()
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the page shows of a spec; called again whenever the spec may have changed."""
+
+    spec: str
+    settings: Sequence[str]
+    unlimited: bool
+    measures: Mapping[str, Any] | None
+
+    def __call__(self) -> Content:
+        """The net, or the faults, which are also printed."""
+        from graphnet.backends.page.content import Content, content_of
+
+        try:
+            spec = load(self.spec, settings=self.settings)
+            plan = plan_of(spec, unlimited=self.unlimited)
+        except SpecError as error:
+            show(error.faults)
+            return Content(faults=error.faults)
+        warnings = tuple(placed(plan.warnings, spec.source))
+        show(warnings)
+        return content_of(plan, warnings, self.measures)
+
+
+def measured(run: Path, data_root: Path | None, device: str) -> dict[str, Any]:
+    """What a trained net does on test images of its run, for a page. Raises Failure."""
+    with run_told():
+        folder = RunFolder.open(run)
+
+        from torch import split
+
+        from graphnet.analysis.measures import measure
+        from graphnet.training.trained import load_data, load_net
+
+        net, data = load_net(folder, device), load_data(folder, data_root)
+        batches = split(data.train_images[:MOST_IMAGES], TRAINING_BATCH)
+        found = measure(net, data.test_images[:MOST_IMAGES], data.test_labels[:MOST_IMAGES], batches)
+    note = f"Run {run}: measured on {found.images} test images of {data.name}."
+    if found.calibrated:
+        times = ", ".join(map(str, found.calibrated))
+        note += f" At t = {times} it was not trained to be read out: statistics were calibrated on training images."
+    return {
+        "note": note,
+        "accuracy": list(found.accuracy.items()),
+        "chance": found.chance,
+        "norms": list(found.norms.items()),
+    }
+
+
+MOST_IMAGES, TRAINING_BATCH = 512, 64
+
+
+def _has_screen() -> bool:
+    """Whether a browser can open a window; where none can, one for the terminal would take the terminal."""
+    return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def _refused(port: int, fault: OSError) -> str:
+    if fault.errno == errno.EADDRINUSE:
+        return f"error: port {port} is in use\n  give another one, or leave --port out: a free one is found"
+    return f"error: cannot serve on port {port}: {fault.strerror}\n  leave --port out: a free one is found"

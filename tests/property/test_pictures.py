@@ -1,0 +1,35 @@
+"""Any net can be drawn in every view so that it can be read."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+import graphnet
+from graphnet.backends import recurrent
+from graphnet.backends.film import frames
+from graphnet.backends.svg import to_svg
+from graphnet.backends.views import picture
+from graphnet.strategies import specs
+from tests.pictures import faults
+
+LABELS = st.text(max_size=30) | st.text("WMi<&\"'\x00\x1b é視…", max_size=60)
+
+
+@given(specs(), st.sampled_from(["unrolled", "dead", "column", "matrix", "plan"]), st.data())
+def test_nothing_on_a_picture_is_hidden(spec: dict, view: str, data: st.DataObject) -> None:
+    states = {
+        name: (state if isinstance(state, dict) else {"shape": state}) | {"label": data.draw(LABELS)}
+        for name, state in spec["states"].items()
+    }
+    compiled = graphnet.plan(spec | {"states": states, "name": data.draw(LABELS), "cite": data.draw(LABELS)})
+    if view == "column":
+        shown = recurrent.layout(compiled, with_dot=False)
+    else:
+        shown = picture(compiled, "unrolled" if view == "dead" else view, dead=view == "dead")
+    assert faults(shown) == []
+    ET.fromstring(to_svg(shown))
+    if view in ("unrolled", "column"):
+        assert all(faults(still) == [] for still in list(frames(shown, compiled))[:3])

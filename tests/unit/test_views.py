@@ -1,0 +1,225 @@
+"""The views of the nets of the zoo: what they show, and that all of them can be read."""
+
+from __future__ import annotations
+
+import shutil
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import graphnet
+from graphnet.backends import recurrent
+from graphnet.backends.arrows import COLOURS
+from graphnet.backends.captions import times_text
+from graphnet.backends.film import frames
+from graphnet.backends.matrices import matrices
+from graphnet.backends.panels import panels, rounded_count
+from graphnet.backends.picture import FAINT, INK, PALE, PAPER
+from graphnet.backends.styles import STYLES, in_style
+from graphnet.backends.svg import to_svg
+from graphnet.backends.views import VIEWS, picture
+from graphnet.ir.plan import Fate, Plan
+from graphnet.ir.steps import Call, cut
+from tests.conftest import ROOT
+from tests.pictures import faults
+from tests.small import small
+
+SVG = "{http://www.w3.org/2000/svg}"
+ZOO = sorted((ROOT / "specs").rglob("*.toml"))
+LARGE = 300
+"""Lines of a plan of which the unrolled net is looked at with --thorough only."""
+STRANGE = "</script><b>&amp; \"q\" 'é視' \x00\x1b[31m\ud800\n]]>"
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT / "specs").with_suffix("").as_posix()
+
+
+@pytest.fixture(params=ZOO, ids=name_of, scope="module")
+def compiled(request: pytest.FixtureRequest) -> Plan:
+    return graphnet.plan(request.param)
+
+
+@pytest.mark.parametrize("view", ["matrix", "plan"])
+def test_tables_can_be_read(compiled: Plan, view: str) -> None:
+    assert faults(picture(compiled, view)) == []
+
+
+@pytest.mark.parametrize(
+    "with_dot",
+    [pytest.param(True, marks=pytest.mark.skipif(not shutil.which("dot"), reason="needs Graphviz")), False],
+)
+def test_the_recurrent_graph_can_be_read(compiled: Plan, with_dot: bool) -> None:
+    assert faults(recurrent.layout(compiled, with_dot)) == []
+
+
+@pytest.mark.parametrize("dead", [False, True], ids=["live", "dead"])
+def test_the_unrolled_net_can_be_read(compiled: Plan, dead: bool, request: pytest.FixtureRequest) -> None:
+    if len(compiled.lines) > LARGE and not request.config.getoption("--thorough"):
+        pytest.skip("large: runs with --thorough")
+    assert faults(picture(compiled, "unrolled", dead=dead)) == []
+
+
+def strange(**more: Any) -> Plan:
+    states = {"h1": {"shape": [4, 8, 8], "label": STRANGE}, "h2": [6, 4, 4]}
+    return graphnet.plan(small(name=STRANGE, cite=STRANGE, states=states, **more))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_strange_text_stays_text(view: str) -> None:
+    svg = to_svg(picture(strange(), view))
+    root = ET.fromstring(svg.encode())
+    assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {"svg", "title", "rect", "g", "path", "text"}
+    shown = " ".join(element.text or "" for element in root.iter(f"{SVG}text"))
+    assert "</script><b>&amp; \"q\" 'é視' \ufffd\ufffd[31m\ufffd ]]>" in shown.replace("\xa0", " ")
+    assert "</script>" not in svg
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_picture_is_the_same_each_time(view: str) -> None:
+    assert to_svg(picture(strange(), view)) == to_svg(picture(strange(), view))
+
+
+# ---- styles
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG's contrast of two colours."""
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_text_and_lines_stand_out_from_the_page(style: str) -> None:
+    of = STYLES[style]
+    paper = of.get(PAPER, PAPER)
+    assert contrast(of.get(INK, INK), paper) > 12
+    assert contrast(of.get(PALE, PALE), paper) > 4.4
+    least = 5 if style == "dark" else 2.2  # Okabe and Ito made their palette for white paper
+    assert all(contrast(of.get(colour, colour), paper) > least for colour in COLOURS)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_dark_picture_has_no_colour_of_paper_left(view: str) -> None:
+    light = picture(strange(), view)
+    dark = in_style(light, "dark")
+    used = {dark.paper, *(label.colour for label in dark.labels), *(curve.stroke.colour for curve in dark.curves)}
+    used |= {colour for node in dark.nodes for colour in (node.fill, node.frame)}
+    assert not used & set(STYLES["dark"])
+    assert [label.box for label in dark.labels] == [label.box for label in light.labels]
+
+
+# ---- the matrix
+
+
+def test_a_matrix_for_each_range_of_time_in_which_it_is_the_same() -> None:
+    slabs = [
+        {"t": "1..inf", "h1": {"h1": "BRC+I", "h2": "BRC"}, "h2": {"h2": "BRC+I"}},
+        {"t": "3..4", "h2": {"h1": "BRD"}, "h1": {"h2": {"ops": "BRC", "delay": 2}}},
+    ]
+    found = matrices(graphnet.plan(small(*slabs, readout={"t": 6})))
+    assert [matrix.times for matrix in found] == [(1, 2, 5, 6), (3, 4)]
+    first, second = ({ends: entry.texts for ends, entry in matrix.entries.items()} for matrix in found)
+    assert first == {("h1", "h1"): ("BRC+I",), ("h1", "h2"): ("BRC, delay 1 or 2",), ("h2", "h2"): ("BRC+I",)}
+    assert set(second) == {*first, ("h2", "h1")}
+
+
+def test_what_never_fires_at_the_times_of_a_matrix_is_grey() -> None:
+    slabs = [{"t": 1, "h1": {"h1": "BRC", "h2": "BRC"}, "h2": {"h2": "BRC"}}, {"t": 2, "h1": {"h2": "BRC"}}]
+    compiled = graphnet.plan(small(*slabs, readout={"t": 2}))
+    first, second = matrices(compiled)
+    assert {ends for ends, entry in first.entries.items() if entry.fires} == {("h1", "h1")}
+    assert {ends for ends, entry in second.entries.items() if entry.fires} == {("h1", "h2")}
+    colours = {label.owner: label.colour for label in picture(compiled, "matrix").labels if label.owner}
+    assert sorted(colours.values()) == [INK, INK, PALE, PALE]
+
+
+def test_rows_are_from_and_columns_to() -> None:
+    shown = picture(graphnet.plan(small({"h1": {"h1": "C+I", "h2": "BRC"}})), "matrix")
+    cells = {(dict(node.facts)["source"], dict(node.facts)["target"]): node for node in shown.nodes if node.facts}
+    assert cells["h1", "h1"].box.y == cells["h1", "h2"].box.y
+    assert cells["h1", "h1"].box.x < cells["h1", "h2"].box.x
+    heads = {label.text: label for label in shown.labels if label.bold and label.anchor == "end"}
+    assert list(heads) == ["h1", "h2"]
+    assert heads["h1"].box.cy == cells["h1", "h1"].box.cy < heads["h2"].box.cy
+    assert [label.text for label in shown.labels if label.owner == cells["h1", "h2"].name] == ["BRC"]
+    assert dict(cells["h1", "h2"].facts)["place"] == "h2.from_h1"
+
+
+# ---- the plan
+
+
+def test_a_panel_for_each_distinct_step(compiled: Plan) -> None:
+    found = panels(compiled)
+    calls = [entry for entry in cut(compiled) if isinstance(entry, Call)]
+    assert len(found) == len({call.step for call in calls})
+    assert sum(len(panel.times) for panel in found) == len(calls)
+    assert len(picture(compiled, "plan").nodes) <= len(found)
+
+
+def test_panels_add_up_to_the_net() -> None:
+    compiled = graphnet.plan(ROOT / "specs" / "liao-poggio" / "resnet-1-state-untied.toml")
+    found = panels(compiled)
+    assert [len(panel.times) for panel in found] == [1, 10, 1]
+    parameters = sum(len(panel.times) * sum(int(row[3].replace(",", "") or 0) for row in panel.rows) for panel in found)
+    assert parameters == compiled.parameters
+    assert found[1].titles == ("t = 2–11 (10 times)", "makes h1")
+
+
+def test_what_a_step_makes_is_cut_to_fit_with_a_sign() -> None:
+    states = {f"s{n}": {"shape": [4, 8, 8], "label": f"a state of many words {n}"} for n in range(9)}
+    slab = {a: dict.fromkeys(states, "C") for a in states}
+    shown = picture(graphnet.plan(small(slab, states=states, readout={"t": 2})), "plan")
+    assert faults(shown) == []
+    made = [label.text for label in shown.labels if label.text.startswith("makes a state of many words 0, ")]
+    assert len(made) == 1
+    assert made[0].endswith("…")
+
+
+def test_a_long_plan_is_cut_short_with_a_word() -> None:
+    compiled = graphnet.plan(ROOT / "specs" / "vision" / "gated-conv-rnn.toml")
+    shown = picture(compiled, "plan")
+    drawn, found = len(shown.nodes), panels(compiled)
+    assert sum(len(panel.rows) for panel in found[:drawn]) <= 400
+    assert (drawn < len(found)) == any("more distinct steps" in label.text for label in shown.labels)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(7, "7"), (999, "999"), (1_536, "1.54k"), (75_497_472, "75.5M"), (999_600_000, "1000M")]
+)
+def test_counts_are_rounded_to_three_digits(number: int, text: str) -> None:
+    assert rounded_count(number) == text
+
+
+def test_times_are_written_as_ranges() -> None:
+    assert times_text([1, 2, 3, 5, 7, 8]) == "1–3, 5, 7, 8"
+
+
+# ---- activity
+
+
+@pytest.mark.parametrize("view", ["unrolled", "recurrent"])
+def test_activity_spreads_as_the_plan_says(view: str) -> None:
+    compiled = graphnet.plan(small())
+    shown = list(frames(picture(compiled, view), compiled))
+    assert len(shown) == compiled.last_time + 1
+    made = [{line.place for line in compiled.lines if line.op.kind == "value" and line.t == t} for t in range(4)]
+    for t, still in enumerate(shown):
+        lit = {dict(node.facts)["state"] for node in still.nodes if node.fill not in (PAPER, "#f2f2f2")}
+        assert lit - {"input"} == made[t]
+        assert ("input" in lit) == (t == 0)
+        thick = [curve for curve in still.curves if curve.kind == "arrow" and curve.stroke.width > 2]
+        fired = [each for each in compiled.firings if each.t == t and each.fate is Fate.FIRES]
+        assert len(thick) == len(fired)
+        assert any(label.text.startswith(f"t = {t}, ") for label in still.labels)
+        assert faults(still) == []
+    assert not any(label.colour == FAINT for label in shown[-1].labels if view == "unrolled")
+    assert any(label.colour == FAINT for label in shown[0].labels)
