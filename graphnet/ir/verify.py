@@ -31,8 +31,8 @@ def verify(plan: Plan) -> Plan:
         _verify_names(mine, names)
         _verify_given(turn, shapes)
         patterns.verify(turn.pattern, mine)
-        for name, number in zip(turn.results, turn.pattern.results, strict=True):
-            shapes[name] = turn.pattern.lines[number].shape
+        for number in turn.pattern.results:
+            shapes[mine[number]] = turn.pattern.lines[number].shape
     if patterns.unused:
         _verify_use(plan)
     times = [t for t, _ in plan.outputs]
