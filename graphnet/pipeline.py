@@ -47,6 +47,9 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            if not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()  # what has been made is old by now: it is not looked through at once
             gc.enable()
 
 

@@ -73,10 +73,14 @@ def _step(t: int, firings: Sequence[Firing]) -> list[str]:
 
 def _columns(rows: Iterable[tuple[str, ...]], indent: int) -> list[str]:
     """Rows with their columns aligned."""
-    table = list(rows)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    layout = " " * indent + "  ".join(f"{{:<{width}}}" for width in widths)
-    return [layout.format(*row).rstrip() for row in table]
+    aligned = []
+    for column in zip(*rows, strict=True):
+        words = set(column)
+        width = max(map(len, words))
+        padded = {word: word.ljust(width) for word in words}
+        aligned.append(map(padded.__getitem__, column))
+    margin = " " * indent
+    return [(margin + "  ".join(row)).rstrip() for row in zip(*aligned, strict=True)]
 
 
 def passes_text(plan: Plan, level: int, mode: Mode) -> str:

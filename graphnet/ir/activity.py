@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from graphnet.errors import Fault
 from graphnet.ir.network import INPUT, Net, Network, State, Transition
 from graphnet.ir.ops import NEEDS_ALL, Shape
+from graphnet.spec.times import Times
 
 Node = tuple[str, int]
 """A state at a time."""
@@ -56,12 +57,10 @@ def trace(network: Network, net: Net, last: int) -> Activity:
     """Follow the signals through the times 0 to `last`. Raises ZeroDelayCycle."""
     states = network.states
     rank = network.rank
-    arrivals: dict[Node, list[Arrival]] = {}
-    for transition in sorted(net.transitions, key=lambda each: rank[each.source]):
-        for t in transition.times.upto(last):
-            arrival = Arrival(transition, t, (transition.source, max(t - transition.delay, -1)))
-            arrivals.setdefault((transition.target, t), []).append(arrival)
-    order = _in_order(_edges(arrivals, states, last), arrivals, rank)
+    arrivals = _arrivals(sorted(net.transitions, key=lambda each: rank[each.source]), last)
+    order = _order(net, arrivals, states, last, rank)
+    functions = {id(transition.function): transition for transition in net.transitions}
+    adds_first = any(transition.adds_first for transition in functions.values())
     populated = {(INPUT, t) for t in network.input_times.upto(last)}
     populated |= {(state.name, -1) for state in states if state.zeros}
     firing: dict[Node, list[Arrival]] = {}
@@ -79,10 +78,24 @@ def trace(network: Network, net: Net, last: int) -> Activity:
             first.setdefault(name, node)
             if holds and not live:
                 held[node] = (name, t - 1)
-            if any(arrival.transition.adds_first for arrival in live):
+            if adds_first:
                 live = [_with_first(arrival, first[name]) for arrival in live]
             firing[node] = live
     return Activity(order, arrivals, firing, held, frozenset(populated), _needed(net, firing, held, populated))
+
+
+def _arrivals(transitions: Iterable[Transition], last: int) -> dict[Node, list[Arrival]]:
+    """The arrows into each node; nodes are made once for all cells of a row or column at the same times."""
+    arrivals: dict[Node, list[Arrival]] = {}
+    nodes: dict[tuple[str, Times, int], list[Node]] = {}
+    for transition in transitions:
+        for name, delay in ((transition.source, transition.delay), (transition.target, 0)):
+            if (name, transition.times, delay) not in nodes:
+                nodes[name, transition.times, delay] = [(name, max(t - delay, -1)) for t in transition.times.upto(last)]
+        reads = nodes[transition.source, transition.times, transition.delay]
+        for node, read in zip(nodes[transition.target, transition.times, 0], reads, strict=True):
+            arrivals.setdefault(node, []).append(Arrival(transition, node[1], read))
+    return arrivals
 
 
 def _with_first(arrival: Arrival, first: Node) -> Arrival:
@@ -92,31 +105,34 @@ def _with_first(arrival: Arrival, first: Node) -> Arrival:
     return arrival._replace(first=first if arrival.reads[1] >= 0 else arrival.reads)
 
 
-def _edges(arrivals: dict[Node, list[Arrival]], states: Sequence[State], last: int) -> dict[Node, list[Node]]:
-    """Every node and those that it is made of."""
+def _order(
+    net: Net, arrivals: dict[Node, list[Arrival]], states: Sequence[State], last: int, rank: dict[str, int]
+) -> tuple[Node, ...]:
+    """The nodes in the order of time and states, but for those that read a later state at the same time."""
     edges: dict[Node, list[Node]] = {}
     for state in states:
         if state.hold or state.zeros:
             edges |= {(state.name, t): [(state.name, t - 1)] if state.hold and t else [] for t in range(last + 1)}
+    if not any(
+        each.delay == 0 and rank[each.source] >= rank[each.target] and each.times.upto(last) for each in net.transitions
+    ):
+        return tuple(sorted(edges.keys() | arrivals.keys(), key=lambda node: (node[1], rank[node[0]])))
     for node, into in arrivals.items():
         edges.setdefault(node, []).extend([arrival.reads for arrival in into])
-    return edges
+    return _sorted(edges, arrivals, rank)
 
 
-def _in_order(
+def _sorted(
     edges: dict[Node, list[Node]], arrivals: dict[Node, list[Arrival]], rank: dict[str, int]
 ) -> tuple[Node, ...]:
-    """The nodes in the order of time and states, but for those that read a later state at the same time."""
-    key = {node: (node[1], rank[node[0]]) for node in set().union(edges, *edges.values())}
-    if all(max(map(key.__getitem__, into)) < key[node] for node, into in edges.items() if into):
-        return tuple(sorted((node for node in edges if node[1] >= 0), key=key.__getitem__))
+    """Every node after those that it is made of; where that leaves a choice, by time and state."""
     import networkx as nx  # half of what a command takes to start, and needed here alone
 
     graph: nx.DiGraph[Node] = nx.DiGraph()
     graph.add_nodes_from(edges)
     graph.add_edges_from((each, node) for node, into in edges.items() for each in into)
     try:
-        order = nx.lexicographical_topological_sort(graph, key=key.__getitem__)
+        order = nx.lexicographical_topological_sort(graph, key=lambda node: (node[1], rank[node[0]]))
         return tuple(node for node in order if node[0] != INPUT and node[1] >= 0)
     except nx.NetworkXUnfeasible:
         cycle = nx.find_cycle(graph)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from graphnet.errors import Fault
 from graphnet.ir.network import INPUT, LOGITS, State, Transition
@@ -63,16 +64,16 @@ def estimate(cells: Iterable[Transition], states: Sequence[State], readouts: Seq
             into[cell.target] = into.get(cell.target, 0) + count
         lines += count * (len(cell.function) + (cell.source == INPUT) + (cell.target == LOGITS))
         size += count * made
-        for binding in (binding for bindings in cell.bindings for binding in bindings):
-            pieces: dict[str, int] = {}
-            for held, tensor in binding.pieces:
-                name, scalar = tensor.name, math.prod(tensor.shape)
-                if "{t}" in name:  # the pieces of a binding are of other times
-                    scalar = pieces.get(name, 0) + nets * count_times(held.both(times), last) * scalar
-                pieces[name] = scalar
-            for name, size_of in pieces.items():
-                if size_of > scalars.get(name, -1):
-                    scalars[name] = size_of
+        for binding in chain.from_iterable(cell.bindings):
+            timed: dict[str, int] = {}
+            for held, (name, _, shape, *_) in binding.pieces:
+                if "{t}" not in name:
+                    scalars[name] = math.prod(shape)
+                else:  # the pieces of a binding are of other times
+                    often = count if held is ALWAYS else nets * count_times(held.both(times), last)
+                    timed[name] = timed.get(name, 0) + often * math.prod(shape)
+            for name, scalar in timed.items():
+                scalars[name] = max(scalar, scalars.get(name, 0))
     values = 0
     for state in states:
         always = state.hold or state.zeros

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from graphnet.errors import Fault
@@ -13,21 +14,22 @@ from graphnet.ir.values import Values
 
 def find_fates(network: Network, activities: Sequence[Activity], values: Values, keep_dead: bool) -> tuple[Firing, ...]:
     """Every cell at every time; where nets differ by T, the best that becomes of it in any of them."""
-    best: dict[tuple[str, str, int], Firing] = {}
+    best: dict[Node, dict[str, Firing]] = {}
     order = {fate: number for number, fate in enumerate(Fate)}
     for activity, numbers in zip(activities, values.numbers, strict=True):
+        names = {node: values.values[number].name for node, number in numbers.items()}
+        names |= {node: IMAGE for node in activity.populated if node[0] == INPUT}
         for node, arrivals in activity.arrivals.items():
             at_best = _fate_of(activity, node, keep_dead)
+            mine = best.setdefault(node, {})
             for transition, t, reads, _ in arrivals:
+                source = transition.source
                 fate = at_best if reads in activity.populated else Fate.EMPTY
-                number = numbers.get(reads)
-                read = values.values[number].name if number is not None else IMAGE if reads[0] == INPUT else ""
-                source, target = transition.key
-                old = best.get((source, target, t))
-                if old is None or order[fate] < order[old.fate]:
-                    best[source, target, t] = Firing(source, target, t, fate, read, transition.text)
+                if source not in mine or order[fate] < order[mine[source].fate]:
+                    mine[source] = Firing(source, node[0], t, fate, names.get(reads, ""), transition.text)
     rank = network.rank
-    return tuple(sorted(best.values(), key=lambda each: (each.t, rank[each.target], rank[each.source])))
+    ordered = [best[node] for node in sorted(best, key=lambda node: (node[1], rank[node[0]]))]
+    return tuple([mine[source] for mine in ordered for source in sorted(mine, key=rank.__getitem__)])
 
 
 REASONS = (Fate.EMPTY, Fate.WAITING, Fate.UNREAD)
@@ -43,12 +45,15 @@ def _fate_of(activity: Activity, node: Node, keep_dead: bool) -> Fate:
 
 def warnings(transitions: Sequence[Transition], firings: Sequence[Firing]) -> Iterator[Fault]:
     """Cells that never fire, and cells that do not fire at a time that the spec names."""
-    fates: dict[tuple[str, str], list[Firing]] = {}
+    fates: defaultdict[tuple[str, str], list[Firing]] = defaultdict(list)
     for firing in firings:
-        fates.setdefault(firing[:2], []).append(firing)
-    cells = {(each.path, each.key): each for each in transitions if each.kind == "cell"}
-    for transition in cells.values():
-        mine = [each for each in fates.get(transition.key, ()) if each.t in transition.times]
+        fates[firing[:2]].append(firing)
+    last = firings[-1].t if firings else 0
+    cells = {(each.path, each.key): each for each in transitions if each.kind == "cell"}.values()
+    holding = {times: set(times.upto(last)) for times in {each.times for each in cells}}
+    for transition in cells:
+        times = holding[transition.times]
+        mine = [each for each in fates[transition.key] if each.t in times]
         dead = [each for each in mine if each.fate is not Fate.FIRES]
         if len(dead) == len(mine):
             why = max((each.fate for each in dead), key=REASONS.index, default=None)

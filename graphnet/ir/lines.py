@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import NamedTuple, overload
 
 from graphnet.ir.network import Init, Tensor
@@ -70,7 +71,8 @@ class Pattern:
 
     def shapes(self, arguments: Sequence[int]) -> tuple[Shape, ...]:
         """The shapes of a line's arguments."""
-        return tuple([self.lines[at].shape if at >= 0 else self.given[-1 - at] for at in arguments])
+        lines, given = self.lines, self.given
+        return tuple([lines[at].shape if at >= 0 else given[-1 - at] for at in arguments])
 
     @cached_property
     def work(self) -> tuple[int, ...]:
@@ -90,9 +92,11 @@ class Pattern:
         """
         ways: list[dict[int, int]] = []
         for line in self.lines:
-            longest: dict[int, int] = {} if line.arguments else {0: 0}
-            for at in line.arguments:
-                for end, way in (ways[at] if at >= 0 else {at: 0}).items():
+            read = [ways[at] if at >= 0 else {at: 0} for at in line.arguments] or [{0: 0}]
+            longest = read[0]
+            if len(read) > 1:
+                longest = {}
+                for end, way in chain.from_iterable(map(dict.items, read)):
                     longest[end] = max(way, longest.get(end, 0))
             depth = KINDS[line.op.kind].depth
             ways.append({end: way + depth for end, way in longest.items()} if depth else longest)
@@ -126,7 +130,7 @@ class Turn(NamedTuple):
     def names(self) -> list[str]:
         """The names of its lines."""
         suffix = self.suffix
-        return [f"{before}{suffix}{after}" for before, after, *_ in self.pattern.lines]
+        return [f"{line[0]}{suffix}{line[1]}" for line in self.pattern.lines]
 
     @property
     def results(self) -> list[str]:

@@ -64,7 +64,7 @@ class TimeSet:
     def names_readout(self) -> bool:
         return any(READOUT in entry.names for entry in self.ranges)
 
-    @property
+    @cached_property
     def open(self) -> bool:
         return any(entry.last is None for entry in self.ranges)
 

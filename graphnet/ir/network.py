@@ -101,7 +101,7 @@ class Binding(NamedTuple):
 
     def piece(self, t: int) -> Tensor:
         """The tensor that holds at arrival time t, its name as it is at all times of its piece."""
-        return self.pieces[self.number(t)][1]
+        return self.pieces[self.number(t) if len(self.pieces) > 1 else 0][1]
 
     def at(self, t: int) -> Tensor:
         """The tensor at arrival time t."""
@@ -135,13 +135,13 @@ class Transition:
         return any(FIRST in layer.arguments for layer in self.function)
 
     @cached_property
-    def _parted(self) -> tuple[Binding, ...]:
+    def parted(self) -> tuple[Binding, ...]:
         """The bindings that are of other tensors at other times."""
-        return tuple(binding for bindings in self.bindings for binding in bindings if len(binding.pieces) > 1)
+        return tuple([binding for bindings in self.bindings for binding in bindings if len(binding.pieces) > 1])
 
     def variant(self, t: int) -> object:
         """The same for times at which it computes the same with the same tensors, apart from those of the time."""
-        return (self, *[binding.number(t) for binding in self._parted]) if self._parted else self
+        return (self, *[binding.number(t) for binding in self.parted]) if self.parted else self
 
     @property
     def key(self) -> tuple[str, str]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from graphnet.ir.activity import Activity, Arrival
 from graphnet.ir.fates import find_fates, warnings
 from graphnet.ir.lines import IMAGE, Lines, Pattern, Template, Tensors, Turn, trainable
 from graphnet.ir.lint import lint
 from graphnet.ir.lipschitz import Bound
-from graphnet.ir.network import FIRST, INPUT, SOURCE, Network, State, Tensor, Transition
-from graphnet.ir.ops import Op, Shape, op, shape_of
+from graphnet.ir.network import INPUT, Network, State, Tensor, Transition
+from graphnet.ir.ops import Op, Shape, op
 from graphnet.ir.plan import Area, Cell, Coupling, Plan
+from graphnet.ir.sketch import Recipe, Sketch, stem
 from graphnet.ir.values import Value, Values, find_values
-from graphnet.spec.times import Times, union
+from graphnet.spec.times import union
 
 BEFORE = -1
 """The time of what is made before the first step."""
@@ -73,14 +73,17 @@ def _values(network: Network, activities: Sequence[Activity], values: Values, ke
 def _cells(network: Network, transitions: Sequence[Transition]) -> tuple[Cell, ...]:
     """The written cells, each once, with the times at which it holds for any readout."""
     rank = network.rank
-    times: dict[object, Times] = {}
+    cells: dict[object, list[Transition]] = {}
     for each in transitions:
-        written = times.get((each.path, each.key))
-        times[each.path, each.key] = union((written, each.times)) if written else each.times
-    cells = {(each.path, each.key): each for each in transitions}.values()
+        cells.setdefault((each.path, each.key), []).append(each)
+    alike = sorted(cells.values(), key=lambda same: (rank[same[0].target], rank[same[0].source]))
+    times = [same[0].times if len(same) == 1 else union(each.times for each in same) for same in alike]
+    texts = {each: str(each) for each in set(times)}
     return tuple(
-        Cell(each.source, each.target, each.text, str(times[each.path, each.key]), each.delay, each.place)
-        for each in sorted(cells, key=lambda each: (rank[each.target], rank[each.source]))
+        [
+            Cell(each.source, each.target, each.text, texts[when], each.delay, each.place)
+            for when, (*_, each) in zip(times, alike, strict=True)
+        ]
     )
 
 
@@ -96,67 +99,6 @@ def _couplings(network: Network, tensors: Iterable[Tensor]) -> tuple[Coupling, .
     )
 
 
-def _stem(place: str) -> str:
-    """A place or layer, as it stands in the names of values."""
-    return place.replace(".", "_")
-
-
-class _Recipe(NamedTuple):
-    """A pattern; of its layers that divide, the transition and the layer: their divisors are given last."""
-
-    pattern: Pattern
-    divided: tuple[tuple[Transition, int], ...]
-
-
-class _Sketch:
-    """A pattern that is being written: the lines of a value, or of the pre-net."""
-
-    def __init__(self, t: int) -> None:
-        self.t = t
-        self.given: list[Shape] = []
-        self.tensors: dict[str, int] = {}
-        self.held: list[Tensor] = []
-        self.lines: list[Template] = []
-        self.divided: list[tuple[Transition, int]] = []
-
-    def give(self, shape: Shape) -> int:
-        """The number of one more thing that the pattern is given."""
-        self.given.append(shape)
-        return -len(self.given)
-
-    def append(self, before: str, after: str, kind: Op, arguments: tuple[int, ...], place: str) -> int:
-        """Append a line without tensors; returns its number."""
-        shapes = tuple(self.lines[at].shape if at >= 0 else self.given[-1 - at] for at in arguments)
-        self.lines.append(Template(before, after, kind, arguments, (), shape_of(kind, shapes), place))
-        return len(self.lines) - 1
-
-    def function(self, transition: Transition, source: int, first: int) -> int:
-        """Append the lines of a transition; returns the number of its result."""
-        ends = {SOURCE: source, FIRST: first}
-        before, start = _stem(transition.place), len(self.lines)
-        for number, (layer, bindings) in enumerate(zip(transition.function, transition.bindings, strict=True)):
-            arguments = tuple([ends[at] if at < 0 else start + at for at in layer.arguments])
-            used = tuple([self._tensor(binding.piece(self.t)) for binding in bindings])
-            chosen = layer.op
-            if chosen.kind == "divide":
-                self.divided.append((transition, number))
-                arguments, used = (*arguments, self.give(())), ()
-                chosen = op("divide", mu=chosen["mu"])
-            after = f"_{_stem(layer.label)}"
-            self.lines.append(Template(before, after, chosen, arguments, used, layer.shape, transition.place))
-        return len(self.lines) - 1 if transition.function else source
-
-    def _tensor(self, tensor: Tensor) -> int:
-        if tensor.name not in self.tensors:
-            self.tensors[tensor.name] = len(self.held)
-            self.held.append(tensor)
-        return self.tensors[tensor.name]
-
-    def recipe(self) -> _Recipe:
-        pattern = Pattern(tuple(self.given), tuple(self.held), tuple(self.lines), (len(self.lines) - 1,))
-        return _Recipe(pattern, tuple(self.divided))
-
-
 @dataclass
 class _Writer:
     """Writes the turns of values; what is written of a value once is taken again at other times."""
@@ -165,9 +107,10 @@ class _Writer:
     values: Values
     turns: list[Turn] = field(default_factory=list)
     divisors: dict[tuple[Op, tuple[str, ...]], Turn] = field(default_factory=dict)
-    recipes: dict[object, _Recipe] = field(default_factory=dict)
+    recipes: dict[object, Recipe] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
     images: dict[int, str] = field(default_factory=dict)
+    names: dict[tuple[int, ...], list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         last = max(t for net in self.network.nets for t in net.readouts)
@@ -179,25 +122,31 @@ class _Writer:
         """Append the turns of what a value is made of, and its own."""
         if value.name in self.shapes:
             return
-        read = [self.values.values[number] for _, *numbers in value.sources for number in numbers if number >= 0]
-        for each in read:
-            if each.name not in self.shapes:
-                self.write(each)
-        images = [self._image(each.arrival) for each in value.sources if each.arrival.transition.source == INPUT]
-        given = [*images, *[each.name for each in read]] or [IMAGE]  # the image is first in order (rule 3)
+        read = self._read(value.reads)
+        images = [self._image(source.arrival) for source in value.sources if source.reads < 0]
+        given = [*images, *read] or [IMAGE]  # the image is first in order (rule 3)
         state, t = value.node
         update = known.update if (known := self.network.state(state)) and t >= 0 else None
         used = [source.arrival.transition for source in value.sources] + ([update] if update else [])
-        key = (state, t < 0, tuple(each.variant(t) for each in used))
+        key = (state, t < 0, *used, *[each.variant(t) for each in used if each.parted])
         if key not in self.recipes:
             self.recipes[key] = self._value(value, update, [self.shapes[name] for name in given])
-        self._take(self.recipes[key], t, value.name.removeprefix(_stem(state)), given)
+        self._take(self.recipes[key], t, value.name.removeprefix(stem(state)), given)
 
-    def _value(self, value: Value, update: Transition | None, given: Sequence[Shape]) -> _Recipe:
+    def _read(self, numbers: tuple[int, ...]) -> list[str]:
+        """The names of values, written if they are not yet; many values read the same."""
+        if numbers not in self.names:
+            read = [self.values.values[number] for number in numbers if number >= 0]
+            for each in read:
+                self.write(each)
+            self.names[numbers] = [each.name for each in read]
+        return self.names[numbers]
+
+    def _value(self, value: Value, update: Transition | None, given: Sequence[Shape]) -> Recipe:
         """The lines of a value: its arrivals, their merge, the update, the value itself."""
         state, t = value.node
-        stem = _stem(state)
-        sketch = _Sketch(t)
+        name = stem(state)
+        sketch = Sketch(t)
         numbers = iter([sketch.give(shape) for shape in given])
         arrived = []
         for source in value.sources:
@@ -209,16 +158,16 @@ class _Writer:
                 arrived.append(sketch.function(transition, read, first))
         if not arrived:
             after = "_zeros" if t >= 0 else ""  # before t = 0 the value itself is called so
-            merged = sketch.append(stem, after, op("zeros", shape=self._state(state).shape), (next(numbers),), state)
+            merged = sketch.append(name, after, op("zeros", shape=self._state(state).shape), (next(numbers),), state)
         elif len(arrived) > 1:
             merge = self._state(state).merge
-            merged = sketch.append(stem, f"_{merge}", op(merge), tuple(arrived), state)
+            merged = sketch.append(name, f"_{merge}", op(merge), tuple(arrived), state)
         else:
             (merged,) = arrived
         if update is not None:
             merged = sketch.function(update, merged, merged)
         if t >= 0:
-            sketch.append(stem, "", op("value", state=state), (merged,), state)
+            sketch.append(name, "", op("value", state=state), (merged,), state)
         return sketch.recipe()
 
     def _image(self, arrival: Arrival) -> str:
@@ -237,7 +186,7 @@ class _Writer:
     def _pre_net(self, transition: Transition, t: int, image: str) -> str:
         key = transition.variant(t)
         if key not in self.recipes:
-            sketch = _Sketch(t)
+            sketch = Sketch(t)
             read = sketch.give(self.shapes[image])
             sketch.function(transition, read, read)
             self.recipes[key] = sketch.recipe()
@@ -245,11 +194,11 @@ class _Writer:
 
     def _single(self, name: str, kind: Op, arguments: Sequence[str], t: int, place: str) -> str:
         """Append a turn of one line; returns its name."""
-        sketch = _Sketch(t)
+        sketch = Sketch(t)
         sketch.append(name, "", kind, tuple([sketch.give(self.shapes[each]) for each in arguments]), place)
         return self._take(sketch.recipe(), t, "", arguments)
 
-    def _take(self, recipe: _Recipe, t: int, suffix: str, given: Sequence[str]) -> str:
+    def _take(self, recipe: Recipe, t: int, suffix: str, given: Sequence[str]) -> str:
         """Append a turn; returns the name of its result."""
         pattern = recipe.pattern
         divisors = [self._divisor(transition, number, t, suffix) for transition, number in recipe.divided]
@@ -272,7 +221,7 @@ class _Writer:
         tensors += [binding.at(t) for binding in transition.bindings[number]]
         key = (Op("lipschitz", layer.op.attributes), tuple(tensor.name for tensor in tensors))
         if key not in self.divisors:
-            before, after = _stem(transition.place), f"_{_stem(layer.label)}_divisor"
+            before, after = stem(transition.place), f"_{stem(layer.label)}_divisor"
             held = dict.fromkeys(tensors)
             numbers = {tensor: number for number, tensor in enumerate(held)}
             used = tuple(numbers[tensor] for tensor in tensors)
@@ -296,7 +245,7 @@ class _Writer:
         for number, (t, name) in enumerate(found):
             so_far = tuple(name for _, name in found[: number + 1])
             if number and (self.network.combine == "cumulative" or number == len(found) - 1):
-                name = self._single(f"{_stem(output)}_upto_t{t}", op("mean"), so_far, t, output)
+                name = self._single(f"{stem(output)}_upto_t{t}", op("mean"), so_far, t, output)
             combined.append((t, name))
         return tuple(combined[-1:] if self.network.combine == "mean" else combined)
 

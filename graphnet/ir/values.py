@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 from graphnet.ir.activity import Activity, Arrival, Node
@@ -23,10 +24,14 @@ class Source(NamedTuple):
 
 @dataclass
 class Value:
-    """A state at a time in one net, or in several where they agree. Without sources it is zeros."""
+    """A state at a time in one net, or in several where they agree. Without sources it is zeros.
+
+    `reads` are the numbers of the values that its sources read, two each as in a Source.
+    """
 
     node: Node
     sources: tuple[Source, ...]
+    reads: tuple[int, ...]
     net: Net
     name: str = ""
 
@@ -72,22 +77,23 @@ class _Finder:
                 before = activity.held[node]
                 mine[node] = mine.setdefault(before, self._value(before, (), net)) if before[1] < 0 else mine[before]
                 continue
-            sources = []
-            for arrival in activity.firing[node]:
-                if arrival.reads[1] < 0 and arrival.reads[0] != INPUT:  # zeros before t = 0 (rule 4)
-                    mine.setdefault(arrival.reads, self._value(arrival.reads, (), net))
-                first = mine[arrival.first] if arrival.first else -1
-                sources.append(Source(arrival, mine.get(arrival.reads, -1), first))
-            mine[node] = self._value(node, tuple(sources), net)
+            arrivals = activity.firing[node]
+            for reads in [arrival.reads for arrival in arrivals if arrival.reads not in mine]:
+                if reads[0] != INPUT:  # zeros before t = 0 (rule 4)
+                    mine[reads] = self._value(reads, (), net)
+            numbers = [mine.get(arrival.reads, -1) for arrival in arrivals]
+            first = [mine[arrival.first] if arrival.first else -1 for arrival in arrivals]
+            mine[node] = self._value(node, tuple(map(Source, arrivals, numbers, first)), net)
         return mine
 
     def _value(self, node: Node, sources: tuple[Source, ...], net: Net) -> int:
         kinds = self.kind_of
-        made_of = tuple([(kinds[id(arrival.transition)], reads, first) for arrival, reads, first in sources])
-        key = (node, made_of)
+        made_of = tuple([kinds[id(source.arrival.transition)] for source in sources])
+        reads = tuple(chain.from_iterable([(number, first) for _, number, first in sources]))
+        key = (node, made_of, reads)
         if key not in self.seen:
             self.seen[key] = len(self.values)
-            self.values.append(Value(node, sources, net))
+            self.values.append(Value(node, sources, reads, net))
         return self.seen[key]
 
     def _know(self, transition: Transition) -> None:

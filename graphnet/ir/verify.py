@@ -31,8 +31,8 @@ def verify(plan: Plan) -> Plan:
         _verify_names(mine, names)
         _verify_given(turn, shapes)
         patterns.verify(turn.pattern, mine)
-        for name, number in zip(turn.results, turn.pattern.results, strict=True):
-            shapes[name] = turn.pattern.lines[number].shape
+        for number in turn.pattern.results:
+            shapes[mine[number]] = turn.pattern.lines[number].shape
     if patterns.unused:
         _verify_use(plan)
     times = [t for t, _ in plan.outputs]
@@ -69,7 +69,7 @@ class _Patterns:
 
     def __init__(self) -> None:
         self.seen: set[Pattern] = set()
-        self.checked: set[tuple[Op, tuple[Shape, ...], Shape, tuple[str, ...]]] = set()
+        self.checked: set[tuple[int, tuple[Shape, ...], Shape, tuple[str, ...]]] = set()
         self.unused = False
 
     def verify(self, pattern: Pattern, names: Sequence[str]) -> None:
@@ -79,16 +79,19 @@ class _Patterns:
         self.seen.add(pattern)
         assert len({tensor.name for tensor in pattern.tensors}) == len(pattern.tensors), "a tensor is declared twice"
         used: set[int] = set()
+        all_roles = [tensor.role for tensor in pattern.tensors]
         for number, (line, name) in enumerate(zip(pattern.lines, names, strict=True)):
-            assert all(at < number for at in line.arguments), f"{name}: uses what is defined after it"
-            arguments = pattern.shapes(line.arguments)
-            roles = tuple([pattern.tensors[at].role for at in line.tensors])
-            key = (line.op, arguments, line.shape, roles)
+            _, _, op, arguments, tensors, shape, _ = line
+            assert max(arguments, default=-1) < number, f"{name}: uses what is defined after it"
+            shapes = pattern.shapes(arguments)
+            roles = tuple([all_roles[at] for at in tensors])
+            key = (id(op), shapes, shape, roles)
             if key not in self.checked:
-                _verify_op(name, *key)
+                _verify_op(name, op, shapes, shape, roles)
                 self.checked.add(key)
-            used.update(line.tensors)
-            _verify_value(line, name)
+            used.update(tensors)
+            if op.kind == "value":
+                _verify_value(line, name)
         self.unused |= len(used) < len(pattern.tensors)
 
 
@@ -130,6 +133,5 @@ def _fits(kind: str, roles: tuple[str, ...]) -> bool:
 
 
 def _verify_value(line: Template, name: str) -> None:
-    if line.op.kind == "value":
-        assert line.op["state"] == line.place, f"{name}: the value of another state"
-        assert len(line.arguments) == 1, f"{name}: a value is one thing"
+    assert line.op["state"] == line.place, f"{name}: the value of another state"
+    assert len(line.arguments) == 1, f"{name}: a value is one thing"

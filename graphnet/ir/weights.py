@@ -7,12 +7,13 @@ first, and never depend on the readout: they are found from the times at which c
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from graphnet.errors import Fault, KeyPath
-from graphnet.ir.network import VECTOR, Binding, Layer, Slot, Tensor, Transition
+from graphnet.ir.network import VECTOR, Binding, Function, Layer, Slot, Tensor, Transition
 from graphnet.ir.sets import Member, WeightSet
 from graphnet.ir.sizes import size_text
 from graphnet.spec.times import ALWAYS, Times
@@ -50,6 +51,7 @@ class Use(NamedTuple):
 
 
 Owners = dict[Owner, list[Use]]
+Bindings = tuple[tuple[Binding, ...], ...]
 
 
 def bind(
@@ -64,7 +66,9 @@ def bind(
     The times of the cells are those at which they hold whatever the readout; none, and a symbol, for a cell whose
     times are relative to T.
     """
-    owners = _owners(cells, sets, over_time, faults)
+    places = Counter(cell.place for cell in cells)
+    alone = {id(cell) for cell in cells if not sets and places[cell.place] == 1 and not _has_vectors(cell.function)}
+    owners = _owners([cell for cell in cells if id(cell) not in alone], sets, over_time, faults)
     faults += _unequal(owners)
     if not any(fault.severity == "error" for fault in faults):
         faults += _that_tie_nothing(owners, sets, over_time)
@@ -75,23 +79,52 @@ def bind(
             key = (id(use.transition), use.layer.label, use.slot.role)
             pieces.setdefault(key, []).append((use.times, tensors[owner, use.place]))
     return tuple(
-        replace(
-            cell,
-            bindings=tuple(
-                [
-                    tuple([Binding(tuple(pieces.get((id(cell), layer.label, slot.role), ()))) for slot in layer.slots])
-                    for layer in cell.function
-                ]
-            ),
-        )
+        replace(cell, bindings=_alone(cell, over_time, index) if id(cell) in alone else _of_pieces(cell, pieces))
         for cell in cells
     )
+
+
+def _of_pieces(cell: Transition, pieces: Mapping[tuple[int, str, str], list[tuple[Times, Tensor]]]) -> Bindings:
+    return tuple(
+        [
+            tuple([Binding(tuple(pieces.get((id(cell), layer.label, slot.role), ()))) for slot in layer.slots])
+            for layer in cell.function
+        ]
+    )
+
+
+def _has_vectors(function: Function) -> bool:
+    return any(slot.role.startswith(VECTOR) for layer in function for slot in layer.slots)
+
+
+def _alone(cell: Transition, over_time: bool, index: Mapping[str, int]) -> Bindings:
+    """The bindings of a cell that is the only one of its place, and in no set: each slot has a tensor of its own."""
+    if not cell.times and not cell.symbol:
+        return tuple([tuple([Binding(())] * len(layer.slots)) for layer in cell.function])
+    rest = _rest(cell, over_time)
+    seed = _seed_of_place(cell, index)
+    bindings = []
+    for layer in cell.function:
+        place, inner = f"{cell.place}.{layer.label}", f"{seed}:{layer.label}"
+        mine = []
+        for role, shape, init, per_time in layer.slots:
+            when = ".t{t}" if per_time or rest == "untied" else ""
+            end = f"{when}.{role}" if role != layer.label else when
+            tensor = Tensor(place + end, role, shape, init, f"{inner}{when}.{role}")
+            mine.append(Binding(((ALWAYS, tensor),)))
+        bindings.append(tuple(mine))
+    return tuple(bindings)
+
+
+def _rest(cell: Transition, over_time: bool) -> str:
+    """Whose the tensors are that belong to no set and to no time."""
+    return "place" if over_time or cell.kind in ("pre_net", "post_net") else "untied"
 
 
 def _owners(cells: Sequence[Transition], sets: Sequence[WeightSet], over_time: bool, faults: list[Fault]) -> Owners:
     owners: Owners = {}
     for cell in cells:
-        rest = "place" if over_time or cell.kind in ("pre_net", "post_net") else "untied"
+        rest = _rest(cell, over_time)
         for layer in cell.function:
             for slot in layer.slots:
                 kind = "time" if slot.per_time else rest
@@ -240,9 +273,11 @@ def _relative_to_readout(owner: Owner, uses: Sequence[Use], crowded: Mapping[tup
 
 def _seed(use: Use, when: str, index: Mapping[str, int]) -> str:
     """A tensor's place by number: source and target index, layer, time if untied, role (rule 17)."""
-    source, target = (index[state] for state in use.transition.key)
-    update = "u" if use.transition.kind == "update" else ""
-    return f"{source}>{target}{update}:{use.layer.label}{when}.{use.slot.role}"
+    return f"{_seed_of_place(use.transition, index)}:{use.layer.label}{when}.{use.slot.role}"
+
+
+def _seed_of_place(cell: Transition, index: Mapping[str, int]) -> str:
+    return f"{index[cell.source]}>{index[cell.target]}{'u' if cell.kind == 'update' else ''}"
 
 
 def _home(uses: Sequence[Use]) -> Use:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import sys
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 import graphnet
+from graphnet.pipeline import uncollected
 from tests.small import SMALL, faults, small
 
 
@@ -78,3 +80,13 @@ def test_the_dead_may_be_kept() -> None:
     assert "h1.from_h1.conv1.weight" not in graphnet.compile(spec).state_dict()
     assert "h1.from_h1.conv1.weight" in graphnet.compile(spec, keep_dead=True).state_dict()
     assert graphnet.plan(spec, keep_dead=True).parameters > graphnet.plan(spec).parameters
+
+
+def test_what_is_made_without_the_collector_counts_as_old() -> None:
+    assert gc.isenabled()
+    with uncollected():
+        assert not gc.isenabled()
+        made = [[number] for number in range(1000)]
+    assert gc.isenabled()
+    young = {id(each) for generation in (0, 1) for each in gc.get_objects(generation)}
+    assert not young.intersection(map(id, made))

@@ -131,6 +131,28 @@ def test_a_set_ties_transitions_under_its_first_member_s_name() -> None:
     assert set(uses(spec, "conv2").values()) == {"h1.from_h1.conv2.weight"}
 
 
+@pytest.mark.parametrize("over_time", [True, False])
+@pytest.mark.parametrize("statistics", ["shared", "per-time"])
+def test_a_set_changes_no_tensor_of_a_cell_outside_of_it(over_time: bool, statistics: str) -> None:
+    states = {"h1": {"shape": [4, 8, 8], "update": "BR"}, "h2": [6, 4, 4], "h3": [6, 4, 4]}
+    slab = {
+        "h1": {"h1": {"ops": "BRC+I", "gain": {"learn": True}}, "h2": "BRC"},
+        "h2": {"h2": {"ops": "BC", "lipschitz": 0.9}, "h3": "C"},
+        "h3": {"h3": "CBC"},
+    }
+    later = {"t": "2..inf", "h2": {"h3": "CR"}}
+    norm = {"statistics": statistics}
+    alone, tied = (
+        graphnet.plan(small(slab, later, states=states, norm=norm, sharing={"over_time": over_time, "sets": sets}))
+        for sets in ([], [{"members": ["h2->h3", "h3->h3#conv1"]}])
+    )
+    outside = [
+        [each for each in plan.tensors if "h3" not in each.name and "h3" not in each.seed] for plan in (alone, tied)
+    ]
+    assert outside[0] == outside[1]
+    assert {each.role for each in outside[0]} >= {"gain", "weight", "running_mean", "singular_vector1"}
+
+
 def test_times_a_set_leaves_out_stay_shared_among_themselves() -> None:
     sets = [{"members": ["h1->h1@2..3"]}, {"members": ["h1->h1@5..6"]}]
     found = uses(small(ALL, sharing={"sets": sets}, readout={"t": 8}, **PLAIN), "conv1")
