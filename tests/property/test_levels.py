@@ -1,0 +1,75 @@
+"""Drawn nets compute the same at every level, fused wherever they can be, flat and step by step, and to infer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from hypothesis import assume, event, given
+from torch import Tensor, nn
+
+import graphnet
+from graphnet.backends.fx import build
+from graphnet.training.checkpoint import load_into
+from tests.property.agreement import make_case
+from tests.property.strategies import specs
+from tests.unit.test_passes import FUSING
+
+TOLERANCE = 1e-9
+"""As for drawn nets against the oracle: some are not well-conditioned."""
+ULP = 1e-15
+"""Images are moved by so much of their size, to see what rounding alone does to a net."""
+
+
+def results(net: nn.Module, image: Tensor, training: bool) -> dict[str, Tensor]:
+    """Outputs; in training gradients and statistics too. Noise is drawn alike."""
+    torch.manual_seed(0)
+    net.train(training)
+    net.zero_grad()
+    with torch.set_grad_enabled(training):
+        output = net(image)
+    outputs = output if isinstance(output, dict) else {0: output}
+    found = {f"output {t}": value.detach() for t, value in outputs.items()}
+    if training:
+        torch.autograd.backward(sum(value.square().sum() for value in outputs.values()))
+        found |= {f"gradient {name}": each.grad for name, each in net.named_parameters() if each.grad is not None}
+        found |= {f"statistic {name}": buffer.clone() for name, buffer in net.named_buffers()}
+    return found
+
+
+def apart(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> float:
+    """The largest difference, relative to the largest of the outputs, the gradients or the statistics."""
+    assert found.keys() == wanted.keys()
+    largest: dict[str, float] = {}
+    worst: dict[str, float] = {}
+    for name, value in wanted.items():
+        kind = name.split()[0]
+        largest[kind] = max(largest.get(kind, 0.0), float(value.abs().max()))
+        worst[kind] = max(worst.get(kind, 0.0), float((found[name] - value).abs().max()))
+    return max((worst[kind] / largest[kind] for kind in worst if largest[kind] > 0), default=0.0)
+
+
+@given(specs())
+def test_drawn_nets_compute_the_same_at_every_level(spec: dict[str, Any]) -> None:
+    try:
+        plan = graphnet.plan(spec)
+    except graphnet.SpecError:
+        assume(False)
+    case = make_case(spec, training=True)
+    plain = build(plan, optimize=0).double()
+
+    def run(net: nn.Module, training: bool, image: Tensor = case.image) -> dict[str, Tensor]:
+        load_into(net, case.tensors)
+        return results(net, image, training)
+
+    for training in (True, False):
+        wanted = run(plain, training)
+        if apart(run(plain, training, case.image * (1 + ULP)), wanted) > 1e-11:
+            event("ill-conditioned")
+            assume(False)
+        for stepwise in (False, True):
+            net = build(plan, seed=1, optimize=3, stepwise=stepwise, target=FUSING).double()
+            assert apart(run(net, training), wanted) < TOLERANCE
+    for stepwise in (False, True):
+        net = build(plan, seed=1, optimize=3, stepwise=stepwise, target=FUSING, mode="infer").double()
+        assert apart(run(net, training=False), wanted) < TOLERANCE
