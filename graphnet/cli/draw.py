@@ -54,13 +54,25 @@ def draw(
     ] = View.UNROLLED,
     style: Annotated[Style, typer.Option(help="Colours for a light or a dark page.")] = Style.LIGHT,
     dead: Annotated[bool, typer.Option("--dead", help="Unrolled: draw what never runs too, in grey.")] = False,
+    width: Annotated[
+        float,
+        typer.Option(
+            metavar="MM",
+            min=0,
+            help="So wide a page is, in millimetres: what is wider is broken into lines. A column of a journal is about "
+            "84, two are 174; 0 breaks nothing.",
+        ),
+    ] = 174,
+    elide: Annotated[
+        bool, typer.Option("--elide", help="Unrolled: of many steps that are alike leave out the inner ones.")
+    ] = False,
 ) -> None:
     """Draw the net: unrolled in time, as the recurrent graph, its transition matrix, or its plan."""
     from graphnet.backends.dot import find_dot
     from graphnet.backends.formats import NoFormatError, Wanted, drawn, stills
 
     _, compiled = planned(spec, settings, unlimited=unlimited)
-    wanted = Wanted(compiled, view, style, dead)
+    wanted = Wanted(compiled, view, style, dead, width, elide)
     try:
         if output.suffix:
             written(output, drawn(output, wanted))
