@@ -36,7 +36,8 @@ def without_alike(plan: Plan, arrows: Arrows) -> list[Span]:
     """The columns to be shown: all but the inner ones of runs in which each is like the one before."""
     columns = _columns(plan, arrows)
     spans: list[Span] = []
-    first, note = 0, ()
+    first = 0
+    note: tuple[str, ...] = ()
     for start, end in _runs(columns):
         hidden = range(start + ENDS, end + 1 - ENDS)
         if len(hidden) >= FEWEST:
@@ -79,9 +80,7 @@ def _columns(plan: Plan, arrows: Arrows) -> list[_Column]:
             values[spot.column].append((spot.row, spot.level, name in read))
     for feed, weights in zip(arrows.feeds, arrows.weights, strict=True):
         start, end = arrows.where[feed.source], arrows.where[feed.target]
-        arrival = _Arrival(
-            end.row, end.level, start.row, weights.letter, ops.get((*ends[feed.place], feed.t), "")
-        )
+        arrival = _Arrival(end.row, end.level, start.row, weights.letter, ops.get((*ends[feed.place], feed.t), ""))
         arriving[end.column].append((arrival, start.column, weights.name))
     return [
         _Column(tuple(sorted(here)), *(tuple(part) for part in zip(*sorted(found), strict=True)))

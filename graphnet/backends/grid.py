@@ -54,8 +54,9 @@ class Grid:
 
     def of(self, where: Collection[Spot], drawn: Sequence[Route]) -> Grid:
         """The same columns, and rows as low as these values and arrows let them be."""
-        heights, tops = _rows(where, drawn, self.ports)
-        return replace(self, heights=heights, tops=tops)
+        needed = ports(drawn)
+        heights, tops = _rows(len(self.heights), where, drawn, needed)
+        return replace(self, heights=heights, tops=tops, ports=needed)
 
     def shifted(self, first: int, last: int, slot: int) -> Grid:
         """The same for columns from first to last, the first one moved to a slot: a place of columns from the left."""
@@ -97,7 +98,8 @@ def make_grid(plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route], lea
     aside = [route for route in drawn if route.way == "bow" or (route.way == "across" and route.start.row)]
     letter = max((text_width(route.weights.name, SMALL) for route in aside), default=0.0)
     needed = ports(drawn)
-    heights, tops = _rows(where.values(), drawn, needed)
+    rows = 1 + max(spot.row for spot in where.values())
+    heights, tops = _rows(rows, where.values(), drawn, needed)
     reach = max((abs(route.start.row - route.end.row) for route in drawn), default=1)
     curve = min(9.0 + 6.0 * reach, 31.0)
     width = min(max(BOX_WIDTHS[0], least, *_value_widths(plan)), BOX_WIDTHS[1])
@@ -119,10 +121,9 @@ def make_grid(plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route], lea
 
 
 def _rows(
-    where: Collection[Spot], drawn: Sequence[Route], needed: Mapping[int, tuple[Port, ...]]
+    rows: int, where: Collection[Spot], drawn: Sequence[Route], needed: Mapping[int, tuple[Port, ...]]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Heights of the boxes of each row, and where each row begins; a row without values takes no room of its own."""
-    rows = 1 + max([*needed, *(spot.row for spot in where)])
     levels, tracks, lettered = [0] * rows, [0] * rows, [0] * rows
     for spot in where:
         levels[spot.row] = max(levels[spot.row], spot.level + 1)

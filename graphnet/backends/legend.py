@@ -43,11 +43,9 @@ class Entry:
 
     def ops(self, width: float) -> list[str]:
         """The ops in lines that fit the width."""
-        return wrapped(self.texts[1], SIZE, width) or [""]
+        return wrapped(self.texts[1], SIZE, width + 0.01) or [""]
 
-    def draw(
-        self, x: float, y: float, tabs: Sequence[float], width: float
-    ) -> tuple[list[Curve], list[Label]]:
+    def draw(self, x: float, y: float, tabs: Sequence[float], width: float) -> tuple[list[Curve], list[Label]]:
         """Curves and labels with their left end at x and their first middle at y; the texts start at the tabs."""
         curves: list[Curve] = []
         first, second = tabs

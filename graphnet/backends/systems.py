@@ -128,9 +128,9 @@ def _fill(stretches: Sequence[Stretch], arrows: Arrows) -> None:
 
 def _copy(stretch: Stretch, sources: Sequence[str], where: Mapping[str, Spot]) -> None:
     """Put what is read and not made here before the first column: the latest values of a state at the top."""
-    missing = {name for name in sources if name not in stretch.shown}
+    missing = dict.fromkeys(name for name in sources if name not in stretch.shown)
     heights: dict[int, int] = {}
-    for name in sorted(missing, key=lambda each: (-where[each].column, where[each].level)):
+    for name in sorted(missing, key=lambda each: (where[each].row, -where[each].column, where[each].level)):
         row = where[name].row
         stretch.shown[name] = Spot(row, stretch.span.first - 1 if row else -1, heights.get(row, 0))
         heights[row] = heights.get(row, 0) + 1
@@ -157,4 +157,3 @@ def _routed(
         if route.feed.target in beyond:
             leave.setdefault((route.feed.source, route.leaves), route)
     return [route for route in found if route.feed.target not in beyond], list(leave.values())
-

@@ -15,7 +15,7 @@ from itertools import count
 from typing import NamedTuple
 
 from graphnet.backends.alike import without_alike
-from graphnet.backends.arrows import feeds, is_value, weigh
+from graphnet.backends.arrows import feeds, weigh
 from graphnet.backends.captions import MARGIN, SMALL, TEXT, TINY, heading, row_names, shape_text
 from graphnet.backends.ghosts import GHOST, ghosts
 from graphnet.backends.grid import BESIDE, PAD, STUB, Grid, copy_texts, first_time, make_grid, milliseconds, value_texts
@@ -42,7 +42,7 @@ from graphnet.backends.routes import Port, Route, Spot, routes, spots
 from graphnet.backends.svg import to_svg
 from graphnet.backends.systems import Arrows, Span, Stretch, broken, unbroken
 from graphnet.ir.network import INPUT
-from graphnet.ir.plan import IMAGE, Line, Plan
+from graphnet.ir.plan import IMAGE, Plan
 
 LEAST_WIDTH, APART = 370.0, 14.0
 """Of the page; distance of systems."""
@@ -50,7 +50,7 @@ LEAST_WIDTH, APART = 370.0, 14.0
 LEADING = 12.0
 """Distance of lines of a note."""
 
-COPIES = "Grey, as in @7: the value made at t = 7, once more where it is read."
+COPY = "Grey, as in @{t}: the value made at t = {t}, once more where it is read."
 
 
 class _Part(NamedTuple):
@@ -87,14 +87,16 @@ def layout(plan: Plan, dead: bool = False, width: float = math.inf, elide: bool 
     lines = entries(plan, found, weights)
     never, unmade = ghosts(plan) if dead else ([], [])
     plan = replace(plan, lines=(*plan.lines, *unmade))
-    arrows = Arrows([*found, *never], [*weights, *(GHOST for _ in never)], spots(plan))
+    where = spots(plan)
+    arrows = Arrows([*found, *never], [*weights, *(GHOST for _ in never)], where)
     systems = _arranged(plan, arrows, width, elide)
     right = max(part.grid.right for system in systems for part in system)
     page = max(right + MARGIN, min(LEAST_WIDTH, width), least_width(lines, width - 2 * MARGIN) + 2 * MARGIN)
     head = list(heading(plan, page - 2 * MARGIN))
     parts = list(_placed(systems, head[-1].box.bottom + 4))
     axes = [_axis(plan, part) for part in parts]
-    notes = [NOTE, *([COPIES] if any(part.stretch.copies for part in parts) else []), *([NEVER] if never else [])]
+    again = [where[name].column + first_time(plan) for part in parts for name in part.stretch.copies if name != IMAGE]
+    notes = [NOTE, *(COPY.format(t=t) for t in again[:1]), *([NEVER] if never else [])]
     notes += coupled_notes(plan, found, weights)
     top = max(each.box.bottom for _, times in axes for each in times) + 8
     key, texts, end = legend(lines, notes, MARGIN, top, page - 2 * MARGIN)
@@ -105,7 +107,14 @@ def layout(plan: Plan, dead: bool = False, width: float = math.inf, elide: bool 
         end + MARGIN,
         (*_arrows(plan, parts), *(curve for curves, _ in axes for curve in curves), *key),
         tuple(_nodes(plan, parts, dim)),
-        (*head, *_names(plan, parts, dim), *_letters(parts), *_notes(parts), *(each for _, times in axes for each in times), *texts),
+        (
+            *head,
+            *_names(plan, parts, dim),
+            *_letters(parts),
+            *_notes(parts),
+            *(each for _, times in axes for each in times),
+            *texts,
+        ),
     )
 
 

@@ -38,7 +38,12 @@ assert tuple(VIEWS) == get_args(View)
 
 
 def picture(
-    plan: Plan, view: str = "unrolled", style: str = "light", dead: bool = False, width: float = 0.0, elide: bool = False
+    plan: Plan,
+    view: str = "unrolled",
+    style: str = "light",
+    dead: bool = False,
+    width: float = 0.0,
+    elide: bool = False,
 ) -> Picture:
     """The picture of a plan, no wider than so many millimetres where that can be; 0 is any width.
 

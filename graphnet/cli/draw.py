@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Failure, Settings, SpecPath, Unlimited, folder_for, planned, written
+from graphnet.cli.report import Failure, Settings, SpecPath, Unlimited, folder_for, pictures_told, planned, written
 
 
 class View(StrEnum):
@@ -40,7 +40,8 @@ def draw(
             "--output",
             "-o",
             help="The file to write, in the format of its suffix: .svg, .png, .pdf; .html, a page to explore; of the "
-            "unrolled and the recurrent view also .dot, and .gif, or a folder of PNG files, of activity spreading step by step.",
+            "unrolled and the recurrent view also .dot, and .gif, or a folder of PNG files, of activity spreading "
+            "step by step.",
         ),
     ],
     settings: Settings = None,
@@ -59,8 +60,8 @@ def draw(
         typer.Option(
             metavar="MM",
             min=0,
-            help="So wide a page is, in millimetres: what is wider is broken into lines. A column of a journal is about "
-            "84, two are 174; 0 breaks nothing.",
+            help="How wide a page is, in millimetres: what is wider is broken into lines. A column of a journal has "
+            "about 84, two have 174; 0 breaks nothing.",
         ),
     ] = 174,
     elide: Annotated[
@@ -73,15 +74,16 @@ def draw(
 
     _, compiled = planned(spec, settings, unlimited=unlimited)
     wanted = Wanted(compiled, view, style, dead, width, elide)
-    try:
-        if output.suffix:
-            written(output, drawn(output, wanted))
-        else:
-            for name, still in stills(wanted):
-                folder_for(output / name)
-                written(output / name, still)
-    except NoFormatError as fault:
-        raise Failure(f"error: {fault}") from None
+    with pictures_told():
+        try:
+            if output.suffix:
+                written(output, drawn(output, wanted))
+            else:
+                for name, still in stills(wanted):
+                    folder_for(output / name)
+                    written(output / name, still)
+        except NoFormatError as fault:
+            raise Failure(f"error: {fault}") from None
     if view is View.RECURRENT and output.suffix not in (".dot", ".gv") and find_dot() is None:
         print(NO_DOT, file=sys.stderr)
     print(output)
