@@ -109,7 +109,7 @@ def summary(plan: Plan) -> str:
 
 
 def layout(plan: Plan, width: float = math.inf) -> Picture:
-    """The picture, as boxes and labels, in no more columns than fit a page of this width."""
+    """The picture, as boxes and labels, if it can be on a page of this width."""
     found = panels(plan)
     shown = _first(found)
     tabs, inner = _tabs(shown)
@@ -168,11 +168,15 @@ def _tabs(shown: Sequence[Panel]) -> tuple[list[float], float]:
 
 
 def _columns(heights: Sequence[float], width: float, page: float) -> list[list[float]]:
-    """Panels, top to bottom and left to right, in as many columns as make a page that is not too tall or too wide."""
+    """Panels, top to bottom and left to right, in as many columns as make a page that is not too tall.
+
+    What would fit a page of the given width in fewer columns, and in height, is not made wider.
+    """
     for count in range(1, len(heights) + 1):
         columns = _packed(heights, count)
         wider = (count + 1) * (width + APART) - APART + 2 * MARGIN
-        if max(map(_stack, columns)) <= TALL * len(columns) * width or wider > page:
+        tall = max(map(_stack, columns))
+        if tall <= TALL * len(columns) * width or (wider > page and tall <= TALL * page):
             break
     return columns
 

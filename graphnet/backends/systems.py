@@ -63,10 +63,9 @@ class Stretch:
 System = list[Stretch]
 
 
-def unbroken(arrows: Arrows, drawn: Sequence[Route]) -> Stretch:
+def unbroken(arrows: Arrows, span: Span, drawn: Sequence[Route]) -> Stretch:
     """All in one stretch."""
-    last = max(spot.column for spot in arrows.where.values())
-    return Stretch(Span(0, last), shown=dict(arrows.where), drawn=list(drawn))
+    return Stretch(span, shown=dict(arrows.where), drawn=list(drawn))
 
 
 def broken(arrows: Arrows, spans: Sequence[Span], grid: Grid, width: float, blank: float) -> list[System]:

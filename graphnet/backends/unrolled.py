@@ -124,7 +124,7 @@ def _arranged(plan: Plan, arrows: Arrows, width: float, elide: bool) -> list[lis
     whole = make_grid(plan, arrows.where, drawn)
     spans = without_alike(plan, arrows) if elide else [Span(0, plan.last_time - first_time(plan))]
     if len(spans) == 1 and whole.right + MARGIN <= width:
-        return [[_Part(unbroken(arrows, drawn), whole, 0, 0)]]
+        return [[_Part(unbroken(arrows, spans[0], drawn), whole, 0, 0)]]
     least = max(text_width(text, TINY) for text in copy_texts(plan).values()) + PAD
     grid = make_grid(plan, arrows.where, drawn, least)
     note = max(text_width(text, SMALL) for span in spans for text in ("", *span.note))
