@@ -94,9 +94,10 @@ def layout(plan: Plan, dead: bool = False, width: float = math.inf, elide: bool 
     page = max(right + MARGIN, min(LEAST_WIDTH, width), least_width(lines, width - 2 * MARGIN) + 2 * MARGIN)
     head = list(heading(plan, page - 2 * MARGIN))
     parts = list(_placed(systems, head[-1].box.bottom + 4))
-    axes = [_axis(plan, part) for part in parts]
-    again = [where[name].column + first_time(plan) for part in parts for name in part.stretch.copies if name != IMAGE]
-    notes = [NOTE, *(COPY.format(t=t) for t in again[:1]), *([NEVER] if never else [])]
+    first = first_time(plan)
+    axes = [_axis(plan, part, first) for part in parts]
+    again = [where[name].column + first for part in parts for name in part.stretch.copies if name != IMAGE]
+    notes = [NOTE, *(COPY.format(t=t) for t in again if t >= 0)][:2] + ([NEVER] if never else [])
     notes += coupled_notes(plan, found, weights)
     top = max(each.box.bottom for _, times in axes for each in times) + 8
     key, texts, end = legend(lines, notes, MARGIN, top, page - 2 * MARGIN)
@@ -213,8 +214,8 @@ def _notes(parts: Sequence[_Part]) -> Iterator[Label]:
             yield label(text, SMALL, copies - stretch.blank * grid.pitch / 2, y, anchor="middle", colour=PALE)
 
 
-def _axis(plan: Plan, part: _Part) -> tuple[list[Curve], list[Label]]:
-    """The time axis below the last row: time steps, and biological time."""
+def _axis(plan: Plan, part: _Part, start: int) -> tuple[list[Curve], list[Label]]:
+    """The time axis below the last row: time steps, and biological time; `start` is the time of column 0."""
     (first, last, _), grid = part.stretch.span, part.grid
     y = grid.tops[-1] + 10
     read = {t for t, _ in plan.outputs}
@@ -224,7 +225,6 @@ def _axis(plan: Plan, part: _Part) -> tuple[list[Curve], list[Label]]:
     labels = []
     if part.place == 0:
         labels += [label("time t", SMALL, MARGIN, y + 10), label("ms", SMALL, MARGIN, y + 22, colour=PALE)]
-    start = first_time(plan)
     widest = max(text_width(milliseconds(start + column), TINY) for column in range(first, last + 1))
     every = int((widest + 4) // grid.pitch) + 1
     for column in range(first, last + 1):

@@ -12,6 +12,7 @@ import pytest
 
 from graphnet.backends.arrows import feeds
 from graphnet.backends.film import frames
+from graphnet.backends.page.content import content_of
 from graphnet.backends.picture import Curve, Node, Picture
 from graphnet.backends.svg import to_svg
 from graphnet.backends.unrolled import layout
@@ -183,3 +184,8 @@ def test_elements_of_copies_and_of_arrows_that_go_on_say_what_they_are() -> None
     out = [each for each in root.iter(f"{SVG}g") if each.get("class") == "out"]
     assert copies[0].get("data-name") == out[0].get("data-source")
     assert out[0].get("id") == f"{out[0].get('data-source')}-{out[0].get('data-target')}-out"
+
+
+def test_a_page_to_explore_keeps_one_long_row() -> None:
+    compiled = residual(40)
+    assert content_of(compiled).pictures["unrolled"] == to_svg(layout(compiled))
