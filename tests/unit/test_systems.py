@@ -13,7 +13,7 @@ import pytest
 from graphnet.backends.arrows import feeds
 from graphnet.backends.film import frames
 from graphnet.backends.page.content import content_of
-from graphnet.backends.picture import Curve, Node, Picture
+from graphnet.backends.picture import FAINT, Curve, Node, Picture
 from graphnet.backends.svg import to_svg
 from graphnet.backends.unrolled import layout
 from graphnet.ir.plan import Plan
@@ -163,6 +163,8 @@ def test_activity_is_shown_on_a_broken_picture() -> None:
     for t, still in enumerate(frames(picture, compiled)):
         lit = {node.name for node in still.nodes if node.fill == "#ffd873"} - {"input"}
         assert {name.split("-")[0] for name in lit} == {f"a_t{t}" if t < 12 else "b_t12"}
+        faint = {dict(curve.facts)["t"] for curve in still.curves if curve.facts and curve.stroke.colour == FAINT}
+        assert faint == {str(later) for later in range(t + 1, 13)}
         assert faults(still) == []
 
 
