@@ -107,6 +107,8 @@ def draw(
     view: View = "unrolled",
     style: Style = "light",
     dead: bool = False,
+    width: float = 174.0,
+    elide: bool = False,
 ) -> Drawing:
     """Draw a spec's net as SVG text that shows itself in a notebook; also write it to `path` if one is given.
 
@@ -118,6 +120,9 @@ def draw(
             `plan`, what each distinct step computes and costs.
         style: `light` or `dark`.
         dead: in the unrolled view, draw also what never runs, in grey.
+        width: of a page in millimetres, at which text has 6 points and more: what is wider is broken into lines. Two
+            columns of a journal are about 174, one is 84; 0 breaks nothing.
+        elide: in the unrolled view, leave out the inner ones of many steps that are alike.
 
     Raises:
         SpecError: the spec is wrong.
@@ -128,7 +133,7 @@ def draw(
     from graphnet.backends.svg import to_svg
     from graphnet.backends.views import picture
 
-    wanted = Wanted(plan(spec), view, style, dead)
+    wanted = Wanted(plan(spec), view, style, dead, width, elide)
     svg = to_svg(picture(*wanted))
     if path is not None:
         Path(path).write_bytes(drawn(path, wanted))

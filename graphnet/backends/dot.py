@@ -6,13 +6,14 @@ import json
 import math
 import shutil
 import subprocess
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from graphnet.backends.column import CAPTION, Placed, Size, Way
 from graphnet.backends.nudge import Room, captioned, nudged
-from graphnet.backends.picture import HEAD, Box, Path, Point
+from graphnet.backends.picture import HEAD, Box, Path, PictureWarning, Point
 from graphnet.backends.wiring import Wiring
 
 SECONDS = 10
@@ -28,7 +29,7 @@ def find_dot() -> str | None:
 
 
 def place_with_dot(wiring: Wiring, sizes: Mapping[str, Size], labels: Sequence[Size]) -> Placed | None:
-    """Place units and wires; None where there is no `dot`, or where it fails."""
+    """Place units and wires; None where there is no `dot`, or, with a warning, where it fails."""
     command = find_dot()
     if command is None:
         return None
@@ -41,8 +42,12 @@ def place_with_dot(wiring: Wiring, sizes: Mapping[str, Size], labels: Sequence[S
             timeout=SECONDS,
         )
         return _placed(json.loads(done.stdout), wiring, sizes, labels)
+    except subprocess.TimeoutExpired:
+        failed = f"'dot' took more than {SECONDS} s"
     except (OSError, subprocess.SubprocessError, ValueError, KeyError):  # another program of that name, or too old
-        return None
+        failed = f"'{command}' is no Graphviz that can be used"
+    warnings.warn(f"{failed}: laid out in a column", PictureWarning, stacklevel=2)
+    return None
 
 
 def _sizes_only(wiring: Wiring, sizes: Mapping[str, Size], labels: Sequence[Size]) -> str:

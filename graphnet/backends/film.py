@@ -55,7 +55,7 @@ def _sign(now: int, t: int) -> int:
 
 def _at(picture: Picture, activity: _Activity) -> Picture:
     node_is = {node.name: activity.of_node(node) for node in picture.nodes}
-    curve_is = {curve.name: activity.of_curve(curve) for curve in picture.curves if curve.kind == "arrow"}
+    curve_is = {curve.name: activity.of_curve(curve) for curve in picture.curves if curve.facts}
     faint = {name for known in (node_is, curve_is) for name, when in known.items() if when < 0}
 
     def curve(each: Curve) -> Curve:

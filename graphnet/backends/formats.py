@@ -22,12 +22,14 @@ class NoFormatError(ValueError):
 
 
 class Wanted(NamedTuple):
-    """What is to be drawn: a view of a plan in a style, with what never runs if `dead`."""
+    """What is to be drawn: a view of a plan, as `views.picture` takes it."""
 
     plan: Plan
     view: str = "unrolled"
     style: str = "light"
     dead: bool = False
+    width: float = 0.0
+    elide: bool = False
 
 
 class Format(NamedTuple):
@@ -115,9 +117,9 @@ def stills(wanted: Wanted) -> Iterator[tuple[str, bytes]]:
 
 
 def _frames(wanted: Wanted) -> Iterator[Picture]:
-    plan, view, style, dead = wanted
+    plan = wanted.plan
     if plan.last_time >= MOST_FRAMES:
         what = f"{plan.last_time + 1:,} time steps are too many to draw one by one: at most {MOST_FRAMES}"
         raise NoFormatError(f"{what}\n  read out earlier: --set readout.t=10")
-    for each in frames(picture(plan, view, dead=dead), plan):
-        yield in_style(each, style)
+    for each in frames(picture(*wanted._replace(style="light")), plan):
+        yield in_style(each, wanted.style)

@@ -14,6 +14,9 @@ GAP, COLUMN_GAP = 5.0, 14.0
 FEW = 3
 """So many weights of a letter are shown one by one; of more, the first and the last."""
 
+LEAST_OPS = 60.0
+"""So wide a line of ops may be at least."""
+
 NOTE = "Same letter, colour and dash: same weights. Thick: read out."
 NEVER = "Grey, dotted: never runs (its source is empty, or nobody reads it)."
 
@@ -38,10 +41,16 @@ class Entry:
         before = sum(SWATCH + 5 + text_width(joint, SIZE) + text_width(each.name, SIZE) for joint, each in self.shown)
         return before, text_width(self.texts[0], SIZE), text_width(self.texts[1], SIZE)
 
-    def draw(self, x: float, y: float, tabs: Sequence[float]) -> tuple[list[Curve], list[Label]]:
-        """Curves and labels with their left end at x and their middle at y; the texts start at the tabs."""
+    def ops(self, width: float) -> list[str]:
+        """The ops in lines that fit the width."""
+        return wrapped(self.texts[1], SIZE, width + 0.01) or [""]
+
+    def draw(self, x: float, y: float, tabs: Sequence[float], width: float) -> tuple[list[Curve], list[Label]]:
+        """Curves and labels with their left end at x and their first middle at y; the texts start at the tabs."""
         curves: list[Curve] = []
-        labels = [label(text, SIZE, x + tab, y) for text, tab in zip(self.texts, tabs, strict=True)]
+        first, second = tabs
+        labels = [label(self.texts[0], SIZE, x + first, y)]
+        labels += [label(text, SIZE, x + second, y + n * LINE) for n, text in enumerate(self.ops(width - second))]
         for joint, each in self.shown:
             if joint:
                 labels.append(label(joint, SIZE, x, y))
@@ -103,9 +112,10 @@ def ops_text(plan: Plan, place: str) -> str:
     return "; ".join(f"{ops} at {', '.join(dict.fromkeys(when))}" for ops, when in times.items())
 
 
-def least_width(lines: Sequence[Entry]) -> float:
-    """Width of the widest line."""
-    return _tabs(lines)[-1]
+def least_width(lines: Sequence[Entry], width: float) -> float:
+    """What the lines take of a width, in which long ops are broken."""
+    _, tab, end = _tabs(lines)
+    return end if end <= width else max(width, tab + LEAST_OPS)
 
 
 def legend(
@@ -114,15 +124,20 @@ def legend(
     """The legend from x, y, in as many columns as the width takes, notes below; also y where it ends."""
     *tabs, column_width = _tabs(lines)
     columns = max(1, int((width + COLUMN_GAP) // (column_width + COLUMN_GAP)))
+    column_width = min(column_width, least_width(lines, width))
     rows = -(-len(lines) // columns)
     curves: list[Curve] = []
     labels: list[Label] = []
+    top = bottom = y
     for number, line in enumerate(lines):
-        column, row = divmod(number, rows)
-        more, texts = line.draw(x + column * (column_width + COLUMN_GAP), y + (row + 0.5) * LINE, tabs)
+        if number % rows == 0:
+            y = top
+        more, texts = line.draw(x + number // rows * (column_width + COLUMN_GAP), y + LINE / 2, tabs, column_width)
         curves += more
         labels += texts
-    y += rows * LINE + 3
+        y += LINE * len(line.ops(column_width - tabs[1]))
+        bottom = max(bottom, y)
+    y = bottom + 3
     for text in (line for note in notes for line in wrapped(note, SIZE, width)):
         labels.append(label(text, SIZE, x, y + LINE / 2, colour=PALE))
         y += LINE

@@ -3,6 +3,7 @@ the same (LP Figure 2 C)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -85,12 +86,12 @@ def _text(firing: Firing, delays: Sequence[int]) -> str:
     return firing.ops if tuple(delays) in ((), (1,)) else f"{firing.ops}, delay {' or '.join(map(str, delays))}"
 
 
-def layout(plan: Plan) -> Picture:
-    """The picture, as boxes and labels."""
+def layout(plan: Plan, width: float = math.inf) -> Picture:
+    """The picture, as boxes and labels; tables stand below each other where they do not fit a page of this width."""
     found = matrices(plan)
     columns = _columns(plan, found)
     grids = [_Table(plan, matrix, columns) for matrix in found]
-    widest = max([PAGE, *(grid.width for grid in grids)])
+    widest = max([min(PAGE, width - 2 * MARGIN), *(grid.width for grid in grids)])
     rows = _rows(grids, widest)
     width = max([200.0, *(sum(grid.width + APART for grid in row) - APART for row in rows)]) + 2 * MARGIN
     labels = list(heading(plan, width - 2 * MARGIN))

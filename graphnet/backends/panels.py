@@ -108,12 +108,12 @@ def summary(plan: Plan) -> str:
     return f"{plan.parameters:,} parameters, {flops} FLOPs an image, depth {plan.depth}, {low}–{high} ms"
 
 
-def layout(plan: Plan) -> Picture:
-    """The picture, as boxes and labels."""
+def layout(plan: Plan, width: float = math.inf) -> Picture:
+    """The picture, as boxes and labels, if it can be on a page of this width."""
     found = panels(plan)
     shown = _first(found)
     tabs, inner = _tabs(shown)
-    columns = _columns([_height(panel) for panel in shown], inner + 2 * PAD)
+    columns = _columns([_height(panel) for panel in shown], inner + 2 * PAD, width)
     width = len(columns) * (inner + 2 * PAD + APART) - APART + 2 * MARGIN
     labels = list(heading(plan, width - 2 * MARGIN))
     y = labels[-1].box.bottom + 5
@@ -167,11 +167,16 @@ def _tabs(shown: Sequence[Panel]) -> tuple[list[float], float]:
     return tabs, max(ends[-1], *(text_width(panel.titles[0], TEXT, bold=True) for panel in shown))
 
 
-def _columns(heights: Sequence[float], width: float) -> list[list[float]]:
-    """Panels, top to bottom and left to right, in as many columns as make a page that is not too tall."""
+def _columns(heights: Sequence[float], width: float, page: float) -> list[list[float]]:
+    """Panels, top to bottom and left to right, in as many columns as make a page that is not too tall.
+
+    What would fit a page of the given width in fewer columns, and in height, is not made wider.
+    """
     for count in range(1, len(heights) + 1):
         columns = _packed(heights, count)
-        if max(map(_stack, columns)) <= TALL * len(columns) * width:
+        wider = (count + 1) * (width + APART) - APART + 2 * MARGIN
+        tall = max(map(_stack, columns))
+        if tall <= TALL * len(columns) * width or (wider > page and tall <= TALL * page):
             break
     return columns
 

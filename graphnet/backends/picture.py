@@ -121,6 +121,10 @@ class Label:
         return self.box.cy + 0.34 * self.size
 
 
+class PictureWarning(UserWarning):
+    """A picture is not all that it could be, and why."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """All that is drawn, later things over earlier ones: curves, nodes, labels."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from graphnet.backends.picture import NOWHERE, Curve, Label, Node, Picture, arrowhead
+from graphnet.backends.picture import NOWHERE, Curve, Label, Node, Picture, PictureWarning, arrowhead
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +28,9 @@ MOST_INCHES = 199.0
 SECONDS_A_FRAME, LAST_FRAME = 0.7, 2.0
 FONT = "DejaVu Sans"
 """Comes with matplotlib, so that pictures are the same everywhere."""
+
+FEW, MOST_LATIN = 12, 0xFF
+"""So many characters are named; those that any font has end here."""
 
 
 def png(picture: Picture) -> bytes:
@@ -58,7 +61,11 @@ def gif(pictures: Sequence[Picture]) -> bytes:
 
 
 def _saved(picture: Picture, kind: str, most: float = math.inf, **how: Any) -> bytes:
-    """The bytes of a picture that is no larger than so many inches."""
+    """The bytes of a picture that is no larger than so many inches; warns of characters that the font lacks."""
+    if lacking := _lacking(picture):
+        shown = " ".join(lacking[:FEW]) + (" …" if len(lacking) > FEW else "")
+        text = f"{FONT}, the font of PNG and PDF, has no {shown}: boxes in their place; SVG shows them"
+        warnings.warn(text, PictureWarning, stacklevel=3)
     file = BytesIO()
     with _quiet():
         import matplotlib as mpl
@@ -68,6 +75,18 @@ def _saved(picture: Picture, kind: str, most: float = math.inf, **how: Any) -> b
         with mpl.rc_context(settings):
             _figure(picture, most).savefig(file, format=kind, facecolor=picture.paper, **how)
     return file.getvalue()
+
+
+def _lacking(picture: Picture) -> list[str]:
+    """Characters of labels that the font has no glyph for."""
+    used = sorted({char for each in picture.labels for char in each.text if ord(char) > MOST_LATIN})
+    if not used:
+        return []
+    with _quiet():
+        from matplotlib.font_manager import findfont, get_font
+
+        font = get_font(findfont(FONT))
+    return [char for char in used if not font.get_char_index(ord(char))]
 
 
 @contextmanager

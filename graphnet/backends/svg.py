@@ -5,6 +5,8 @@ What stands for something has a class and data attributes, so that a page can as
 - `class="value"`: `data-name`, `data-state`, `data-t`; `class="state"`: `data-state`; `class="cell"` of a matrix
   and `class="arrow"`: `data-source`, `data-target`, `data-place`; of a net unrolled in time also `data-t` and
   `data-set`, the name of the arrow's weights;
+- of a net broken into systems also `class="copy"`, a value shown again, with the data of a value, and `class="out"`,
+  the beginning of an arrow that is drawn in another system, with the data of that arrow;
 - a label that belongs to one of them stands inside its element; the arrows of the same weights are one group,
   `class="weights"`.
 """

@@ -1,35 +1,38 @@
 """Plan → a picture of the net unrolled in time, as SVG: time runs to the right, states from top to bottom.
 
 Arrows that use the same weights have one letter, colour and dash. They run between the columns and rows of values,
-never over a value. The time it takes grows linearly with the number of arrows.
+never over a value. What is wider than the page goes on below. The time it takes grows linearly with the number of
+arrows.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from itertools import count
+from typing import NamedTuple
 
-from graphnet.backends.arrows import feeds, is_value, weigh
+from graphnet.backends.alike import without_alike
+from graphnet.backends.arrows import feeds, weigh
 from graphnet.backends.captions import MARGIN, SMALL, TEXT, TINY, heading, row_names, shape_text
 from graphnet.backends.ghosts import GHOST, ghosts
-from graphnet.backends.grid import BESIDE, PAD, STUB, TURN, Grid, first_time, make_grid, milliseconds, value_texts
+from graphnet.backends.grid import BESIDE, PAD, STUB, Grid, copy_texts, first_time, make_grid, milliseconds, value_texts
 from graphnet.backends.legend import NEVER, NOTE, coupled_notes, entries, least_width, legend, letter_order, ops_text
+from graphnet.backends.paths import path_of, path_out
 from graphnet.backends.picture import (
-    DOWN,
     HEAD,
     INK,
-    LEFT,
     PALE,
     PAPER,
     RIGHT,
-    UP,
+    Box,
     Curve,
+    Facts,
     Label,
     Node,
-    Path,
     Picture,
-    Point,
     Stroke,
     fitted,
     label,
@@ -37,10 +40,35 @@ from graphnet.backends.picture import (
 )
 from graphnet.backends.routes import Port, Route, Spot, routes, spots
 from graphnet.backends.svg import to_svg
+from graphnet.backends.systems import Arrows, Span, Stretch, broken, unbroken
 from graphnet.ir.network import INPUT
 from graphnet.ir.plan import IMAGE, Plan
 
-LEAST_WIDTH = 370.0
+LEAST_WIDTH, APART = 370.0, 14.0
+"""Of the page; distance of systems."""
+
+LEADING = 12.0
+"""Distance of lines of a note."""
+
+COPY = "Grey, as in @{t}: the value made at t = {t}, once more where it is read."
+
+
+class _Part(NamedTuple):
+    """A stretch and where it is drawn: `number` counts all of them, `place` those of its system."""
+
+    stretch: Stretch
+    grid: Grid
+    number: int
+    place: int
+
+    def routes(self) -> Iterator[tuple[Route, bool]]:
+        """The arrows, and whether each goes on elsewhere."""
+        yield from ((route, False) for route in self.stretch.drawn)
+        yield from ((route, True) for route in self.stretch.leaving)
+
+    def named(self, name: str) -> str:
+        """The name of what stands for a value here."""
+        return f"{name}-again{self.number}" if name in self.stretch.copies else name
 
 
 def draw_unrolled(plan: Plan) -> str:
@@ -48,195 +76,214 @@ def draw_unrolled(plan: Plan) -> str:
     return to_svg(layout(plan))
 
 
-def layout(plan: Plan, dead: bool = False) -> Picture:
-    """The picture, as boxes, curves and labels; also of what never runs if `dead`."""
+def layout(plan: Plan, dead: bool = False, width: float = math.inf, elide: bool = False) -> Picture:
+    """The picture, as boxes, curves and labels; also of what never runs if `dead`.
+
+    What is wider than `width` is broken into systems below each other; of many steps that are alike the inner ones
+    are left out if `elide`.
+    """
     found = feeds(plan)
     weights = weigh(plan, found)
     lines = entries(plan, found, weights)
     never, unmade = ghosts(plan) if dead else ([], [])
     plan = replace(plan, lines=(*plan.lines, *unmade))
     where = spots(plan)
-    drawn = routes([*found, *never], [*weights, *(GHOST for _ in never)], where)
-    grid = make_grid(plan, where, drawn)
+    arrows = Arrows([*found, *never], [*weights, *(GHOST for _ in never)], where)
+    systems = _arranged(plan, arrows, width, elide)
+    right = max(part.grid.right for system in systems for part in system)
+    page = max(right + MARGIN, min(LEAST_WIDTH, width), least_width(lines, width - 2 * MARGIN) + 2 * MARGIN)
+    head = list(heading(plan, page - 2 * MARGIN))
+    parts = list(_placed(systems, head[-1].box.bottom + 4))
+    first = first_time(plan)
+    axes = [_axis(plan, part, first) for part in parts]
+    again = [where[name].column + first for part in parts for name in part.stretch.copies if name != IMAGE]
+    notes = [NOTE, *(COPY.format(t=t) for t in again if t >= 0)][:2] + ([NEVER] if never else [])
+    notes += coupled_notes(plan, found, weights)
+    top = max(each.box.bottom for _, times in axes for each in times) + 8
+    key, texts, end = legend(lines, notes, MARGIN, top, page - 2 * MARGIN)
     dim = {line.name for line in unmade}
-    width = max(grid.right + MARGIN, LEAST_WIDTH, least_width(lines) + 2 * MARGIN)
-    head = list(heading(plan, width - 2 * MARGIN))
-    grid = grid.below(head[-1].box.bottom + 4)
-    axis, times = _axis(plan, grid)
-    notes = [NOTE, *([NEVER] if never else []), *coupled_notes(plan, found, weights)]
-    key, texts, end = legend(lines, notes, MARGIN, max(each.box.bottom for each in times) + 8, width - 2 * MARGIN)
     return Picture(
         plan.name,
-        width,
+        page,
         end + MARGIN,
-        tuple(_arrows(plan, drawn, grid)) + tuple(axis) + tuple(key),
-        tuple(_nodes(plan, where, drawn, grid, dim)),
-        (*head, *_names(plan, where, grid, dim), *_letters(drawn, grid), *times, *texts),
+        (*_arrows(plan, parts), *(curve for curves, _ in axes for curve in curves), *key),
+        tuple(_nodes(plan, parts, dim)),
+        (
+            *head,
+            *_names(plan, parts, dim),
+            *_letters(parts),
+            *_notes(parts),
+            *(each for _, times in axes for each in times),
+            *texts,
+        ),
     )
 
 
-def _nodes(
-    plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route], grid: Grid, dim: Collection[str]
-) -> Iterator[Node]:
-    arriving = Counter(route.feed.target for route in drawn)
+def _arranged(plan: Plan, arrows: Arrows, width: float, elide: bool) -> list[list[_Part]]:
+    """The stretches of each system with their places from left to right."""
+    drawn = routes(*arrows)
+    whole = make_grid(plan, arrows.where, drawn)
+    spans = without_alike(plan, arrows) if elide else [Span(0, plan.last_time - first_time(plan))]
+    if len(spans) == 1 and whole.right + MARGIN <= width:
+        return [[_Part(unbroken(arrows, spans[0], drawn), whole, 0, 0)]]
+    least = max(text_width(text, TINY) for text in copy_texts(plan).values()) + PAD
+    grid = make_grid(plan, arrows.where, drawn, least)
+    note = max(text_width(text, SMALL) for span in spans for text in ("", *span.note))
+    found = broken(arrows, spans, grid, width - MARGIN, note)
+    numbers = count()
+    return [
+        [
+            _Part(each, grid.shifted(each.span.first, each.span.last, each.slot), next(numbers), place)
+            for place, each in enumerate(system)
+        ]
+        for system in found
+    ]
+
+
+def _placed(systems: Sequence[Sequence[_Part]], y: float) -> Iterator[_Part]:
+    """The parts with their places from top to bottom, from y on."""
+    for system in systems:
+        shown = [spot for part in system for spot in part.stretch.shown.values()]
+        drawn = [route for part in system for route in (*part.stretch.drawn, *part.stretch.leaving)]
+        for part in system:
+            grid = part.grid.of(shown, drawn).below(y)
+            yield part._replace(grid=grid)
+        y = grid.bottom + APART
+
+
+def _nodes(plan: Plan, parts: Sequence[_Part], dim: Collection[str]) -> Iterator[Node]:
+    arriving = Counter(route.feed.target for part in parts for route in part.stretch.drawn)
     merges = {area.name: area.merge for area in plan.areas}
     read = {name for _, name in plan.outputs}
-    given = (("name", IMAGE), ("state", INPUT))
-    yield Node(IMAGE, grid.image, f"{IMAGE}: {shape_text(plan.input_shape)}", facts=given)
-    for line in filter(is_value, plan.lines):
-        title = f"{line.name}: {shape_text(line.shape)}"
-        if arriving[line.name] > 1:
-            title += f", {merges[line.place]} of {arriving[line.name]} arrivals"
-        facts = (("name", line.name), ("state", line.place), ("t", str(line.t)))
-        box = grid.box(where[line.name])
-        if line.name in dim:
-            yield Node(line.name, box, f"{line.name}: never used", facts=facts, fill=PAPER, frame=PALE, dash="1.3 1.7")
-        else:
-            yield Node(line.name, box, title, heavy=line.name in read, facts=facts)
+    lines = {line.name: line for line in plan.lines}
+    for part in parts:
+        copies = part.stretch.copies
+        for name, spot in part.stretch.shown.items():
+            box = part.grid.box(spot)
+            if name == IMAGE:
+                facts: Facts = (("name", IMAGE), ("state", INPUT))
+                title = f"{IMAGE}: {shape_text(plan.input_shape)}"
+            else:
+                line = lines[name]
+                facts = (("name", name), ("state", line.place), ("t", str(line.t)))
+                title = f"{name}: {shape_text(line.shape)}"
+                if arriving[name] > 1:
+                    title += f", {merges[line.place]} of {arriving[name]} arrivals"
+            if name in copies:
+                yield Node(part.named(name), box, title, kind="copy", facts=facts, fill=PAPER, frame=PALE)
+            elif name in dim:
+                yield Node(name, box, f"{name}: never used", facts=facts, fill=PAPER, frame=PALE, dash="1.3 1.7")
+            else:
+                yield Node(name, box, title, heavy=name in read, facts=facts)
 
 
-def _names(plan: Plan, where: Mapping[str, Spot], grid: Grid, dim: Collection[str]) -> Iterator[Label]:
-    """Names of rows, at their left, and of values, in their boxes."""
-    names, seen = row_names(plan), set()
-    image = grid.image
-    yield label(INPUT, TEXT, image.cx, image.cy - 6, anchor="middle", owner=IMAGE)
-    shape = shape_text(plan.input_shape)
-    yield label(shape, SMALL, image.cx, image.cy + 7, anchor="middle", owner=IMAGE)
-    texts = value_texts(plan)
-    for line in filter(is_value, plan.lines):
-        box = grid.box(where[line.name])
-        if line.place not in seen:
-            seen.add(line.place)
-            y = box.cy
-            yield label(names[line.place], TEXT, MARGIN, y - 6, bold=True)
-            yield label(shape_text(line.shape), SMALL, MARGIN, y + 7, colour=PALE)
-        text, size = fitted(texts[line.name], TEXT, box.w - PAD, TINY)
-        colour = PALE if line.name in dim else INK
-        yield label(text, size, box.cx, box.cy, anchor="middle", owner=line.name, colour=colour)
+def _names(plan: Plan, parts: Sequence[_Part], dim: Collection[str]) -> Iterator[Label]:
+    """Names of rows, at the left of each system, and of values, in their boxes."""
+    names, texts, copied = row_names(plan), value_texts(plan), copy_texts(plan)
+    lines = {line.name: line for line in plan.lines}
+    seen: set[float] = set()
+    for part in parts:
+        copies = part.stretch.copies
+        for name, spot in part.stretch.shown.items():
+            box, owner = part.grid.box(spot), part.named(name)
+            if name == IMAGE:
+                colour = PALE if IMAGE in copies else INK
+                yield label(INPUT, TEXT, box.cx, box.cy - 6, anchor="middle", owner=owner, colour=colour)
+                shape = shape_text(plan.input_shape)
+                yield label(shape, SMALL, box.cx, box.cy + 7, anchor="middle", owner=owner, colour=colour)
+                continue
+            line, y = lines[name], part.grid.tops[spot.row]
+            if y not in seen:
+                seen.add(y)
+                y += part.grid.heights[spot.row] / 2
+                yield label(names[line.place], TEXT, MARGIN, y - 6, bold=True)
+                yield label(shape_text(line.shape), SMALL, MARGIN, y + 7, colour=PALE)
+            text, size = fitted((copied if name in copies else texts)[name], TEXT, box.w - PAD, TINY)
+            colour = PALE if name in dim or name in copies else INK
+            yield label(text, size, box.cx, box.cy, anchor="middle", owner=owner, colour=colour)
 
 
-def _axis(plan: Plan, grid: Grid) -> tuple[list[Curve], list[Label]]:
-    """The time axis below the last row: time steps, and biological time."""
+def _notes(parts: Sequence[_Part]) -> Iterator[Label]:
+    """What is said between columns of those that are left out."""
+    for stretch, grid, *_ in parts:
+        note = stretch.span.note
+        copies = grid.box(Spot(1, stretch.span.first - 1)).x
+        middle = (grid.tops[1] + grid.tops[-1]) / 2
+        for number, text in enumerate(note):
+            y = middle + (number - (len(note) - 1) / 2) * LEADING
+            yield label(text, SMALL, copies - stretch.blank * grid.pitch / 2, y, anchor="middle", colour=PALE)
+
+
+def _axis(plan: Plan, part: _Part, start: int) -> tuple[list[Curve], list[Label]]:
+    """The time axis below the last row: time steps, and biological time; `start` is the time of column 0."""
+    (first, last, _), grid = part.stretch.span, part.grid
     y = grid.tops[-1] + 10
     read = {t for t, _ in plan.outputs}
-    ends = ((grid.left - 4, y), (max(grid.right - HEAD, grid.left + grid.width), y))
+    left = grid.left + first * grid.pitch
+    ends = ((left - 4, y), (max(grid.right - HEAD, left + grid.width), y))
     curves = [Curve((("M", ends[:1]), ("L", ends[1:])), Stroke(PALE, width=0.8), RIGHT)]
-    labels = [label("time t", SMALL, MARGIN, y + 10), label("ms", SMALL, MARGIN, y + 22, colour=PALE)]
-    times = range(first_time(plan), plan.last_time + 1)
-    widest = max(text_width(milliseconds(t), TINY) for t in times)
+    labels = []
+    if part.place == 0:
+        labels += [label("time t", SMALL, MARGIN, y + 10), label("ms", SMALL, MARGIN, y + 22, colour=PALE)]
+    widest = max(text_width(milliseconds(start + column), TINY) for column in range(first, last + 1))
     every = int((widest + 4) // grid.pitch) + 1
-    for column, t in enumerate(times):
+    for column in range(first, last + 1):
+        t = start + column
         x = grid.left + column * grid.pitch + grid.width / 2
         curves.append(Curve((("M", ((x, y - 2),)), ("L", ((x, y + 2),))), Stroke(PALE, width=0.8)))
         text = str(t) if t >= 0 else "before"
         labels.append(label(text, TEXT, x, y + 10, anchor="middle", bold=t in read))
-        if t >= 0 and column % every == 0:
+        if t >= 0 and (column - first) % every == 0:
             labels.append(label(milliseconds(t), TINY, x, y + 22, anchor="middle", colour=PALE))
     return curves, labels
 
 
-def _arrows(plan: Plan, drawn: Sequence[Route], grid: Grid) -> Iterator[Curve]:
+def _arrows(plan: Plan, parts: Sequence[_Part]) -> Iterator[Curve]:
     """The arrows, those with the same weights after one another."""
     ops = {cell.place: ops_text(plan, cell.place) for cell in plan.cells}
     trainable = {tensor.name for tensor in plan.tensors if tensor.trainable}
-    for route in sorted(drawn, key=lambda each: (letter_order(each.weights.letter), each.weights.name)):
+    drawn = [(route, part.grid, goes_on) for part in parts for route, goes_on in part.routes()]
+    for route, grid, goes_on in sorted(drawn, key=lambda each: _order(each[0])):
         feed = route.feed
         tensors = ", ".join(name for name in feed.tensors if name in trainable) or "no weights"
-        path, head = _WAYS[route.way](route, grid)
-        name = f"{feed.source}-{feed.target}"
+        path, head = (path_out if goes_on else path_of)(route, grid)
         title = f"{feed.source} → {feed.target}: {ops[feed.place]} ({tensors if route.weights.name else 'never runs'})"
         facts = {"source": feed.source, "target": feed.target, "place": feed.place, "t": str(feed.t)}
         facts["set"] = route.weights.name
         yield Curve(
-            path, route.weights.stroke, head, name, title, route.weights.name, kind="arrow", facts=tuple(facts.items())
+            path,
+            route.weights.stroke,
+            head,
+            _arrow_name(route, goes_on),
+            title,
+            route.weights.name,
+            kind="out" if goes_on else "arrow",
+            facts=tuple(facts.items()),
         )
 
 
-def _letters(drawn: Sequence[Route], grid: Grid) -> Iterator[Label]:
+def _order(route: Route) -> tuple[object, ...]:
+    return letter_order(route.weights.letter), route.weights.name
+
+
+def _arrow_name(route: Route, goes_on: bool) -> str:
+    return f"{route.feed.source}-{route.feed.target}{'-out' if goes_on else ''}"
+
+
+def _letters(parts: Sequence[_Part]) -> Iterator[Label]:
     """The name of its weights on each arrow; once where several arrows leave a value together."""
-    seen: set[tuple[str, Port]] = set()
-    for route in drawn:
-        if not route.weights.name:
-            continue
-        place = (route.feed.source, route.leaves)
-        if route.way != "along" and place in seen:
-            continue
-        seen.add(place)
-        box = grid.box(route.start)
-        if route.start.row == 0:
-            x, y = box.right + STUB, box.cy - 7.5
-        elif route.way == "along":
-            x, y = box.cx + BESIDE, min(box.bottom, grid.box(route.end).bottom) + 7
-        else:
-            x, y = box.right + STUB, grid.end(route.start, route.leaves)
-        yield label(route.weights.name, SMALL, x, y, owner=f"{route.feed.source}-{route.feed.target}")
-
-
-def _across(route: Route, grid: Grid) -> tuple[Path, Point]:
-    """Past the letter, then to the height of the target in the gap before it, or to a track and then so."""
-    start, end = grid.box(route.start), grid.box(route.end)
-    enters = end.x - HEAD, grid.end(route.end, route.enters)
-    if route.start.row == 0:
-        lane = grid.image.cy
-        return (
-            ("M", ((start.right, lane),)),
-            ("L", ((enters[0] - grid.curve, lane),)),
-            _bend((enters[0] - grid.curve, lane), enters),
-        ), RIGHT
-    path = _past_letter(route, grid)
-    here = path[-1][1][-1]
-    if route.track:
-        lane = grid.track(*route.track)
-        path += (_bend(here, (here[0] + grid.curve, lane)), ("L", ((enters[0] - grid.curve, lane),)))
-        here = path[-1][1][-1]
-    return (*path, _bend(here, enters)), RIGHT
-
-
-def _along(route: Route, grid: Grid) -> tuple[Path, Point]:
-    """Straight down, or up."""
-    start, end = grid.box(route.start), grid.box(route.end)
-    if start.y < end.y:
-        return (("M", ((start.cx, start.bottom),)), ("L", ((end.cx, end.y - HEAD),))), DOWN
-    return (("M", ((start.cx, start.y),)), ("L", ((end.cx, end.bottom + HEAD),))), UP
-
-
-def _bow(route: Route, grid: Grid) -> tuple[Path, Point]:
-    """Past the letter, around the values in between, and back."""
-    end = grid.box(route.end)
-    path = _past_letter(route, grid)
-    x, y = path[-1][1][-1]
-    back = grid.end(route.end, route.enters)
-    reach = x + 1.2 * grid.curve
-    return (*path, ("C", ((reach, y), (reach, back), (x, back))), ("L", ((end.right + HEAD, back),))), LEFT
-
-
-def _drop(route: Route, grid: Grid) -> tuple[Path, Point]:
-    """From the image to the right, and down into the value."""
-    end, y = grid.box(route.end), grid.image.cy
-    return (
-        ("M", ((grid.image.right, y),)),
-        ("L", ((end.cx - TURN, y),)),
-        ("C", ((end.cx, y), (end.cx, y), (end.cx, y + TURN))),
-        ("L", ((end.cx, end.y - HEAD),)),
-    ), DOWN
-
-
-_WAYS = {"across": _across, "along": _along, "bow": _bow, "drop": _drop}
-
-
-def _past_letter(route: Route, grid: Grid) -> Path:
-    """From the value's side to where arrows bend, with room for the letter."""
-    box, y = grid.box(route.start), grid.end(route.start, route.leaves)
-    after = box.right + STUB + text_width(route.weights.name, SMALL)
-    return (
-        ("M", ((box.right, y),)),
-        ("L", ((box.right + STUB - 1, y),)),
-        ("M", ((after + 1, y),)),
-        ("L", ((box.right + STUB + grid.letter + 2, y),)),
-    )
-
-
-def _bend(start: Point, end: Point) -> tuple[str, tuple[Point, ...]]:
-    """A curve that is level at both ends."""
-    middle = (start[0] + end[0]) / 2
-    return "C", ((middle, start[1]), (middle, end[1]), end)
+    seen: set[tuple[Box, Port]] = set()
+    for part in parts:
+        grid = part.grid
+        for route, goes_on in part.routes():
+            box = grid.box(route.start)
+            if not route.weights.name or (route.way != "along" and (box, route.leaves) in seen):
+                continue
+            seen.add((box, route.leaves))
+            if route.start.row == 0:
+                x, y = box.right + STUB, box.cy - 7.5
+            elif route.way == "along":
+                x, y = box.cx + BESIDE, min(box.bottom, grid.box(route.end).bottom) + 7
+            else:
+                x, y = box.right + STUB, grid.end(route.start, route.leaves)
+            yield label(route.weights.name, SMALL, x, y, owner=_arrow_name(route, goes_on))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from graphnet.backends import matrices, panels, recurrent, unrolled
 from graphnet.backends.picture import Picture
@@ -13,20 +14,42 @@ from graphnet.ir.plan import Plan
 View = Literal["unrolled", "recurrent", "matrix", "plan"]
 Style = Literal["light", "dark"]
 
-VIEWS: Mapping[str, Callable[[Plan, bool], Picture]] = {
-    "unrolled": unrolled.layout,
-    "recurrent": lambda plan, dead: recurrent.layout(plan),
-    "matrix": lambda plan, dead: matrices.layout(plan),
-    "plan": lambda plan, dead: panels.layout(plan),
+MILLIMETRE = 96 / 25.4
+"""In the units of pictures."""
+
+
+class Wish(NamedTuple):
+    """How a view is to be drawn: no wider than `width` where it can be broken, and what the unrolled view shows."""
+
+    width: float = math.inf
+    dead: bool = False
+    elide: bool = False
+
+
+VIEWS: Mapping[str, Callable[[Plan, Wish], Picture]] = {
+    "unrolled": lambda plan, wish: unrolled.layout(plan, wish.dead, wish.width, wish.elide),
+    "recurrent": lambda plan, wish: recurrent.layout(plan),
+    "matrix": lambda plan, wish: matrices.layout(plan, wish.width),
+    "plan": lambda plan, wish: panels.layout(plan, wish.width),
 }
-"""What draws each view; the unrolled one also the arrows that never run, where that is asked for."""
+"""What draws each view."""
 
 assert tuple(VIEWS) == get_args(View)
 
 
-def picture(plan: Plan, view: str = "unrolled", style: str = "light", dead: bool = False) -> Picture:
-    """The picture of a plan. Raises ValueError where there is no such view or style."""
+def picture(
+    plan: Plan,
+    view: str = "unrolled",
+    style: str = "light",
+    dead: bool = False,
+    width: float = 0.0,
+    elide: bool = False,
+) -> Picture:
+    """The picture of a plan, no wider than so many millimetres where that can be; 0 is any width.
+
+    Raises ValueError where there is no such view or style.
+    """
     for name, known in ((view, VIEWS), (style, STYLES)):
         if name not in known:
             raise ValueError(f"'{name}': there are {', '.join(known)}")
-    return in_style(VIEWS[view](plan, dead), style)
+    return in_style(VIEWS[view](plan, Wish(width * MILLIMETRE or math.inf, dead, elide)), style)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +50,18 @@ def planned(
         plan = plan_of(spec, keep_dead=keep_dead, unlimited=unlimited)
     show(placed(plan.warnings, spec.source))
     return spec, plan
+
+
+@contextmanager
+def pictures_told() -> Iterator[None]:
+    """Print what pictures lack to standard error, a line each."""
+    from graphnet.backends.picture import PictureWarning
+
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", PictureWarning)
+        yield
+    for text in dict.fromkeys(str(each.message) for each in found):
+        print(f"warning: {text}", file=sys.stderr)
 
 
 def show(faults: Iterable[Fault]) -> None:

@@ -15,7 +15,7 @@ import typer
 
 from graphnet.cli.evaluate import DataRoot, Device, run_told
 from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Failure, Settings, Unlimited, show
+from graphnet.cli.report import Failure, Settings, Unlimited, pictures_told, show
 from graphnet.cli.watch import watch
 from graphnet.errors import SpecError
 from graphnet.pipeline import load
@@ -91,7 +91,8 @@ class Look:
             return Content(faults=error.faults)
         warnings = tuple(placed(plan.warnings, spec.source))
         show(warnings)
-        return content_of(plan, warnings, self.measures)
+        with pictures_told():
+            return content_of(plan, warnings, self.measures)
 
 
 def measured(run: Path, data_root: Path | None, device: str) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def main(spec: str, t: int) -> None:
         "arrows": sum(curve.kind == "arrow" for curve in shown.curves),
         "svg_bytes": len(to_svg(shown)),
         "unrolled_seconds": seconds(lambda: to_svg(picture(large))),
+        "unrolled_in_systems_seconds": seconds(lambda: to_svg(picture(large, width=174))),
         "unrolled_dead_seconds": seconds(lambda: to_svg(picture(large, dead=True))),
         "layout_of_large_seconds": {view: seconds(partial(picture, large, view)) for view in VIEWS},
         "formats_of_small_seconds": {

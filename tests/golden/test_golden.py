@@ -89,6 +89,7 @@ def test_pictures_of_the_specs(name: str, golden: Any) -> None:
 SHOWN = {
     "quickstart.svg": ("quickstart", "unrolled", False),
     "pictures/frnn-3-state-unrolled.svg": ("liao-poggio/frnn-3-state", "unrolled", True),
+    "pictures/resnet-3-state-unrolled.svg": ("liao-poggio/resnet-3-state", "unrolled", False),
     "pictures/ventral-stream-recurrent.svg": ("liao-poggio/ventral-stream", "recurrent", False),
     "pictures/resnet-3-state-matrix.svg": ("liao-poggio/resnet-3-state", "matrix", False),
     "pictures/quickstart-plan.svg": ("quickstart", "plan", False),
@@ -101,7 +102,7 @@ def test_the_pictures_of_the_readme(file: str, golden: Any, monkeypatch: pytest.
     monkeypatch.setenv("PATH", "")  # laid out the same whether there is a dot or not
     name, view, dead = SHOWN[file]
     plan = graphnet.plan(ROOT / "specs" / f"{name}.toml")
-    golden(f"../../examples/{file}", to_svg(picture(plan, view, dead=dead)))
+    golden(f"../../examples/{file}", to_svg(picture(plan, view, dead=dead, width=174)))
     assert f"](examples/{file})" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,8 +18,16 @@ from tests.pictures import faults
 
 LABELS = st.text(max_size=30) | st.text("WMi<&\"'\x00\x1b é視…", max_size=60)
 
+UNROLLED: dict[str, dict[str, Any]] = {
+    "unrolled": {},
+    "dead": {"dead": True},
+    "broken": {"width": 84},
+    "dead and broken": {"dead": True, "width": 50},
+    "elided": {"elide": True, "width": 174},
+}
 
-@given(specs(), st.sampled_from(["unrolled", "dead", "column", "matrix", "plan"]), st.data())
+
+@given(specs(), st.sampled_from([*UNROLLED, "column", "matrix", "plan"]), st.data())
 def test_nothing_on_a_picture_is_hidden(spec: dict, view: str, data: st.DataObject) -> None:
     states = {
         name: (state if isinstance(state, dict) else {"shape": state}) | {"label": data.draw(LABELS)}
@@ -28,8 +37,8 @@ def test_nothing_on_a_picture_is_hidden(spec: dict, view: str, data: st.DataObje
     if view == "column":
         shown = recurrent.layout(compiled, with_dot=False)
     else:
-        shown = picture(compiled, "unrolled" if view == "dead" else view, dead=view == "dead")
+        shown = picture(compiled, "unrolled" if view in UNROLLED else view, **UNROLLED.get(view, {"width": 84}))
     assert faults(shown) == []
     ET.fromstring(to_svg(shown))
-    if view in ("unrolled", "column"):
+    if view in (*UNROLLED, "column"):
         assert all(faults(still) == [] for still in list(frames(shown, compiled))[:3])

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from graphnet.backends.picture import Box, arrowhead
+from graphnet.backends import dot
+from graphnet.backends.picture import Box, PictureWarning, arrowhead
 from graphnet.backends.recurrent import draw_recurrent, layout
 from graphnet.backends.svg import to_svg
 from graphnet.backends.wiring import wire
@@ -214,4 +215,15 @@ def test_another_program_called_dot_is_no_graphviz(
     script.write_text(f"#!/bin/sh\n{program}\n")
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert layout(net()) == layout(net(), with_dot=False)
+    with pytest.warns(PictureWarning, match="is no Graphviz that can be used: laid out in a column"):
+        assert layout(net()) == layout(net(), with_dot=False)
+
+
+def test_when_dot_takes_too_long_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "dot"
+    script.write_text("#!/bin/sh\nwhile :; do :; done\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(dot, "SECONDS", 0.2)
+    with pytest.warns(PictureWarning, match="'dot' took more than 0.2 s: laid out in a column"):
+        assert layout(net()) == layout(net(), with_dot=False)

@@ -19,7 +19,7 @@ from graphnet.backends.panels import panels, rounded_count
 from graphnet.backends.picture import FAINT, INK, PALE, PAPER
 from graphnet.backends.styles import STYLES, in_style
 from graphnet.backends.svg import to_svg
-from graphnet.backends.views import VIEWS, picture
+from graphnet.backends.views import MILLIMETRE, VIEWS, picture
 from graphnet.ir.plan import Fate, Plan
 from graphnet.ir.steps import Call, cut
 from tests.conftest import ROOT
@@ -60,6 +60,18 @@ def test_the_unrolled_net_can_be_read(compiled: Plan, dead: bool, request: pytes
     if len(compiled.lines) > LARGE and not request.config.getoption("--thorough"):
         pytest.skip("large: runs with --thorough")
     assert faults(picture(compiled, "unrolled", dead=dead)) == []
+
+
+@pytest.mark.parametrize("look", [{"width": 174}, {"width": 84, "dead": True}, {"width": 174, "elide": True}], ids=str)
+def test_a_net_broken_into_systems_can_be_read(
+    compiled: Plan, look: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
+    if len(compiled.lines) > LARGE and not request.config.getoption("--thorough"):
+        pytest.skip("large: runs with --thorough")
+    shown = picture(compiled, "unrolled", **look)
+    assert faults(shown) == []
+    assert shown.width <= look["width"] * MILLIMETRE
+    assert min(label.size for label in shown.labels) * 0.75 >= 6, "in points"
 
 
 def strange(**more: Any) -> Plan:
