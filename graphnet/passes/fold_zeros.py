@@ -28,9 +28,9 @@ def fold_zeros(plan: Plan) -> Plan:
     outputs = {name for _, name in plan.outputs}
     for line in plan.lines:
         line = line._replace(arguments=tuple(known.get(name, name) for name in line.arguments))
-        if _is_zero(line, zeros):
+        if _is_zero(line, zeros) and all(uses[name] > 1 for name in line.tensors):
             zeros.add(line.name)
-            if line.op.kind != "zeros" and all(uses[name] > 1 for name in line.tensors):
+            if line.op.kind != "zeros":
                 uses.subtract(line.tensors)
                 line = line._replace(op=op("zeros", shape=line.shape), arguments=(IMAGE,), tensors=())
         elif line.op.kind in ("sum", "mean") and not zeros.isdisjoint(line.arguments):
