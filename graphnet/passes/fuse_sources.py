@@ -54,7 +54,9 @@ def _fused(group: Sequence[Line], made_ready: Ready) -> list[Line]:
         made_ready.weights([line.tensors[role] for line in group], axis if role == 0 else 0, first.place)
         for role in range(len(first.tensors))
     ]
-    sources = tuple(dict.fromkeys(line.arguments[0] for line in group))
+    sources = tuple(line.arguments[0] for line in group)
+    if len(set(sources)) == 1:
+        sources = sources[:1]
     parts = [line.shape[0] for line in group]
     settings = {"transposed": first.op.kind == "conv_transpose", "sources": len(sources), "parts": tuple(parts)}
     chosen = op("convs", **dict(first.op.attributes) | settings | {"channels": sum(parts)})

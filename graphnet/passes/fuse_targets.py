@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 from graphnet.ir.cost import Target, sizes_of
@@ -20,12 +20,14 @@ def fuse_targets(plan: Plan, target: Target) -> Plan:
     readers = Counter(name for line in plan.lines for name in line.arguments) + Counter(dict(plan.outputs).values())
     made = {line.name: line for line in plan.lines}
     sizes, made_ready = sizes_of(plan), ready(plan)
+    merges = [line for line in plan.lines if line.op.kind in ("sum", "mean")]
+    inner = {name for line in merges for name in line.arguments if _is_inner(name, made, readers)}
     gone: set[str] = set()
     instead: dict[str, list[Line]] = {}
-    for line in plan.lines:
-        if line.op.kind not in ("sum", "mean") or line.name in gone:
+    for line in merges:
+        if line.name in inner:
             continue
-        flat = list(_flat(line, made, readers))
+        flat, sums = _flat(line, made, inner)
         for group in _groups(flat, made, readers):
             new = _fused(group, line, made_ready, sizes.shapes)
             for each in (*made_ready.lines.values(), *new):
@@ -35,7 +37,7 @@ def fuse_targets(plan: Plan, target: Target) -> Plan:
             if target.prefers(new, old, sizes, plan.layout):
                 names = {each.name for each in group}
                 flat = [new[-1].name, *(name for name in flat if name not in names)]
-                gone |= names | {name for name in line.arguments if name not in flat and _inner(name, made, readers)}
+                gone |= {*names, *sums}
                 instead[line.name] = [*instead.get(line.name, [line])[:-1], *new, _merged(line, flat)]
         if line.name in instead and len(flat) == 1 and line.op.kind == "sum":
             *others, last, _ = instead[line.name]
@@ -47,15 +49,23 @@ def fuse_targets(plan: Plan, target: Target) -> Plan:
     return replace(plan, lines=made_ready.within(lines))
 
 
-def _inner(name: str, made: Mapping[str, Line], readers: Mapping[str, int]) -> bool:
+def _is_inner(name: str, made: Mapping[str, Line], readers: Mapping[str, int]) -> bool:
     """Whether an argument of a merge is a sum that nothing else reads: what it adds up is of the merge."""
     return name in made and made[name].op.kind == "sum" and readers[name] == 1
 
 
-def _flat(line: Line, made: Mapping[str, Line], readers: Mapping[str, int]) -> Iterator[str]:
-    """The arguments of a merge, and of the sums among them in their place."""
+def _flat(line: Line, made: Mapping[str, Line], inner: Container[str]) -> tuple[list[str], list[str]]:
+    """The arguments of a merge, with those of the inner sums in their place, and these sums."""
+    flat: list[str] = []
+    sums: list[str] = []
     for name in line.arguments:
-        yield from _flat(made[name], made, readers) if _inner(name, made, readers) else [name]
+        if name in inner:
+            within, deeper = _flat(made[name], made, inner)
+            flat += within
+            sums += [name, *deeper]
+        else:
+            flat.append(name)
+    return flat, sums
 
 
 def _groups(flat: Sequence[str], made: Mapping[str, Line], readers: Mapping[str, int]) -> list[list[Line]]:

@@ -105,6 +105,18 @@ def test_a_sum_of_convolutions_alone_is_the_convolution() -> None:
         hold_together(given)
 
 
+def test_sums_within_sums_are_added_up_once() -> None:
+    """Branches that end in convolutions alike, within a merge of more of them; nothing is made that is not read."""
+    branched = "BR(CBRC+CRC+I)"
+    for merge in ("sum", "mean"):
+        given = spec({"h1": {"h1": branched, "h2": branched}, "h2": {"h2": branched, "h1": "BRCBRC"}}, merge=merge)
+        after = executed(given)
+        read = {name for line in after.lines for name in line.arguments} | {name for _, name in after.outputs}
+        assert all(line.name in read for line in after.lines)
+        assert kinds(after)["concat"] > 0
+        hold_together(given)
+
+
 def test_what_differs_is_not_fused() -> None:
     for a, b in (("C", "C1"), ("C", [{"conv": {"bias": True}}]), ("C", [{"conv": {"groups": 2}}]), ("CR", "C")):
         after = executed(
