@@ -48,6 +48,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:  # files run side by side: each with one thread
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     thorough = config.getoption("--thorough")
     settings.load_profile("thorough" if thorough else os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
