@@ -126,7 +126,7 @@ MUTANTS = [
     Mutant(
         "I0 takes the previous value",
         "ir/activity.py",
-        "first=first[name] if arrival.reads[1] >= 0 else arrival.reads",
+        "first=first if arrival.reads[1] >= 0 else arrival.reads",
         "first=arrival.reads",
         rule("10 branches, I, Ip and I0"),
     ),
@@ -200,8 +200,8 @@ MUTANTS = [
     Mutant(
         "weights are never untied",
         "ir/weights.py",
-        'rest = "place" if over_time or cell.kind',
-        'rest = "place" if True or cell.kind',
+        'return "place" if over_time or cell.kind',
+        'return "place" if True or cell.kind',
         rule("14 or not"),
     ),
     Mutant(
@@ -228,8 +228,8 @@ MUTANTS = [
     Mutant(
         "seeds by name",
         "ir/weights.py",
-        'return f"{source}>{target}{update}:{use.layer.label}{when}.{use.slot.role}"',
-        'return f"{use.transition.key}{update}:{use.layer.label}{when}.{use.slot.role}"',
+        'return f"{index[cell.source]}>',
+        'return f"{cell.source}>',
         named("test_renaming_states_changes_no_bit", "tests/property/test_invariance.py"),
     ),
     Mutant(
@@ -241,16 +241,16 @@ MUTANTS = [
     ),
     Mutant(
         "statistics crossed between times",
-        "ir/schedule.py",
-        "tensors = [binding.at(t) for binding in bindings]",
-        "tensors = [binding.at(t - t % 2) for binding in bindings]",
+        "ir/lines.py",
+        "return [tensor.at(self.t) for tensor in self.pattern.tensors]",
+        "return [tensor.at(self.t - self.t % 2) for tensor in self.pattern.tensors]",
         rule("18 statistics of each time"),
     ),
     Mutant(
         "shared statistics updated in another order",
         "ir/schedule.py",
-        "turns.sort(key=lambda turn: turn[:3])",
-        "turns.sort(key=lambda turn: (turn[0], -turn[1]))",
+        "found.sort(key=lambda each: each[:3])",
+        "found.sort(key=lambda each: (each[0], -each[1]))",
         rule("18 statistics shared, updated in order"),
     ),
     Mutant(

@@ -352,7 +352,7 @@ def test_noise() -> None:
         wanted = IMAGES
         for time in (1, 2):
             wanted = F.conv2d(wanted, weight, padding=1)
-            wanted = wanted + (0.3 * torch.randn_like(wanted) if time in times else 0)
+            wanted = wanted + (0.3 * torch.randn(wanted.shape, dtype=wanted.dtype) if time in times else 0)
         close(found, wanted)
         assert not torch.equal(found, other)
     # The difference is white noise after a convolution, of σ = 0.3 ‖weights that reach the pixel‖. Over n images a mean
