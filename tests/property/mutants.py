@@ -23,6 +23,8 @@ def named(name: str, file: str = "tests/property/test_rules.py") -> str:
     return f"{file}::{name}"
 
 
+FUSING = "tests/unit/test_fusing.py"
+
 MUTANTS = [
     Mutant(
         "the order of arrivals is by name",
@@ -343,5 +345,82 @@ MUTANTS = [
         'if line.op.kind in ("product", "divide"):',
         'if line.op.kind == "divide":',
         "tests/unit/test_lint.py::test_a_product_with_zeros_is_zeros",
+    ),
+    Mutant(
+        "a mean is over what is not zeros",
+        "passes/fold_zeros.py",
+        '{"of": len(line.arguments)} if line.op.kind == "mean" else {}',
+        "{}",
+        named("test_zeros_add_nothing_and_weights_used_on_zeros_alone_keep_a_gradient_of_zero", FUSING),
+    ),
+    Mutant(
+        "biased convolutions of zeros are zeros",
+        "passes/fold_zeros.py",
+        "return given[0] and len(line.tensors) == 1",
+        "return given[0]",
+        named("test_biases_are_not_zeros", FUSING),
+    ),
+    Mutant(
+        "noise is drawn once",
+        "passes/share_equal.py",
+        '"batch_norm", "noise", ',
+        '"batch_norm", ',
+        named("test_noise_is_drawn_for_each_transition", FUSING),
+    ),
+    Mutant(
+        "shared norms forget nothing",
+        "backends/at_once.py",
+        "torch._foreach_mul_(others, kept)",
+        "torch._foreach_mul_(others, 1.0)",
+        named("test_fused_nets_compute_the_same", FUSING),
+    ),
+    Mutant(
+        "what others read is overwritten",
+        "passes/in_place.py",
+        "if is_fresh and readers[line.name] == 1:",
+        "if is_fresh:",
+        named("test_drawn_nets_compute_the_same_at_every_level", "tests/property/test_levels.py"),
+    ),
+    Mutant(
+        "deconvolutions joined along their outputs",
+        "passes/fuse_sources.py",
+        'axis = int(first.op.kind == "conv_transpose")',
+        "axis = 0",
+        named("test_biases_are_joined_too_and_deconvolutions_along_their_other_axis", FUSING),
+    ),
+    Mutant(
+        "evaluation convolves the first source for all",
+        "backends/at_once.py",
+        "[convolve(x, w, b, **settings) for x, w, b",
+        "[convolve(sources[0], w, b, **settings) for x, w, b",
+        named("test_fused_nets_compute_the_same", FUSING),
+    ),
+    Mutant(
+        "sums that others read are fused",
+        "passes/fuse_targets.py",
+        "if name in made and readers[name] == 1)",
+        "if name in made)",
+        named("test_what_differs_is_not_fused", FUSING),
+    ),
+    Mutant(
+        "folded steps use the statistics of the step before",
+        "ir/fold.py",
+        "turn.pattern.tensors[number].at(turn.t).name",
+        "turn.pattern.tensors[number].at(turn.t - 1).name",
+        named("test_folded_steps_are_those_of_the_whole_plan", "tests/unit/test_fold.py"),
+    ),
+    Mutant(
+        "steps that are read out are left out",
+        "ir/fold.py",
+        "return None if any(owners[name][0] in seam for _, name in plan.outputs if name in owners) else found",
+        "return found",
+        named("test_what_is_read_out_on_the_way_is_not_left_out", "tests/unit/test_fold.py"),
+    ),
+    Mutant(
+        "memory is changed",
+        "backends/stepped.py",
+        "{} if memory is None else dict(memory.values)",
+        "{} if memory is None else memory.values",
+        named("test_memory_does_not_grow_and_is_not_changed", "tests/unit/test_stream.py"),
     ),
 ]

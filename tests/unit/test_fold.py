@@ -74,6 +74,14 @@ def test_a_plan_that_does_not_recur_is_not_folded() -> None:
     assert fold(replace(plan, lines=tuple(plan.lines))) is None
 
 
+@pytest.mark.parametrize("t", [4, 15, 28])
+def test_what_is_read_out_on_the_way_is_not_left_out(t: int) -> None:
+    """Without a post-net a step that is read out looks like the others."""
+    bare = {key: value for key, value in recurrent(30).items() if key != "post_net"}
+    plan = graphnet.plan(bare | {"readout": {"t": [t, 30], "state": "h1"}})
+    assert run_stepwise(plan)[1] == cut(run_passes(plan))
+
+
 def test_a_pass_that_tells_times_apart_sees_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it made of the steps that recur does not: then nothing is concluded from a few."""
     from graphnet import passes

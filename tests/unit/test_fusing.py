@@ -147,12 +147,21 @@ def test_what_is_made_twice_of_the_same_is_made_once() -> None:
         hold_together(given | {"readout": {"t": 3}})
 
 
+def test_noise_is_drawn_for_each_transition() -> None:
+    noisy = {"ops": "I", "noise": 0.3}
+    given = spec({"h1": {"h2": noisy, "h3": noisy}, "h2": {"h4": "I"}, "h3": {"h4": {"ops": "I", "gain": -1.0}}})
+    assert float(graphnet.compile(given | {"readout": {"t": 2}})(torch.randn(2, 2, 6, 6)).abs().max()) > 0.1
+
+
 def test_zeros_add_nothing_and_weights_used_on_zeros_alone_keep_a_gradient_of_zero() -> None:
     given = spec({"h1": {"h1": "I", "h2": "C"}, "h2": {"h1": "CR", "h2": "CR"}}, unpopulated="zeros")
     plan = graphnet.plan(given)
     folded = passes.fold_zeros(plan)
     assert (kinds(plan)["zeros"] > kinds(folded)["zeros"]) or folded.flops < plan.flops
     hold_together(given)
+    averaged = spec({"h1": {"h1": "I", "h2": "C"}, "h2": {"h1": "CR", "h2": "CR"}}, unpopulated="zeros", merge="mean")
+    assert "of" in {key for line in passes.fold_zeros(graphnet.plan(averaged)).lines for key, _ in line.op.attributes}
+    hold_together(averaged)
     untied = {"unpopulated": "zeros", "sharing": {"over_time": False}, "readout": {"t": 1}}
     alone = spec({"h1": {"h2": "I"}, "h2": {"h2": "C"}}, **untied)  # h2 is zeros still at t = 0
     net = graphnet.compile(alone)
