@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import NamedTuple, overload
+from typing import NamedTuple, TypeVar, overload
 
 from graphnet.ir.network import Init, Tensor
 from graphnet.ir.ops import KINDS, Op, Shape
 
 IMAGE = "input"
 """The name of the value that the caller gives."""
+
+T = TypeVar("T")
 
 
 class Line(NamedTuple):
@@ -152,11 +155,44 @@ class Turn(NamedTuple):
             yield Line(name, op, read, tuple([tensors[at] for at in used]), shape, self.t, place)
 
 
-class Lines(Sequence[Line]):
-    """The lines of turns, one after the other; written out when they are first looked at."""
+class _Written(Sequence[T]):
+    """What turns hold, one after the other; written out when it is first looked at."""
 
     def __init__(self, turns: Sequence[Turn]) -> None:
         self.turns = tuple(turns)
+
+    @property
+    @abstractmethod
+    def written(self) -> tuple[T, ...]:
+        """All of it."""
+
+    def __len__(self) -> int:
+        return len(self.written)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.written)
+
+    @overload
+    def __getitem__(self, at: int) -> T: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> tuple[T, ...]: ...
+
+    def __getitem__(self, at: int | slice) -> T | tuple[T, ...]:
+        return self.written[at]
+
+    def __eq__(self, other: object) -> bool:
+        return self.written == (other.written if isinstance(other, _Written) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.written)
+
+    def __repr__(self) -> str:
+        return repr(self.written)
+
+
+class Lines(_Written[Line]):
+    """The lines of turns, one after the other."""
 
     @cached_property
     def written(self) -> tuple[Line, ...]:
@@ -166,62 +202,14 @@ class Lines(Sequence[Line]):
     def __len__(self) -> int:
         return sum(len(turn.pattern.lines) for turn in self.turns)
 
-    def __iter__(self) -> Iterator[Line]:
-        return iter(self.written)
 
-    @overload
-    def __getitem__(self, at: int) -> Line: ...
-
-    @overload
-    def __getitem__(self, at: slice) -> tuple[Line, ...]: ...
-
-    def __getitem__(self, at: int | slice) -> Line | tuple[Line, ...]:
-        return self.written[at]
-
-    def __eq__(self, other: object) -> bool:
-        return self.written == (other.written if isinstance(other, Lines) else other)
-
-    def __hash__(self) -> int:
-        return hash(self.written)
-
-    def __repr__(self) -> str:
-        return repr(self.written)
-
-
-class Tensors(Sequence[Tensor]):
-    """The tensors of turns, each once, in the order of first use; named for each time when they are first looked at."""
-
-    def __init__(self, turns: Sequence[Turn]) -> None:
-        self.turns = tuple(turns)
+class Tensors(_Written[Tensor]):
+    """The tensors of turns, each once, in the order of first use, named for each time."""
 
     @cached_property
     def written(self) -> tuple[Tensor, ...]:
         """All tensors."""
         return tuple({tensor.name: tensor for turn in self.turns for tensor in turn.tensors}.values())
-
-    def __len__(self) -> int:
-        return len(self.written)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return iter(self.written)
-
-    @overload
-    def __getitem__(self, at: int) -> Tensor: ...
-
-    @overload
-    def __getitem__(self, at: slice) -> tuple[Tensor, ...]: ...
-
-    def __getitem__(self, at: int | slice) -> Tensor | tuple[Tensor, ...]:
-        return self.written[at]
-
-    def __eq__(self, other: object) -> bool:
-        return self.written == (other.written if isinstance(other, Tensors) else other)
-
-    def __hash__(self) -> int:
-        return hash(self.written)
-
-    def __repr__(self) -> str:
-        return repr(self.written)
 
 
 def trainable(turns: Iterable[Turn]) -> Iterable[Tensor]:
