@@ -46,13 +46,19 @@ def seconds(net: nn.Module, images: Tensor, backward: bool, clock: Clock = time.
 def interleaved(
     variants: Mapping[str, tuple[nn.Module, Tensor]], backward: bool, rounds: int, clock: Clock = time.perf_counter
 ) -> dict[str, list[float]]:
-    """The seconds of each variant in each round, after one to warm up; nets are put into the mode that is measured."""
+    """The seconds of each variant in each round, after one to warm up; nets are put into the mode that is measured.
+
+    Each round begins with another of them, so that none always comes after the same one.
+    """
     times: dict[str, list[float]] = {name: [] for name in variants}
     for net, images in variants.values():
         net.train(backward)
         seconds(net, images, backward, clock)
-    for _ in range(rounds):
-        for name, (net, images) in variants.items():
+    names = list(variants)
+    for k in range(rounds):
+        start = k % len(names)
+        for name in names[start:] + names[:start]:
+            net, images = variants[name]
             times[name].append(seconds(net, images, backward, clock))
     return times
 

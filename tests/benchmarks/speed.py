@@ -1,6 +1,7 @@
 """How much faster graphnet's nets run than the same nets written by hand, in one process, interleaved.
 
-    python tests/benchmarks/speed.py [CASE ...] [--repeats 15] [--threads 1] [--batch 32] [--clock cpu] [--output FILE]
+    python -m tests.benchmarks.speed [CASE ...] [--repeats 15] [--threads 1] [--batch 32] [--clock cpu]
+        [--what FB] [--against "hand, channels_last" ...] [--compiled] [--output FILE]
 
 For each case: forward (F) in evaluation mode, ours compiled to infer; forward + backward (FB) in training mode. Ratios
 are hand's time over ours, paired by round; the interval is 95 % of the bootstrap of their median. Of the bare
@@ -15,7 +16,7 @@ import platform
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from functools import partial
 from typing import Any
@@ -121,7 +122,9 @@ def deepcopy_of(net: nn.Module) -> nn.Module:
     return copy_of(net)
 
 
-def run(name: str, repeats: int, batch: int, compiled: bool, clock: Clock) -> Iterator[dict[str, Any]]:
+def run(
+    name: str, repeats: int, batch: int, compiled: bool, clock: Clock, what: Sequence[str], against: Sequence[str]
+) -> Iterator[dict[str, Any]]:
     given, other = CASES[name]()
     ours = graphnet.compile(given)
     same_weights(ours, other, table_of(name, other))
@@ -134,6 +137,7 @@ def run(name: str, repeats: int, batch: int, compiled: bool, clock: Clock) -> It
         "hand, channels_last": (deepcopy(other).to(memory_format=LAST), images.contiguous(memory_format=LAST)),
         "bare convolutions": (bare, images),
     }
+    variants = {key: value for key, value in variants.items() if key in ("graphnet", *(against or variants))}
     if compiled:  # forward and backward alone: compiling takes minutes
         whole = torch.compile(deepcopy(other).to(memory_format=LAST))
         variants["hand, channels_last, compiled"] = (whole, images.contiguous(memory_format=LAST))
@@ -142,7 +146,7 @@ def run(name: str, repeats: int, batch: int, compiled: bool, clock: Clock) -> It
             started = time.perf_counter()
             seconds(variants[each][0].train(), images, backward=True)
             yield {"case": name, "what": "compiling", "variant": each, "seconds": time.perf_counter() - started}
-    for backward in (True,) if compiled else (True, False):
+    for backward in [each == "FB" for each in what if each == "FB" or not compiled]:
         if not backward:  # forward alone: the net that is compiled for it
             inferring = graphnet.compile(given, mode="infer")
             inferring.load_state_dict(ours.state_dict())
@@ -165,6 +169,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu where other jobs run beside it")
+    parser.add_argument("--what", nargs="+", choices=("FB", "F"), default=("FB", "F"))
+    parser.add_argument("--against", nargs="+", default=(), help="the variants to measure beside ours; all, if none")
     parser.add_argument("--compiled", action="store_true", help="against torch.compile, and ours by inductor")
     parser.add_argument("--output")
     given = parser.parse_args()
@@ -179,7 +185,9 @@ def main() -> None:
     print(json.dumps(machine))
     found = []
     for case in given.cases:
-        for line in run(case, given.repeats, given.batch, given.compiled, CLOCKS[given.clock]):
+        for line in run(
+            case, given.repeats, given.batch, given.compiled, CLOCKS[given.clock], given.what, given.against
+        ):
             found.append(line)
             print(json.dumps(line), flush=True)
     if given.output:
