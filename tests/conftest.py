@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 settings.register_profile("dev", max_examples=20, **SLOW)
-settings.register_profile("ci", max_examples=60, derandomize=True, **SLOW)
+settings.register_profile("ci", max_examples=40, derandomize=True, **SLOW)
 settings.register_profile("thorough", max_examples=2000, **SLOW)
 
 
@@ -48,7 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if "PYTEST_XDIST_WORKER" in os.environ:  # files run side by side: each with one thread
+    if "PYTEST_XDIST_WORKER" in os.environ:  # tests run side by side: each with one thread
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     thorough = config.getoption("--thorough")
     settings.load_profile("thorough" if thorough else os.environ.get("HYPOTHESIS_PROFILE", "dev"))
