@@ -149,6 +149,11 @@ def test_what_is_said_beside_the_pointer(page: Any) -> None:
     said = page.inner_text("#hint")
     for part in ("h1_t1 → h2_t2", "BRC", "b, 3 uses", "h2.from_h1.conv1.weight 6×4×3×3", "6.91 kFLOPs"):
         assert part in said
+    page.keyboard.press("v")  # what it was said of is not in the other view
+    assert page.is_hidden("#hint")
+    page.click("#views button:has-text('unrolled')")
+    page.hover('[data-view="unrolled"] [data-name="h2_t2"]')
+    assert page.is_visible("#hint")
     page.mouse.move(5, 5)
     assert page.is_hidden("#hint")
 

@@ -29,6 +29,7 @@ const clock = clockOf({ slider: $1("#time"), now: $1("#now"), play: $1("#play") 
 // A view; names of rows stand at the edge when those in the picture are out of sight.
 function look(name) {
   view = name;
+  leave();
   for (const figure of $$(".picture")) figure.hidden = figure.dataset.view !== name;
   for (const button of $$("#views button")) button.setAttribute("aria-pressed", String(button.value === name));
   rows = painter.rows(name).map(([state, y]) => [make("li", {}, state.label), y]);
