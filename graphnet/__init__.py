@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from graphnet import edits, zoo
     from graphnet.edits import perturb
     from graphnet.errors import Fault, SpecError
-    from graphnet.foreign import import_state_dict
-    from graphnet.ir.custom import register_op
-    from graphnet.ir.plan import Plan
+    from graphnet.interop.foreign_weights import import_state_dict
+    from graphnet.network.functions.custom_ops import register_op
     from graphnet.pipeline import compile, draw, load, plan, unroll
+    from graphnet.planning.plan import Plan
     from graphnet.spec.model import Spec
-    from graphnet.training.coupling import couple_gradients
+    from graphnet.training.gradient_coupling import couple_gradients
 
 __all__ = [
     "Fault",
@@ -38,17 +38,17 @@ __all__ = [
 
 _HOMES = {
     "Fault": "errors",
-    "Plan": "ir.plan",
+    "Plan": "planning.plan",
     "Spec": "spec.model",
     "SpecError": "errors",
     "compile": "pipeline",
-    "couple_gradients": "training.coupling",
+    "couple_gradients": "training.gradient_coupling",
     "draw": "pipeline",
-    "import_state_dict": "foreign",
+    "import_state_dict": "interop.foreign_weights",
     "load": "pipeline",
     "perturb": "edits",
     "plan": "pipeline",
-    "register_op": "ir.custom",
+    "register_op": "network.functions.custom_ops",
     "unroll": "pipeline",
 }
 """The module of each public name; `edits` and `zoo` are modules themselves."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from graphnet.ir.draft import EditError, Slab
-from graphnet.ir.edit import (
+from graphnet.rewrite.perturbations import (
     AddNoise,
     DropBlock,
     Edit,
@@ -17,13 +16,14 @@ from graphnet.ir.edit import (
     ShowAnother,
     Silence,
 )
+from graphnet.rewrite.spec_editor import EditError, Slab
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.fx import GraphModule
 
     from graphnet.analysis.calibrate import Batch
-    from graphnet.backends.stepped import Stepped
+    from graphnet.runtime.stepped import Stepped
 
 __all__ = [
     "AddNoise",

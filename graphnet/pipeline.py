@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from graphnet.errors import Fault, SpecError
-from graphnet.ir.cost import BATCH, Target, sizes_of
-from graphnet.ir.plan import Plan
-from graphnet.ir.resolve import resolve, resolve_as_far_as_possible
-from graphnet.ir.schedule import schedule
-from graphnet.ir.typical import TYPICAL
-from graphnet.ir.verify import verify
 from graphnet.passes import DEFAULT, Mode
+from graphnet.planning.cost import BATCH, Target, sizes_of
+from graphnet.planning.plan import Plan
+from graphnet.planning.reference_machine import TYPICAL
+from graphnet.planning.schedule import schedule
+from graphnet.planning.time_expansion import expand_as_far_as_possible, expand_in_time
+from graphnet.planning.verify import verify
 from graphnet.spec.model import Spec
 from graphnet.spec.read import placed, read, unrelated
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule
 
-    from graphnet.backends.stepped import Stepped
-    from graphnet.backends.svg import Drawing
-    from graphnet.backends.views import Style, View
+    from graphnet.pictures.views import Style, View
+    from graphnet.pictures.write.svg import Drawing
+    from graphnet.runtime.stepped import Stepped
 
 SpecLike = Spec | Mapping[str, Any] | str | os.PathLike[str]
 """A spec, its dict, or the path of its file."""
@@ -34,8 +34,8 @@ SpecLike = Spec | Mapping[str, Any] | str | os.PathLike[str]
 def compile_plan(spec: Spec, keep_dead: bool = False, unlimited: bool = False) -> Plan:
     """Spec → verified plan. Read this first."""
     with uncollected():
-        network = resolve(spec, unlimited)
-        return verify(schedule(network, keep_dead))
+        expansion = expand_in_time(spec, unlimited)  # names, sizes, weights; then what happens when
+        return verify(schedule(expansion, keep_dead))
 
 
 @contextmanager
@@ -91,11 +91,11 @@ def unroll(spec: SpecLike) -> Spec:
     It compiles to the same function with as many parameters. Raises SpecError, also where the language has no words
     for it.
     """
-    from graphnet.ir.unroll import unroll as unrolled_data
+    from graphnet.rewrite.unroll import unroll as unrolled_data
 
     spec = load(spec)
     try:
-        return load(unrolled_data(spec, resolve(spec)))
+        return load(unrolled_data(spec))
     except SpecError as error:
         raise SpecError(placed(error.faults, spec.source)) from None
 
@@ -129,9 +129,9 @@ def draw(
         ValueError: no view, style or format of that name.
         OSError: the file cannot be written.
     """
-    from graphnet.backends.formats import Wanted, drawn
-    from graphnet.backends.svg import to_svg
-    from graphnet.backends.views import picture
+    from graphnet.pictures.formats import Wanted, drawn
+    from graphnet.pictures.views import picture
+    from graphnet.pictures.write.svg import to_svg
 
     wanted = Wanted(plan(spec), view, style, dead, width, elide)
     svg = to_svg(picture(*wanted))
@@ -183,8 +183,8 @@ def compile(
     Raises:
         SpecError: the spec is wrong.
     """
-    from graphnet.backends.fx import build
-    from graphnet.backends.stepped import Stepped
+    from graphnet.runtime.fx import build
+    from graphnet.runtime.stepped import Stepped
 
     if backend not in LONG:
         raise ValueError(f"backend '{backend}': one of {', '.join(LONG)}")
@@ -194,7 +194,7 @@ def compile(
         stepwise = len(compiled.lines) > LONG[backend] or (backend == "inductor" and _is_slow(compiled, batch_size))
     target = None
     if optimize > 2:
-        from graphnet.backends.machine import machine_of
+        from graphnet.runtime.machine_profile import machine_of
 
         target = Target(machine_of(device), batch_size, mode)
     with uncollected():
@@ -222,5 +222,5 @@ def _further(spec: Spec | None, faults: list[Fault]) -> list[Fault]:
     """What is wrong with the meaning of the entries whose form is right, unless it follows from the others."""
     if spec is None:
         return []
-    _, more = resolve_as_far_as_possible(spec, form_faults=faults)
+    _, more = expand_as_far_as_possible(spec, form_faults=faults)
     return unrelated([fault for fault in more if fault.severity == "error"], faults)

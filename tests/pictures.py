@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from graphnet.backends.picture import HEAD, NOWHERE, Box, Curve, Picture
+from graphnet.pictures.elements import HEAD, NOWHERE, Box, Curve, Picture
 
 CELL = 64.0
 """Of the grid in which boxes near each other are found."""

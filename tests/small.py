@@ -7,8 +7,7 @@ from typing import Any
 
 import graphnet
 from graphnet.errors import Fault
-from graphnet.ir.network import Network
-from graphnet.ir.resolve import resolve
+from graphnet.planning.time_expansion import TimeExpansion, expand_in_time
 
 SMALL: dict[str, Any] = {
     "graphnet": 1,
@@ -29,9 +28,9 @@ def small(*slabs: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {key: value for key, value in spec.items() if value is not None}
 
 
-def network(spec: dict[str, Any]) -> Network:
-    """The network that a right spec means."""
-    return resolve(graphnet.load(spec))
+def expansion(spec: dict[str, Any]) -> TimeExpansion:
+    """The network in time that a right spec means."""
+    return expand_in_time(graphnet.load(spec))
 
 
 def faults(spec: Any) -> tuple[Fault, ...]:

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from graphnet.backends.at_once import shared_norm
-from graphnet.backends.modules import FIRST_ITERATIONS, settle_divisors
-from graphnet.backends.spectral import Divisor
 from graphnet.errors import did_you_mean
+from graphnet.runtime.fused_ops import shared_norm
+from graphnet.runtime.lipschitz_divisor import Divisor
+from graphnet.runtime.parameters import FIRST_ITERATIONS, settle_divisors
 
 Batch = Tensor | tuple[Tensor, ...] | list[Tensor]
 """Images `[N, …]`, or images first and then what is of no use here, such as labels."""

@@ -11,9 +11,9 @@ from typing import Any, ParamSpec
 
 import numpy as np
 
-from graphnet.analysis.curves import KINDS, IterativeConvergence
+from graphnet.analysis.error_curves import KINDS, IterativeConvergence
 from graphnet.analysis.indices import Interval
-from graphnet.ir.plan import Plan
+from graphnet.planning.plan import Plan
 
 P = ParamSpec("P")
 

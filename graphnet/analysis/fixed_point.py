@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from graphnet.analysis.curves import is_wrong
-from graphnet.analysis.execute import needed, run, tensors_of
+from graphnet.analysis.error_curves import is_wrong
+from graphnet.analysis.interpreter import needed, run, tensors_of
 from graphnet.analysis.perturb import find, origin_of
-from graphnet.ir.draft import Draft
-from graphnet.ir.edit import RepeatLastBlock
-from graphnet.ir.plan import IMAGE, Line
-from graphnet.ir.resolve import resolve
+from graphnet.planning.plan import IMAGE, Line
+from graphnet.planning.time_expansion import expand_in_time
+from graphnet.rewrite.perturbations import RepeatLastBlock
+from graphnet.rewrite.spec_editor import Draft
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class _Iteration:
 
     def __init__(self, net: nn.Module, state: str) -> None:
         plan, spec = origin_of(net)
-        last, _ = Draft(spec, resolve(spec)).blocks(state)[-1]
+        last, _ = Draft(spec, expand_in_time(spec)).blocks(state)[-1]
         found = find(plan, spec, [RepeatLastBlock(state, 1)])
         self.tensors = tensors_of(net)
         lines = [line._replace(tensors=tuple(found.table[name] for name in line.tensors)) for line in found.plan.lines]

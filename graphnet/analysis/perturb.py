@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from graphnet.analysis.calibrate import Batch, calibrate
-from graphnet.backends.fx import build
-from graphnet.backends.stepped import Stepped
 from graphnet.errors import SpecError
-from graphnet.ir.draft import EditError, Moved, Slab
-from graphnet.ir.edit import Edit, Override, edited
-from graphnet.ir.network import VECTOR
-from graphnet.ir.plan import Line, Plan
-from graphnet.ir.resolve import resolve
+from graphnet.network.network import VECTOR
 from graphnet.pipeline import plan as plan_of
+from graphnet.planning.plan import Line, Plan
+from graphnet.planning.time_expansion import expand_in_time
+from graphnet.rewrite.perturbations import Edit, Override, edited
+from graphnet.rewrite.spec_editor import EditError, Moved, Slab
+from graphnet.runtime.fx import build
+from graphnet.runtime.stepped import Stepped
 from graphnet.spec.model import Spec
 
 
@@ -151,6 +151,6 @@ def sequence(net: nn.Module | Spec, images: Tensor, others: Tensor, t: int) -> T
     spec = net if isinstance(net, Spec) else origin_of(net)[1]
     if not spec.input.sequence:
         raise EditError("the input of this net is no sequence\n  edit it by ShowAnother first")
-    network = resolve(spec)
+    network = expand_in_time(spec).network
     times = network.input_times.upto(max(time for each in network.nets for time in each.readouts))
     return torch.stack([images if time < t else others for time in times], 1)

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
+from graphnet.cli.common.plugins import Plugins
+from graphnet.cli.common.report import Failure
 from graphnet.cli.evaluate import DataRoot, Device, RunPath, run_told
-from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Failure
-from graphnet.training.run import RunFolder
+from graphnet.training.run_folder import RunFolder
 
 SHOWN = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 """The steps of a fixed-point iteration that are printed; the table has all."""
@@ -50,8 +50,8 @@ def analyse(
 
 
 def _bounds(folder: RunFolder, device: str) -> list[tuple[object, ...]]:
-    from graphnet.analysis.lipschitz import bounds
-    from graphnet.training.trained import load_net
+    from graphnet.analysis.lipschitz_bounds import bounds
+    from graphnet.training.load_run import load_net
 
     try:
         found = bounds(load_net(folder, device))
@@ -72,7 +72,7 @@ def _fixed_point(
     from torch import split
 
     from graphnet.analysis.fixed_point import fixed_point
-    from graphnet.training.trained import load_data, load_net
+    from graphnet.training.load_run import load_data, load_net
 
     dataset = load_data(folder, data_root)
     batches = zip(split(dataset.test_images, 256), split(dataset.test_labels, 256), strict=True)

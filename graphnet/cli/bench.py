@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from graphnet.cli.common.plugins import Plugins
+from graphnet.cli.common.report import Failure, Settings, SpecPath, planned
 from graphnet.cli.evaluate import Device
-from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Failure, Settings, SpecPath, planned
-from graphnet.ir.cost import Target, sizes_of
-from graphnet.ir.plan import Plan
 from graphnet.passes import Mode
+from graphnet.planning.cost import Target, sizes_of
+from graphnet.planning.plan import Plan
 from graphnet.training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def bench(
     """
     import torch
 
-    from graphnet.backends.machine import machine_of
+    from graphnet.runtime.machine_profile import machine_of
     from graphnet.training.loop import choose_device
 
     _, plan = planned(spec, settings)
@@ -62,10 +62,10 @@ def bench(
 
 def _rows(plan: Plan, target: Target, mode: Mode, images: torch.Tensor, rounds: int, inductor: bool) -> list[str]:
     """A row for each variant of a net, and what level 3 chose."""
-    from graphnet.analysis.bare import Bare
+    from graphnet.analysis.bare_convolutions import Bare
     from graphnet.analysis.timing import interleaved, ratio
-    from graphnet.backends.fx import build
-    from graphnet.backends.stepped import Stepped
+    from graphnet.runtime.fx import build
+    from graphnet.runtime.stepped import Stepped
 
     nets = {f"level {level}": build(plan, optimize=level, mode=mode, target=target) for level in LEVELS}
     nets["level 3, stepwise"] = build(plan, optimize=3, mode=mode, target=target, stepwise=True)

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from graphnet.cli.formats import FORMATS, Format
-from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Settings, Unlimited, counted, show
-from graphnet.cli.watch import watch
+from graphnet.cli.common.fault_formats import FORMATS, Format
+from graphnet.cli.common.plugins import Plugins
+from graphnet.cli.common.report import Settings, Unlimited, counted, show
+from graphnet.cli.common.watch import watch
 from graphnet.errors import Fault, SpecError
 from graphnet.pipeline import load, plan
 from graphnet.spec.read import placed

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Failure, Settings, SpecPath, planned, told, write
-from graphnet.ir.diff import difference
+from graphnet.cli.common.plugins import Plugins
+from graphnet.cli.common.report import Failure, Settings, SpecPath, planned, told, write
 from graphnet.pipeline import unroll as unrolled
+from graphnet.rewrite.diff import difference
 from graphnet.spec.write import to_toml
 
 Other = Annotated[str, typer.Argument(metavar="OTHER", help="The spec that it is compared with.")]

@@ -9,8 +9,17 @@ from typing import Annotated
 
 import typer
 
-from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Failure, Settings, SpecPath, Unlimited, folder_for, pictures_told, planned, written
+from graphnet.cli.common.plugins import Plugins
+from graphnet.cli.common.report import (
+    Failure,
+    Settings,
+    SpecPath,
+    Unlimited,
+    folder_for,
+    pictures_told,
+    planned,
+    written,
+)
 
 
 class View(StrEnum):
@@ -69,8 +78,8 @@ def draw(
     ] = False,
 ) -> None:
     """Draw the net: unrolled in time, as the recurrent graph, its transition matrix, or its plan."""
-    from graphnet.backends.dot import find_dot
-    from graphnet.backends.formats import NoFormatError, Wanted, drawn, stills
+    from graphnet.pictures.formats import NoFormatError, Wanted, drawn, stills
+    from graphnet.pictures.recurrent.dot_layout import find_dot
 
     _, compiled = planned(spec, settings, unlimited=unlimited)
     wanted = Wanted(compiled, view, style, dead, width, elide)

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Failure, told
+from graphnet.cli.common.plugins import Plugins
+from graphnet.cli.common.report import Failure, told
 from graphnet.training.errors import TrainingError
-from graphnet.training.run import RunFolder
+from graphnet.training.run_folder import RunFolder
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `graphnet train` wrote.")]
 DataRoot = Annotated[
@@ -24,7 +24,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 @contextmanager
 def run_told() -> Iterator[None]:
     """Turn the errors of a run, of the compiler and of edits into a Failure."""
-    from graphnet.ir.draft import EditError
+    from graphnet.rewrite.spec_editor import EditError
 
     try:
         with told():
@@ -40,9 +40,9 @@ def evaluate(run: RunPath, data_root: DataRoot = None, device: Device = "auto", 
 
 
 def _evaluate(folder: RunFolder, data_root: Path | None, device: str) -> None:
+    from graphnet.training.load_run import load_data, load_net
     from graphnet.training.loop import evaluate as test
-    from graphnet.training.report import accuracies
-    from graphnet.training.trained import load_data, load_net
+    from graphnet.training.progress import accuracies
 
     dataset = load_data(folder, data_root)
     result = test(load_net(folder, device), dataset.test_images, dataset.test_labels)

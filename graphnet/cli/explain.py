@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from graphnet.cli.report import Failure
-from graphnet.codes import FAMILIES, Code, base, codes, spelt
+from graphnet.cli.common.report import Failure
+from graphnet.error_codes import FAMILIES, Code, base, codes, spelt
 from graphnet.errors import Fault, SpecError, did_you_mean
 from graphnet.pipeline import load, plan, unroll
 from graphnet.spec.read import placed

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from graphnet.cli.common.plugins import Plugins
+from graphnet.cli.common.report import Failure
 from graphnet.cli.evaluate import DataRoot, Device, run_told
-from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Failure
-from graphnet.training.run import RunFolder
+from graphnet.training.run_folder import RunFolder
 
 BY_COUPLING = "by-coupling.svg"
 
@@ -89,9 +89,9 @@ def _measure(
 ) -> Measured:
     from torch import split
 
-    from graphnet.analysis.curves import iterative_convergence
+    from graphnet.analysis.error_curves import iterative_convergence
     from graphnet.analysis.figures import Measured
-    from graphnet.training.trained import load_data, load_net
+    from graphnet.training.load_run import load_data, load_net
 
     dataset = load_data(folder, data_root)
     net = load_net(folder, device)

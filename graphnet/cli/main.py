@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from graphnet.cli.failure import Failure
+from graphnet.cli.common.failure import Failure
 
 COMMANDS = {
     "check": "check.check",

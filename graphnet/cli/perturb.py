@@ -9,11 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from graphnet.cli.common.plugins import Plugins
+from graphnet.cli.common.report import write
 from graphnet.cli.evaluate import DataRoot, Device, RunPath, run_told
-from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import write
-from graphnet.ir.draft import EditError
-from graphnet.ir.edit import (
+from graphnet.rewrite.perturbations import (
     AddNoise,
     DropBlock,
     Edit,
@@ -24,8 +23,9 @@ from graphnet.ir.edit import (
     ShowAnother,
     Silence,
 )
+from graphnet.rewrite.spec_editor import EditError
 from graphnet.spec.write import to_toml
-from graphnet.training.run import RunFolder
+from graphnet.training.run_folder import RunFolder
 
 Many = list[str] | None
 
@@ -74,10 +74,10 @@ def _perturb(
     from torch import Tensor, split
 
     from graphnet.analysis.perturb import perturbed, sequence
-    from graphnet.ir.edit import edited as made
+    from graphnet.rewrite.perturbations import edited as made
+    from graphnet.training.load_run import load_data, load_net
     from graphnet.training.loop import evaluate
-    from graphnet.training.report import accuracies
-    from graphnet.training.trained import load_data, load_net
+    from graphnet.training.progress import accuracies
 
     net, dataset = load_net(folder, device), load_data(folder, data_root)
     other = next((edit.t for edit in edits if isinstance(edit, ShowAnother)), None)

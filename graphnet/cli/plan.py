@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Settings, SpecPath, Unlimited, planned
+from graphnet.cli.common.plugins import Plugins
+from graphnet.cli.common.report import Settings, SpecPath, Unlimited, planned
 from graphnet.pipeline import uncollected
 
 
@@ -26,7 +26,7 @@ def plan(
     keep_dead: Annotated[bool, typer.Option("--keep-dead", help="Keep what no readout needs, for debugging.")] = False,
 ) -> None:
     """Show the unrolled net: what fires at each time step, what is skipped and why, and the net's figures."""
-    from graphnet.backends.tables import passes_text, plan_data, plan_text
+    from graphnet.pictures.text import passes_text, plan_data, plan_text
 
     with uncollected():
         _, compiled = planned(spec, settings, keep_dead=keep_dead, unlimited=unlimited)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import write
-from graphnet.spec.schema import schema_text
+from graphnet.cli.common.plugins import Plugins
+from graphnet.cli.common.report import write
+from graphnet.spec.schema.json_schema import schema_text
 
 
 def schema(

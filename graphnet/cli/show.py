@@ -7,16 +7,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Settings, SpecPath, Unlimited, planned
-from graphnet.ir.plan import Plan
+from graphnet.cli.common.plugins import Plugins
+from graphnet.cli.common.report import Settings, SpecPath, Unlimited, planned
+from graphnet.planning.plan import Plan
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from graphnet.backends.matrices import Entry, Matrix
-    from graphnet.backends.wiring import Wire
+    from graphnet.pictures.recurrent.wiring import Wire
+    from graphnet.pictures.tables.matrix import Entry, Matrix
 
 PIPED = 10_000
 """Columns of what is no terminal: nothing is wrapped."""
@@ -34,8 +34,8 @@ def show(
     """
     from rich.console import Console
 
-    from graphnet.backends.captions import times_text
-    from graphnet.backends.matrices import matrices
+    from graphnet.pictures.captions import times_text
+    from graphnet.pictures.tables.matrix import matrices
 
     _, compiled = planned(spec, settings, unlimited=unlimited)
     columns = os.environ.get("COLUMNS", "")
@@ -57,8 +57,8 @@ def _graph(plan: Plan) -> Iterator[Text]:
     """The recurrent graph as a list: each state, and below it the arrows that leave it."""
     from rich.text import Text
 
-    from graphnet.backends.picture import clean
-    from graphnet.backends.wiring import wire
+    from graphnet.pictures.elements import clean
+    from graphnet.pictures.recurrent.wiring import wire
 
     wiring = wire(plan)
     yield Text.assemble((clean(plan.name), "bold"), clean(f" — {plan.cite}" if plan.cite else ""))
@@ -77,7 +77,7 @@ def _graph(plan: Plan) -> Iterator[Text]:
 def _arrow(branch: str, target: str, each: Wire) -> Text:
     from rich.text import Text
 
-    from graphnet.backends.picture import clean
+    from graphnet.pictures.elements import clean
 
     look = "dim" if each.dead else ""
     never = "  (never fires)" if each.dead else ""
@@ -90,8 +90,8 @@ def _table(plan: Plan, matrix: Matrix) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from graphnet.backends.captions import row_names
-    from graphnet.backends.picture import clean
+    from graphnet.pictures.captions import row_names
+    from graphnet.pictures.elements import clean
 
     names = {name: clean(text) for name, text in row_names(plan).items()}
     states = [area.name for area in plan.areas]
@@ -113,8 +113,8 @@ def _list(plan: Plan, matrix: Matrix) -> Iterator[Text]:
     """What stands in the transition matrix, where that is too wide for the terminal."""
     from rich.text import Text
 
-    from graphnet.backends.captions import row_names
-    from graphnet.backends.picture import clean
+    from graphnet.pictures.captions import row_names
+    from graphnet.pictures.elements import clean
 
     names = row_names(plan)
     for (source, target), entry in matrix.entries.items():
@@ -125,7 +125,7 @@ def _entry(entry: Entry) -> Text:
     """A cell; in brackets if it never fires at these times."""
     from rich.text import Text
 
-    from graphnet.backends.picture import clean
+    from graphnet.pictures.elements import clean
 
     text = clean("; ".join(entry.texts))
     return Text(text) if entry.fires else Text(f"({text})", style="dim")

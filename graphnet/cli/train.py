@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Failure, Settings, SpecPath, Unlimited, planned
-from graphnet.ir.plan import Plan
+from graphnet.cli.common.plugins import Plugins
+from graphnet.cli.common.report import Failure, Settings, SpecPath, Unlimited, planned
+from graphnet.planning.plan import Plan
 from graphnet.spec.model import Spec
 from graphnet.training.errors import TrainingError
 from graphnet.training.recipe import Recipe
-from graphnet.training.run import RunFolder
+from graphnet.training.run_folder import RunFolder
 
 
 def train(
@@ -50,12 +50,12 @@ def train(
 def _train(spec: Spec, plan: Plan, recipe: Recipe, data: str, data_root: Path | None, output: Path | None) -> None:
     from rich.console import Console
 
-    from graphnet.backends.fx import build
-    from graphnet.backends.tables import plan_text
-    from graphnet.backends.unrolled import draw_unrolled
+    from graphnet.pictures.text import plan_text
+    from graphnet.pictures.unrolled.picture import draw_unrolled
+    from graphnet.runtime.fx import build
     from graphnet.training.data import check_fits, load_dataset
-    from graphnet.training.record import train_into
-    from graphnet.training.report import accuracies, progress
+    from graphnet.training.progress import accuracies, progress
+    from graphnet.training.train_run import train_into
 
     console = Console()
     dataset = load_dataset(data, data_root)

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphnet.cli.common.plugins import Plugins
+from graphnet.cli.common.report import Failure, Settings, Unlimited, pictures_told, show
+from graphnet.cli.common.watch import watch
 from graphnet.cli.evaluate import DataRoot, Device, run_told
-from graphnet.cli.plugins import Plugins
-from graphnet.cli.report import Failure, Settings, Unlimited, pictures_told, show
-from graphnet.cli.watch import watch
 from graphnet.errors import SpecError
 from graphnet.pipeline import load
 from graphnet.pipeline import plan as plan_of
 from graphnet.spec.read import placed
-from graphnet.training.run import RunFolder
+from graphnet.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from graphnet.backends.page.content import Content
+    from graphnet.pictures.page.content import Content
 
 RunOption = Annotated[
     Path | None,
@@ -47,7 +47,7 @@ def view(
 
     The page is served to this machine alone. A wrong spec's errors are shown in it, until they are mended.
     """
-    from graphnet.cli.serve import Board, Server
+    from graphnet.cli.common.page_server import Board, Server
 
     if spec == "-":
         raise typer.BadParameter("standard input cannot be watched")
@@ -81,7 +81,7 @@ class Look:
 
     def __call__(self) -> Content:
         """The net, or the faults, which are also printed."""
-        from graphnet.backends.page.content import Content, content_of
+        from graphnet.pictures.page.content import Content, content_of
 
         try:
             spec = load(self.spec, settings=self.settings)
@@ -102,8 +102,8 @@ def measured(run: Path, data_root: Path | None, device: str) -> dict[str, Any]:
 
         from torch import split
 
-        from graphnet.analysis.measures import measure
-        from graphnet.training.trained import load_data, load_net
+        from graphnet.analysis.over_time import measure
+        from graphnet.training.load_run import load_data, load_net
 
         net, data = load_net(folder, device), load_data(folder, data_root)
         batches = split(data.train_images[:MOST_IMAGES], TRAINING_BATCH)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import graphnet.zoo as zoo_of
-from graphnet.cli.report import Failure
+from graphnet.cli.common.report import Failure
 from graphnet.pipeline import load
 from graphnet.pipeline import plan as plan_of
 from graphnet.spec.write import to_toml

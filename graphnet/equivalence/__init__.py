@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from graphnet.equivalence.runs import Difference, Parting, Run, values_of
-from graphnet.equivalence.tables import NoTable, Weights, corresponding, names_of, plan_of
+from graphnet.equivalence.tensor_tables import NoTable, Weights, corresponding, names_of, plan_of
 from graphnet.pipeline import compile as compiled
 from graphnet.pipeline import load
 from graphnet.spec.model import Spec

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from graphnet.backends.fx import build
-from graphnet.equivalence.tables import NoTable, flat, floats_of, plan_of
-from graphnet.ir.unroll import origin
+from graphnet.equivalence.tensor_tables import NoTable, flat, floats_of, plan_of
+from graphnet.rewrite.unroll import origin
+from graphnet.runtime.fx import build
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,6 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Literal, NamedTuple, cast
 
-from graphnet.ir.cost import BATCH, Target
-from graphnet.ir.fold import fold, unfold
-from graphnet.ir.plan import Plan
-from graphnet.ir.steps import Entry as Step
-from graphnet.ir.steps import cut
-from graphnet.ir.typical import TYPICAL
-from graphnet.ir.verify import verify
 from graphnet.passes.channels_last import channels_last
 from graphnet.passes.fold_norms import fold_norms
 from graphnet.passes.fold_zeros import fold_zeros
@@ -21,6 +14,13 @@ from graphnet.passes.fuse_targets import fuse_targets
 from graphnet.passes.in_place import in_place
 from graphnet.passes.share_equal import share_equal
 from graphnet.passes.share_norms import share_norms
+from graphnet.planning.cost import BATCH, Target
+from graphnet.planning.fold import fold, unfold
+from graphnet.planning.plan import Plan
+from graphnet.planning.reference_machine import TYPICAL
+from graphnet.planning.steps import Entry as Step
+from graphnet.planning.steps import cut
+from graphnet.planning.verify import verify
 
 Pass = Callable[[Plan], Plan]
 Weighed = Callable[[Plan, Target], Plan]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from graphnet.ir.cost import LAYOUTS, Target, sizes_of
-from graphnet.ir.plan import Plan
+from graphnet.planning.cost import LAYOUTS, Target, sizes_of
+from graphnet.planning.plan import Plan
 
 
 def channels_last(plan: Plan, target: Target) -> Plan:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from graphnet.ir.ops import Op
-from graphnet.ir.plan import Line, Plan
+from graphnet.network.functions.ops import Op
+from graphnet.planning.plan import Line, Plan
 
 BEFORE = ("conv", "conv_transpose", "linear")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from graphnet.ir.cost import Target, sizes_of
-from graphnet.ir.ops import op
-from graphnet.ir.plan import Line, Plan
-from graphnet.passes.ready import CONVS, Ready, alike, ready
+from graphnet.network.functions.ops import op
+from graphnet.passes.joined_weights import CONVS, Ready, alike, ready
+from graphnet.planning.cost import Target, sizes_of
+from graphnet.planning.plan import Line, Plan
 
 
 def fuse_sources(plan: Plan, target: Target) -> Plan:

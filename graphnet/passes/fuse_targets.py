@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
-from graphnet.ir.cost import Target, sizes_of
-from graphnet.ir.ops import Op, Shape, op, shape_of
-from graphnet.ir.plan import Line, Plan
-from graphnet.passes.ready import CONVS, Ready, alike, ready
+from graphnet.network.functions.ops import Op, Shape, op, shape_of
+from graphnet.passes.joined_weights import CONVS, Ready, alike, ready
+from graphnet.planning.cost import Target, sizes_of
+from graphnet.planning.plan import Line, Plan
 
 
 def fuse_targets(plan: Plan, target: Target) -> Plan:

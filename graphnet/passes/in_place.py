@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from graphnet.ir.ops import op
-from graphnet.ir.plan import Line, Plan
+from graphnet.network.functions.ops import op
+from graphnet.planning.plan import Line, Plan
 
 FRESH = (
     *("batch_norm", "group_norm", "layer_norm", "conv", "conv_transpose", "linear"),

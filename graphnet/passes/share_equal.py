@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from graphnet.ir.ops import KINDS
-from graphnet.ir.plan import Line, Plan
+from graphnet.network.functions.ops import KINDS
+from graphnet.planning.plan import Line, Plan
 
 CHANGING = ("batch_norm", "noise", "value", "lipschitz")
 """Ops that do more than make their value: they change statistics, draw, or are tapped."""

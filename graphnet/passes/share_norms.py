@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from graphnet.ir.ops import op
-from graphnet.ir.plan import Line, Plan
+from graphnet.network.functions.ops import op
+from graphnet.planning.plan import Line, Plan
 
 Key = tuple[str, int, object, object]
 

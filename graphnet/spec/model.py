@@ -12,8 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag
 
-from graphnet.spec.functions import Call
-from graphnet.spec.source import Located
+from graphnet.spec.notation.transition_functions import Call
 from graphnet.spec.table import (
     AsTuple,
     Delay,
@@ -29,6 +28,7 @@ from graphnet.spec.table import (
     Unroll,
     one_of,
 )
+from graphnet.spec.text.source import Located
 
 SLAB_WORDS = ("t", "delay")
 """The keys of a slab that are no rows."""

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from graphnet.errors import Fault, KeyPath, SpecError, did_you_mean
-from graphnet.spec.merge import merge
 from graphnet.spec.model import Spec
-from graphnet.spec.source import Located, Source, read_file
+from graphnet.spec.text.extends import merge
+from graphnet.spec.text.source import Located, Source, read_file
 
 MAX_ROUNDS = 4
 MOST_ENTRIES = 200_000

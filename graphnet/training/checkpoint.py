@@ -12,9 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from graphnet.backends.modules import settle_divisors
-from graphnet.ir.network import VECTOR
-from graphnet.training.atomic import replacing
+from graphnet.network.network import VECTOR
+from graphnet.runtime.parameters import settle_divisors
+from graphnet.training.atomic_files import replacing
 from graphnet.training.errors import CheckpointError
 
 VERSION_KEY = "graphnet_checkpoint"

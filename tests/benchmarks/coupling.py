@@ -18,7 +18,7 @@ import torch
 
 import graphnet
 from graphnet import zoo
-from graphnet.training.coupling import mix_gradients
+from graphnet.training.gradient_coupling import mix_gradients
 
 
 def main(steps: int, kernel: str) -> None:

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from functools import partial
 
 import graphnet
-from graphnet.backends.formats import FORMATS, Wanted, drawn
-from graphnet.backends.picture import Picture
-from graphnet.backends.svg import to_svg
-from graphnet.backends.views import VIEWS, picture
+from graphnet.pictures.elements import Picture
+from graphnet.pictures.formats import FORMATS, Wanted, drawn
+from graphnet.pictures.views import VIEWS, picture
+from graphnet.pictures.write.svg import to_svg
 
 
 def seconds(what: Callable[[], object]) -> float:

@@ -22,7 +22,7 @@ from torch._inductor import config as inductor_config
 from torch.profiler import ProfilerActivity, profile
 
 import graphnet
-from graphnet.analysis.bare import Bare
+from graphnet.analysis.bare_convolutions import Bare
 from graphnet.analysis.timing import interleaved, ratio, seconds
 from tests.benchmarks.speed import CASES, CLOCKS
 

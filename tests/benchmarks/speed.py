@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 import graphnet
 from graphnet import zoo
-from graphnet.analysis.bare import Bare
+from graphnet.analysis.bare_convolutions import Bare
 from graphnet.analysis.timing import Clock, interleaved, ratio, seconds
 from tests.benchmarks import hand
 from tests.property import test_published_models as models

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import graphnet
-from graphnet.cli.formats import as_github
-from graphnet.codes import codes
+from graphnet.cli.common.fault_formats import as_github
+from graphnet.error_codes import codes
 from graphnet.errors import Fault
 from tests.conftest import ROOT
 from tests.end_to_end.test_cli import PROGRAM, QUICKSTART, WRONG, run

@@ -23,8 +23,8 @@ from typing import Any
 import pytest
 
 import graphnet
-from graphnet.backends.page.content import Content, content_of
-from graphnet.backends.page.document import page as html
+from graphnet.pictures.page.content import Content, content_of
+from graphnet.pictures.page.document import page as html
 from tests.conftest import ROOT
 from tests.small import small
 

@@ -13,12 +13,12 @@ import atheris
 
 with atheris.instrument_imports(include=["graphnet"]):
     from graphnet.errors import SpecError
-    from graphnet.spec.functions import FunctionFault, parse_function
+    from graphnet.spec.notation.integers import Misspelt
+    from graphnet.spec.notation.selectors import parse_selector
+    from graphnet.spec.notation.times import parse_times
+    from graphnet.spec.notation.transition_functions import FunctionFault, parse_function
     from graphnet.spec.read import read
-    from graphnet.spec.selectors import parse_selector
-    from graphnet.spec.source import read_text
-    from graphnet.spec.times import parse_times
-    from graphnet.spec.wholes import Misspelt
+    from graphnet.spec.text.source import read_text
 
 
 def one_input(raw: bytes) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 import graphnet
-from graphnet.backends.recurrent import draw_recurrent, layout
-from graphnet.backends.source import write_source
-from graphnet.backends.svg import to_svg
-from graphnet.backends.tables import plan_text
-from graphnet.backends.views import picture
+from graphnet.pictures.recurrent.picture import draw_recurrent, layout
+from graphnet.pictures.text import plan_text
+from graphnet.pictures.views import picture
+from graphnet.pictures.write.svg import to_svg
+from graphnet.runtime.python_source import write_source
 from tests.conftest import ROOT
 
 HERE = Path(__file__).parent

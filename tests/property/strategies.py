@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from graphnet.strategies import drafts as specs
+from graphnet.testing import drafts as specs
 
 __all__ = ["features", "specs"]
 

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 import graphnet
 from graphnet import zoo
-from graphnet.spec.schema import schema as graphnet_schema
-from graphnet.spec.source import read_text
+from graphnet.spec.schema.json_schema import schema as graphnet_schema
+from graphnet.spec.text.source import read_text
 from graphnet.spec.write import to_toml
 
 NAMES = [name for name in zoo.names() if len(graphnet.plan(zoo.path(name)).lines) < 150]

@@ -9,7 +9,7 @@ from hypothesis import assume, event, given
 from torch import Tensor, nn
 
 import graphnet
-from graphnet.backends.fx import build
+from graphnet.runtime.fx import build
 from graphnet.training.checkpoint import load_into
 from tests.property.agreement import make_case
 from tests.property.strategies import specs

@@ -8,14 +8,14 @@ from typing import Any
 from hypothesis import assume, event, given
 
 import graphnet
-from graphnet.ir.fold import fold, unfold
-from graphnet.ir.network import FIRST, INPUT, SOURCE, Network, Transition
-from graphnet.ir.ops import op
-from graphnet.ir.plan import IMAGE, Line, Plan
-from graphnet.ir.resolve import resolve
-from graphnet.ir.steps import cut
-from graphnet.ir.values import Value, find_values
+from graphnet.network.functions.ops import op
+from graphnet.network.network import FIRST, INPUT, SOURCE, Network, Transition
 from graphnet.passes import run_passes
+from graphnet.planning.fold import fold, unfold
+from graphnet.planning.plan import IMAGE, Line, Plan
+from graphnet.planning.steps import cut
+from graphnet.planning.time_expansion import expand_in_time
+from graphnet.planning.values import Value, find_values
 from tests.property.strategies import specs
 from tests.unit.test_lines import flat
 
@@ -77,13 +77,13 @@ def test_patterns_give_what_writing_each_value_gives(spec: dict[str, Any]) -> No
     plan = planned(spec)
     assume(plan is not None and "lipschitz" not in str(spec))
     assert plan is not None
-    network = resolve(graphnet.load(spec))
-    values = find_values(network, network.activities).values
+    expansion = expand_in_time(graphnet.load(spec))
+    values = find_values(expansion.network, expansion.activities).values
     lines = {line.name: line for line in plan.lines}
     made = {value.name: value for value in values}
     compared = set()
     for name in lines.keys() & made.keys():
-        for line in direct(network, made[name], values):
+        for line in direct(expansion.network, made[name], values):
             assert lines[line.name] == line
             compared.add(line.name)
     left = lines.keys() - compared

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import graphnet
-from graphnet.backends import recurrent
-from graphnet.backends.film import frames
-from graphnet.backends.svg import to_svg
-from graphnet.backends.views import picture
-from graphnet.strategies import specs
+from graphnet.pictures.animation import frames
+from graphnet.pictures.recurrent import picture as recurrent
+from graphnet.pictures.views import picture
+from graphnet.pictures.write.svg import to_svg
+from graphnet.testing import specs
 from tests.pictures import faults
 
 LABELS = st.text(max_size=30) | st.text("WMi<&\"'\x00\x1b é視…", max_size=60)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import graphnet
 from graphnet import SpecError, zoo
-from graphnet.spec import descriptions
+from graphnet.spec.schema import descriptions
 from tests.unit.test_schema import MANY, places
 
 

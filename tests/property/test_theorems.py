@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import graphnet
 from graphnet import zoo
 from graphnet.equivalence import NoTable, compare, values_of
-from graphnet.strategies import specs
+from graphnet.testing import specs
 from tests.conftest import zoo_up_to
 
 FEW = settings(max_examples=max(settings.default.max_examples // 4, 5), suppress_health_check=list(HealthCheck))

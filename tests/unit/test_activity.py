@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 import graphnet
-from graphnet.ir.activity import Activity, trace
-from tests.small import fault, faults, network, small
+from graphnet.planning.activity import Activity, trace
+from tests.small import expansion, fault, faults, small
 
 THREE = {"h1": [4, 8, 8], "h2": [6, 4, 4], "h3": [6, 4, 4]}
 
 
 def activity(spec: dict[str, Any], last: int = 3) -> Activity:
-    net = network(spec)
-    return trace(net, net.nets[0], last)
+    found = expansion(spec)
+    return trace(found.network, found.network.nets[0], last)
 
 
 def times(nodes: Any, state: str) -> list[int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import graphnet
-from graphnet.backends.views import VIEWS
+from graphnet.pictures.views import VIEWS
 from tests.conftest import ROOT
 
 HEAVY = ["torch", "torchvision", "sklearn", "safetensors", "numpy"]
@@ -67,7 +67,7 @@ def test_only_compiling_and_training_load_torch(tmp_path: Path) -> None:
 
 VIEW = """
 import sys
-from graphnet.cli.serve import Board, Server
+from graphnet.cli.common.page_server import Board, Server
 from graphnet.cli.view import Look
 board = Board()
 board.put(Look("specs/quickstart.toml", (), False, None)())

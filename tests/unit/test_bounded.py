@@ -17,12 +17,12 @@ from torch.utils.checkpoint import checkpoint
 import graphnet
 from graphnet import SpecError
 from graphnet.analysis.calibrate import calibrate
-from graphnet.analysis.execute import needed, run, tensors_of
 from graphnet.analysis.fixed_point import fixed_point
-from graphnet.analysis.lipschitz import bounds
-from graphnet.backends.modules import settle_divisors
-from graphnet.backends.source import write_source
-from graphnet.ir.plan import Line
+from graphnet.analysis.interpreter import needed, run, tensors_of
+from graphnet.analysis.lipschitz_bounds import bounds
+from graphnet.planning.plan import Line
+from graphnet.runtime.parameters import settle_divisors
+from graphnet.runtime.python_source import write_source
 from graphnet.training.checkpoint import load_into, read_checkpoint, save_checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")

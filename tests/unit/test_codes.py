@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from graphnet.cli.explain import try_out
-from graphnet.codes import FAMILIES, Code, base, codes, spelt
+from graphnet.error_codes import FAMILIES, Code, base, codes, spelt
 from tests.conftest import ROOT
 
 CODES = list(codes().values())

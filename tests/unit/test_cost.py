@@ -11,11 +11,11 @@ import pytest
 
 import graphnet
 from graphnet import zoo
-from graphnet.backends import machine
-from graphnet.ir.cost import Cost, Target, cost, sizes_of
-from graphnet.ir.steps import Call, cut
-from graphnet.ir.typical import TYPICAL
 from graphnet.passes import run_passes
+from graphnet.planning.cost import Cost, Target, cost, sizes_of
+from graphnet.planning.reference_machine import TYPICAL
+from graphnet.planning.steps import Call, cut
+from graphnet.runtime import machine_profile as machine
 from tests.small import small
 
 ONE = {"graphnet": 1, "input": {"shape": [2, 6, 6]}, "states": {"h1": [2, 6, 6], "h2": [4, 3, 3]}, "readout": {"t": 1}}

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 import graphnet
-from graphnet.analysis import curves
-from graphnet.analysis.curves import KINDS, IterativeConvergence, is_wrong, iterative_convergence
-from graphnet.analysis.execute import Merged, needed, run, tensors_of
+from graphnet.analysis import error_curves as curves
+from graphnet.analysis.error_curves import KINDS, IterativeConvergence, is_wrong, iterative_convergence
+from graphnet.analysis.interpreter import Merged, needed, run, tensors_of
 from graphnet.edits import DropBlock, EditError, ReadOutEarly, RepeatLastBlock
-from graphnet.ir.plan import IMAGE
+from graphnet.planning.plan import IMAGE
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

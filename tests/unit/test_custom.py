@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 import graphnet
-from graphnet.backends.source import write_source
-from graphnet.ir.custom import register_op
-from graphnet.ir.ops import KINDS
-from graphnet.spec.op_table import OPS
+from graphnet.network.functions.custom_ops import register_op
+from graphnet.network.functions.ops import KINDS
+from graphnet.runtime.python_source import write_source
+from graphnet.spec.notation.op_words import OPS
 
 
 def crop_and_weigh(x: Tensor, weight: Tensor, power: float, border: int) -> Tensor:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphnet.errors import Fault
-from graphnet.spec.excerpts import MOST_COLUMNS, Lines, excerpt
-from graphnet.spec.settings import read_setting
-from graphnet.spec.source import read_text
+from graphnet.spec.text.assignments import read_setting
+from graphnet.spec.text.excerpts import MOST_COLUMNS, Lines, excerpt
+from graphnet.spec.text.source import read_text
 from tests.small import faults
 
 

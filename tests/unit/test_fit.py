@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import graphnet
-from graphnet.ir.plan import Line
+from graphnet.planning.plan import Line
 from tests.small import fault, small
 
 A = [64, 32, 32]

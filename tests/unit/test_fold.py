@@ -9,12 +9,12 @@ import pytest
 
 import graphnet
 from graphnet import zoo
-from graphnet.backends.stepped import Stepped
-from graphnet.ir.fold import fold, unfold
-from graphnet.ir.plan import Plan
-from graphnet.ir.steps import cut
-from graphnet.ir.verify import verify
 from graphnet.passes import Mode, run_passes, run_stepwise
+from graphnet.planning.fold import fold, unfold
+from graphnet.planning.plan import Plan
+from graphnet.planning.steps import cut
+from graphnet.planning.verify import verify
+from graphnet.runtime.stepped import Stepped
 from tests.small import small
 from tests.unit.test_steps import recurrent
 
@@ -85,7 +85,7 @@ def test_what_is_read_out_on_the_way_is_not_left_out(t: int) -> None:
 def test_a_pass_that_tells_times_apart_sees_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it made of the steps that recur does not: then nothing is concluded from a few."""
     from graphnet import passes
-    from graphnet.ir.ops import op
+    from graphnet.network.functions.ops import op
 
     plan = graphnet.plan(recurrent(30))
     folded = fold(plan)

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 import graphnet
-from graphnet.backends.formats import FORMATS, NoFormatError, Wanted, drawn, stills
-from graphnet.backends.picture import PictureWarning
-from graphnet.backends.svg import Drawing, to_svg
-from graphnet.backends.views import VIEWS, picture
-from graphnet.ir.plan import Fate
+from graphnet.pictures.elements import PictureWarning
+from graphnet.pictures.formats import FORMATS, NoFormatError, Wanted, drawn, stills
+from graphnet.pictures.views import VIEWS, picture
+from graphnet.pictures.write.svg import Drawing, to_svg
+from graphnet.planning.plan import Fate
 from tests.conftest import ROOT
 from tests.small import small
 from tests.unit.test_views import STRANGE

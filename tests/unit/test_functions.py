@@ -5,9 +5,17 @@ from typing import Any
 import pytest
 
 import graphnet
-from graphnet.spec.functions import MAX_CALLS, Branches, Call, Chain, FunctionFault, count_calls, parse_function
-from graphnet.spec.op_table import ACTIVATIONS, LETTERS
-from graphnet.spec.wholes import MAX_DEPTH, MAX_LENGTH, Whole
+from graphnet.spec.notation.integers import MAX_DEPTH, MAX_LENGTH, Whole
+from graphnet.spec.notation.op_words import ACTIVATIONS, LETTERS
+from graphnet.spec.notation.transition_functions import (
+    MAX_CALLS,
+    Branches,
+    Call,
+    Chain,
+    FunctionFault,
+    count_calls,
+    parse_function,
+)
 
 
 def said(chain: Chain) -> str:

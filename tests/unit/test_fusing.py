@@ -11,10 +11,10 @@ import torch
 
 import graphnet
 from graphnet import passes, zoo
-from graphnet.backends.fx import build
-from graphnet.ir.cost import Target
-from graphnet.ir.plan import Plan
-from graphnet.ir.typical import TYPICAL
+from graphnet.planning.cost import Target
+from graphnet.planning.plan import Plan
+from graphnet.planning.reference_machine import TYPICAL
+from graphnet.runtime.fx import build
 from graphnet.training.checkpoint import load_into
 from tests.unit.test_passes import FUSING, measured
 

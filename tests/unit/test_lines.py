@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 import graphnet
-from graphnet.backends.tables import plan_text
-from graphnet.ir.lines import Lines, Tensors
-from graphnet.ir.ops import KINDS
-from graphnet.ir.plan import IMAGE, Plan
-from graphnet.ir.verify import verify
+from graphnet.network.functions.ops import KINDS
+from graphnet.pictures.text import plan_text
+from graphnet.planning.lines import Lines, Tensors
+from graphnet.planning.plan import IMAGE, Plan
+from graphnet.planning.verify import verify
 from tests.small import small
 from tests.unit.test_steps import recurrent
 
@@ -49,7 +49,7 @@ def test_patterns_do_not_grow_with_time() -> None:
 
 def test_each_pattern_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rules of single lines are asked of few, however many there are."""
-    from graphnet.ir import verify as module
+    from graphnet.planning import verify as module
 
     asked: list[object] = []
     monkeypatch.setattr(module, "_verify_value", lambda *given: asked.append(given))

@@ -148,12 +148,12 @@ def test_what_is_too_large_is_refused_at_once_with_an_estimate(name: str) -> Non
 
 
 def test_the_estimate_is_an_upper_bound_for_the_zoo() -> None:
-    from graphnet.ir.budget import estimate
-    from graphnet.ir.resolve import resolve
+    from graphnet.network.budget import estimate
+    from graphnet.planning.time_expansion import expand_in_time
 
     for name in zoo.names():
         spec = graphnet.load(zoo.path(name))
-        network, plan = resolve(spec), graphnet.plan(spec)
+        network, plan = expand_in_time(spec).network, graphnet.plan(spec)
         cells = [cell for net in network.nets for cell in net.transitions]
         cells += [state.update for state in network.states if state.update]
         found = estimate(cells, network.states, [t for t, _ in plan.outputs], 1)

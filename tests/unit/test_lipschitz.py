@@ -15,11 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import graphnet
-from graphnet.analysis.lipschitz import LipschitzBounds, bounds
-from graphnet.backends.spectral import applied, improved, spectral_norm, transposed
-from graphnet.ir.lipschitz import Bounds, Norm, norms_in
-from graphnet.ir.ops import op
-from graphnet.ir.plan import Line
+from graphnet.analysis.lipschitz_bounds import LipschitzBounds, bounds
+from graphnet.network.functions.lipschitz import Bounds, Norm, norms_in
+from graphnet.network.functions.ops import op
+from graphnet.planning.plan import Line
+from graphnet.runtime.lipschitz_divisor import applied, improved, spectral_norm, transposed
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import graphnet
-from graphnet.spec.times import FROM_ZERO
+from graphnet.spec.notation.times import FROM_ZERO
 from tests.small import fault, small
 
 

@@ -11,12 +11,12 @@ import torch
 
 import graphnet
 from graphnet.analysis.calibrate import calibrate
-from graphnet.analysis.measures import measure
-from graphnet.backends.page.document import as_json
-from graphnet.cli.report import Failure
+from graphnet.analysis.over_time import measure
+from graphnet.cli.common.report import Failure
 from graphnet.cli.view import measured
+from graphnet.pictures.page.document import as_json
 from graphnet.training.checkpoint import save_checkpoint
-from graphnet.training.run import RunFolder
+from graphnet.training.run_folder import RunFolder
 from tests.small import small
 
 IMAGES = torch.randn(24, 1, 8, 8, generator=torch.Generator().manual_seed(1))

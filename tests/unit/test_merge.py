@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 import graphnet
 from graphnet.errors import Fault, KeyPath
-from graphnet.spec.merge import MAX_CHAIN, Merged, merge
 from graphnet.spec.read import read
-from graphnet.spec.settings import read_setting
-from graphnet.spec.source import Source, read_text
+from graphnet.spec.text.assignments import read_setting
+from graphnet.spec.text.extends import MAX_CHAIN, Merged, merge
+from graphnet.spec.text.source import Source, read_text
 from tests.conftest import ROOT
 from tests.small import SMALL, small
 

@@ -7,7 +7,7 @@ import torch
 from torch import fx, nn
 
 import graphnet
-from graphnet.spec.names import MODULE_ATTRIBUTES, OWN, name_fault
+from graphnet.spec.state_names import MODULE_ATTRIBUTES, OWN, name_fault
 from tests.small import small
 
 

@@ -12,9 +12,9 @@ import pytest
 
 import graphnet
 from graphnet import zoo
-from graphnet.backends.page.content import Content, content_of
-from graphnet.backends.page.data import net_data, work_of
-from graphnet.backends.page.document import page
+from graphnet.pictures.page.content import Content, content_of
+from graphnet.pictures.page.data import net_data, work_of
+from graphnet.pictures.page.document import page
 from tests.small import faults, small
 
 EVIL = "</script><b>&amp;\u2028]]><!--"

@@ -12,11 +12,11 @@ import torch
 
 import graphnet
 from graphnet import passes, zoo
-from graphnet.backends.fx import build
-from graphnet.ir.cost import Target
-from graphnet.ir.plan import Plan
-from graphnet.ir.typical import TYPICAL
-from graphnet.ir.verify import verify
+from graphnet.planning.cost import Target
+from graphnet.planning.plan import Plan
+from graphnet.planning.reference_machine import TYPICAL
+from graphnet.planning.verify import verify
+from graphnet.runtime.fx import build
 from graphnet.training.checkpoint import load_into
 from tests.conftest import zoo_up_to
 from tests.small import small

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from graphnet.spec import patterns
-from graphnet.spec.functions import FunctionFault, parse_function
-from graphnet.spec.schema import schema_text
-from graphnet.spec.selectors import parse_selector
-from graphnet.spec.times import parse_times
-from graphnet.spec.wholes import MAX_LENGTH, Misspelt, parse_whole
+from graphnet.spec.notation.integers import MAX_LENGTH, Misspelt, parse_whole
+from graphnet.spec.notation.selectors import parse_selector
+from graphnet.spec.notation.times import parse_times
+from graphnet.spec.notation.transition_functions import FunctionFault, parse_function
+from graphnet.spec.schema import patterns
+from graphnet.spec.schema.json_schema import schema_text
 
 FUNCTION = [
     *("B", "R", "C", "D", "P", "A", "G", "L", "Ip", "I0", "I", "K", "(", ")", "+", " ", "x2", "x", "3", "2", ":", "64"),

@@ -17,7 +17,6 @@ import graphnet
 from graphnet import SpecError
 from graphnet.analysis.calibrate import calibrate
 from graphnet.analysis.perturb import sequence
-from graphnet.backends.stepped import Stepped
 from graphnet.edits import (
     AddNoise,
     DropBlock,
@@ -29,6 +28,7 @@ from graphnet.edits import (
     ShowAnother,
     Silence,
 )
+from graphnet.runtime.stepped import Stepped
 from graphnet.spec.write import to_toml
 
 SHAPE = [3, 6, 6]

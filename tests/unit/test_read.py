@@ -11,7 +11,7 @@ import pytest
 import graphnet
 from graphnet.errors import Fault, dotted
 from graphnet.spec.read import placed, read, unrelated
-from graphnet.spec.source import read_text
+from graphnet.spec.text.source import read_text
 from tests.small import SMALL, faults, small
 
 TOML = """\

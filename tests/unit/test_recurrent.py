@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from graphnet.backends import dot
-from graphnet.backends.picture import Box, PictureWarning, arrowhead
-from graphnet.backends.recurrent import draw_recurrent, layout
-from graphnet.backends.svg import to_svg
-from graphnet.backends.wiring import wire
-from graphnet.ir.plan import Plan
+from graphnet.pictures.elements import Box, PictureWarning, arrowhead
+from graphnet.pictures.recurrent import dot_layout as dot
+from graphnet.pictures.recurrent.picture import draw_recurrent, layout
+from graphnet.pictures.recurrent.wiring import wire
+from graphnet.pictures.write.svg import to_svg
 from graphnet.pipeline import plan
+from graphnet.planning.plan import Plan
 from tests.pictures import faults
 
 SVG = "{http://www.w3.org/2000/svg}"

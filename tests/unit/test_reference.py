@@ -15,11 +15,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import graphnet
-from graphnet.backends.tables import plan_text
-from graphnet.ir.ops import KINDS, MERGES
+from graphnet.network.functions.ops import KINDS, MERGES
+from graphnet.pictures.text import plan_text
 from graphnet.spec import model
-from graphnet.spec.names import OWN
-from graphnet.spec.op_table import OPS, SCHEMES
+from graphnet.spec.notation.op_words import OPS, SCHEMES
+from graphnet.spec.state_names import OWN
 from graphnet.spec.table import Table
 from tests.conftest import ROOT
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import graphnet
-from graphnet.ir.plan import Fate, Plan
+from graphnet.planning.plan import Fate, Plan
 from tests.conftest import ROOT
 from tests.small import small
 

@@ -15,11 +15,11 @@ from jsonschema import Draft202012Validator, ValidationError
 import graphnet
 from graphnet import zoo
 from graphnet.errors import SpecError, dotted
-from graphnet.ir.ops import KINDS
-from graphnet.spec import descriptions
-from graphnet.spec.op_table import OPS
-from graphnet.spec.schema import schema, schema_text
-from graphnet.spec.wholes import Misspelt
+from graphnet.network.functions.ops import KINDS
+from graphnet.spec.notation.integers import Misspelt
+from graphnet.spec.notation.op_words import OPS
+from graphnet.spec.schema import descriptions
+from graphnet.spec.schema.json_schema import schema, schema_text
 from tests.conftest import ROOT
 from tests.property.strategies import specs
 from tests.small import small

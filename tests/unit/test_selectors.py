@@ -2,9 +2,9 @@
 
 import pytest
 
-from graphnet.spec.selectors import parse_selector
-from graphnet.spec.times import union
-from graphnet.spec.wholes import Misspelt
+from graphnet.spec.notation.integers import Misspelt
+from graphnet.spec.notation.selectors import parse_selector
+from graphnet.spec.notation.times import union
 
 
 @pytest.mark.parametrize(

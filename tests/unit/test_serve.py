@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 import graphnet
-from graphnet.backends.page.content import Content, content_of
-from graphnet.cli.serve import Board, Server
+from graphnet.cli.common.page_server import Board, Server
+from graphnet.pictures.page.content import Content, content_of
 from tests.small import faults, small
 
 
@@ -84,7 +84,7 @@ def test_news_come_when_they_are_there(server: Server) -> None:
 
 
 def test_without_news_there_is_an_end_of_waiting(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
-    monkeypatch.setattr("graphnet.cli.serve.LONGEST_WAIT", 0.05)
+    monkeypatch.setattr("graphnet.cli.common.page_server.LONGEST_WAIT", 0.05)
     token = json.loads(ask(server, "/state?after=").read())["token"]
     assert ask(server, f"/state?after={token}").status == 204
 

@@ -1,4 +1,4 @@
-"""graphnet.spec.source: what a text says, where it says it, and everything that is wrong with it at once."""
+"""graphnet.spec.text.source: what a text says, where it says it, and everything that is wrong with it at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphnet.errors import Fault, KeyPath, SpecError
-from graphnet.spec.source import MAX_BYTES, Format, Source, read_file, read_text
+from graphnet.spec.text.source import MAX_BYTES, Format, Source, read_file, read_text
 
 LP = """\
 #:schema ./graphnet.schema.json

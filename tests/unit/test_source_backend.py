@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import graphnet
-from graphnet.backends.source import WIDTH, write_source
+from graphnet.runtime.python_source import WIDTH, write_source
 from tests.conftest import zoo_up_to
 from tests.small import small
 

@@ -13,8 +13,8 @@ from torch.fx import GraphModule
 
 import graphnet
 from graphnet import zoo
-from graphnet.backends.stepped import Stepped
-from graphnet.ir.steps import Call, cut
+from graphnet.planning.steps import Call, cut
+from graphnet.runtime.stepped import Stepped
 from graphnet.training.checkpoint import load_into, read_checkpoint, save_checkpoint
 from tests.conftest import zoo_up_to
 from tests.unit.test_passes import measured

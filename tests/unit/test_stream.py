@@ -10,7 +10,7 @@ from torch import Tensor
 
 import graphnet
 from graphnet import zoo
-from graphnet.backends.stepped import Memory, Stepped
+from graphnet.runtime.stepped import Memory, Stepped
 from graphnet.training.checkpoint import load_into
 from tests.unit.test_steps import images, recurrent, stepped
 

@@ -10,13 +10,13 @@ from collections import Counter
 
 import pytest
 
-from graphnet.backends.arrows import feeds
-from graphnet.backends.film import frames
-from graphnet.backends.page.content import content_of
-from graphnet.backends.picture import FAINT, Curve, Node, Picture
-from graphnet.backends.svg import to_svg
-from graphnet.backends.unrolled import layout
-from graphnet.ir.plan import Plan
+from graphnet.pictures.animation import frames
+from graphnet.pictures.elements import FAINT, Curve, Node, Picture
+from graphnet.pictures.page.content import content_of
+from graphnet.pictures.unrolled.arrows import feeds
+from graphnet.pictures.unrolled.picture import layout
+from graphnet.pictures.write.svg import to_svg
+from graphnet.planning.plan import Plan
 from tests.pictures import faults
 from tests.unit.test_unrolled import PLANS, SVG, alike, by_readout, held, net
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 import graphnet
-from graphnet.backends.tables import plan_data, plan_text, system_text
-from graphnet.ir.network import System
-from graphnet.ir.plan import Fate
+from graphnet.network.network import System
+from graphnet.pictures.text import plan_data, plan_text, system_text
+from graphnet.planning.plan import Fate
 from tests.small import small
 
 PLAN = graphnet.plan(small({"h1": {"h1": "I", "h2": "C"}, "h2": {"h2": "RI"}}, name="two areas", cite="Us 2026"))

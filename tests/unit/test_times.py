@@ -4,8 +4,8 @@ from itertools import product
 
 import pytest
 
-from graphnet.spec.times import ALWAYS, FOREVER, FROM_ZERO, Span, Times, parse_times, union
-from graphnet.spec.wholes import Misspelt
+from graphnet.spec.notation.integers import Misspelt
+from graphnet.spec.notation.times import ALWAYS, FOREVER, FROM_ZERO, Span, Times, parse_times, union
 
 LAST = 5
 SETS = [

@@ -15,10 +15,10 @@ from graphnet.training.data import Dataset, linear_baseline, load_dataset
 from graphnet.training.errors import DivergenceError, RunError
 from graphnet.training.events import EpochDone, Event, Report, Started, StepDone, ignore
 from graphnet.training.loop import evaluate
+from graphnet.training.progress import progress
 from graphnet.training.recipe import Recipe
-from graphnet.training.record import train_into
-from graphnet.training.report import progress
-from graphnet.training.run import RunFolder
+from graphnet.training.run_folder import RunFolder
+from graphnet.training.train_run import train_into
 
 SPEC = '{"graphnet": 1}'
 

@@ -9,12 +9,12 @@ from itertools import pairwise
 
 import pytest
 
-from graphnet.backends.arrows import Weights, feeds, weigh
-from graphnet.backends.captions import TEXT
-from graphnet.backends.picture import PALE, fitted, text_width, wrapped
-from graphnet.backends.unrolled import draw_unrolled, layout
-from graphnet.ir.plan import Fate, Plan
+from graphnet.pictures.captions import TEXT
+from graphnet.pictures.elements import PALE, fitted, text_width, wrapped
+from graphnet.pictures.unrolled.arrows import Weights, feeds, weigh
+from graphnet.pictures.unrolled.picture import draw_unrolled, layout
 from graphnet.pipeline import plan
+from graphnet.planning.plan import Fate, Plan
 from tests.pictures import faults
 
 SVG = "{http://www.w3.org/2000/svg}"

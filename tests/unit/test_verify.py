@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 import graphnet
-from graphnet.ir.ops import op
-from graphnet.ir.plan import Line, Plan
-from graphnet.ir.verify import verify
+from graphnet.network.functions.ops import op
+from graphnet.planning.plan import Line, Plan
+from graphnet.planning.verify import verify
 from tests.small import small
 
 PLAN = graphnet.plan(small(readout={"t": [2, 3]}))

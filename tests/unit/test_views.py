@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 import graphnet
-from graphnet.backends import recurrent
-from graphnet.backends.arrows import COLOURS
-from graphnet.backends.captions import times_text
-from graphnet.backends.film import frames
-from graphnet.backends.matrices import matrices
-from graphnet.backends.panels import panels, rounded_count
-from graphnet.backends.picture import FAINT, INK, PALE, PAPER
-from graphnet.backends.styles import STYLES, in_style
-from graphnet.backends.svg import to_svg
-from graphnet.backends.views import MILLIMETRE, VIEWS, picture
-from graphnet.ir.plan import Fate, Plan
-from graphnet.ir.steps import Call, cut
+from graphnet.pictures.animation import frames
+from graphnet.pictures.captions import times_text
+from graphnet.pictures.elements import FAINT, INK, PALE, PAPER
+from graphnet.pictures.recurrent import picture as recurrent
+from graphnet.pictures.styles import STYLES, in_style
+from graphnet.pictures.tables.matrix import matrices
+from graphnet.pictures.tables.plan import panels, rounded_count
+from graphnet.pictures.unrolled.arrows import COLOURS
+from graphnet.pictures.views import MILLIMETRE, VIEWS, picture
+from graphnet.pictures.write.svg import to_svg
+from graphnet.planning.plan import Fate, Plan
+from graphnet.planning.steps import Call, cut
 from tests.conftest import ROOT
 from tests.pictures import faults
 from tests.small import small

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graphnet.spec.wholes import MAX_DEPTH, MAX_LENGTH, Misspelt, parse_whole
+from graphnet.spec.notation.integers import MAX_DEPTH, MAX_LENGTH, Misspelt, parse_whole
 
 CONSTANTS = {"N": 10, "M": 3, "N2": 7}
 

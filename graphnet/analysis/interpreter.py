@@ -1,0 +1,104 @@
+"""Lines of plans, run one by one in evaluation mode: any part of a net, or several nets that have much in common."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from graphnet.network.functions.ops import KINDS, Op
+from graphnet.planning.plan import IMAGE, Line, Plan
+from graphnet.runtime.eager_writer import Eager
+from graphnet.runtime.lipschitz_divisor import Divisor
+from graphnet.runtime.lowering_rules import say
+
+
+class Interpreter(Eager):
+    """Calls at once whatever a plan may hold."""
+
+    def divisor(self, line: Line, given: Sequence[Any]) -> Any:
+        return Divisor(line.op).eval()(*given)
+
+
+INTERPRETER = Interpreter()
+
+
+def tensors_of(net: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name."""
+    return dict(net.named_parameters()) | dict(net.named_buffers())
+
+
+def run(
+    lines: Sequence[Line], tensors: Mapping[str, Tensor], given: Mapping[str, Tensor], wanted: Collection[str]
+) -> dict[str, Tensor]:
+    """The wanted values, of lines that are made of the given values."""
+    found = {name: value for name, value in given.items() if name in wanted}
+    return found | {line.name: value for line, value in steps(lines, tensors, given) if line.name in wanted}
+
+
+@torch.no_grad()
+def steps(
+    lines: Sequence[Line], tensors: Mapping[str, Tensor], given: Mapping[str, Tensor]
+) -> Iterator[tuple[Line, Tensor]]:
+    """Each line with its value, of lines that are made of the given values; what is not used again is freed."""
+    last = {name: number for number, line in enumerate(lines) for name in line.arguments}
+    values = dict(given)
+    for number, line in enumerate(lines):
+        arguments = [values[name] for name in line.arguments]
+        if line.op.kind == "value":
+            value = arguments[0]
+        else:
+            value = say(INTERPRETER, line, [*arguments, *(tensors[name] for name in line.tensors)])
+        yield line, value
+        if line.name in last:
+            values[line.name] = value
+        for name in line.arguments:
+            if last[name] == number:
+                values.pop(name, None)
+
+
+@dataclass
+class Merged:
+    """Several plans as one: what they have in common is computed once.
+
+    Two lines are one if they compute the same of the same with the same tensors. `outputs` are the last readouts of
+    the plans, in their order.
+    """
+
+    lines: list[Line] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    known: dict[tuple[Op, tuple[str, ...], tuple[str, ...], int], str] = field(default_factory=dict)
+
+    def add(self, plan: Plan, table: Mapping[str, str]) -> None:
+        """Add a plan; `table` says how its tensors are called here."""
+        names = {IMAGE: IMAGE}
+        drawn: Counter[object] = Counter()  # what is random is drawn for each line of a plan, though not for each plan
+        for line in plan.lines:
+            arguments = tuple(names[name] for name in line.arguments)
+            if line.op.kind == "value":
+                names[line.name] = arguments[0]
+                continue
+            tensors = tuple(table[name] for name in line.tensors)
+            same = (line.op, arguments, tensors)
+            key = (*same, drawn[same])
+            if line.op.kind == "noise" or KINDS[line.op.kind].function is not None:
+                drawn[same] += 1
+            if key not in self.known:
+                self.known[key] = f"value{len(self.lines)}"
+                self.lines.append(line._replace(name=self.known[key], arguments=arguments, tensors=tensors))
+            names[line.name] = self.known[key]
+        self.outputs.append(names[plan.outputs[-1][1]])
+
+
+def needed(lines: Iterable[Line], wanted: Collection[str]) -> list[Line]:
+    """The lines that the wanted values are made of, in order."""
+    found, kept = set(wanted), []
+    for line in reversed(list(lines)):
+        if line.name in found:
+            found.update(line.arguments)
+            kept.append(line)
+    return kept[::-1]

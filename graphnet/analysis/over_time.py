@@ -1,0 +1,85 @@
+"""A trained net over time, for pictures: how right it would be at each readout time, and how active its states are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from graphnet.analysis.calibrate import calibrate
+from graphnet.analysis.interpreter import steps, tensors_of
+from graphnet.analysis.perturb import origin_of
+from graphnet.errors import SpecError
+from graphnet.pipeline import compile, load
+from graphnet.planning.plan import IMAGE, Fate, Plan
+from graphnet.spec.model import Spec
+from graphnet.training.checkpoint import load_into
+from graphnet.training.errors import TrainingError
+from graphnet.training.loop import evaluate
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What was measured of a net.
+
+    Attributes:
+        images: on how many.
+        accuracy: by readout time, from 0 to 1.
+        calibrated: the readout times that the net was not trained for; statistics were found for them.
+        chance: the accuracy of guessing.
+        norms: the root mean square of each value, over images and units, by the value's name.
+    """
+
+    images: int
+    accuracy: dict[int, float]
+    calibrated: tuple[int, ...]
+    chance: float
+    norms: dict[str, float]
+
+
+def measure(net: nn.Module, images: Tensor, labels: Tensor, training: Iterable[Tensor]) -> Measures:
+    """Measure a compiled net in evaluation mode, on images `[N, C, H, W]` of `labels` `[N]`.
+
+    It is read out at every time at which something can be read, on the weights it has. Where the statistics of
+    norms were not trained for a time they are calibrated on batches of `training` images (rule 19); the net itself
+    stays as it is. Where reading at other times would take weights that the net does not have, only the times that
+    it was trained for are measured.
+    """
+    plan, spec = origin_of(net)
+    times = tuple(t for t, _ in plan.outputs)
+    read = _read_at_all_times(net, plan, spec, training)
+    found = evaluate(read or net, images, labels).accuracy
+    accuracy = {times[-1] if t is None else t: value for t, value in found.items()}
+    return Measures(
+        len(labels),
+        accuracy,
+        tuple(t for t in accuracy if t not in times),
+        1 / plan.classes,
+        _norms(net, plan, images),
+    )
+
+
+def _norms(net: nn.Module, plan: Plan, images: Tensor) -> dict[str, float]:
+    tensors = tensors_of(net)
+    like = next(iter(tensors.values()), images)
+    values = steps(plan.lines, tensors, {IMAGE: images.to(like)})
+    return {line.name: float(value.square().mean().sqrt()) for line, value in values if line.op.kind == "value"}
+
+
+def _read_at_all_times(net: nn.Module, plan: Plan, spec: Spec, training: Iterable[Tensor]) -> nn.Module | None:
+    """The net, read out whenever it can be; None if it has no weights for that, or is read out so already."""
+    state, fates = spec.readout.state or plan.areas[-1].name, (Fate.FIRES, Fate.UNREAD)
+    times = sorted({each.t for each in plan.firings if each.target == state and each.fate in fates})
+    if times == [t for t, _ in plan.outputs]:
+        return None
+    try:
+        made = compile(load(spec.as_data() | {"readout": {"t": times, "state": state}}))
+        report = load_into(made, net.state_dict(), calibrate=True)
+    except (SpecError, TrainingError):
+        return None
+    made.to(next((each.device for each in net.parameters()), torch.device("cpu")))
+    if report.uncalibrated:
+        calibrate(made, training, report.uncalibrated)
+    return made.eval()

@@ -1,0 +1,106 @@
+"""What commands have in common: reading a spec, saying what is wrong, writing a file."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graphnet.cli.common.failure import Failure as Failure
+from graphnet.cli.common.fault_formats import painter
+from graphnet.errors import Fault, SpecError
+from graphnet.pipeline import load
+from graphnet.pipeline import plan as plan_of
+from graphnet.planning.plan import Plan
+from graphnet.spec.model import Spec
+from graphnet.spec.read import placed
+
+SpecPath = Annotated[str, typer.Argument(metavar="SPEC", help="A spec file, TOML or JSON; '-' is standard input.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Put a value into the spec, as in readout.t=3; may be repeated."),
+]
+
+
+Unlimited = Annotated[bool, typer.Option("--unlimited", help="Compile a net of any size, over the budget too.")]
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn the errors of the compiler into a Failure."""
+    try:
+        yield
+    except SpecError as error:
+        paint = painter(sys.stderr)
+        told = "\n\n".join(fault.told(paint) for fault in error.faults)
+        raise Failure(f"{told}\n\n{counted(error.faults)}") from None
+
+
+def planned(
+    path: str, settings: Sequence[str] | None = None, *, keep_dead: bool = False, unlimited: bool = False
+) -> tuple[Spec, Plan]:
+    """A spec, with settings put into it, and its plan; warnings go to standard error."""
+    with told():
+        spec = load(path, settings=settings or ())
+        plan = plan_of(spec, keep_dead=keep_dead, unlimited=unlimited)
+    show(placed(plan.warnings, spec.source))
+    return spec, plan
+
+
+@contextmanager
+def pictures_told() -> Iterator[None]:
+    """Print what pictures lack to standard error, a line each."""
+    from graphnet.pictures.elements import PictureWarning
+
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", PictureWarning)
+        yield
+    for text in dict.fromkeys(str(each.message) for each in found):
+        print(f"warning: {text}", file=sys.stderr)
+
+
+def show(faults: Iterable[Fault]) -> None:
+    """Print faults to standard error, a blank line after each."""
+    paint = painter(sys.stderr)
+    for fault in faults:
+        print(fault.told(paint), end="\n\n", file=sys.stderr)
+
+
+def counted(faults: Iterable[Fault]) -> str:
+    """`2 errors, 1 warning; more on the first: graphnet explain GN102`."""
+    faults = list(faults)
+    severities = [fault.severity for fault in faults]
+    counts = ", ".join(
+        f"{number} {kind}{'' if number == 1 else 's'}"
+        for kind in ("error", "warning")
+        if (number := severities.count(kind))
+    )
+    first = next((fault.code for fault in faults if fault.code), "")
+    whose = "it" if len(faults) == 1 else "the first"
+    return f"{counts}; more on {whose}: graphnet explain {first}" if first else counts
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file. Raises Failure where that cannot be done."""
+    written(path, text.encode())
+
+
+def written(path: Path, data: bytes) -> None:
+    """Write a file. Raises Failure where that cannot be done."""
+    try:
+        path.write_bytes(data)
+    except OSError as fault:
+        raise Failure(f"cannot write {path}: {fault.strerror}") from None
+
+
+def folder_for(path: Path) -> None:
+    """Make the folder that a file is to be written into. Raises Failure where that cannot be done."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise Failure(f"cannot write {path}: {fault.strerror}") from None

@@ -1,0 +1,79 @@
+"""The kinds of mistakes that faults have as their codes, each explained (error_codes.toml holds the texts)."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+
+FAMILIES = {
+    "GN0": "text, files and form",
+    "GN1": "names, constants, times",
+    "GN2": "transition functions and sizes",
+    "GN3": "wiring, merges, input, readout",
+    "GN4": "weight sharing",
+    "GN5": "warnings",
+    "GN6": "budgets",
+}
+"""What codes that begin alike are about."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """A kind of mistake.
+
+    Attributes:
+        code: `GN102`.
+        title: what is wrong, in some words.
+        text: what it means, why it is wrong, and what to do.
+        wrong, right: a spec with the mistake and one without; or a `graphnet check` command.
+        lines: how often the last line of `wrong` is written; more than once only where length is the mistake.
+        unroll: whether the mistake shows when the spec is written unrolled.
+    """
+
+    code: str
+    title: str
+    text: str
+    wrong: str
+    right: str
+    lines: int = 1
+    unroll: bool = False
+
+    @property
+    def written_out(self) -> str:
+        """The wrong example with its last line as often as it comes."""
+        before, last = self.wrong.splitlines()[:-1], self.wrong.splitlines()[-1]
+        return "\n".join([*before, *[last] * self.lines]) + "\n"
+
+
+@cache
+def codes() -> Mapping[str, Code]:
+    """Every code with its explanation, in order."""
+    found = {code: _code(code, **table) for code, table in _table().items() if code != "base"}
+    return MappingProxyType(found)
+
+
+def _code(code: str, title: str, text: str, wrong: str, right: str, lines: int = 1, unroll: bool = False) -> Code:
+    return Code(code, title, text.strip(), wrong.strip(), right.strip(), lines, unroll)
+
+
+def base() -> str:
+    """The spec that most examples extend, as base.toml."""
+    text: str = _table()["base"]
+    return text.lstrip()
+
+
+def spelt(written: str) -> str:
+    """A code as the table has it: `gn12` and `12` are `GN012`."""
+    match = re.fullmatch(r"(?:GN)?0*(\d{1,3})", written.strip(), re.IGNORECASE)
+    return f"GN{int(match[1]):03}" if match else written.strip().upper()
+
+
+@cache
+def _table() -> Mapping[str, Any]:
+    return tomllib.loads((files("graphnet") / "error_codes.toml").read_text(encoding="utf-8"))

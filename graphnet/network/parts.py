@@ -1,0 +1,164 @@
+"""A spec with its parts written out: one list of states and one of cells, each with its place in the spec (rule 26)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from graphnet.errors import Fault, KeyPath, did_you_mean
+from graphnet.network.matrix import Entry, TimeSet, read_times
+from graphnet.spec.model import Slab, Spec, State
+from graphnet.spec.state_names import name_fault
+
+
+@dataclass(frozen=True)
+class WrittenState:
+    """A state as written, under its full name (`V1.r` inside a part)."""
+
+    name: str
+    state: State
+    shape: tuple[int | str, ...] | None
+    path: KeyPath
+
+
+@dataclass
+class Expanded:
+    """A spec without parts.
+
+    `first` and `last` map a state that is made of a part to the inner states that take what arrives at it, and that
+    others read; any other state maps to itself.
+    """
+
+    states: dict[str, WrittenState] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    first: dict[str, str] = field(default_factory=dict)
+    last: dict[str, str] = field(default_factory=dict)
+
+
+def expand(spec: Spec, constants: dict[str, int], faults: list[Fault]) -> Expanded:
+    """Write the parts out; faults of names and times are appended to `faults`."""
+    found = Expanded()
+    for name, state in spec.states.items():
+        path: KeyPath = ("states", name)
+        if fault := name_fault(name):
+            faults.append(Fault(path, *fault, on="key", code="GN101"))
+        if state.part is None:
+            found.states[name] = WrittenState(name, state, state.shape, path)
+            found.first[name] = found.last[name] = name
+        elif state.part not in spec.parts:
+            what = f"no part is called '{state.part}'"
+            hint = did_you_mean(state.part, tuple(spec.parts)) or f"write it: [parts.{state.part}.states]"
+            faults.append(Fault((*path, "part"), what, hint, code="GN104"))
+            found.states[name] = WrittenState(name, state, state.shape, path)
+            found.first[name] = found.last[name] = name
+        else:
+            _add_part(spec, name, state, found, faults)
+    _check_value_names(found, faults)
+    for name, state in spec.states.items():
+        part = spec.parts.get(state.part or "")
+        if part:
+            base: KeyPath = ("parts", state.part or "", "transitions")
+            rows = {inner: f"{name}.{inner}" for inner in part.states}
+            for number, slab in enumerate(part.transitions):
+                times = _times(slab, (*base, number), constants, faults)
+                found.entries += _entries(
+                    slab, (*base, number), times, rows, rows, part.unroll or spec.unroll, found, faults
+                )
+    for number, slab in enumerate(spec.transitions):
+        here: KeyPath = ("transitions", number)
+        times = _times(slab, here, constants, faults)
+        sources = found.last | {name: name for name in found.states}
+        targets = found.first | {name: name for name in found.states}
+        found.entries += _entries(slab, here, times, sources, targets, spec.unroll, found, faults)
+    for name in spec.parts:
+        if name not in {state.part for state in spec.states.values()}:
+            fix = f'say part = "{name}" in a state, or drop it'
+            what = "no state is made of this part"
+            faults.append(Fault(("parts", name), what, fix, on="key", severity="warning", code="GN503"))
+    return found
+
+
+def _add_part(spec: Spec, name: str, state: State, found: Expanded, faults: list[Fault]) -> None:
+    """Add the inner states of a state that is made of a part."""
+    part_name = state.part or ""
+    part = spec.parts[part_name]
+    for key in ("update", "hold"):
+        if getattr(state, key) is not None:
+            what = f"'{name}' is made of a part, which says '{key}' itself"
+            fix = f"move it to a state of [parts.{part_name}]"
+            faults.append(Fault(("states", name, key), what, fix, on="key", code="GN105"))
+    inner = list(part.states)
+    found.first[name], found.last[name] = f"{name}.{inner[0]}", f"{name}.{inner[-1]}"
+    for number, (own, written) in enumerate(part.states.items()):
+        path: KeyPath = ("parts", part_name, "states", own)
+        if fault := name_fault(own):
+            faults.append(Fault(path, *fault, on="key", code="GN101"))
+        if written.part is not None:
+            what = "a part is not made of parts"
+            faults.append(Fault((*path, "part"), what, "write its states out", code="GN105"))
+        if number == 0:
+            written = written.model_copy(
+                update={
+                    key: getattr(state, key)
+                    for key in ("merge", "unpopulated")
+                    if getattr(state, key) is not None and getattr(written, key) is None
+                }
+            )
+        full = f"{name}.{own}"
+        if state.label is not None:
+            written = written.model_copy(update={"label": f"{state.label}.{written.label or own}"})
+        found.states[full] = WrittenState(full, written, written.shape or state.shape, path)
+
+
+def _check_value_names(found: Expanded, faults: list[Fault]) -> None:
+    """`V1.r` and `V1_r` would both have a value `V1_r_t3`."""
+    taken: dict[str, str] = {}
+    for name, written in found.states.items():
+        flat = name.replace(".", "_")
+        if flat in taken:
+            faults.append(
+                Fault(
+                    written.path,
+                    f"the values of '{name}' and '{taken[flat]}' would have one name",
+                    "rename one",
+                    on="key",
+                    code="GN103",
+                )
+            )
+        taken[flat] = name
+
+
+def _times(slab: Slab, path: KeyPath, constants: dict[str, int], faults: list[Fault]) -> TimeSet | None:
+    if slab.t is None:
+        return None
+    return read_times(slab.t, (*path, "t"), constants, faults, readout=True)
+
+
+def _entries(
+    slab: Slab,
+    path: KeyPath,
+    when: TimeSet | None,
+    sources: dict[str, str],
+    targets: dict[str, str],
+    unroll: str,
+    found: Expanded,
+    faults: list[Fault],
+) -> Iterator[Entry]:
+    """The cells of a slab whose states exist; `sources` and `targets` map the names that may stand in it."""
+    order = {name: number for number, name in enumerate(found.states)}
+    for source, row in slab.rows.items():
+        if source not in sources:
+            faults.append(_unknown((*path, source), source, sources, ""))
+        for target, cell in row.items():
+            if target not in targets:
+                faults.append(_unknown((*path, source, target), target, targets, source))
+            elif source in sources:
+                ends = sources[source], targets[target]
+                instant = unroll == "engineering" and order[ends[0]] < order[ends[1]]
+                yield Entry(*ends, cell, slab, when, (*path, source, target), 0 if instant else 1)
+
+
+def _unknown(path: KeyPath, name: str, known: dict[str, str], row: str) -> Fault:
+    inner = f"{row}.{name}"
+    hint = f'write "{inner}" in quotes' if inner in known else did_you_mean(name, tuple(known))
+    return Fault(path, f"no state is called '{name}'", hint, on="key", code="GN102")

@@ -1,0 +1,233 @@
+"""Spec → Network: look every name up, read every string, fit every size, name every tensor.
+
+Nothing stops at the first fault: a cell that cannot be read still counts as an arrow, so that the later checks
+say what they can. All faults leave together in one SpecError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from graphnet.errors import Fault, KeyPath, did_you_mean
+from graphnet.network.budget import budget_faults, count_times, estimate
+from graphnet.network.functions.ops import Shape
+from graphnet.network.functions.transitions import CellReader
+from graphnet.network.matrix import holding, misspelt, read_constants, read_times
+from graphnet.network.network import INPUT, LOGITS, Net, Network, State, Transition
+from graphnet.network.parts import Expanded, WrittenState, expand
+from graphnet.network.sharing.sets import resolve_sets
+from graphnet.network.sharing.tensors import bind
+from graphnet.network.system import classify
+from graphnet.spec.model import Spec
+from graphnet.spec.notation.integers import Misspelt, parse_whole
+from graphnet.spec.notation.times import FOREVER, Span, Times
+
+TIMING = ("t", "delay", "unroll", "unpopulated", "hold", "merge", "let", "readout")
+"""Keys that decide what happens when."""
+MOST_READOUTS = 1_000_000
+"""More are not written out: no budget lets them pass."""
+
+
+def resolve(
+    spec: Spec, form_faults: Sequence[Fault] = (), unlimited: bool = False
+) -> tuple[Network | None, list[Fault]]:
+    """The network a spec means, or None if too little of it is right, and every fault found.
+
+    `form_faults` are those already known of the spec; what follows from them is not looked into. `unlimited` lets the
+    net be of any size.
+    """
+    return _Resolver(spec, form_faults).run(unlimited)
+
+
+class _Resolver:
+    def __init__(self, spec: Spec, form_faults: Sequence[Fault]) -> None:
+        self.spec = spec
+        self.form_faults = form_faults
+        self.faults: list[Fault] = []
+        self.constants = read_constants(spec, self.faults)
+        self.expanded: Expanded = expand(spec, self.constants, self.faults)
+        self.shapes = self._shapes()
+        self.image = self._shape(spec.input.shape, ("input", "shape"))
+        names = list(self.expanded.states)
+        self.entry = self._end("input", self.expanded.first, names[0])
+        self.read = self._end("readout", self.expanded.last, names[-1])
+
+    def run(self, unlimited: bool) -> tuple[Network | None, list[Fault]]:
+        input_times, readouts = self._input_times(), self._readouts()
+        if self.spec.input.shape is None:
+            self.faults.append(Fault(("input",), "the input has no shape", "such as shape = [3, 32, 32]", code="GN214"))
+        reader = CellReader(
+            self.spec, self.expanded, self.shapes, self.image, self.constants, self.entry, self.read, self.faults
+        )
+        cells = reader.cells(input_times, readouts)
+        sets = resolve_sets(self.spec, self.expanded, cells, self.constants, self.faults)
+        index = {name: number for number, name in enumerate(self.expanded.states)} | {INPUT: -1, LOGITS: -2}
+        bound = bind(cells, sets, self.spec.sharing.over_time, index, self.faults)
+        if self._timing_is_wrong():
+            return None, self.faults
+        states, groups = self._states(bound), self._groups(readouts)
+        large = budget_faults(estimate(bound, states, readouts, len(groups)), max(readouts, default=0))
+        if large and not unlimited:
+            return None, self.faults + large
+        nets = tuple(self._net(bound, times) for times in groups)
+        network = Network(
+            name=self.spec.name,
+            cite=self.spec.cite,
+            input_shape=self.image or (),
+            input_times=input_times,
+            sequence=self.spec.input.sequence,
+            states=states,
+            read=self.read,
+            nets=nets,
+            system=classify(nets, input_times),
+            couplings={k: (group.coupling, group.kernel) for k, group in enumerate(sets) if group.coupling is not None},
+            combine=self.spec.readout.combine,
+            weights=self._weights(readouts),
+        )
+        return network, self.faults
+
+    def _timing_is_wrong(self) -> bool:
+        """Whether an entry is at fault that decides what happens when, so that nothing can be said of that."""
+        if any(fault.path[0] == "transitions" and len(fault.path) <= 3 for fault in self.form_faults):
+            return True  # a whole row or slab is missing
+        return any(
+            key in TIMING or (key == "state" and fault.path[0] in ("input", "readout"))
+            for fault in (*self.form_faults, *self.faults)
+            if fault.severity == "error"
+            for key in fault.path
+        )
+
+    # ---- states and shapes
+
+    def _shapes(self) -> dict[str, Shape]:
+        """The shapes of the states; a state whose shape is at fault has none."""
+        found = {}
+        for name, written in self.expanded.states.items():
+            if written.shape is None:
+                self.faults.append(
+                    Fault(written.path, f"'{name}' has no shape", "such as shape = [64, 32, 32]", code="GN214")
+                )
+            elif shape := self._shape(written.shape, self._shape_path(written)):
+                found[name] = shape
+        return found
+
+    def _shape_path(self, written: WrittenState) -> KeyPath:
+        if written.state.shape is None:  # it has that of the state that is made of its part
+            return ("states", written.name.split(".")[0], "shape")
+        return (*written.path, "shape")
+
+    def _shape(self, written: Sequence[int | str] | None, path: KeyPath) -> Shape | None:
+        if written is None:
+            return None
+        sizes = []
+        for number, entry in enumerate(written):
+            size = self._whole(entry, (*path, number))
+            if size is not None and not 1 <= size <= 1 << 40:
+                self.faults.append(Fault((*path, number), f"{size} is no size: at least 1 is needed", code="GN213"))
+            elif size is not None:
+                sizes.append(size)
+        if len(written) == 4 or (path[0] == "states" and len(written) > 3):
+            self.faults.append(Fault(path, f"{len(written)} sizes", "[C, H, W], [C, L] or [C]", code="GN213"))
+            return None
+        return tuple(sizes) if len(sizes) == len(written) else None
+
+    def _whole(self, written: int | str, path: KeyPath) -> int | None:
+        try:
+            whole = parse_whole(written)
+        except Misspelt as fault:
+            self.faults.append(misspelt(path, fault))
+            return None
+        unknown = [name for name in whole.names if name not in self.constants]
+        if unknown:
+            what, fix = f"no constant is called '{unknown[0]}'", did_you_mean(unknown[0], tuple(self.constants))
+            self.faults.append(Fault(path, what, fix or "name it in [let]", code="GN106"))
+            return None
+        return whole.value(self.constants)
+
+    def _states(self, bound: Sequence[Transition]) -> tuple[State, ...]:
+        updates = {cell.target: cell for cell in bound if cell.kind == "update"}
+        return tuple(
+            State(
+                name,
+                self.shapes.get(name, ()),
+                written.state.merge or self.spec.merge,
+                written.state.label or name,
+                bool(written.state.hold),
+                (written.state.unpopulated or self.spec.unpopulated) == "zeros",
+                updates.get(name),
+            )
+            for name, written in self.expanded.states.items()
+        )
+
+    def _end(self, table: str, ends: Mapping[str, str], default: str) -> str:
+        name: str = getattr(self.spec, table).state or default
+        if name in self.expanded.states:
+            return name
+        if name not in ends:
+            hint = did_you_mean(name, tuple(ends))
+            self.faults.append(Fault((table, "state"), f"no state is called '{name}'", hint, code="GN102"))
+        return ends.get(name, default)
+
+    # ---- times
+
+    def _input_times(self) -> Times:
+        path: KeyPath = ("input", "t")
+        written = read_times(self.spec.input.t, path, self.constants, self.faults, readout=False)
+        times = written.times(self.constants)
+        if not times and written.ranges:
+            self.faults.append(Fault(path, "the input never arrives", "name a time, such as t = 0", code="GN112"))
+        return times
+
+    def _readouts(self) -> tuple[int, ...]:
+        path: KeyPath = ("readout", "t")
+        written = read_times(self.spec.readout.t, path, self.constants, self.faults, readout=False)
+        times = written.times(self.constants)
+        last = times.spans[-1].last if times else 0
+        if last >= FOREVER:
+            self.faults.append(
+                Fault(path, "a readout has an end", "name the last readout time instead of 'inf'", code="GN111")
+            )
+        elif not times and written.ranges:
+            self.faults.append(
+                Fault(path, "nothing is read out at any time", "name a time, such as t = 5", code="GN112")
+            )
+        if last >= FOREVER:
+            return ()
+        return tuple(times.upto(last)) if count_times(times, last) <= MOST_READOUTS else (last,)
+
+    def _weights(self, readouts: Sequence[int]) -> tuple[float, ...]:
+        weights = self.spec.readout.weights
+        if weights is None:
+            return ()
+        path: KeyPath = ("readout", "weights")
+        if len(weights) != len(readouts):
+            what = f"{len(weights)} weights for {len(readouts)} readout times"
+            self.faults.append(Fault(path, what, "give one weight a time", code="GN305"))
+        elif not any(weights):
+            self.faults.append(Fault(path, "no readout has a weight above 0", code="GN305"))
+        if self.spec.readout.combine == "mean":
+            self.faults.append(Fault(path, "the mean of the readouts is one output", "drop the weights", code="GN305"))
+        return weights
+
+    def _groups(self, readouts: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """The readout times that share one net."""
+        relative = any(entry.names_readout for entry in self.expanded.entries)
+        return [(t,) for t in readouts] if relative else [readouts]
+
+    def _net(self, cells: Sequence[Transition], readouts: tuple[int, ...]) -> Net:
+        """The cells that hold for some readout times, with their times."""
+        constants = self.constants | ({"T": readouts[0]} if len(readouts) == 1 else {})
+        by_path = {
+            (entry.source, entry.target, entry.path): held
+            for entry, held in holding(self.expanded.entries, constants).items()
+        }
+        only = Times(tuple(Span(t, t) for t in readouts))
+        found = []
+        for cell in cells:
+            holds = by_path.get((cell.source, cell.target, cell.path), cell.times)
+            if cell.kind == "post_net":
+                holds = cell.times.both(only)
+            if holds and cell.kind != "update":
+                found.append(cell if holds == cell.times else replace(cell, times=holds))
+        return Net(readouts, LOGITS if self.spec.post_net else self.read, tuple(found))

@@ -1,0 +1,66 @@
+"""What a page shows: a net with its pictures, what is wrong with its spec, what was measured of a trained net."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphnet.errors import Fault
+from graphnet.pictures.page.data import net_data
+from graphnet.pictures.views import VIEWS, picture
+from graphnet.pictures.write.svg import to_svg
+from graphnet.planning.plan import Plan
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a page shows.
+
+    Attributes:
+        net: as `net_data` makes it; None where there is none, as the spec is wrong.
+        pictures: SVG texts by the names of the views, the one that is shown first at first.
+        faults: of the spec, with their places.
+        measures: of a trained net: `accuracy` by readout time, `chance`, `norms` by the values' names, and a `note`.
+    """
+
+    net: Mapping[str, Any] | None = None
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+    measures: Mapping[str, Any] | None = None
+
+    def as_data(self) -> dict[str, Any]:
+        """All but the pictures, for JSON."""
+        return {"net": self.net, "faults": [_parts(fault) for fault in self.faults], "measures": self.measures}
+
+    def markup(self) -> dict[str, str]:
+        """The pictures as they stand in HTML."""
+        return {view: _inline(svg) for view, svg in self.pictures.items()}
+
+
+def content_of(
+    plan: Plan,
+    warnings: tuple[Fault, ...] = (),
+    measures: Mapping[str, Any] | None = None,
+    *,
+    first: str = "unrolled",
+    dead: bool = False,
+) -> Content:
+    """A net with the pictures of all views, of which `first` is shown at first; `dead` is that of `views.picture`."""
+    views = sorted(VIEWS, key=lambda view: view != first)
+    return Content(net_data(plan), {view: to_svg(picture(plan, view, dead=dead)) for view in views}, warnings, measures)
+
+
+def _inline(svg: str) -> str:
+    """SVG text as a part of HTML: without what stands before its root, hints, which the script gives, and ids."""
+    head, _, body = svg[svg.index("<svg") :].partition(">")
+    body = re.sub(r'(<g class="[a-z]+") id="[^"]*"', r"\1", body)
+    return f"{head}>{re.sub(r'<title>[^<]*</title>', '', body)}"
+
+
+def _parts(fault: Fault) -> dict[str, Any]:
+    """A fault as text in pieces, each with its role; the role of plain text is empty."""
+    pieces = fault.told(lambda role, text: f"\0{role}\1{text}\0").split("\0")
+    parts = [piece.split("\1") if number % 2 else ["", piece] for number, piece in enumerate(pieces) if piece]
+    return {"severity": fault.severity, "parts": parts}

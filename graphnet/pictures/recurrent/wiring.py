@@ -1,0 +1,120 @@
+"""What a net is wired like, without time: its states, the transitions between them and the parts they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from graphnet.network.network import INPUT, LOGITS
+from graphnet.pictures.captions import row_names, shape_text
+from graphnet.planning.plan import Cell, Fate, Line, Plan
+
+FEW = 3
+"""So many time ranges of a transition are shown; of more, the first and the last."""
+
+SUM = "sum"
+"""The merge that goes without saying."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The image, a state or the logits: its name and what is written on it; `part` is the state that it is part of."""
+
+    name: str
+    texts: tuple[str, ...]
+    read: bool = False
+    part: str = ""
+
+
+@dataclass(frozen=True)
+class Wire:
+    """All transitions from one state to another, with a text for each function and delay; a dead one never fires."""
+
+    source: str
+    target: str
+    place: str
+    texts: tuple[str, ...]
+    dead: bool = False
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Units from the image to the logits, in the order of the spec, and the wires between them."""
+
+    units: tuple[Unit, ...]
+    wires: tuple[Wire, ...]
+
+    @property
+    def order(self) -> dict[str, int]:
+        """The number of each unit."""
+        return {unit.name: number for number, unit in enumerate(self.units)}
+
+    @property
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        """The states made of parts, and the units within."""
+        found: dict[str, list[str]] = {}
+        for unit in self.units:
+            if unit.part:
+                found.setdefault(unit.part, []).append(unit.name)
+        return {part: tuple(names) for part, names in found.items()}
+
+
+def wire(plan: Plan) -> Wiring:
+    """The wiring of a net."""
+    between: dict[tuple[str, str], list[Cell]] = {}
+    for cell in plan.cells:
+        between.setdefault((cell.source, cell.target), []).append(cell)
+    alive = {(firing.source, firing.target) for firing in plan.firings if firing.fate is Fate.FIRES}
+    wires = [
+        Wire(*ends, cells[0].place, tuple(_texts(cells)), dead=ends not in alive) for ends, cells in between.items()
+    ]
+    return Wiring(tuple(_units(plan)), tuple(wires))
+
+
+def _units(plan: Plan) -> Iterator[Unit]:
+    outputs = {name for _, name in plan.outputs}
+    read = {line.place for line in plan.lines if line.name in outputs}
+    arriving: dict[str, set[str]] = {}
+    for cell in plan.cells:
+        arriving.setdefault(cell.target, set()).add(cell.source)
+    updates = _updates(plan.lines)
+    names = row_names(plan)
+    yield Unit(INPUT, (INPUT, shape_text(plan.input_shape)))
+    for area in plan.areas:
+        texts = [names[area.name], shape_text(area.shape)]
+        if area.merge != SUM and len(arriving.get(area.name, ())) > 1:
+            texts.append(area.merge)
+        texts += [f"then {updates[area.name]}"] if area.name in updates else []
+        yield Unit(area.name, tuple(texts), area.name in read, area.name.rpartition(".")[0])
+    for shape in {line.shape: None for line in plan.lines if line.place == LOGITS and line.op.kind == "value"}:
+        yield Unit(LOGITS, (LOGITS, shape_text(shape)), LOGITS in read)
+
+
+def _updates(lines: Sequence[Line]) -> dict[str, str]:
+    """What each state does to its merged arrivals: the kinds of ops at the first time."""
+    found: dict[str, tuple[int, list[str]]] = {}
+    for line in lines:
+        state, _, role = line.place.rpartition(".")
+        if role == "update" and found.setdefault(state, (line.t, []))[0] == line.t:
+            found[state][1].append(line.op.kind.replace("_", " "))
+    return {state: ", ".join(dict.fromkeys(kinds)) for state, (_, kinds) in found.items()}
+
+
+def _texts(cells: Sequence[Cell]) -> list[str]:
+    """What is written on a transition: a text for each function and delay."""
+    when: dict[tuple[str, int], list[str]] = {}
+    for cell in cells:
+        when.setdefault((cell.ops, cell.delay), []).append(cell.times)
+    return [_text(cells[0], ops, delay, times) for (ops, delay), times in when.items()]
+
+
+def _text(cell: Cell, ops: str, delay: int, times: Sequence[str]) -> str:
+    ends = {"pre_net": "pre-net ", "post_net": "post-net "}
+    text = ends.get(cell.place, "") + ops
+    if len(times) > FEW:
+        times = (times[0], "…", times[-1])
+    if times not in (["0..inf"], ["1..inf"]) and not (cell.source == INPUT and times == ["0"]):
+        text += f" at t = {', '.join(times)}"
+    if delay != 1 and cell.place not in ends:
+        text += f", delay {delay}"
+    return text

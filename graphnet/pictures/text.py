@@ -1,0 +1,165 @@
+"""Plan → tables: what fires when, what is skipped and why, and the figures of the net."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from graphnet.network.functions.ops import Attribute
+from graphnet.network.network import INPUT, LOGITS, System
+from graphnet.passes import Mode, trace_passes
+from graphnet.planning.cost import BATCH, cost
+from graphnet.planning.plan import Fate, Firing, Plan
+from graphnet.planning.steps import Call, cut
+
+
+def plan_text(plan: Plan) -> str:
+    """The plan for a reader, by time step; plain text that ends with a newline."""
+    lines = [f"{plan.name}{f' — {plan.cite}' if plan.cite else ''}", ""]
+    lines += _columns([(f"{name}:", value) for name, value in _figures(plan)], indent=0)
+    for t, now in groupby(plan.firings, key=lambda firing: firing.t):
+        lines += ["", *_step(t, list(now))]
+    return "\n".join(lines) + "\n"
+
+
+def _figures(plan: Plan) -> list[tuple[str, str]]:
+    low, high = plan.milliseconds
+    readouts = ", ".join(str(t) for t, _ in plan.outputs)
+    shapes = ", ".join(f"{area.name} {'x'.join(map(str, area.shape))}" for area in plan.areas)
+    return [
+        ("states", shapes),
+        ("input", f"{'x'.join(map(str, plan.input_shape))} at t = {plan.input_times}"),
+        ("readout", f"t = {readouts}"),
+        ("parameters", f"{plan.parameters:,} in {len(plan.trainable)} tensors"),
+        ("FLOPs", f"{plan.flops:,} per image (2 a multiply-add; convolutions and linear layers)"),
+        ("depth", f"{plan.depth}"),
+        ("biological time", f"{low} to {high} ms (20 to 50 ms a step)"),
+        ("system", system_text(plan.system)),
+    ]
+
+
+def system_text(system: System) -> str:
+    """What kind of dynamical system a net is, in LP's words (section 2.2)."""
+    varying = [
+        name
+        for name, constant in (
+            ("weights", system.shared_weights),
+            ("matrix", system.constant_matrix),
+            ("normalisation", system.constant_statistics),
+        )
+        if not constant
+    ]
+    kind = "homogeneous" if system.homogeneous else "inhomogeneous"
+    if system.time_invariant:
+        return f"{kind}, time-invariant"
+    return f"{kind}, time-variant (not constant: {', '.join(varying)})"
+
+
+def _step(t: int, firings: Sequence[Firing]) -> list[str]:
+    firing = [each for each in firings if each.fate is Fate.FIRES]
+    inner = sum(each.source != INPUT and each.target != LOGITS for each in firing)
+    head = f"t = {t}: {inner} transition{'' if inner == 1 else 's'} fire{'s' if inner == 1 else ''}"
+    rows = [(each.reads, "→", f"{each.target}_t{t}", each.ops) for each in firing]
+    lines = [head, *_columns(rows, indent=2)]
+    for fate in (Fate.EMPTY, Fate.WAITING, Fate.UNREAD):
+        skipped = [f"{each.source}→{each.target}" for each in firings if each.fate is fate]
+        if skipped:
+            lines.append(f"  skipped, {fate}: {', '.join(skipped)}")
+    return lines
+
+
+def _columns(rows: Iterable[tuple[str, ...]], indent: int) -> list[str]:
+    """Rows with their columns aligned."""
+    aligned = []
+    for column in zip(*rows, strict=True):
+        words = set(column)
+        width = max(map(len, words))
+        padded = {word: word.ljust(width) for word in words}
+        aligned.append(map(padded.__getitem__, column))
+    margin = " " * indent
+    return [(margin + "  ".join(row)).rstrip() for row in zip(*aligned, strict=True)]
+
+
+def passes_text(plan: Plan, level: int, mode: Mode) -> str:
+    """What each pass of a level saves, and how many steps are distinct in the end."""
+    lines = [f"{len(plan.lines):,} lines, {_steps(plan)}"]
+    for run, after in trace_passes(plan, level, mode):
+        promise = (run.__doc__ or "").partition("\n")[0]
+        lines += [f"{run.__name__}: {promise}", *(f"  {text}" for text in _saved(plan, after, mode))]
+        plan = after
+    return "\n".join([*lines, f"{len(plan.lines):,} lines, {_steps(plan)}"]) + "\n"
+
+
+def _saved(before: Plan, after: Plan, mode: Mode) -> list[str]:
+    """The ops that are gone and that are new, by kind; and what that saves of a pass through the net."""
+    counts = [Counter(line.op.kind for line in each.lines) for each in (before, after)]
+    gone, new = counts[0] - counts[1], counts[1] - counts[0]
+    found = [f"{count} {kind} fewer" for kind, count in gone.items()]
+    found += [f"{count} {kind} more" for kind, count in new.items() if kind != "item"]
+    found += [f"maps lie {after.layout.replace('_', ' ')}"] if after.layout != before.layout else []
+    if not found:
+        return ["nothing to do"]
+    costs = [cost(each, BATCH, mode) for each in (before, after)]
+    saved = [
+        f"{abs(old - new) / old:.1%} {'fewer' if new < old else 'more'} {name}"
+        for name, old, new in zip(("FLOPs", "bytes", "launches"), *costs, strict=True)
+        if old != new
+    ]
+    return [", ".join(found), *([", ".join(saved)] if saved else [])]
+
+
+def _steps(plan: Plan) -> str:
+    calls = [entry for entry in cut(plan) if isinstance(entry, Call)]
+    return f"{len({call.step for call in calls})} distinct steps of {len(calls)}"
+
+
+def plan_data(plan: Plan) -> dict[str, Any]:
+    """The plan as data for JSON: figures, what fires when, every line and every tensor."""
+    return {
+        "name": plan.name,
+        "cite": plan.cite,
+        "input": {"shape": list(plan.input_shape), "t": plan.input_times},
+        "states": {area.name: list(area.shape) for area in plan.areas},
+        "readouts": {str(t): name for t, name in plan.outputs},
+        "parameters": plan.parameters,
+        "flops": plan.flops,
+        "depth": plan.depth,
+        "biological_ms": list(plan.milliseconds),
+        "system": plan.system.__dict__ | {"time_invariant": plan.system.time_invariant},
+        "steps": [{"t": t, **_fates(list(now))} for t, now in groupby(plan.firings, key=lambda firing: firing.t)],
+        "lines": [
+            {
+                "name": line.name,
+                "op": line.op.kind,
+                "settings": {key: _plain(value) for key, value in line.op.attributes},
+                "arguments": list(line.arguments),
+                "tensors": list(line.tensors),
+                "shape": list(line.shape),
+                "t": line.t,
+                "place": line.place,
+            }
+            for line in plan.lines
+        ],
+        "tensors": [
+            {
+                "name": tensor.name,
+                "shape": list(tensor.shape),
+                "trainable": tensor.trainable,
+                "size": math.prod(tensor.shape),
+            }
+            for tensor in plan.tensors
+        ],
+    }
+
+
+def _plain(value: Attribute) -> Any:
+    return value if isinstance(value, int | float | str | tuple) else str(value)
+
+
+def _fates(firings: Sequence[Firing]) -> dict[str, list[str]]:
+    return {
+        fate.name.lower(): [f"{each.source}->{each.target}" for each in firings if each.fate is fate] for fate in Fate
+    }

@@ -1,0 +1,189 @@
+"""Sizes of an unrolled net's picture: where its rows and columns are, and the labels along its sides."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from graphnet.network.network import INPUT, LOGITS
+from graphnet.pictures.captions import MARGIN, SMALL, TEXT, TINY, row_names, shape_text
+from graphnet.pictures.elements import HEAD, Box, text_width
+from graphnet.pictures.unrolled.arrows import is_value
+from graphnet.pictures.unrolled.routes import Port, Route, Spot, ports
+from graphnet.planning.plan import Line, Plan
+
+PAD = 3.0
+STUB, BESIDE, TURN, OUT = 3.0, 4.0, 6.0, 8.0
+"""What is seen of an arrow before its letter; from an arrow down a column to its letter; the radius of a drop; what
+is seen, behind its letter, of an arrow that goes on elsewhere."""
+
+BOX_WIDTHS, BOX_HEIGHT, IMAGE_HEIGHT = (26.0, 48.0), 24.0, 29.0
+ROW_GAP, LEVEL_GAP, LETTER_GAP, LEAD = 11.0, 8.0, 13.0, 8.0
+PORT, TRACK = 11.5, 5.0
+"""Distance of ports, and of tracks."""
+
+AXIS = 37.0
+"""Height of the time axis below the last row."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where rows and columns are, with y = 0 at the top of row 0.
+
+    Attributes:
+        image: the image's box.
+        left: x of the first column; pitch: from one column to the next; width: of a value's box.
+        tops: y of each row, and of the end of the last one; heights: of a value's box in it.
+        ports: of each row, from top to bottom.
+        letter: width kept for letters at the right of a value; curve: width in which arrows change their height.
+        beyond: room kept behind a last column that arrows leave, or that has bows.
+        right: where the last column ends, with bows.
+    """
+
+    image: Box
+    left: float
+    pitch: float
+    width: float
+    tops: tuple[float, ...]
+    heights: tuple[float, ...]
+    ports: Mapping[int, tuple[Port, ...]]
+    letter: float
+    curve: float
+    beyond: float
+    right: float
+
+    def of(self, where: Collection[Spot], drawn: Sequence[Route]) -> Grid:
+        """The same columns, and rows as low as these values and arrows let them be."""
+        needed = ports(drawn)
+        heights, tops = _rows(len(self.heights), where, drawn, needed)
+        return replace(self, heights=heights, tops=tops, ports=needed)
+
+    def shifted(self, first: int, last: int, slot: int) -> Grid:
+        """The same for columns from first to last, the first one moved to a slot: a place of columns from the left."""
+        left = self.left + (slot - first) * self.pitch
+        return replace(self, left=left, right=left + last * self.pitch + self.width + self.beyond)
+
+    @property
+    def bottom(self) -> float:
+        """Where the time axis ends."""
+        return self.tops[-1] + AXIS
+
+    def below(self, y: float) -> Grid:
+        """The same grid, y further down."""
+        image = self.image._replace(y=self.image.y + y)
+        return replace(self, image=image, tops=tuple(top + y for top in self.tops))
+
+    def box(self, spot: Spot) -> Box:
+        """The box of the value that stands there."""
+        if spot.row == 0:
+            return self.image
+        height = self.heights[spot.row]
+        y = self.tops[spot.row] + spot.level * (height + LEVEL_GAP)
+        return Box(self.left + spot.column * self.pitch, y, self.width, height)
+
+    def end(self, spot: Spot, port: Port) -> float:
+        """y of a port of the value that stands there."""
+        if spot.row == 0:
+            return self.image.cy
+        row = self.ports[spot.row]
+        return self.box(spot).cy + (row.index(port) - (len(row) - 1) / 2) * PORT
+
+    def track(self, row: int, number: int) -> float:
+        """y of a track in the gap above a row."""
+        return self.tops[row] - HEAD - 2 - TRACK * number
+
+
+def make_grid(plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route], least: float = 0.0) -> Grid:
+    """The sizes that all the arrows and names need; values are no narrower than `least`, if that can be."""
+    aside = [route for route in drawn if route.way == "bow" or (route.way == "across" and route.start.row)]
+    letter = max((text_width(route.weights.name, SMALL) for route in aside), default=0.0)
+    needed = ports(drawn)
+    rows = 1 + max(spot.row for spot in where.values())
+    heights, tops = _rows(rows, where.values(), drawn, needed)
+    reach = max((abs(route.start.row - route.end.row) for route in drawn), default=1)
+    curve = min(9.0 + 6.0 * reach, 31.0)
+    width = min(max(BOX_WIDTHS[0], least, *_value_widths(plan)), BOX_WIDTHS[1])
+    pitch = width + STUB + letter + 2 + curve + HEAD
+    image_width = max(text_width(INPUT, TEXT), text_width(shape_text(plan.input_shape), SMALL)) + 2 * PAD
+    image = Box(MARGIN, 0.0, image_width, IMAGE_HEIGHT)
+    sides = [text_width(name, TEXT, bold=True) for name in row_names(plan).values()]
+    sides += [text_width(shape_text(line.shape), SMALL) for line in plan.lines if is_value(line)]
+    from_image = any(route.way == "across" and not route.start.row for route in drawn)
+    left = MARGIN + max(image_width, *sides) + (curve + HEAD if from_image else LEAD)
+    last = plan.last_time - first_time(plan)
+    bowed = any(route.way == "bow" and route.end.column == last for route in drawn)
+    beside = max((text_width(route.weights.name, SMALL) for route in drawn if route.way == "along"), default=0.0)
+    clock = text_width(milliseconds(plan.last_time), TINY) / 2
+    least = max(LEAD, BESIDE + beside - width / 2, clock - width / 2)
+    beyond = max(STUB + letter + 2 + max(curve, OUT + HEAD), least)
+    right = left + last * pitch + width + (beyond if bowed else least)
+    return Grid(image, left, pitch, width, tops, heights, needed, letter, curve, beyond, right)
+
+
+def _rows(
+    rows: int, where: Collection[Spot], drawn: Sequence[Route], needed: Mapping[int, tuple[Port, ...]]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Heights of the boxes of each row, and where each row begins; a row without values takes no room of its own."""
+    levels, tracks, lettered = [0] * rows, [0] * rows, [0] * rows
+    for spot in where:
+        levels[spot.row] = max(levels[spot.row], spot.level + 1)
+    for route in drawn:
+        if route.track:
+            tracks[route.track.row] = max(tracks[route.track.row], route.track.number + 1)
+        if route.way == "along":
+            lettered[min(route.start.row, route.end.row) + 1] = 1
+    heights = [max(BOX_HEIGHT, len(needed.get(row, ())) * PORT + 4) for row in range(rows)]
+    heights[0] = IMAGE_HEIGHT
+    tops = [0.0]
+    for row in range(rows):
+        bottom = tops[-1] + max(levels[row] * (heights[row] + LEVEL_GAP) - LEVEL_GAP, 0.0)
+        gap = 0.0
+        if row + 1 < rows and (levels[row + 1] or tracks[row + 1] or lettered[row + 1]):
+            gap = ROW_GAP + tracks[row + 1] * TRACK + lettered[row + 1] * LETTER_GAP
+        tops.append(bottom + gap)
+    return tuple(heights), tuple(tops)
+
+
+def _value_widths(plan: Plan) -> list[float]:
+    """What the names in the boxes take; `logits` may be set smaller."""
+    least = text_width(LOGITS, TINY) + PAD
+    return [least if text == LOGITS else text_width(text, TEXT) + 2 * PAD for text in set(value_texts(plan).values())]
+
+
+def first_time(plan: Plan) -> int:
+    """The time of the first column; -1 where states are zeros before t = 0."""
+    return min(line.t for line in plan.lines if is_value(line))
+
+
+def value_texts(plan: Plan) -> dict[str, str]:
+    """What stands in the box of each value: its state's label, or the T that it belongs to."""
+    names = row_names(plan)
+    return {line.name: _value_text(line, names) for line in plan.lines if is_value(line)}
+
+
+def copy_texts(plan: Plan) -> dict[str, str]:
+    """What stands in the box of a value where it is shown again: its time, and the T that it belongs to."""
+    return {line.name: _copy_text(line) for line in plan.lines if is_value(line)}
+
+
+def _copy_text(line: Line) -> str:
+    suffix = _suffix(line)
+    return f"@{line.t}" + (f" T{suffix}" if suffix else "") if line.t >= 0 else "0"
+
+
+def _suffix(line: Line) -> str:
+    """The T that a value belongs to, if it differs by T."""
+    suffix = line.name.removeprefix(f"{line.place}_t{line.t}").removeprefix("_T")
+    return suffix if suffix.isdigit() else ""
+
+
+def _value_text(line: Line, names: Mapping[str, str]) -> str:
+    if line.t < 0:
+        return "0"
+    suffix = _suffix(line)
+    return f"T = {suffix}" if suffix else names[line.place]
+
+
+def milliseconds(t: int) -> str:
+    """Biological time of a step: 20 to 50 ms a step (LP section 3)."""
+    return f"{20 * t}–{50 * t}" if t else "0"

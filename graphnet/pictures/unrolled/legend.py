@@ -1,0 +1,150 @@
+"""The legend of an unrolled net: a line for each transition, with the stroke and name of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphnet.pictures.elements import PALE, Curve, Label, label, text_width, wrapped
+from graphnet.pictures.unrolled.arrows import OWN_NAMES, Feed, Weights
+from graphnet.planning.plan import Plan
+
+SIZE, LINE, SWATCH = 9.5, 13.5, 15.0
+GAP, COLUMN_GAP = 5.0, 14.0
+FEW = 3
+"""So many weights of a letter are shown one by one; of more, the first and the last."""
+
+LEAST_OPS = 60.0
+"""So wide a line of ops may be at least."""
+
+NOTE = "Same letter, colour and dash: same weights. Thick: read out."
+NEVER = "Grey, dotted: never runs (its source is empty, or nobody reads it)."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the legend: weights, `from → to`, ops."""
+
+    weights: tuple[Weights, ...]
+    texts: tuple[str, str]
+
+    @property
+    def shown(self) -> tuple[tuple[str, Weights], ...]:
+        """The weights shown, and what stands before them."""
+        if len(self.weights) <= FEW:
+            return tuple(("", each) for each in self.weights)
+        return ("", self.weights[0]), ("…", self.weights[-1])
+
+    @property
+    def widths(self) -> tuple[float, float, float]:
+        """Of the weights, of `from → to`, and of the ops."""
+        before = sum(SWATCH + 5 + text_width(joint, SIZE) + text_width(each.name, SIZE) for joint, each in self.shown)
+        return before, text_width(self.texts[0], SIZE), text_width(self.texts[1], SIZE)
+
+    def ops(self, width: float) -> list[str]:
+        """The ops in lines that fit the width."""
+        return wrapped(self.texts[1], SIZE, width + 0.01) or [""]
+
+    def draw(self, x: float, y: float, tabs: Sequence[float], width: float) -> tuple[list[Curve], list[Label]]:
+        """Curves and labels with their left end at x and their first middle at y; the texts start at the tabs."""
+        curves: list[Curve] = []
+        first, second = tabs
+        labels = [label(self.texts[0], SIZE, x + first, y)]
+        labels += [label(text, SIZE, x + second, y + n * LINE) for n, text in enumerate(self.ops(width - second))]
+        for joint, each in self.shown:
+            if joint:
+                labels.append(label(joint, SIZE, x, y))
+                x = labels[-1].box.right
+            curves.append(Curve((("M", ((x, y),)), ("L", ((x + SWATCH, y),))), each.stroke))
+            labels.append(label(each.name, SIZE, x + SWATCH + 2, y))
+            x = labels[-1].box.right + 3
+        return curves, labels
+
+
+def entries(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) -> tuple[Entry, ...]:
+    """A line for each letter and transition, in the order of the letters."""
+    used: dict[tuple[str, str], dict[Weights, None]] = {}
+    for feed, each in zip(found, weights, strict=True):
+        used.setdefault((each.letter, feed.place), {})[each] = None
+    names = {area.name: area.label for area in plan.areas}
+    between = {
+        cell.place: f"{names.get(cell.source, cell.source)} → {names.get(cell.target, cell.target)}"
+        for cell in plan.cells
+    }
+    order = sorted(used, key=lambda one: letter_order(one[0]))
+    return tuple(Entry(tuple(used[letter, place]), (between[place], ops_text(plan, place))) for letter, place in order)
+
+
+def coupled_notes(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) -> list[str]:
+    """A line for each group of weights that are softly coupled; norms' tensors are coupled as their weights are."""
+    named: dict[str, str] = {}
+    for feed, each in zip(found, weights, strict=True):
+        for tensor in feed.tensors:
+            named.setdefault(tensor, each.name)
+    groups = {
+        (tuple(dict.fromkeys(named[tensor] for tensor in each.tensors if tensor in named)), each.strength, each.kernel)
+        for each in plan.couplings
+    }
+    return [
+        f"~ softly coupled, λ = {strength:g} ({kernel}): {' ~ '.join(_few(names))}"
+        for names, strength, kernel in sorted(groups, key=lambda group: (*letter_order(group[0][0]), group[0]))
+    ]
+
+
+def _few(names: Sequence[str]) -> list[str]:
+    return [*names] if len(names) <= FEW + 1 else [*names[:2], "…", names[-1]]
+
+
+def letter_order(letter: str) -> tuple[int, int, str]:
+    """Sorts letters: the pre-net, a, b, …, z, aa, …, the post-net."""
+    pre, post = OWN_NAMES.values()
+    return {pre: -1, post: 1}.get(letter, 0), len(letter), letter
+
+
+def ops_text(plan: Plan, place: str) -> str:
+    """The transition function; where it changes over time, each with its times."""
+    times: dict[str, list[str]] = {}
+    for cell in plan.cells:
+        if cell.place == place:
+            times.setdefault(cell.ops, []).append(cell.times)
+    if len(times) == 1:
+        return next(iter(times))
+    return "; ".join(f"{ops} at {', '.join(dict.fromkeys(when))}" for ops, when in times.items())
+
+
+def least_width(lines: Sequence[Entry], width: float) -> float:
+    """What the lines take of a width, in which long ops are broken."""
+    _, tab, end = _tabs(lines)
+    return end if end <= width else max(width, tab + LEAST_OPS)
+
+
+def legend(
+    lines: Sequence[Entry], notes: Sequence[str], x: float, y: float, width: float
+) -> tuple[list[Curve], list[Label], float]:
+    """The legend from x, y, in as many columns as the width takes, notes below; also y where it ends."""
+    *tabs, column_width = _tabs(lines)
+    columns = max(1, int((width + COLUMN_GAP) // (column_width + COLUMN_GAP)))
+    column_width = min(column_width, least_width(lines, width))
+    rows = -(-len(lines) // columns)
+    curves: list[Curve] = []
+    labels: list[Label] = []
+    top = bottom = y
+    for number, line in enumerate(lines):
+        if number % rows == 0:
+            y = top
+        more, texts = line.draw(x + number // rows * (column_width + COLUMN_GAP), y + LINE / 2, tabs, column_width)
+        curves += more
+        labels += texts
+        y += LINE * len(line.ops(column_width - tabs[1]))
+        bottom = max(bottom, y)
+    y = bottom + 3
+    for text in (line for note in notes for line in wrapped(note, SIZE, width)):
+        labels.append(label(text, SIZE, x, y + LINE / 2, colour=PALE))
+        y += LINE
+    return curves, labels, y
+
+
+def _tabs(lines: Sequence[Entry]) -> tuple[float, float, float]:
+    """Where the two texts of a line start and where the second one ends, from the line's left end."""
+    first, second, third = (max(widths) for widths in zip(*(line.widths for line in lines), strict=True))
+    return first + GAP, first + second + 2 * GAP, first + second + third + 2 * GAP

@@ -1,0 +1,220 @@
+"""Perturbations of a net as edits of its transition matrix, each another spec on the same weights (LPK Figure 2).
+
+An edit is written down, and applied to a spec together with others by `edited`. Where it moves things in time it says
+which time of the old spec each time of the new one is, so that weights and statistics can be found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphnet.errors import SpecError
+from graphnet.network.network import Transition
+from graphnet.planning.time_expansion import expand_in_time
+from graphnet.rewrite.repeat import Repetition
+from graphnet.rewrite.spec_editor import Draft, EditError, Moved, Slab, When
+from graphnet.spec.model import Spec
+from graphnet.spec.read import placed, read
+
+MOST_REPEATS = 10_000
+
+
+def _instead(draft: Draft, blocks: Sequence[tuple[int, Transition]]) -> None:
+    """Put an identity in place of blocks."""
+    for t, cell in blocks:
+        ops: Any = "I" if cell.delay == 1 else {"ops": "I", "delay": cell.delay}
+        draft.add([{"t": t, cell.source: {cell.target: ops}}])
+
+
+@dataclass(frozen=True)
+class ReadOutEarly:
+    """A stage hands on what it has after some of its blocks; the blocks after them are identities.
+
+    `blocks` is from 0, the stage's input, to all of them, which changes nothing. The next stages work on, as in LPK.
+    """
+
+    state: str
+    blocks: int
+
+    def apply(self, draft: Draft) -> None:
+        blocks = draft.blocks(self.state)
+        _check(0 <= self.blocks <= len(blocks), f"'{self.state}' has {len(blocks)} blocks, not {self.blocks}", blocks)
+        _instead(draft, blocks[self.blocks :])
+
+
+@dataclass(frozen=True)
+class DropBlock:
+    """A block of a stage is an identity; the first is block 1."""
+
+    state: str
+    block: int
+
+    def apply(self, draft: Draft) -> None:
+        blocks = draft.blocks(self.state)
+        _check(1 <= self.block <= len(blocks), f"'{self.state}' has no block {self.block}", blocks)
+        _instead(draft, [blocks[self.block - 1]])
+
+
+@dataclass(frozen=True)
+class RepeatLastBlock:
+    """The last block of a stage is applied some more times; all that comes after it comes later by as much.
+
+    Only the self-transition is repeated. What else is read from before reads it later, so nothing else changes.
+    """
+
+    state: str
+    more: int
+
+    def apply(self, draft: Draft) -> None:
+        blocks = draft.blocks(self.state)
+        _check(self.more >= 0, f"a block is not repeated {self.more} times", blocks)
+        what = f"this net is too large: a block is repeated up to {MOST_REPEATS:,} times"
+        _check(self.more <= MOST_REPEATS, f"{what}\n  run it on to its fixed point instead", [])
+        if self.more:
+            Repetition(draft, *blocks[-1], self.more).write()
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """A transition `h1->h2`, or all that arrives at a state `h1`, is cut: nothing arrives."""
+
+    what: str
+    t: When = None
+
+    def apply(self, draft: Draft) -> None:
+        when = {} if self.t is None else {"t": self.t}
+        draft.add([{**when, cell.source: {cell.target: "-"}} for cell in draft.cells(self.what)])
+        if self.what == draft.entry:
+            shown = draft.network.input_times
+            left = shown.minus(draft.times(self.t)).upto(draft.last)
+            _check(bool(left), "then no input arrives at all", [])
+            draft.data["input"]["t"] = left
+            if not draft.network.sequence:  # looked at once, at its first time
+                draft.moved["pre_net", left[0]] = shown.first
+
+
+@dataclass(frozen=True)
+class Silence:
+    """A transition arrives as zeros, or a state is zeros: it is there, but says nothing."""
+
+    what: str
+    t: When = None
+
+    def apply(self, draft: Draft) -> None:
+        if "->" not in self.what:
+            self._check_state(draft, draft.state(self.what))
+        for cell in draft.cells(self.what):
+            draft.add(_changed(draft, cell, self.t, _silent))
+
+    def _check_state(self, draft: Draft, name: str) -> None:
+        state, times = draft.network.state(name), draft.times(self.t)
+        if name == draft.entry and draft.network.input_times.both(times):
+            raise EditError(f"the input arrives at '{name}' then\n  choose later times, or show zeros as the image")
+        layers = state.update.function if state and state.update else ()
+        if wrong := [layer for layer in layers if layer.op.kind not in KEEP_ZERO]:
+            what = f"'{name}' has an update that makes something of zeros ({wrong[0].label})"
+            raise EditError(f"{what}\n  lesion it, or silence its transitions")
+        held = [t for each in draft.expansion.activities for state, t in each.held if state == name and t in times]
+        if held:
+            what = f"'{name}' holds its value at t = {min(held)}: nothing arrives that could be silenced"
+            raise EditError(f"{what}\n  silence what reads it, or choose times at which something arrives")
+
+
+def _silent(table: dict[str, Any]) -> dict[str, Any]:
+    return {key: entry for key, entry in table.items() if key != "noise"} | {"gain": 0.0}
+
+
+KEEP_ZERO = ("relu", "elu", "gelu", "leaky_relu", "silu", "tanh")
+
+
+@dataclass(frozen=True)
+class AddNoise:
+    """Normal noise of standard deviation `std` is added to what a transition makes, in every pass."""
+
+    what: str
+    std: float
+    t: When = None
+
+    def apply(self, draft: Draft) -> None:
+        _check("->" in self.what, f"noise is added to a transition, such as h1->h2, not to '{self.what}'", [])
+        _check(self.std > 0, f"a standard deviation is above 0, not {self.std}", [])
+        for cell in draft.cells(self.what):
+            draft.add(_changed(draft, cell, self.t, lambda table: table | {"noise": float(self.std)}))
+
+
+@dataclass(frozen=True)
+class ShowAnother:
+    """Another image is shown from time `t` on, as in backward masking: the input is a sequence then.
+
+    An input that was held changes at `t`; one that was shown once is followed by the other one at `t`.
+    """
+
+    t: int
+
+    def apply(self, draft: Draft) -> None:
+        network = draft.network
+        last = draft.last
+        _check(not network.sequence, "the input is a sequence already: give it other images", [])
+        _check(0 <= self.t <= last, f"t = {self.t} is not between 0 and the last readout, {last}", [])
+        before = network.input_times.upto(last)
+        times = sorted({*before, self.t})
+        draft.data["input"] |= {"t": times, "sequence": True}
+        draft.moved |= {("pre_net", t): before[0] for t in times}
+
+
+@dataclass(frozen=True)
+class Override:
+    """Any edit, as slabs that are appended to those of the spec."""
+
+    slabs: tuple[Slab, ...]
+
+    def apply(self, draft: Draft) -> None:
+        draft.add(self.slabs)
+
+
+Edit = ReadOutEarly | DropBlock | RepeatLastBlock | Lesion | Silence | AddNoise | ShowAnother | Override
+
+
+def edited(spec: Spec, edits: Sequence[Edit], untied: bool = False) -> tuple[Spec, Moved]:
+    """The spec with edits made, one after the other, and where in time of the old net everything was.
+
+    `untied` gives every transition weights of its own at every time: then nothing is tied that was not.
+
+    Raises EditError where one does not fit, SpecError where what comes out is no net.
+    """
+    moved: Moved = {}
+    if untied:
+        spec = _read(spec.as_data() | {"sharing": {"over_time": False}})
+    for edit in edits:
+        draft = Draft(spec, expand_in_time(spec))
+        edit.apply(draft)
+        spec = _read(draft.data)
+        moved = {(place, new): moved.get((place, old), old) for (place, new), old in draft.moved.items()} | {
+            key: old for key, old in moved.items() if key not in draft.moved
+        }
+    return spec, moved
+
+
+def _read(data: dict[str, Any]) -> Spec:
+    spec, faults, source = read(data)
+    if faults or spec is None:
+        raise SpecError(placed(faults, source))
+    return spec
+
+
+def _check(fine: bool, what: str, blocks: Sequence[object]) -> None:
+    if not fine:
+        raise EditError(what + (f"\n  there are {len(blocks)}" if blocks else ""))
+
+
+def _changed(
+    draft: Draft, cell: Transition, when: When, change: Callable[[dict[str, Any]], dict[str, Any]]
+) -> list[Slab]:
+    """Slabs in which a cell is changed at those of its times that are meant."""
+    if any(cell not in net.transitions for net in draft.network.nets):
+        draft.check_one_net()  # which times are meant depends on the readout
+    times = cell.times.both(draft.times(when)).upto(draft.last)
+    table = change(draft.written(cell)) | {"delay": cell.delay}
+    return [{"t": times, cell.source: {cell.target: table}}] if times else []

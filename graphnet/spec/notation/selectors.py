@@ -1,0 +1,54 @@
+"""Who belongs to a weight-sharing set: `h1->h1@1..5#conv*`, `*->*`, `["h1", "h1", 3]` (design.md, rule 15)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from graphnet.spec.notation.integers import Misspelt
+from graphnet.spec.notation.times import TimeRange, parse_times
+
+PATTERN = re.compile(
+    r"\s*(?P<source>[\w.*]+)\s*->\s*(?P<target>[\w.*]+)\s*(?:@\s*(?P<times>[^#]*?)\s*)?(?:#\s*(?P<layer>[\w.*]+)\s*)?$"
+)
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Transitions from states like `source` to states like `target`, at some times or at all.
+
+    `layer` narrows it to the layers of such names, which are then one tensor. `*` stands for any characters.
+    """
+
+    source: str
+    target: str
+    times: tuple[TimeRange, ...] = ()
+    layer: str | None = None
+    spans: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def matches(self, source: str, target: str) -> bool:
+        """Whether a transition between these states is meant."""
+        return fnmatchcase(source, self.source) and fnmatchcase(target, self.target)
+
+
+def parse_selector(written: str | tuple[str, str, int | str]) -> Selector:
+    """One member of a set. Raises Misspelt, with the characters at fault."""
+    if isinstance(written, tuple):
+        source, target, time = written
+        return Selector(source, target, (parse_times(time),))
+    match = PATTERN.match(written)
+    if not match:
+        fix = "write source->target, source->target@times, or either with #layer behind"
+        raise Misspelt(f"'{written}' selects no transitions", 0, len(written), fix, code="GN401")
+    times = []
+    if match["times"] is not None:
+        start = match.start("times")
+        for text in match["times"].split(","):
+            try:
+                times.append(parse_times(text))
+            except Misspelt as fault:
+                raise fault.shifted(start) from None
+            start += len(text) + 1
+    spans = {name: match.span(name) for name in ("source", "target", "times")}
+    return Selector(match["source"], match["target"], tuple(times), match["layer"], spans)

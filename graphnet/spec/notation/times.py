@@ -1,0 +1,152 @@
+"""When a transition holds: `4`, `"5..7"`, `"1..inf"`, `"T-1"`, lists of these (design.md, rule 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from graphnet.spec.notation.integers import Misspelt, Reader, Whole
+
+FOREVER = 1 << 40
+"""Stands for `inf`: later than any readout."""
+FROM_ZERO = 'write one from 0 on, such as 4, "5..7" or "1..inf"'
+
+
+class Span(NamedTuple):
+    """Times from `first` to `last`, both ends in."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Times:
+    """A set of whole times, as disjoint ascending spans."""
+
+    spans: tuple[Span, ...] = ()
+
+    def __contains__(self, t: int) -> bool:
+        for first, last in self.spans:  # noqa: SIM110 - asked of every cell at every time
+            if first <= t <= last:
+                return True
+        return False
+
+    def __bool__(self) -> bool:
+        return bool(self.spans)
+
+    def __str__(self) -> str:
+        return ", ".join(_span_text(span) for span in self.spans) or "never"
+
+    @property
+    def first(self) -> int:
+        return self.spans[0].first
+
+    def minus(self, other: Times) -> Times:
+        """The times of this set that are not in the other."""
+        return _minus(self, other)
+
+    def both(self, other: Times) -> Times:
+        """The times in both sets."""
+        if self is other or self is ALWAYS:
+            return other
+        return _both(self, other)
+
+    def upto(self, last: int) -> list[int]:
+        """The times 0 ≤ t ≤ last of this set, ascending."""
+        return [t for first, end in self.spans for t in range(first, min(end, last) + 1)]
+
+
+@lru_cache(maxsize=4096)
+def _minus(times: Times, other: Times) -> Times:
+    """Cached: thousands of cells hold at the same few times."""
+    left = times.spans
+    for cut in other.spans:
+        left = tuple(
+            part
+            for span in left
+            for part in (
+                Span(span.first, min(span.last, cut.first - 1)),
+                Span(max(span.first, cut.last + 1), span.last),
+            )
+            if part.first <= part.last
+        )
+    return Times(left)
+
+
+@lru_cache(maxsize=4096)
+def _both(times: Times, other: Times) -> Times:
+    return times.minus(times.minus(other))
+
+
+ALWAYS = Times((Span(0, FOREVER),))
+
+
+def union(parts: Iterable[Times]) -> Times:
+    """The times in any of the sets."""
+    merged: list[Span] = []
+    for span in sorted(span for part in parts for span in part.spans):
+        if merged and span.first <= merged[-1].last + 1:
+            merged[-1] = Span(merged[-1].first, max(merged[-1].last, span.last))
+        else:
+            merged.append(span)
+    return Times(tuple(merged))
+
+
+def _span_text(span: Span) -> str:
+    if span.first == span.last:
+        return str(span.first)
+    return f"{span.first}..{'inf' if span.last >= FOREVER else span.last}"
+
+
+@dataclass(frozen=True)
+class TimeRange:
+    """One written range `first..last`; a single time has `last == first`, an open one `last is None`."""
+
+    first: Whole
+    last: Whole | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.first.names + (self.last.names if self.last else ())
+
+    def times(self, constants: Mapping[str, int]) -> Times:
+        """The times meant; a range that comes out empty or before 0 is no time."""
+        first = self.first.value(constants)
+        last = FOREVER if self.last is None else self.last.value(constants)
+        span = Span(max(first, 0), last)
+        return Times((span,)) if span.first <= span.last else Times()
+
+
+def parse_times(text: str | int) -> TimeRange:
+    """One time or range. Raises Misspelt, with the characters at fault."""
+    if isinstance(text, int):
+        if text < 0:
+            raise Misspelt(f"{text} is no time: time is 0, 1, 2, …", 0, 0, FROM_ZERO, code="GN109")
+        whole = Whole(str(text), literal=text)
+        return TimeRange(whole, whole)
+    reader = Reader(text)
+    if reader.next.text == "-":
+        what = "a negative number is no time: time is 0, 1, 2, …"
+        raise Misspelt(what, 0, len(text), FROM_ZERO, code="GN109")
+    first = last = reader.whole()
+    if not first.names and first.value({}) < 0:  # "1-5", meant as a range
+        hint = f"ranges are written '{text.replace('-', '..', 1)}'"
+        raise Misspelt(f"'{text}' is {first.value({})}, which is no time", 0, len(text), hint, code="GN109")
+    if reader.next.text == ":":
+        raise reader.misspelt("'..' between two times", "ranges are written 1..5")
+    if reader.skip(".."):
+        if reader.skip("inf"):
+            return _finished(reader, TimeRange(first, None))
+        last = reader.whole()
+        if first.literal is not None and last.literal is not None and last.literal < first.literal:
+            hint = f"did you mean '{last.text}..{first.text}'?"
+            raise Misspelt(f"'{text}' runs backwards", 0, len(text), hint, code="GN110")
+    return _finished(reader, TimeRange(first, last))
+
+
+def _finished(reader: Reader, result: TimeRange) -> TimeRange:
+    if reader.next.kind != "end":
+        raise reader.misspelt("'..' or the end of the time")
+    return result

@@ -1,0 +1,259 @@
+"""The language as a JSON Schema (draft 2020-12), for editors: what they check, complete and explain while one types.
+
+The models say which keys there are, with their choices, ranges and defaults; what they cannot know stands here: the
+short forms, the strings, the rows of a slab, the ops. A form that may be written in several ways (a time is a number,
+a string or a list) is one schema with the keywords of each, so that a fault has the path of the entry at fault.
+
+Whatever the schema refuses the compiler refuses, but for what it never looks into (a part that no state is made of)
+and digits of other scripts. The other way round much is left to the compiler: that names are known, brackets balance
+and sizes fit, and that 4.0 is no whole number.
+"""
+
+from __future__ import annotations
+
+import json
+import keyword
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from graphnet.spec.model import SLAB_WORDS, Spec
+from graphnet.spec.notation.integers import MAX_LENGTH
+from graphnet.spec.notation.op_words import OPS, SCHEMES, OpRule
+from graphnet.spec.notation.times import FOREVER
+from graphnet.spec.schema import descriptions, patterns
+from graphnet.spec.state_names import MODULE_ATTRIBUTES, OWN
+
+Schema = dict[str, Any]
+
+LARGEST = 1 << 40
+"""The largest size of a state."""
+WIDEST = 1 << 24
+"""The largest width and number of groups of an op."""
+_NOTHING: Schema = {"not": {}}
+"""No value fits: the key is not to be there. (Of a plain `false` some validators do not say where it is.)"""
+
+
+def schema() -> Schema:
+    """The JSON Schema of a spec as users write it, with the ops that are registered now."""
+    spec = Spec.model_json_schema()
+    tables = {name: _table(name, table) for name, table in spec.pop("$defs").items()}
+    tables["Slab"] |= {
+        "propertyNames": {"anyOf": [{"enum": list(SLAB_WORDS)}, _ref("state_or_inner")]},
+        "additionalProperties": _ref("row"),
+    }
+    del tables["Slab"]["properties"]["rows"]
+    tables["State"] |= {"type": ["array", "object"], **_sizes()}
+    tables["State"]["dependentSchemas"] = {"part": {"properties": {"update": _NOTHING, "hold": _NOTHING}}}
+    tables["Gain"] |= {"type": ["number", "object"]}
+    tables["Cell"] |= {"type": ["string", "array", "object"], **_ops(patterns.cell())}
+    tables["Cell"]["required"] = ["ops"]
+    tables["SharingSet"]["required"] = ["members"]
+    tables["Readout"] |= {
+        "if": {"required": ["combine"], "properties": {"combine": {"const": "mean"}}},
+        "then": {"properties": {"weights": _NOTHING}},
+    }
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        "title": "graphnet spec",
+        **_table("Spec", spec),
+        "if": {"not": {"required": ["extends"]}},
+        "then": _whole_spec(),
+        "$defs": dict(sorted((tables | _definitions()).items())),
+    }
+
+
+def schema_text() -> str:
+    """The schema as it is written to a file."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _table(name: str, given: Schema) -> Schema:
+    """A table of the language: the model's, with what this file knows better; nothing is required yet."""
+    properties = {}
+    for key, entry in given["properties"].items():
+        found = _short_forms().get((name, key)) or _short_forms().get(("", key)) or _without_null(entry)
+        text = descriptions.KEYS[name].get(key)
+        properties[key] = found | ({"description": text} if text else {}) | _default(entry)
+    return {
+        "description": descriptions.TABLES.get(name, descriptions.SPEC),
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _short_forms() -> dict[tuple[str, str], Schema]:
+    """What may stand at a key of a table, or of any table, where the models do not say all of it."""
+    states = {"type": "object", "propertyNames": _ref("state"), "additionalProperties": _ref("State")}
+    members = {"type": "array", "items": _ref("member")}
+    return {
+        ("", "shape"): {"type": "array", **_sizes()},
+        ("", "ops"): _ref("function"),
+        ("Cell", "ops"): _ref("function_or_block"),
+        ("", "update"): _ref("function"),
+        ("", "states"): states,
+        ("Slab", "t"): _times(),
+        ("Input", "t"): _times(refused=[patterns.NAMES_READOUT]),
+        ("Readout", "t"): _times(FOREVER - 1, [patterns.NAMES_READOUT, patterns.OPEN]),
+        ("Input", "state"): _ref("state_or_inner"),
+        ("Readout", "state"): _ref("state_or_inner"),
+        ("Readout", "weights"): {"type": "array", "minItems": 1, "items": {"type": "number", "minimum": 0}},
+        ("SharingSet", "members"): members | {"minItems": 1},
+        ("SharingSet", "except"): members,
+        ("Spec", "extends"): {"type": "string", "pattern": patterns.SPEC_FILE},
+        ("Spec", "let"): {
+            "type": "object",
+            "propertyNames": {"pattern": patterns.CONSTANT, "not": {"enum": ["T", "inf", "x"]}},
+            "additionalProperties": _whole(),
+        },
+    }
+
+
+def _whole_spec() -> Schema:
+    """What a spec needs that extends no other one."""
+    states = {"minProperties": 1}
+    return {
+        "required": ["graphnet", "input", "states", "readout"],
+        "properties": {
+            "input": {"required": ["shape"]},
+            "states": states | {"additionalProperties": {"anyOf": [{"required": ["shape"]}, {"required": ["part"]}]}},
+            "parts": {"additionalProperties": {"required": ["states"], "properties": {"states": states}}},
+            "pre_net": {"required": ["ops"]},
+            "post_net": {"required": ["ops"]},
+            "readout": {"required": ["t"]},
+        },
+    }
+
+
+def _definitions() -> dict[str, Schema]:
+    """The schemas that are used in several places."""
+    reserved = sorted({*OWN, *keyword.kwlist, *MODULE_ATTRIBUTES})
+    name = {"type": "string", "not": {"anyOf": [{"enum": reserved}, {"pattern": patterns.LIKE_A_VALUE}]}}
+    return {
+        "state": name | {"pattern": patterns.STATE},
+        "state_or_inner": name | {"pattern": patterns.STATE_OR_INNER},
+        "row": {
+            "description": descriptions.ROW,
+            "type": "object",
+            "propertyNames": _ref("state_or_inner"),
+            "additionalProperties": _ref("Cell"),
+        },
+        "function": {"type": ["string", "array"], **_ops(patterns.function())},
+        "function_or_block": {"type": ["string", "array"], **_ops(patterns.cell())},
+        "op": _op(),
+        "array": {"type": ["number", "array"], "items": _ref("array")},
+        "member": {
+            "type": ["string", "array"],
+            "pattern": patterns.SELECTOR,
+            "minItems": 3,
+            "maxItems": 3,
+            "prefixItems": [{"type": "string"}, {"type": "string"}, _time()],
+        },
+    }
+
+
+def _op() -> Schema:
+    """An entry of the list form: a string, a list, or a table of one op with its settings."""
+    branches = {"description": descriptions.SUM, "type": "array", "minItems": 2, "items": _ref("function")}
+    ops = {word: _settings(word, rule) for word, rule in OPS.items()}
+    return {
+        "type": ["string", "array", "object"],
+        **_ops(patterns.function()),
+        "properties": ops | {"sum": branches},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+
+
+def _settings(word: str, rule: OpRule) -> Schema:
+    """The settings of an op in the list form."""
+    norm = Spec.model_json_schema()["$defs"]["Norm"]["properties"] if word == "norm" else {}
+    properties = {}
+    for name in rule.settings:
+        if name in rule.defaults:
+            found: Schema = {"type": _KINDS[type(rule.defaults[name])], "default": rule.defaults[name]}
+        elif name in SETTINGS:
+            found = SETTINGS[name] | {"description": descriptions.SETTINGS[name]}
+        else:
+            found = {key: value for key, value in norm.get(name, {}).items() if key not in ("default", "title")}
+        if word == "norm":
+            found["description"] = descriptions.KEYS["Norm"][name]
+        properties[name] = found
+    text = descriptions.OPS.get(word, "An op of your own.")
+    return {"description": text, "type": "object", "properties": properties, "additionalProperties": False}
+
+
+_KINDS: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _whole(least: int | None = None, most: int | None = None) -> Schema:
+    """A whole number, or a string of one with constants; the limits are those of a number."""
+    limits = {"minimum": least, "maximum": most}
+    said = {key: value for key, value in limits.items() if value is not None}
+    return {"type": ["integer", "string"], **said, "pattern": patterns.WHOLE, "maxLength": MAX_LENGTH}
+
+
+def _sizes() -> Schema:
+    """The items of a shape."""
+    return {"minItems": 1, "maxItems": 3, "items": _whole(1, LARGEST)}
+
+
+def _time(most: int | None = None, refused: list[str] | None = None) -> Schema:
+    """One time or range; strings that match one of `refused` are none."""
+    more = {"maximum": most} if most is not None else {}
+    patterned = [{"type": "string", "pattern": pattern} for pattern in refused or ()]
+    unlike = {"not": {"anyOf": patterned}} if patterned else {}
+    string = {"pattern": patterns.TIME, "maxLength": MAX_LENGTH}
+    return {"type": ["integer", "string"], "minimum": 0, **more, **string, **unlike}
+
+
+def _times(most: int | None = None, refused: list[str] | None = None) -> Schema:
+    """A time, or a list of times."""
+    one = _time(most, refused)
+    return one | {"type": ["integer", "string", "array"], "minItems": 1, "items": one}
+
+
+def _ops(pattern: str) -> Schema:
+    """A transition function: what its string is like, and what its list holds."""
+    return {"pattern": pattern, "maxLength": MAX_LENGTH, "minItems": 1, "items": _ref("op")}
+
+
+def _without_null(entry: Schema) -> Schema:
+    """A model's entry without its title and default; that it may be missing does not mean that it may be null."""
+    found = {key: value for key, value in entry.items() if key not in ("title", "default", "anyOf")}
+    for choice in entry.get("anyOf", ()):
+        if choice != {"type": "null"}:
+            found |= choice
+    return found
+
+
+def _default(entry: Schema) -> Schema:
+    """A model's default in its short form, unless it is to leave the entry out."""
+    default = entry.get("default")
+    if isinstance(default, list) and len(default) == 1:
+        default = default[0]
+    return {} if default is None else {"default": default}
+
+
+_INIT: Schema = {"anyOf": [{"enum": list(SCHEMES)}, _ref("array")]}
+SETTINGS: dict[str, Schema] = {
+    "kernel": _whole(1, 1000),
+    "stride": _whole(1, 1000),
+    "padding": _whole(0, 1000),
+    "dilation": _whole(1, 1000),
+    "groups": _whole(1, WIDEST),
+    "width": _whole(1, WIDEST),
+    "bias": {"type": "boolean"},
+    "init": _INIT,
+    "bias_init": _INIT,
+    "alpha": {"type": "number"},
+    "negative_slope": {"type": "number"},
+    "beta": {"type": "number"},
+}
+"""The settings of ops, by name; those of norm that are not here are the model's."""

@@ -1,0 +1,159 @@
+"""`--set KEY=VALUE`: one entry of a spec, said on the command line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from graphnet.errors import Fault, KeyPath, SpecError, dotted
+from graphnet.spec.text.excerpts import excerpt
+from graphnet.spec.text.source import Source, read_text
+
+_KEY = re.compile(
+    r"""(?P<key> (?: [^\s="'] | "(?:[^"\\]|\\.)*+" | '[^']*+' | [ \t]++(?!=) )++ ) [ \t]*+ = (?P<value> .*+ )""",
+    re.VERBOSE | re.DOTALL,
+)
+_WORD = re.compile(r"""[^\s"'\[\]{},=#\\]+""")
+_PATTERN = "KEY is dotted and VALUE as in TOML: --set readout.t=3"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An entry and its value.
+
+    Attributes:
+        text: as it was written.
+        key: the words of the key; those that mean a list are numbers in digits.
+        spec: a spec of this entry alone; None where there can be none.
+        at: where this spec's key and value stand in `text`, as pairs of the offset there and the one here.
+    """
+
+    text: str
+    key: tuple[str, ...] = ()
+    spec: Source | None = None
+    at: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return self.spec.data if self.spec else {}
+
+    @property
+    def value(self) -> Any:
+        value: Any = self.data
+        for word in self.key:
+            value = value[word]
+        return value
+
+    def locate(self, fault: Fault) -> Fault:
+        """The fault with the option as its place, and its characters marked there."""
+        start, end = 0, len(self.text)
+        if self.spec is not None:
+            size = max(1, len(fault.path))
+            inside = replace(fault, path=(*self.key[:size], *fault.path[len(self.key) :]))
+            if size < len(self.key):
+                inside = replace(inside, on="key")
+            start, end = map(self._here, self.spec.extent(inside))
+        return self._marked(fault, start, end)
+
+    def placed(self, fault: Fault) -> Fault:
+        """The same of a fault that has a column in the spec of this entry."""
+        start, end = fault.column or 1, fault.end_column or fault.column or 1
+        return self._marked(fault, self._here(start - 1), self._here(end - 1))
+
+    def _marked(self, fault: Fault, start: int, end: int) -> Fault:
+        shown = excerpt(self.text, start, max(end, start + 1))
+        return fault.at(f"--set {self.text}", None, None, excerpt=shown)
+
+    def _here(self, offset: int) -> int:
+        """Where in the option a character of its spec stands."""
+        there, here = next((pair for pair in reversed(self.at) if pair[0] <= offset), (0, 0))
+        return max(0, min(offset - there + here, len(self.text)))
+
+    def entry(self, data: Mapping[str, Any]) -> KeyPath:
+        """Which entry of a spec is meant; tables on the way to it may be missing.
+
+        Raises:
+            SpecError: there is no such entry, and none can be made.
+        """
+        path: KeyPath = ()
+        inner: Any = data
+        for word in self.key:
+            if isinstance(inner, Mapping):
+                path, inner = (*path, word), inner.get(word, {})
+                continue
+            is_list = isinstance(inner, list | tuple)
+            if is_list and re.fullmatch("[0-9]{1,6}", word) and int(word) < len(inner):
+                path, inner = (*path, int(word)), inner[int(word)]
+                continue
+            if is_list and re.fullmatch("-?[0-9]+", word):
+                what = f"there is no '{word}' in this list"
+                fix = f"its entries are 0 to {len(inner) - 1}" if inner else "it is empty"
+            else:
+                whole = ".".join(dotted((word,)) for word in self.key[: len(path)])
+                what, fix = f"this is no table, so it has no '{word}'", f"set the whole: --set {whole}='{{ ... }}'"
+            fault = self.locate(Fault((*path, word), what, fix, on="key", code="GN015"))
+            raise SpecError([replace(fault, path=path)])
+        return path
+
+
+def read_setting(text: str) -> Setting:
+    """Read `KEY=VALUE`: a dotted key and a value of TOML. One plain word is a string without quotes, too.
+
+    Raises:
+        SpecError: it is no such thing, or the value is none that a spec can hold.
+    """
+    match = _KEY.fullmatch(text.strip())
+    words = _words(match["key"]) if match else None
+    if match is None or words is None:
+        raise SpecError([Setting(text).locate(Fault((), "this is not KEY=VALUE", _PATTERN, code="GN015"))])
+    key, value = match["key"], match["value"].strip()
+    start, behind = _start(text, match["key"]), len(key) + len(" = ")
+    at = [(0, start), (behind, start + match.start("value") - match.start("key") + _start(match["value"], value))]
+    try:
+        tomllib.loads(f"value = {value}")
+    except ValueError:
+        if _WORD.fullmatch(value):
+            value = f"'{value}'"
+            at.append((behind + 1, at[-1][1]))
+    setting = Setting(text, at=tuple(at))
+    try:
+        spec = read_text(f"{key} = {value}", "toml", "--set")
+    except SpecError as error:
+        raise SpecError([setting.placed(_kinder(fault, key, value)) for fault in error.faults]) from None
+    inner: Any = spec.data
+    for word in words:
+        if len(inner) > 1:
+            fault = Fault((), "this sets more than one entry", "give each its own --set", code="GN015")
+            raise SpecError([setting.locate(fault)])
+        inner = inner[word]
+    return replace(setting, key=words, spec=spec)
+
+
+def _start(text: str, part: str) -> int:
+    """Where a text begins that another one holds between blanks."""
+    return len(text) - len(text.lstrip()) if part else 0
+
+
+def _words(key: str) -> tuple[str, ...] | None:
+    """The words of a dotted key; None if it is no key."""
+    try:
+        inner: Any = tomllib.loads(f"{key} = 0")
+    except ValueError:
+        return None
+    words: list[str] = []
+    while isinstance(inner, dict) and len(inner) == 1:
+        ((word, inner),) = inner.items()
+        words.append(word)
+    return tuple(words) if inner == 0 else None
+
+
+def _kinder(fault: Fault, key: str, value: str) -> Fault:
+    """A fault of a value, with how the shell wants a string."""
+    if not value:
+        return replace(fault, path=(), what="there is no value", fix=_PATTERN, code="GN015")
+    if value[0].isalpha() and '"' not in value and "'" not in value:
+        return replace(fault, fix=f"""text stands in quotes, and these in the shell's: --set {key}='"{value}"'""")
+    return fault

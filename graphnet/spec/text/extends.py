@@ -1,0 +1,202 @@
+"""One spec out of several texts: `extends = "base.toml"` (design.md, rule 25) and `--set KEY=VALUE`.
+
+Tables merge key by key, at every depth; what is new comes last. Slabs and weight-sharing sets are appended to the
+base's, in parts too. Anything else is replaced whole: a list, a string, and also a short form by a table or a table by
+a short form (`h1 = [64, 32, 32]` over `h1 = { shape = [8, 8, 8], update = "R" }` leaves no update). What is read is
+data alone, and the files that a spec may extend are few, small, relative and regular: it may come from a stranger.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+
+from graphnet.errors import Fault, KeyPath, SpecError
+from graphnet.spec.text.assignments import Setting, read_setting
+from graphnet.spec.text.source import Located, Source, read_file
+from graphnet.spec.text.syntax import MAX_TOKENS
+
+MAX_CHAIN = 20
+ONLY = "extends takes the relative path of a .toml or .json file"
+
+
+@dataclass
+class Origin:
+    """What an entry was read from, and its path there; below it only what is from elsewhere, or numbered anew."""
+
+    source: Located | None
+    path: KeyPath
+    inner: dict[str | int, Origin] = field(default_factory=dict)
+
+    def below(self, key: str | int) -> Origin:
+        """The origin of an entry inside."""
+        return self.inner.setdefault(key, Origin(self.source, (*self.path, key)))
+
+
+class Merged:
+    """A spec made of several texts, which knows what each entry was read from.
+
+    Attributes:
+        data: the spec; what it was made of is left unchanged.
+    """
+
+    def __init__(self, data: Mapping[str, Any], source: Located | None) -> None:
+        self.data = dict(data)
+        self._origin = Origin(source, (), {key: Origin(source, (key,)) for key in data})
+
+    def locate(self, fault: Fault) -> Fault:
+        """The fault with its place in the text that its entry is from; its path stays that in `data`."""
+        origin, size = self._origin, 0
+        while size < len(fault.path) and fault.path[size] in origin.inner:
+            origin, size = origin.inner[fault.path[size]], size + 1
+        if origin.source is None:
+            return fault
+        there = origin.source.locate(replace(fault, path=(*origin.path, *fault.path[size:])))
+        return replace(there, path=fault.path)
+
+    def lay(self, data: Mapping[str, Any], source: Located | None) -> None:
+        """Merge a text that extends this spec into it. What neither has is missing in that text."""
+        self._origin.source = source
+        self._lay(self.data, self._origin, data, source, ())
+
+    def _lay(
+        self, mine: dict[str, Any], origin: Origin, over: Mapping[str, Any], source: Located | None, path: KeyPath
+    ) -> None:
+        for key, entry in over.items():
+            here, before = (*path, key), mine.get(key)
+            if isinstance(before, dict) and isinstance(entry, Mapping):
+                mine[key] = dict(before)
+                self._lay(mine[key], origin.below(key), entry, source, here)
+            elif isinstance(before, list) and isinstance(entry, list | tuple) and _is_appended(here):
+                mine[key] = [*before, *entry]
+                inner = origin.below(key).inner
+                for index in range(len(entry)):
+                    inner[len(before) + index] = Origin(source, (*here, index))
+            else:
+                mine[key] = entry
+                origin.inner[key] = Origin(source, here)
+
+    def set(self, path: KeyPath, setting: Setting) -> None:
+        """Put the setting's value in place of an entry, or make the entry and the tables that hold it."""
+        holder: Any = self.data
+        origin = self._origin
+        for size, part in enumerate(path[:-1], 1):
+            if isinstance(holder, dict) and part not in holder:
+                holder[part] = {}
+                origin.inner[part] = Origin(setting, path[:size])
+            holder[part] = dict(holder[part]) if isinstance(holder[part], Mapping) else list(holder[part])
+            holder, origin = holder[part], origin.below(part)
+        holder[path[-1]] = setting.value
+        origin.inner[path[-1]] = Origin(setting, path)
+
+
+def _is_appended(path: KeyPath) -> bool:
+    """Whether a list is appended to the base's: slabs, and weight-sharing sets."""
+    return path in (("transitions",), ("sharing", "sets")) or (
+        len(path) == 3 and path[0] == "parts" and path[2] == "transitions"
+    )
+
+
+@dataclass(frozen=True)
+class Base:
+    """A file that another one extends."""
+
+    source: Source
+    extended_by: str
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return self.source.data
+
+    def locate(self, fault: Fault) -> Fault:
+        """The fault with its place in the file, and which one extends that."""
+        return _noted(self.source.locate(fault), self.extended_by)
+
+
+def _noted(fault: Fault, extended_by: str) -> Fault:
+    return replace(fault, note=f"{extended_by} extends this file")
+
+
+def merge(data: Mapping[str, Any], source: Source | None, name: str, settings: Sequence[str] = ()) -> Merged:
+    """A spec on top of the files it extends, and the settings on top of that; no `extends` is left.
+
+    Args:
+        data: the spec.
+        source: its text; None if it was given as a dict.
+        name: the path it was read from, which those of the files it extends are relative to; "-" or "" for the
+            current directory.
+        settings: `KEY=VALUE` each.
+
+    Raises:
+        SpecError: a file cannot be read or is wrong, files extend each other, or settings are wrong.
+    """
+    (lowest, where), *others = _layers(data, source, name)
+    whole = Merged(lowest, where)
+    for layer in others:
+        whole.lay(*layer)
+    faults: list[Fault] = []
+    for text in settings:
+        try:
+            setting = read_setting(text)
+            path = setting.entry(whole.data)
+            if path[0] == "extends":
+                fault = Fault(path, "a setting cannot extend", "write it in the spec", code="GN015")
+                raise SpecError([setting.locate(fault)])
+            whole.set(path, setting)
+        except SpecError as error:
+            faults += error.faults
+    if faults:
+        raise SpecError(faults)
+    return whole
+
+
+def _layers(
+    data: Mapping[str, Any], source: Source | None, name: str
+) -> list[tuple[dict[str, Any], Source | Base | None]]:
+    """The spec and all files that it extends, the lowest first; without their `extends`."""
+    top: Source | Base | None = source
+    layers = [({**data}, top)]
+    files, paths = [source.file if source else "the spec"], [os.path.realpath(name) if source else ""]
+    entries = len(source.places) if source else 0
+    while isinstance(extends := data.get("extends"), str):
+        del layers[-1][0]["extends"]
+        name = os.path.join(os.path.dirname(name), extends)
+        base = _read_base(extends, name, files[-1], layers[-1][1])
+        entries += len(base.source.places)
+        files.append(base.source.file)
+        paths.append(os.path.realpath(name))
+        if paths[-1] in paths[:-1]:
+            cycle = " -> ".join(files[paths.index(paths[-1]) :])
+            what = f"files extend each other: {cycle}"
+            _refuse(layers[-1][1], what, "take one of the 'extends' out", code="GN014")
+        if len(layers) > MAX_CHAIN:
+            what = f"over {MAX_CHAIN} files extend one another: {' -> '.join(files)}"
+            _refuse(layers[-1][1], what, "join some", code="GN601")
+        if entries > MAX_TOKENS:
+            what = f"with this file the spec has over {MAX_TOKENS:,} entries"
+            _refuse(layers[-1][1], what, "leave some out", code="GN601")
+        data = base.data
+        layers.append(({**data}, base))
+    return layers[::-1]
+
+
+def _read_base(extends: str, path: str, extended_by: str, extending: Located | None) -> Base:
+    """Read a file that a spec extends."""
+    if os.path.isabs(extends):
+        _refuse(extending, f"'{extends}' is an absolute path", ONLY)
+    if os.path.splitext(extends)[1].lower() not in (".toml", ".json"):
+        _refuse(extending, f"'{extends}' ends neither in .toml nor in .json", ONLY)
+    try:
+        return Base(read_file(path), extended_by)
+    except SpecError as error:
+        if error.faults[0].line is None:  # there is no text
+            _refuse(extending, f"{error.faults[0].file}: {error.faults[0].what}", ONLY)
+        raise SpecError(_noted(fault, extended_by) for fault in error.faults) from None
+
+
+def _refuse(extending: Located | None, what: str, fix: str, code: str = "GN013") -> NoReturn:
+    """Raise a fault of an `extends`."""
+    fault = Fault(("extends",), what, fix, code=code)
+    raise SpecError([extending.locate(fault) if extending else fault]) from None

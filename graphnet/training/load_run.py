@@ -1,0 +1,36 @@
+"""A run's net and data, as training left them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from torch.fx import GraphModule
+
+from graphnet.pipeline import compile, load
+from graphnet.runtime.stepped import Stepped
+from graphnet.training.checkpoint import load_into, read_checkpoint
+from graphnet.training.data import Dataset, load_dataset
+from graphnet.training.errors import RunError
+from graphnet.training.loop import choose_device
+from graphnet.training.run_folder import RunFolder
+
+
+def load_net(folder: RunFolder, device: str = "auto") -> GraphModule | Stepped:
+    """The net of a run's checkpoint, in evaluation mode. Raises TrainingError."""
+    checkpoint = read_checkpoint(folder.checkpoint)
+    net = compile(load(json.loads(checkpoint.spec_text)))
+    load_into(net, checkpoint.tensors)
+    net.to(choose_device(device))
+    return net.eval()
+
+
+def load_data(folder: RunFolder, data_root: Path | None = None) -> Dataset:
+    """The data set that a run was trained on, from where it was then unless told. Raises TrainingError."""
+    record = folder.read_record()
+    try:
+        name, seed = record["dataset"]["name"], record["dataset"]["held_out_seed"] or 0
+        before = record.get("data_root")
+    except (KeyError, TypeError, AttributeError):
+        raise RunError(f"{folder.record} does not say what the net was trained on: it is damaged") from None
+    return load_dataset(name, data_root or (Path(before) if before else None), seed)
