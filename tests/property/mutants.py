@@ -23,7 +23,7 @@ def named(name: str, file: str = "tests/property/test_rules.py") -> str:
     return f"{file}::{name}"
 
 
-FUSING = "tests/unit/test_fusing.py"
+FUSING = "tests/unit/passes/test_fusing.py"
 
 MUTANTS = [
     Mutant(
@@ -313,14 +313,14 @@ MUTANTS = [
         "training/gradient_coupling.py",
         "alpha=coupling.strength / len(gradients)",
         "alpha=coupling.strength",
-        "tests/unit/test_coupling.py::test_twenty_steps_are_those_of_the_reference[SGD-0.5-uniform]",
+        "tests/unit/training/test_gradient_coupling.py::test_twenty_steps_are_those_of_the_reference[SGD-0.5-uniform]",
     ),
     Mutant(
         "a triangular kernel is uniform",
         "training/gradient_coupling.py",
         "[size - abs(t - s) for s in range(size)]",
         "[size for s in range(size)]",
-        "tests/unit/test_coupling.py::test_twenty_steps_are_those_of_the_reference[SGD-0.5-triangular]",
+        "tests/unit/training/test_gradient_coupling.py::test_twenty_steps_are_those_of_the_reference[SGD-0.5-triangular]",
     ),
     Mutant(
         "every arrow of an unrolled net takes a step",
@@ -348,7 +348,7 @@ MUTANTS = [
         "planning/lint.py",
         'if line.op.kind in ("product", "divide"):',
         'if line.op.kind == "divide":',
-        "tests/unit/test_lint.py::test_a_product_with_zeros_is_zeros",
+        "tests/unit/planning/test_lint.py::test_a_product_with_zeros_is_zeros",
     ),
     Mutant(
         "a mean is over what is not zeros",
@@ -411,20 +411,20 @@ MUTANTS = [
         "planning/fold.py",
         "turn.pattern.tensors[number].at(turn.t).name",
         "turn.pattern.tensors[number].at(turn.t - 1).name",
-        named("test_folded_steps_are_those_of_the_whole_plan", "tests/unit/test_fold.py"),
+        named("test_folded_steps_are_those_of_the_whole_plan", "tests/unit/planning/test_fold.py"),
     ),
     Mutant(
         "steps that are read out are left out",
         "planning/fold.py",
         "return None if any(owners[name][0] in seam for _, name in plan.outputs if name in owners) else found",
         "return found",
-        named("test_what_is_read_out_on_the_way_is_not_left_out", "tests/unit/test_fold.py"),
+        named("test_what_is_read_out_on_the_way_is_not_left_out", "tests/unit/planning/test_fold.py"),
     ),
     Mutant(
         "memory is changed",
         "runtime/stepped.py",
         "{} if memory is None else dict(memory.values)",
         "{} if memory is None else memory.values",
-        named("test_memory_does_not_grow_and_is_not_changed", "tests/unit/test_stream.py"),
+        named("test_memory_does_not_grow_and_is_not_changed", "tests/unit/runtime/test_stream.py"),
     ),
 ]

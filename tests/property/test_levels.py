@@ -13,7 +13,7 @@ from graphnet.runtime.fx import build
 from graphnet.training.checkpoint import load_into
 from tests.property.agreement import make_case
 from tests.property.strategies import specs
-from tests.unit.test_passes import FUSING
+from tests.unit.passes.test_passes import FUSING
 
 TOLERANCE = 1e-9
 """As for drawn nets against the oracle: some are not well-conditioned."""

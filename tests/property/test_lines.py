@@ -17,7 +17,7 @@ from graphnet.planning.steps import cut
 from graphnet.planning.time_expansion import expand_in_time
 from graphnet.planning.values import Value, find_values
 from tests.property.strategies import specs
-from tests.unit.test_lines import flat
+from tests.unit.planning.test_lines import flat
 
 
 def planned(spec: dict[str, Any]) -> Plan | None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import graphnet
 from graphnet import SpecError, zoo
 from graphnet.spec.schema import descriptions
-from tests.unit.test_schema import MANY, places
+from tests.unit.spec.test_json_schema import MANY, places
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from graphnet.planning.steps import cut
 from graphnet.planning.verify import verify
 from graphnet.runtime.stepped import Stepped
 from tests.small import small
-from tests.unit.test_steps import recurrent
+from tests.unit.runtime.test_steps import recurrent
 
 DELAYS = [{"t": "1..inf", "h1": {"h1": {"ops": "BRC+I", "delay": 2}, "h2": "BRC"}, "h2": {"h1": "BRD", "h2": "BRC+I"}}]
 WITHIN = [{"t": "1..inf", "h1": {"h1": "BRC+I", "h2": {"ops": "BRC", "delay": 0}}, "h2": {"h1": "BRD", "h2": "I"}}]

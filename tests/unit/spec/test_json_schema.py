@@ -23,7 +23,7 @@ from graphnet.spec.schema.json_schema import schema, schema_text
 from tests.conftest import ROOT
 from tests.property.strategies import specs
 from tests.small import small
-from tests.unit.test_reference import EXAMPLES, Block
+from tests.unit.spec.test_reference import EXAMPLES, Block
 
 SCHEMA = schema()
 VALIDATOR = Draft202012Validator(SCHEMA)

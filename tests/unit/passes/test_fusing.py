@@ -16,7 +16,7 @@ from graphnet.planning.plan import Plan
 from graphnet.planning.reference_machine import TYPICAL
 from graphnet.runtime.fx import build
 from graphnet.training.checkpoint import load_into
-from tests.unit.test_passes import FUSING, measured
+from tests.unit.passes.test_passes import FUSING, measured
 
 BASE: dict[str, Any] = {"graphnet": 1, "input": {"shape": [2, 6, 6]}, "readout": {"t": 3}}
 FREE = Target(replace(TYPICAL, launch=dict.fromkeys(TYPICAL.launch, 0.0)), 32, "train")

@@ -325,7 +325,7 @@ def test_strange_text_stays_text() -> None:
 
 
 def test_the_same_spec_gives_the_same_bytes_under_any_hash_seed() -> None:
-    code = "from tests.unit.test_unrolled import *; print(draw_unrolled(PLANS['held']()), end='')"
+    code = "from tests.unit.pictures.test_unrolled import *; print(draw_unrolled(PLANS['held']()), end='')"
     env = os.environ | {"PYTHONHASHSEED": "1", "PYTHONIOENCODING": "utf-8"}
     elsewhere = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True).stdout
     assert elsewhere.decode() == draw_unrolled(held())

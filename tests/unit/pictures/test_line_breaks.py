@@ -18,7 +18,7 @@ from graphnet.pictures.unrolled.picture import layout
 from graphnet.pictures.write.svg import to_svg
 from graphnet.planning.plan import Plan
 from tests.pictures import faults
-from tests.unit.test_unrolled import PLANS, SVG, alike, by_readout, held, net
+from tests.unit.pictures.test_unrolled import PLANS, SVG, alike, by_readout, held, net
 
 WIDTH = 300.0
 
@@ -169,7 +169,7 @@ def test_activity_is_shown_on_a_broken_picture() -> None:
 
 
 def test_the_same_spec_gives_the_same_bytes_under_any_hash_seed() -> None:
-    code = "from tests.unit.test_systems import *; print(to_svg(layout(held(), width=WIDTH)), end='')"
+    code = "from tests.unit.pictures.test_line_breaks import *; print(to_svg(layout(held(), width=WIDTH)), end='')"
     env = os.environ | {"PYTHONHASHSEED": "1", "PYTHONIOENCODING": "utf-8"}
     elsewhere = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True).stdout
     assert elsewhere.decode() == to_svg(layout(held(), width=WIDTH))

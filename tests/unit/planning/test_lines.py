@@ -15,7 +15,7 @@ from graphnet.planning.lines import Lines, Tensors
 from graphnet.planning.plan import IMAGE, Plan
 from graphnet.planning.verify import verify
 from tests.small import small
-from tests.unit.test_steps import recurrent
+from tests.unit.runtime.test_steps import recurrent
 
 
 def flat(plan: Plan) -> Plan:

@@ -21,7 +21,7 @@ from graphnet.pictures.write.svg import Drawing, to_svg
 from graphnet.planning.plan import Fate
 from tests.conftest import ROOT
 from tests.small import small
-from tests.unit.test_views import STRANGE
+from tests.unit.pictures.test_views import STRANGE
 
 BEGIN = {".svg": b"<svg", ".png": b"\x89PNG", ".pdf": b"%PDF", ".gif": b"GIF89a", ".dot": b"digraph", ".gv": b"digraph"}
 MADE = [(view, suffix) for suffix, each in FORMATS.items() for view in each.views if suffix in BEGIN]

@@ -12,7 +12,7 @@ import graphnet
 from graphnet import zoo
 from graphnet.runtime.stepped import Memory, Stepped
 from graphnet.training.checkpoint import load_into
-from tests.unit.test_steps import images, recurrent, stepped
+from tests.unit.runtime.test_steps import images, recurrent, stepped
 
 MOVIE: dict[str, Any] = {
     "graphnet": 1,

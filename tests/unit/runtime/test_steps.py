@@ -17,7 +17,7 @@ from graphnet.planning.steps import Call, cut
 from graphnet.runtime.stepped import Stepped
 from graphnet.training.checkpoint import load_into, read_checkpoint, save_checkpoint
 from tests.conftest import zoo_up_to
-from tests.unit.test_passes import measured
+from tests.unit.passes.test_passes import measured
 
 DYNAMO = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 """torch.compile looks at .grad of whatever it is given."""
