@@ -116,28 +116,23 @@ def draw(
         spec: a spec, its dict, or the path of its file.
         path: where to write it, in the format of its suffix: .svg, .png, .pdf; of the unrolled and the recurrent
             view also .dot, and .gif, of activity spreading step by step.
-        view: `unrolled` in time; `recurrent`, the graph without time; `matrix`, what goes where at which times;
-            `plan`, what each distinct step computes and costs.
-        style: `light` or `dark`.
-        dead: in the unrolled view, draw also what never runs, in grey.
-        width: of a page in millimetres, at which text has 6 points and more: what is wider is broken into lines. Two
-            columns of a journal are about 174, one is 84; 0 breaks nothing.
-        elide: in the unrolled view, leave out the inner ones of many steps that are alike.
+        view, style, dead, width, elide: as in `graphnet.pictures.views.PictureOptions`: `unrolled`, `recurrent`,
+            `matrix` or `plan`; `light` or `dark`; with what never runs; of a page in millimetres, 0 breaks nothing;
+            without the inner ones of many steps that are alike.
 
     Raises:
         SpecError: the spec is wrong.
         ValueError: no view, style or format of that name.
         OSError: the file cannot be written.
     """
-    from graphnet.pictures.formats import Wanted, drawn
-    from graphnet.pictures.views import picture
+    from graphnet.pictures.formats import drawn
+    from graphnet.pictures.views import PictureOptions, Rendering
     from graphnet.pictures.write.svg import to_svg
 
-    wanted = Wanted(plan(spec), view, style, dead, width, elide)
-    svg = to_svg(picture(*wanted))
+    rendering = Rendering(plan(spec), PictureOptions(view, style, dead, width, elide))
     if path is not None:
-        Path(path).write_bytes(drawn(path, wanted))
-    return svg
+        Path(path).write_bytes(drawn(path, rendering))
+    return to_svg(rendering.picture)
 
 
 def compile(

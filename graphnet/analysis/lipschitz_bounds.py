@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from graphnet.network.functions.lipschitz import Bound, Bounds, NoBound, Norm, work_out
+from graphnet.network.functions.lipschitz import Bound, Bounds, NoBound, SpectralNorm, work_out
 from graphnet.network.functions.ops import Shape
 from graphnet.network.network import INPUT
 from graphnet.planning.plan import IMAGE, Fate, Firing, Line, Plan
@@ -60,7 +60,7 @@ class LipschitzBounds:
         if not isinstance(plan, Plan):
             raise ValueError("the net was not compiled by graphnet: it has no plan that says what its transitions are")
         self.net, self.plan = net, plan
-        self.vectors: dict[Norm, Tensor] = {}
+        self.vectors: dict[SpectralNorm, Tensor] = {}
 
     def __call__(self, iterations: int = 1) -> dict[Key, Tensor]:
         if iterations < 1:
@@ -74,13 +74,13 @@ class LipschitzBounds:
 class _Norms(Torch):
     """Norms in float64, each found once a call: the vectors are improved first."""
 
-    def __init__(self, net: nn.Module, plan: Plan, vectors: dict[Norm, Tensor], iterations: int) -> None:
+    def __init__(self, net: nn.Module, plan: Plan, vectors: dict[SpectralNorm, Tensor], iterations: int) -> None:
         named = {name: tensor.double() for name, tensor in (*net.named_parameters(), *net.named_buffers())}
         like = next(iter(named.values()), torch.zeros(1)).new_zeros((), dtype=torch.float64)
         super().__init__(like, named, vectors)
         self.kept, self.iterations = vectors, iterations
-        self.known: dict[object, Norm] = {}
-        self.found: dict[Norm, Tensor] = {}
+        self.known: dict[object, SpectralNorm] = {}
+        self.found: dict[SpectralNorm, Tensor] = {}
         for line in plan.lines:  # what functions are divided by is given: it is what the net has
             if line.op.kind == "lipschitz":
                 bound = line.op["bound"]
@@ -90,7 +90,7 @@ class _Norms(Torch):
                 by = Torch(like, tensors, dict(zip(bound.searched, kept, strict=True)))
                 named[line.name] = (work_out(bound.formula, by) / line.op.real("mu", 1)).clamp_min(1)
 
-    def norm(self, norm: Norm) -> Tensor:
+    def norm(self, norm: SpectralNorm) -> Tensor:
         key = (
             norm.shape,
             tuple(tuple((*line[1:2], *line[3:5], *line.arguments[1:]) for line in path) for path in norm.operator),
@@ -102,7 +102,7 @@ class _Norms(Torch):
             self.found[norm] = super().norm(norm)
         return self.found[norm]
 
-    def _improve(self, norm: Norm) -> None:
+    def _improve(self, norm: SpectralNorm) -> None:
         start = self.kept.get(norm)
         if start is None or start.device != self.like.device:
             start = random_unit(norm.shape, torch.Generator().manual_seed(0)).to(self.like)

@@ -78,11 +78,12 @@ def draw(
     ] = False,
 ) -> None:
     """Draw the net: unrolled in time, as the recurrent graph, its transition matrix, or its plan."""
-    from graphnet.pictures.formats import NoFormatError, Wanted, drawn, stills
+    from graphnet.pictures.formats import NoFormatError, drawn, stills
     from graphnet.pictures.recurrent.dot_layout import find_dot
+    from graphnet.pictures.views import PictureOptions, Rendering
 
     _, compiled = planned(spec, settings, unlimited=unlimited)
-    wanted = Wanted(compiled, view, style, dead, width, elide)
+    wanted = Rendering(compiled, PictureOptions(view, style, dead, width, elide))
     with pictures_told():
         try:
             if output.suffix:

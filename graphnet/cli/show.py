@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from graphnet.pictures.recurrent.wiring import Wire
-    from graphnet.pictures.tables.matrix import Entry, Matrix
+    from graphnet.pictures.tables.matrix import Matrix, MatrixCell
 
 PIPED = 10_000
 """Columns of what is no terminal: nothing is wrapped."""
@@ -121,7 +121,7 @@ def _list(plan: Plan, matrix: Matrix) -> Iterator[Text]:
         yield Text.assemble(f"  {clean(names[source])} → {clean(names[target])}  ", _entry(entry))
 
 
-def _entry(entry: Entry) -> Text:
+def _entry(entry: MatrixCell) -> Text:
     """A cell; in brackets if it never fires at these times."""
     from rich.text import Text
 

@@ -104,7 +104,7 @@ def read_times(
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
+class WrittenCell:
     """One written cell with the times of its slab and its place in the spec; `delay` is what its unrolling says."""
 
     source: str
@@ -136,13 +136,13 @@ class Entry:
         return self.when is None or self.when.open
 
 
-def holding(entries: list[Entry], constants: Mapping[str, int]) -> dict[Entry, Times]:
+def holding(entries: list[WrittenCell], constants: Mapping[str, int]) -> dict[WrittenCell, Times]:
     """For each cell the times at which it holds: those that no later slab overrides.
 
     Without `T` among the constants, slabs whose times name T are passed over: their cells are not among the keys.
     """
     taken: dict[tuple[str, str], Times] = {}
-    times: dict[Entry, Times] = {}
+    times: dict[WrittenCell, Times] = {}
     slabs: dict[int, Times] = {}  # the cells of a slab have one TimeSet
     for entry in reversed(entries):
         if entry.names_readout and READOUT not in constants:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from graphnet.errors import Fault, KeyPath, did_you_mean
-from graphnet.network.matrix import Entry, TimeSet, read_times
+from graphnet.network.matrix import TimeSet, WrittenCell, read_times
 from graphnet.spec.model import Slab, Spec, State
 from graphnet.spec.state_names import name_fault
 
@@ -30,7 +30,7 @@ class Expanded:
     """
 
     states: dict[str, WrittenState] = field(default_factory=dict)
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[WrittenCell] = field(default_factory=list)
     first: dict[str, str] = field(default_factory=dict)
     last: dict[str, str] = field(default_factory=dict)
 
@@ -143,7 +143,7 @@ def _entries(
     unroll: str,
     found: Expanded,
     faults: list[Fault],
-) -> Iterator[Entry]:
+) -> Iterator[WrittenCell]:
     """The cells of a slab whose states exist; `sources` and `targets` map the names that may stand in it."""
     order = {name: number for number, name in enumerate(found.states)}
     for source, row in slab.rows.items():
@@ -155,7 +155,7 @@ def _entries(
             elif source in sources:
                 ends = sources[source], targets[target]
                 instant = unroll == "engineering" and order[ends[0]] < order[ends[1]]
-                yield Entry(*ends, cell, slab, when, (*path, source, target), 0 if instant else 1)
+                yield WrittenCell(*ends, cell, slab, when, (*path, source, target), 0 if instant else 1)
 
 
 def _unknown(path: KeyPath, name: str, known: dict[str, str], row: str) -> Fault:

@@ -21,7 +21,7 @@ from graphnet.network.sharing.tensors import bind
 from graphnet.network.system import classify
 from graphnet.spec.model import Spec
 from graphnet.spec.notation.integers import Misspelt, parse_whole
-from graphnet.spec.notation.times import FOREVER, Span, Times
+from graphnet.spec.notation.times import FOREVER, Times, TimeSpan
 
 TIMING = ("t", "delay", "unroll", "unpopulated", "hold", "merge", "let", "readout")
 """Keys that decide what happens when."""
@@ -222,7 +222,7 @@ class _Resolver:
             (entry.source, entry.target, entry.path): held
             for entry, held in holding(self.expanded.entries, constants).items()
         }
-        only = Times(tuple(Span(t, t) for t in readouts))
+        only = Times(tuple(TimeSpan(t, t) for t in readouts))
         found = []
         for cell in cells:
             holds = by_path.get((cell.source, cell.target, cell.path), cell.times)

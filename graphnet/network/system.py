@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from graphnet.network.network import INPUT, LOGITS, VECTOR, Net, Slot, System, Tensor, Transition
-from graphnet.spec.notation.times import Span, Times
+from graphnet.spec.notation.times import Times, TimeSpan
 
 
 def classify(nets: Sequence[Net], input_times: Times) -> System:
     """The kind of system, of the recurrent part; pre-net and post-net do not count."""
     inner = [each for net in nets for each in net.transitions if INPUT not in each.key and LOGITS not in each.key]
     last = max(t for net in nets for t in net.readouts)
-    recurrent = Times((Span(1, last),))
+    recurrent = Times((TimeSpan(1, last),))
     names: dict[tuple[str, str, str], str] = {}
     steady = shared = True
     for place, label, slot, tensor in _tensors(inner, last):
@@ -30,7 +30,7 @@ def classify(nets: Sequence[Net], input_times: Times) -> System:
 
 def _tensors(transitions: Sequence[Transition], last: int) -> Iterator[tuple[str, str, Slot, Tensor]]:
     """Every tensor in use up to the last time, with its place, layer and slot."""
-    until = Times((Span(0, last),))
+    until = Times((TimeSpan(0, last),))
     for each in transitions:
         holds = each.times.both(until)
         for layer, bindings in zip(each.function, each.bindings, strict=True):

@@ -18,52 +18,51 @@ from graphnet.planning.cost import BATCH, Target
 from graphnet.planning.fold import fold, unfold
 from graphnet.planning.plan import Plan
 from graphnet.planning.reference_machine import TYPICAL
-from graphnet.planning.steps import Entry as Step
-from graphnet.planning.steps import cut
+from graphnet.planning.steps import Instruction, cut
 from graphnet.planning.verify import verify
 
-Pass = Callable[[Plan], Plan]
+Rewrite = Callable[[Plan], Plan]
 Weighed = Callable[[Plan, Target], Plan]
 Mode = Literal["train", "infer"]
 """A net for training, which can be evaluated too, or for evaluation alone."""
 
 
-class Entry(NamedTuple):
+class Pass(NamedTuple):
     """A pass, the least level that runs it, and the modes in which it does; one that weighs is given the target."""
 
     level: int
-    run: Pass | Weighed
+    run: Rewrite | Weighed
     modes: tuple[Mode, ...] = ("train", "infer")
     weighs: bool = False
 
 
-PASSES: tuple[Entry, ...] = (
-    Entry(1, fold_zeros),
-    Entry(1, share_equal),
-    Entry(1, share_norms, ("train",)),
-    Entry(1, fold_norms, ("infer",)),
-    Entry(2, fuse_sources, weighs=True),
-    Entry(2, fuse_targets, weighs=True),
-    Entry(1, in_place),
-    Entry(2, channels_last, weighs=True),
+PASSES: tuple[Pass, ...] = (
+    Pass(1, fold_zeros),
+    Pass(1, share_equal),
+    Pass(1, share_norms, ("train",)),
+    Pass(1, fold_norms, ("infer",)),
+    Pass(2, fuse_sources, weighs=True),
+    Pass(2, fuse_targets, weighs=True),
+    Pass(1, in_place),
+    Pass(2, channels_last, weighs=True),
 )
 """Level 0 runs the plan as it is; level 1 saves work; level 2, the default, chooses what is faster on a typical CPU,
 level 3 what is faster on the target."""
 DEFAULT = 2
 
 
-def passes_of(level: int, mode: Mode = "train", target: Target | None = None) -> tuple[Pass, ...]:
+def passes_of(level: int, mode: Mode = "train", target: Target | None = None) -> tuple[Rewrite, ...]:
     """The passes of an optimisation level; those that weigh do so for the target at level 3."""
     if level < 3 or target is None:
         target = Target(TYPICAL, BATCH, mode)
     return tuple(
-        _weighing(cast(Weighed, entry.run), target) if entry.weighs else cast(Pass, entry.run)
+        _weighing(cast(Weighed, entry.run), target) if entry.weighs else cast(Rewrite, entry.run)
         for entry in PASSES
         if entry.level <= level and mode in entry.modes
     )
 
 
-def _weighing(run: Weighed, target: Target) -> Pass:
+def _weighing(run: Weighed, target: Target) -> Rewrite:
     """A pass that weighs, for a target."""
     return wraps(run)(lambda plan: run(plan, target))
 
@@ -75,7 +74,7 @@ def run_passes(plan: Plan, level: int = DEFAULT, mode: Mode = "train", target: T
 
 def run_stepwise(
     plan: Plan, level: int = DEFAULT, mode: Mode = "train", target: Target | None = None
-) -> tuple[Plan, list[Step]]:
+) -> tuple[Plan, list[Instruction]]:
     """The plan after every pass of a level, and the steps that it consists of.
 
     Where steps recur, passes see few of them, and the plan that comes back is that of these: a pass is to decide by
@@ -92,7 +91,7 @@ def run_stepwise(
 
 def trace_passes(
     plan: Plan, level: int = DEFAULT, mode: Mode = "train", target: Target | None = None
-) -> Iterator[tuple[Pass, Plan]]:
+) -> Iterator[tuple[Rewrite, Plan]]:
     """Each pass of a level with the plan after it; see `run_passes`."""
     done: list[str] = []
     for run in passes_of(level, mode, target):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,30 +13,18 @@ from graphnet.pictures.elements import Picture
 from graphnet.pictures.recurrent.picture import draw_recurrent
 from graphnet.pictures.styles import in_style
 from graphnet.pictures.unrolled.dot_text import draw_unrolled_dot
-from graphnet.pictures.views import VIEWS, picture
+from graphnet.pictures.views import VIEWS, Rendering, picture
 from graphnet.pictures.write.svg import to_svg
-from graphnet.planning.plan import Plan
 
 
 class NoFormatError(ValueError):
     """A picture cannot be had in a format; the text says which there are."""
 
 
-class Wanted(NamedTuple):
-    """What is to be drawn: a view of a plan, as `views.picture` takes it."""
-
-    plan: Plan
-    view: str = "unrolled"
-    style: str = "light"
-    dead: bool = False
-    width: float = 0.0
-    elide: bool = False
-
-
 class Format(NamedTuple):
     """What makes a file's bytes, and of which views."""
 
-    made: Callable[[Wanted], bytes]
+    made: Callable[[Rendering], bytes]
     views: tuple[str, ...] = tuple(VIEWS)
 
 
@@ -43,38 +32,38 @@ MOST_FRAMES = 200
 """So many pictures an animation may have: minutes."""
 
 
-def _svg(wanted: Wanted) -> bytes:
-    return to_svg(picture(*wanted)).encode()
+def _svg(wanted: Rendering) -> bytes:
+    return to_svg(wanted.picture).encode()
 
 
-def _png(wanted: Wanted) -> bytes:
+def _png(wanted: Rendering) -> bytes:
     from graphnet.pictures.write.matplotlib import png
 
-    return png(picture(*wanted))
+    return png(wanted.picture)
 
 
-def _pdf(wanted: Wanted) -> bytes:
+def _pdf(wanted: Rendering) -> bytes:
     from graphnet.pictures.write.matplotlib import pdf
 
-    return pdf(picture(*wanted))
+    return pdf(wanted.picture)
 
 
-def _gif(wanted: Wanted) -> bytes:
+def _gif(wanted: Rendering) -> bytes:
     from graphnet.pictures.write.matplotlib import gif
 
     return gif(list(_frames(wanted)))
 
 
-def _html(wanted: Wanted) -> bytes:
+def _html(wanted: Rendering) -> bytes:
     from graphnet.pictures.page.content import content_of
     from graphnet.pictures.page.document import page
 
-    content = content_of(wanted.plan, first=wanted.view, dead=wanted.dead)
-    return page(content, style="" if wanted.style == "light" else wanted.style).encode()
+    content = content_of(wanted.plan, first=wanted.options.view, dead=wanted.options.dead)
+    return page(content, style="" if wanted.options.style == "light" else wanted.options.style).encode()
 
 
-def _dot(wanted: Wanted) -> bytes:
-    draw = draw_recurrent if wanted.view == "recurrent" else draw_unrolled_dot
+def _dot(wanted: Rendering) -> bytes:
+    draw = draw_recurrent if wanted.options.view == "recurrent" else draw_unrolled_dot
     return draw(wanted.plan).encode()
 
 
@@ -92,34 +81,34 @@ FORMATS: Mapping[str, Format] = {
 }
 
 
-def drawn(path: str | os.PathLike[str], wanted: Wanted) -> bytes:
+def drawn(path: str | os.PathLike[str], wanted: Rendering) -> bytes:
     """The bytes of the file at `path`, in the format of its suffix. Raises NoFormatError."""
     suffix = Path(path).suffix.lower()
     made, views = FORMATS.get(suffix, Format(_svg, ()))
-    if wanted.view not in views:
-        known = ", ".join(name for name, each in FORMATS.items() if wanted.view in each.views)
-        if wanted.view in GRAPHS:
+    if wanted.options.view not in views:
+        known = ", ".join(name for name, each in FORMATS.items() if wanted.options.view in each.views)
+        if wanted.options.view in GRAPHS:
             known += ", or a folder, for a PNG of each step"
-        what = f"the {wanted.view} view cannot be drawn as" if views else "no format of pictures is called"
-        raise NoFormatError(f"{what} '{suffix}'\n  the {wanted.view} view: {known}")
+        what = f"the {wanted.options.view} view cannot be drawn as" if views else "no format of pictures is called"
+        raise NoFormatError(f"{what} '{suffix}'\n  the {wanted.options.view} view: {known}")
     return made(wanted)
 
 
-def stills(wanted: Wanted) -> Iterator[tuple[str, bytes]]:
+def stills(wanted: Rendering) -> Iterator[tuple[str, bytes]]:
     """Names and bytes of PNG files of activity spreading, one a time step. Raises NoFormatError."""
     from graphnet.pictures.write.matplotlib import png
 
-    if wanted.view not in GRAPHS:
-        raise NoFormatError(f"activity spreads through the views {' and '.join(GRAPHS)}, not '{wanted.view}'")
+    if wanted.options.view not in GRAPHS:
+        raise NoFormatError(f"activity spreads through the views {' and '.join(GRAPHS)}, not '{wanted.options.view}'")
     digits = len(str(wanted.plan.last_time))
     for t, still in enumerate(_frames(wanted)):
         yield f"t{t:0{digits}d}.png", png(still)
 
 
-def _frames(wanted: Wanted) -> Iterator[Picture]:
+def _frames(wanted: Rendering) -> Iterator[Picture]:
     plan = wanted.plan
     if plan.last_time >= MOST_FRAMES:
         what = f"{plan.last_time + 1:,} time steps are too many to draw one by one: at most {MOST_FRAMES}"
         raise NoFormatError(f"{what}\n  read out earlier: --set readout.t=10")
-    for each in frames(picture(*wanted._replace(style="light")), plan):
-        yield in_style(each, wanted.style)
+    for each in frames(picture(plan, replace(wanted.options, style="light")), plan):
+        yield in_style(each, wanted.options.style)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple, get_args
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, get_args
 
 from graphnet.pictures.elements import Picture
 from graphnet.pictures.recurrent.picture import layout as draw_recurrent
@@ -21,38 +23,62 @@ MILLIMETRE = 96 / 25.4
 """In the units of pictures."""
 
 
-class Wish(NamedTuple):
-    """How a view is to be drawn: no wider than `width` where it can be broken, and what the unrolled view shows."""
+@dataclass(frozen=True)
+class PictureOptions:
+    """How a net is drawn.
 
-    width: float = math.inf
+    Attributes:
+        view: `unrolled` in time; `recurrent`, the graph without time; `matrix`, what goes where at which times;
+            `plan`, what each distinct step computes and costs.
+        style: `light` or `dark`.
+        dead: in the unrolled view, draw also what never runs, in grey.
+        width: of a page in millimetres, at which text has 6 points and more: what is wider is broken into lines. Two
+            columns of a journal are about 174, one is 84; 0 breaks nothing.
+        elide: in the unrolled view, leave out the inner ones of many steps that are alike.
+
+    Raises ValueError where there is no such view or style.
+    """
+
+    view: str = "unrolled"
+    style: str = "light"
     dead: bool = False
+    width: float = 174.0
     elide: bool = False
 
+    def __post_init__(self) -> None:
+        for name, known in ((self.view, VIEWS), (self.style, STYLES)):
+            if name not in known:
+                raise ValueError(f"'{name}': there are {', '.join(known)}")
 
-VIEWS: Mapping[str, Callable[[Plan, Wish], Picture]] = {
-    "unrolled": lambda plan, wish: draw_unrolled(plan, wish.dead, wish.width, wish.elide),
-    "recurrent": lambda plan, wish: draw_recurrent(plan),
-    "matrix": lambda plan, wish: draw_matrix(plan, wish.width),
-    "plan": lambda plan, wish: draw_plan(plan, wish.width),
+    @property
+    def room(self) -> float:
+        """The width in the units of pictures."""
+        return self.width * MILLIMETRE or math.inf
+
+
+VIEWS: Mapping[str, Callable[[Plan, PictureOptions], Picture]] = {
+    "unrolled": lambda plan, options: draw_unrolled(plan, options.dead, options.room, options.elide),
+    "recurrent": lambda plan, options: draw_recurrent(plan),
+    "matrix": lambda plan, options: draw_matrix(plan, options.room),
+    "plan": lambda plan, options: draw_plan(plan, options.room),
 }
 """What draws each view."""
 
 assert tuple(VIEWS) == get_args(View)
 
 
-def picture(
-    plan: Plan,
-    view: str = "unrolled",
-    style: str = "light",
-    dead: bool = False,
-    width: float = 0.0,
-    elide: bool = False,
-) -> Picture:
-    """The picture of a plan, no wider than so many millimetres where that can be; 0 is any width.
+def picture(plan: Plan, options: PictureOptions) -> Picture:
+    """The picture of a plan, no wider than the page where that can be."""
+    return in_style(VIEWS[options.view](plan, options), options.style)
 
-    Raises ValueError where there is no such view or style.
-    """
-    for name, known in ((view, VIEWS), (style, STYLES)):
-        if name not in known:
-            raise ValueError(f"'{name}': there are {', '.join(known)}")
-    return in_style(VIEWS[view](plan, Wish(width * MILLIMETRE or math.inf, dead, elide)), style)
+
+@dataclass(frozen=True)
+class Rendering:
+    """A net that is to be drawn; it is laid out once, when its picture is first looked at."""
+
+    plan: Plan
+    options: PictureOptions = field(default_factory=PictureOptions)
+
+    @cached_property
+    def picture(self) -> Picture:
+        return picture(self.plan, self.options)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from graphnet.network.functions.ops import Op, Shape
 from graphnet.planning.lines import Lines, Tensors, Turn
 from graphnet.planning.plan import Line, Plan
-from graphnet.planning.steps import Call, Entry, Step, cut
+from graphnet.planning.steps import Call, Instruction, Step, cut
 
 Place = tuple[int, int, int] | str | int
 """Where a name is: group, turn, line; the name itself where it is none of theirs; a number for what a pass has made."""
@@ -138,7 +138,7 @@ def _longest(alike: Sequence[tuple[bool, ...] | None]) -> tuple[int, int]:
     return best
 
 
-def unfold(folded: Fold, executed: Plan) -> list[Entry] | None:
+def unfold(folded: Fold, executed: Plan) -> list[Instruction] | None:
     """The steps of the whole plan, from what passes have made of the short one; None where these did not recur."""
     back = {new: old for old, new in folded.moved.items()}
     near = {folded.time(g) for g in range(folded.last + 1, folded.last + 1 + folded.reach)}
@@ -157,7 +157,7 @@ def unfold(folded: Fold, executed: Plan) -> list[Entry] | None:
     return [*entries[:start], *left_out, *entries[start:]]
 
 
-def _given(entry: Entry, names: Mapping[str, str]) -> Entry:
+def _given(entry: Instruction, names: Mapping[str, str]) -> Instruction:
     """An entry that is given values by other names."""
     if isinstance(entry, Call):
         return replace(entry, given=tuple([names.get(name, name) for name in entry.given]))
@@ -171,7 +171,7 @@ class _Names:
         self.t = folded.time(group)
         self.groups = folded.groups[group - folded.reach : group + 1]
 
-    def nameless(self, entries: Sequence[Entry]) -> list[Nameless]:
+    def nameless(self, entries: Sequence[Instruction]) -> list[Nameless]:
         """Entries without names; what is not of these groups keeps its name, what a pass has made has a number."""
         places: dict[str, Place] = {
             name: (g, k, line)
@@ -194,7 +194,7 @@ class _Names:
             found.append(Nameless(step, read, held, tuple(places[name] for name in results)))
         return found
 
-    def named(self, entries: Sequence[Nameless]) -> Iterator[Entry]:
+    def named(self, entries: Sequence[Nameless]) -> Iterator[Instruction]:
         """The entries with the names of these groups."""
         for step, read, held, made in entries:
             given, results = tuple(map(self._name, read)), tuple(map(self._name, made))
@@ -219,7 +219,7 @@ class _Names:
         return turn.pattern.tensors[number].at(turn.t).name
 
 
-def _parts(entry: Entry) -> tuple[Step | Alone, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def _parts(entry: Instruction) -> tuple[Step | Alone, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """What an entry does, what it is given, its tensors and its results."""
     if isinstance(entry, Call):
         return entry.step, entry.given, entry.tensors, entry.results

@@ -41,7 +41,7 @@ class Firing(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Cell:
+class CellInfo:
     """A written cell of the matrix, for pictures and tables; `times` as text."""
 
     source: str
@@ -96,7 +96,7 @@ class Plan:
     input_shape: Shape
     input_times: str
     areas: tuple[Area, ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[CellInfo, ...]
     firings: tuple[Firing, ...]
     tensors: Sequence[Tensor]
     lines: Sequence[Line]

@@ -12,8 +12,8 @@ from graphnet.planning.activity import Activity, Arrival
 from graphnet.planning.firings import find_fates, warnings
 from graphnet.planning.lines import IMAGE, Lines, Pattern, Template, Tensors, Turn, trainable
 from graphnet.planning.lint import lint
-from graphnet.planning.plan import Area, Cell, Coupling, Plan
-from graphnet.planning.step_builder import Recipe, Sketch, stem
+from graphnet.planning.plan import Area, CellInfo, Coupling, Plan
+from graphnet.planning.step_builder import BuiltPattern, PatternBuilder, stem
 from graphnet.planning.time_expansion import TimeExpansion
 from graphnet.planning.values import Value, Values, find_values
 from graphnet.spec.notation.times import union
@@ -71,7 +71,7 @@ def _values(network: Network, activities: Sequence[Activity], values: Values, ke
     return [value for *_, value in found]
 
 
-def _cells(network: Network, transitions: Sequence[Transition]) -> tuple[Cell, ...]:
+def _cells(network: Network, transitions: Sequence[Transition]) -> tuple[CellInfo, ...]:
     """The written cells, each once, with the times at which it holds for any readout."""
     rank = network.rank
     cells: dict[object, list[Transition]] = {}
@@ -82,7 +82,7 @@ def _cells(network: Network, transitions: Sequence[Transition]) -> tuple[Cell, .
     texts = {each: str(each) for each in set(times)}
     return tuple(
         [
-            Cell(each.source, each.target, each.text, texts[when], each.delay, each.place)
+            CellInfo(each.source, each.target, each.text, texts[when], each.delay, each.place)
             for when, (*_, each) in zip(times, alike, strict=True)
         ]
     )
@@ -108,7 +108,7 @@ class _Writer:
     values: Values
     turns: list[Turn] = field(default_factory=list)
     divisors: dict[tuple[Op, tuple[str, ...]], Turn] = field(default_factory=dict)
-    recipes: dict[object, Recipe] = field(default_factory=dict)
+    recipes: dict[object, BuiltPattern] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
     images: dict[int, str] = field(default_factory=dict)
     names: dict[tuple[int, ...], list[str]] = field(default_factory=dict)
@@ -143,11 +143,11 @@ class _Writer:
             self.names[numbers] = [each.name for each in read]
         return self.names[numbers]
 
-    def _value(self, value: Value, update: Transition | None, given: Sequence[Shape]) -> Recipe:
+    def _value(self, value: Value, update: Transition | None, given: Sequence[Shape]) -> BuiltPattern:
         """The lines of a value: its arrivals, their merge, the update, the value itself."""
         state, t = value.node
         name = stem(state)
-        sketch = Sketch(t)
+        sketch = PatternBuilder(t)
         numbers = iter([sketch.give(shape) for shape in given])
         arrived = []
         for source in value.sources:
@@ -187,7 +187,7 @@ class _Writer:
     def _pre_net(self, transition: Transition, t: int, image: str) -> str:
         key = transition.variant(t)
         if key not in self.recipes:
-            sketch = Sketch(t)
+            sketch = PatternBuilder(t)
             read = sketch.give(self.shapes[image])
             sketch.function(transition, read, read)
             self.recipes[key] = sketch.recipe()
@@ -195,11 +195,11 @@ class _Writer:
 
     def _single(self, name: str, kind: Op, arguments: Sequence[str], t: int, place: str) -> str:
         """Append a turn of one line; returns its name."""
-        sketch = Sketch(t)
+        sketch = PatternBuilder(t)
         sketch.append(name, "", kind, tuple([sketch.give(self.shapes[each]) for each in arguments]), place)
         return self._take(sketch.recipe(), t, "", arguments)
 
-    def _take(self, recipe: Recipe, t: int, suffix: str, given: Sequence[str]) -> str:
+    def _take(self, recipe: BuiltPattern, t: int, suffix: str, given: Sequence[str]) -> str:
         """Append a turn; returns the name of its result."""
         pattern = recipe.pattern
         divisors = [self._divisor(transition, number, t, suffix) for transition, number in recipe.divided]

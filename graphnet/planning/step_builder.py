@@ -14,14 +14,14 @@ def stem(place: str) -> str:
     return place.replace(".", "_")
 
 
-class Recipe(NamedTuple):
+class BuiltPattern(NamedTuple):
     """A pattern; of its layers that divide, the transition and the layer: their divisors are given last."""
 
     pattern: Pattern
     divided: tuple[tuple[Transition, int], ...]
 
 
-class Sketch:
+class PatternBuilder:
     """A pattern that is being written: the lines of a value, or of the pre-net."""
 
     def __init__(self, t: int) -> None:
@@ -65,6 +65,6 @@ class Sketch:
             self.held.append(tensor)
         return number
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> BuiltPattern:
         pattern = Pattern(tuple(self.given), tuple(self.held), tuple(self.lines), (len(self.lines) - 1,))
-        return Recipe(pattern, tuple(self.divided))
+        return BuiltPattern(pattern, tuple(self.divided))

@@ -40,18 +40,18 @@ class Call:
     t: int
 
 
-Entry = Call | Line
+Instruction = Call | Line
 """A call of a step; or a line of its own: a state's value, which can be tapped, a Lipschitz divisor, a slice."""
 ALONE = ("value", "lipschitz", "slice")
 
 
-def cut(plan: Plan) -> list[Entry]:
+def cut(plan: Plan) -> list[Instruction]:
     """The calls and single lines that a plan consists of, in order: a new step for each time, and after a value.
 
     A state's value stands outside the steps; what reads it at the same time is another step.
     """
     readers = _readers(plan)
-    entries: list[Entry] = []
+    entries: list[Instruction] = []
     inside: list[Line] = []
     values: list[Line] = []  # of the step that is being gathered
     for line in plan.lines:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from graphnet.network.functions.lipschitz import Bound, Norm, work_out
+from graphnet.network.functions.lipschitz import Bound, SpectralNorm, work_out
 from graphnet.network.functions.ops import Op, Shape
 from graphnet.planning.plan import Line
 from graphnet.runtime.eager_writer import EAGER
@@ -24,13 +24,13 @@ Tensors = Mapping[str, Tensor]
 """An operator's tensors, by name."""
 
 
-def applied(norm: Norm, x: Tensor, tensors: Tensors) -> Tensor:
+def applied(norm: SpectralNorm, x: Tensor, tensors: Tensors) -> Tensor:
     """A norm's operator, applied to values `[1, …]`."""
     value: Tensor = say_operator(EAGER, norm.operator, x, tensors)
     return value
 
 
-def transposed(norm: Norm, y: Tensor, tensors: Tensors) -> Tensor:
+def transposed(norm: SpectralNorm, y: Tensor, tensors: Tensors) -> Tensor:
     """Its transpose, line by line: autograd's would meet the hooks of activation checkpointing."""
     ends = []
     for path in norm.operator:
@@ -80,7 +80,7 @@ def _conv_input(shape: Shape, weight: Tensor, y: Tensor, line: Line, groups: Any
     return back
 
 
-def improved(norm: Norm, v: Tensor, tensors: Tensors, iterations: int = 1) -> Tensor:
+def improved(norm: SpectralNorm, v: Tensor, tensors: Tensors, iterations: int = 1) -> Tensor:
     """A vector nearer to the first right singular one; each iteration applies the operator and its transpose."""
     with torch.no_grad():
         v = v[None]
@@ -98,7 +98,7 @@ def random_unit(shape: Shape, generator: torch.Generator) -> Tensor:
     return unit
 
 
-def spectral_norm(norm: Norm, tensors: Tensors, iterations: int = 100) -> Tensor:
+def spectral_norm(norm: SpectralNorm, tensors: Tensors, iterations: int = 100) -> Tensor:
     """The largest singular value of an operator of float64 tensors, from a random start; differentiable."""
     start = random_unit(norm.shape, torch.Generator().manual_seed(0)).double()
     found: Tensor = applied(norm, improved(norm, start, tensors, iterations)[None], tensors).norm()
@@ -152,13 +152,13 @@ class Divisor(nn.Module):
 class Torch:
     """Works out the formula of a bound, in the type of `like`; each norm has its vector."""
 
-    def __init__(self, like: Tensor, tensors: Mapping[str, Tensor], vectors: Mapping[Norm, Tensor]) -> None:
+    def __init__(self, like: Tensor, tensors: Mapping[str, Tensor], vectors: Mapping[SpectralNorm, Tensor]) -> None:
         self.like, self.tensors, self.vectors = like, tensors, vectors
 
     def number(self, value: float) -> Tensor:
         return self.like.new_tensor(value)
 
-    def norm(self, norm: Norm) -> Tensor:
+    def norm(self, norm: SpectralNorm) -> Tensor:
         if norm.is_diagonal:
             return applied(norm, self.like.new_ones(1, *norm.shape), self.tensors).abs().max()
         result: Tensor = applied(norm, self.vectors[norm][None], self.tensors).norm()

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from graphnet.network.functions.lipschitz import Bound, Norm, work_out
+from graphnet.network.functions.lipschitz import Bound, SpectralNorm, work_out
 from graphnet.network.functions.ops import KINDS, Op
 from graphnet.planning.plan import Line, Plan
 from graphnet.runtime.lowering_rules import say, say_operator
@@ -104,7 +104,7 @@ class _Divisor:
     def number(self, value: float) -> str:
         return str(value)
 
-    def norm(self, norm: Norm) -> str:
+    def norm(self, norm: SpectralNorm) -> str:
         applied = say_operator(self.writer, norm.operator, "x", self.tensors)
         if norm.is_diagonal:
             shape = ", ".join(map(str, norm.shape))

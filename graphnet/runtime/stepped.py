@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from graphnet.planning.plan import IMAGE, Line, Plan
-from graphnet.planning.steps import Call, Entry, Step
+from graphnet.planning.steps import Call, Instruction, Step
 from graphnet.runtime.fx_writer import TRAINED, GraphWriter
 
 
@@ -29,14 +29,14 @@ class Stepped(nn.Module):
     of the modules beside it, under the names of the plan. The value of a state goes through its `output`.
     """
 
-    def __init__(self, root: nn.Module, executed: Plan, entries: Sequence[Entry]) -> None:
+    def __init__(self, root: nn.Module, executed: Plan, entries: Sequence[Instruction]) -> None:
         super().__init__()
         self.meta: dict[str, Any] = {}
         for name, module in root.named_children():
             self.add_module(name, module)
         known: dict[Step, int] = {}
         self.steps = nn.ModuleList()
-        self.program: list[tuple[Entry, int]] = []
+        self.program: list[tuple[Instruction, int]] = []
         for entry in entries:
             if isinstance(entry, Call):
                 if entry.step not in known:
@@ -175,7 +175,7 @@ def step_module(call: Call) -> fx.GraphModule:
     return fx.GraphModule(nn.Module(), graph, class_name="Step")
 
 
-def _last_uses(entries: Sequence[Entry], kept: set[str]) -> dict[int, list[str]]:
+def _last_uses(entries: Sequence[Instruction], kept: set[str]) -> dict[int, list[str]]:
     """After which entry each value is let go."""
     last: dict[str, int] = {}
     for k, entry in enumerate(entries):

@@ -15,8 +15,8 @@ from functools import partial
 
 import graphnet
 from graphnet.pictures.elements import Picture
-from graphnet.pictures.formats import FORMATS, Wanted, drawn
-from graphnet.pictures.views import VIEWS, picture
+from graphnet.pictures.formats import FORMATS, drawn
+from graphnet.pictures.views import VIEWS, PictureOptions, Rendering, picture
 from graphnet.pictures.write.svg import to_svg
 
 
@@ -33,18 +33,18 @@ def seconds(what: Callable[[], object]) -> float:
 def main(spec: str, t: int) -> None:
     large = graphnet.plan(graphnet.load(spec, settings=[f"readout.t={t}"]))
     small = graphnet.plan(spec)
-    shown: Picture = picture(large)
+    shown: Picture = picture(large, PictureOptions(width=0))
     found = {
         "spec": f"{spec}, readout.t = {t}",
         "values": len(shown.nodes),
         "arrows": sum(curve.kind == "arrow" for curve in shown.curves),
         "svg_bytes": len(to_svg(shown)),
-        "unrolled_seconds": seconds(lambda: to_svg(picture(large))),
-        "unrolled_in_systems_seconds": seconds(lambda: to_svg(picture(large, width=174))),
-        "unrolled_dead_seconds": seconds(lambda: to_svg(picture(large, dead=True))),
+        "unrolled_seconds": seconds(lambda: to_svg(picture(large, PictureOptions(width=0)))),
+        "unrolled_in_systems_seconds": seconds(lambda: to_svg(picture(large, PictureOptions()))),
+        "unrolled_dead_seconds": seconds(lambda: to_svg(picture(large, PictureOptions(dead=True, width=0)))),
         "layout_of_large_seconds": {view: seconds(partial(picture, large, view)) for view in VIEWS},
         "formats_of_small_seconds": {
-            suffix: seconds(partial(drawn, f"net{suffix}", Wanted(small, each.views[0])))
+            suffix: seconds(partial(drawn, f"net{suffix}", Rendering(small, PictureOptions(each.views[0]))))
             for suffix, each in FORMATS.items()
         },
     }

@@ -14,7 +14,7 @@ import pytest
 import graphnet
 from graphnet.pictures.recurrent.picture import draw_recurrent, layout
 from graphnet.pictures.text import plan_text
-from graphnet.pictures.views import picture
+from graphnet.pictures.views import PictureOptions, picture
 from graphnet.pictures.write.svg import to_svg
 from graphnet.runtime.python_source import write_source
 from tests.conftest import ROOT
@@ -82,7 +82,7 @@ def test_what_is_made_of_the_specs(path: Path, golden: Any) -> None:
 def test_pictures_of_the_specs(name: str, golden: Any) -> None:
     plan = graphnet.plan(ROOT / "specs" / f"{name}.toml")
     for view, suffix in PICTURES.items():
-        shown = layout(plan, with_dot=False) if view == "recurrent" else picture(plan, view)
+        shown = layout(plan, with_dot=False) if view == "recurrent" else picture(plan, PictureOptions(view, width=0))
         golden(f"specs/{name}{suffix}", to_svg(shown))
 
 
@@ -102,7 +102,7 @@ def test_the_pictures_of_the_readme(file: str, golden: Any, monkeypatch: pytest.
     monkeypatch.setenv("PATH", "")  # laid out the same whether there is a dot or not
     name, view, dead = SHOWN[file]
     plan = graphnet.plan(ROOT / "specs" / f"{name}.toml")
-    golden(f"../../examples/{file}", to_svg(picture(plan, view, dead=dead, width=174)))
+    golden(f"../../examples/{file}", to_svg(picture(plan, PictureOptions(view, dead=dead))))
     assert f"](examples/{file})" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -44,7 +44,7 @@ MUTANTS = [
         "the input arrives at 0 always",
         "network/resolve.py",
         "        return times\n\n    def _readouts",
-        "        return Times((Span(0, 0),))\n\n    def _readouts",
+        "        return Times((TimeSpan(0, 0),))\n\n    def _readouts",
         rule("3 the input arrives at its time"),
     ),
     Mutant(

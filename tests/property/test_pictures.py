@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,19 +10,19 @@ from hypothesis import strategies as st
 import graphnet
 from graphnet.pictures.animation import frames
 from graphnet.pictures.recurrent import picture as recurrent
-from graphnet.pictures.views import picture
+from graphnet.pictures.views import PictureOptions, picture
 from graphnet.pictures.write.svg import to_svg
 from graphnet.testing import specs
 from tests.pictures import faults
 
 LABELS = st.text(max_size=30) | st.text("WMi<&\"'\x00\x1b é視…", max_size=60)
 
-UNROLLED: dict[str, dict[str, Any]] = {
-    "unrolled": {},
-    "dead": {"dead": True},
-    "broken": {"width": 84},
-    "dead and broken": {"dead": True, "width": 50},
-    "elided": {"elide": True, "width": 174},
+UNROLLED = {
+    "unrolled": PictureOptions(width=0),
+    "dead": PictureOptions(dead=True, width=0),
+    "broken": PictureOptions(width=84),
+    "dead and broken": PictureOptions(dead=True, width=50),
+    "elided": PictureOptions(elide=True),
 }
 
 
@@ -37,7 +36,7 @@ def test_nothing_on_a_picture_is_hidden(spec: dict, view: str, data: st.DataObje
     if view == "column":
         shown = recurrent.layout(compiled, with_dot=False)
     else:
-        shown = picture(compiled, "unrolled" if view in UNROLLED else view, **UNROLLED.get(view, {"width": 84}))
+        shown = picture(compiled, UNROLLED.get(view) or PictureOptions(view, width=84))
     assert faults(shown) == []
     ET.fromstring(to_svg(shown))
     if view in (*UNROLLED, "column"):

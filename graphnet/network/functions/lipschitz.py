@@ -37,7 +37,7 @@ MATTERS = ("weight", "running_var", "gain")
 
 
 @dataclass(frozen=True)
-class Norm:
+class SpectralNorm:
     """The spectral norm of an operator on values of a shape."""
 
     operator: Operator
@@ -54,17 +54,17 @@ class Norm:
 
 
 @dataclass(frozen=True)
-class Times:
+class Product:
     """A product."""
 
     parts: tuple[Formula, ...]
 
     def __str__(self) -> str:
-        return "·".join(f"({part})" if isinstance(part, Plus) else str(part) for part in self.parts)
+        return "·".join(f"({part})" if isinstance(part, Sum) else str(part) for part in self.parts)
 
 
 @dataclass(frozen=True)
-class Plus:
+class Sum:
     """A sum; an empty one is 0."""
 
     parts: tuple[Formula, ...]
@@ -73,10 +73,10 @@ class Plus:
         return " + ".join(map(str, self.parts)) or "0"
 
 
-Formula = float | Norm | Times | Plus
+Formula = float | SpectralNorm | Product | Sum
 """A bound, made of spectral norms."""
 
-NOTHING = Plus(())
+NOTHING = Sum(())
 """The bound of what does not depend on what is read."""
 
 V = TypeVar("V")
@@ -87,7 +87,7 @@ class Arithmetic(Protocol[V]):
 
     def number(self, value: float) -> V: ...
 
-    def norm(self, norm: Norm) -> V: ...
+    def norm(self, norm: SpectralNorm) -> V: ...
 
     def product(self, parts: Sequence[V]) -> V: ...
 
@@ -96,11 +96,11 @@ class Arithmetic(Protocol[V]):
 
 def work_out(formula: Formula, by: Arithmetic[V]) -> V:
     """The value of a formula."""
-    if isinstance(formula, Norm):
+    if isinstance(formula, SpectralNorm):
         return by.norm(formula)
-    if isinstance(formula, Times):
+    if isinstance(formula, Product):
         return by.product([work_out(part, by) for part in formula.parts])
-    if isinstance(formula, Plus):
+    if isinstance(formula, Sum):
         return by.sum([work_out(part, by) for part in formula.parts]) if formula.parts else by.number(0.0)
     return by.number(formula)
 
@@ -111,7 +111,7 @@ class Floats:
     def number(self, value: float) -> float:
         return value
 
-    def norm(self, norm: Norm) -> float:
+    def norm(self, norm: SpectralNorm) -> float:
         raise AssertionError(f"{norm} is no number")
 
     def product(self, parts: Sequence[float]) -> float:
@@ -121,11 +121,11 @@ class Floats:
         return math.fsum(parts)
 
 
-def norms_in(formula: Formula) -> Iterator[Norm]:
+def norms_in(formula: Formula) -> Iterator[SpectralNorm]:
     """The spectral norms of a formula, in order."""
-    if isinstance(formula, Norm):
+    if isinstance(formula, SpectralNorm):
         yield formula
-    elif isinstance(formula, Times | Plus):
+    elif isinstance(formula, Product | Sum):
         for part in formula.parts:
             yield from norms_in(part)
 
@@ -145,11 +145,11 @@ class Bound:
         return cls(formula, tuple(dict.fromkeys(named)))
 
     @property
-    def norms(self) -> tuple[Norm, ...]:
+    def norms(self) -> tuple[SpectralNorm, ...]:
         return tuple(norms_in(self.formula))
 
     @property
-    def searched(self) -> tuple[Norm, ...]:
+    def searched(self) -> tuple[SpectralNorm, ...]:
         """The norms that power iteration has to find, each with a vector of its own."""
         return tuple(dict.fromkeys(norm for norm in self.norms if not norm.is_diagonal))
 
@@ -195,11 +195,11 @@ class Bounds:
     def _bound(self, value: Value) -> Formula:
         """Of each operator its norm times the constant of its base, added up."""
         parts = [
-            _times(1.0 if operator == ((),) else Norm(operator, self.shapes[base]), self.bases[base])
+            _times(1.0 if operator == ((),) else SpectralNorm(operator, self.shapes[base]), self.bases[base])
             for base, operator in value.items()
         ]
         parts = [part for part in parts if part != NOTHING]
-        return parts[0] if len(parts) == 1 else Plus(tuple(parts))
+        return parts[0] if len(parts) == 1 else Sum(tuple(parts))
 
     def _follow(self, line: Line) -> Value:
         kind = line.op.kind
@@ -247,7 +247,7 @@ def _times(*factors: Formula) -> Formula:
     if NOTHING in factors:
         return NOTHING
     parts = tuple(factor for factor in factors if factor != 1.0)
-    return Times(parts) if len(parts) > 1 else parts[0] if parts else 1.0
+    return Product(parts) if len(parts) > 1 else parts[0] if parts else 1.0
 
 
 def _overlap(line: Line) -> int:

@@ -9,11 +9,11 @@ from graphnet.errors import Fault, KeyPath
 from graphnet.network.functions.fit import Ends, fit
 from graphnet.network.functions.ops import Shape
 from graphnet.network.functions.sizes import size_text
-from graphnet.network.matrix import Entry, holding
+from graphnet.network.matrix import WrittenCell, holding
 from graphnet.network.network import INPUT, LOGITS, Function, Transition
 from graphnet.network.parts import Expanded, WrittenState
 from graphnet.spec.model import Cell, Norm, Spec
-from graphnet.spec.notation.times import ALWAYS, Span, Times, union
+from graphnet.spec.notation.times import ALWAYS, Times, TimeSpan, union
 from graphnet.spec.notation.transition_functions import FunctionFault, Ops, parse_function
 
 
@@ -49,10 +49,10 @@ class CellReader:
             if state.state.update is not None:
                 cells.append(self._update(name, state))
         if self.spec.post_net is not None:
-            cells.append(self._post_net(union(Times((Span(t, t),)) for t in readouts)))
+            cells.append(self._post_net(union(Times((TimeSpan(t, t),)) for t in readouts)))
         return cells
 
-    def _transition(self, entry: Entry, times: Times) -> Transition:
+    def _transition(self, entry: WrittenCell, times: Times) -> Transition:
         source, target, cell = entry.source, entry.target, entry.cell
         path = self._path(entry)
         reads, makes = self.shapes.get(source), self.shapes.get(target)
@@ -74,7 +74,7 @@ class CellReader:
         )
 
     @staticmethod
-    def _path(entry: Entry) -> KeyPath:
+    def _path(entry: WrittenCell) -> KeyPath:
         """Where the function of a cell stands."""
         return entry.path if entry.cell.is_short else (*entry.path, "ops")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from graphnet.errors import Fault
 from graphnet.pictures.page.data import net_data
-from graphnet.pictures.views import VIEWS, picture
+from graphnet.pictures.views import VIEWS, PictureOptions, picture
 from graphnet.pictures.write.svg import to_svg
 from graphnet.planning.plan import Plan
 
@@ -47,9 +47,10 @@ def content_of(
     first: str = "unrolled",
     dead: bool = False,
 ) -> Content:
-    """A net with the pictures of all views, of which `first` is shown at first; `dead` is that of `views.picture`."""
+    """A net with the pictures of all views, of which `first` is shown at first; `dead` is as in `PictureOptions`."""
     views = sorted(VIEWS, key=lambda view: view != first)
-    return Content(net_data(plan), {view: to_svg(picture(plan, view, dead=dead)) for view in views}, warnings, measures)
+    pictures = {view: to_svg(picture(plan, PictureOptions(view, dead=dead, width=0))) for view in views}
+    return Content(net_data(plan), pictures, warnings, measures)
 
 
 def _inline(svg: str) -> str:

@@ -17,15 +17,15 @@ STEP, FARTHEST = 4.0, 10
 CLOSE = 2.5
 """Distance of points on an arrow; no label is thinner."""
 
-Cell = tuple[int, int]
+Square = tuple[int, int]
 
 
 class Room:
     """What of a page arrows, boxes and labels take."""
 
     def __init__(self, placed: Placed) -> None:
-        self.dots: dict[Cell, list[Point]] = {}
-        self.taken: dict[Cell, list[Box]] = {}
+        self.dots: dict[Square, list[Point]] = {}
+        self.taken: dict[Square, list[Box]] = {}
         for way in placed.ways:
             for x, y in _along(way.path):
                 self.dots.setdefault((int(x // CELL), int(y // CELL)), []).append((x, y))
@@ -33,14 +33,14 @@ class Room:
             self.take(box)
 
     def take(self, box: Box) -> None:
-        for cell in _cells(box):
+        for cell in _squares(box):
             self.taken.setdefault(cell, []).append(box)
 
     def is_free(self, box: Box) -> bool:
         return not any(
             any(other.meets(box) for other in self.taken.get(cell, ()))
             or any(box.x - 1 < x < box.right + 1 and box.y - 1 < y < box.bottom + 1 for x, y in self.dots.get(cell, ()))
-            for cell in _cells(box)
+            for cell in _squares(box)
         )
 
     def first_free(self, boxes: Iterable[Box], otherwise: Box) -> Box:
@@ -78,7 +78,7 @@ def _near(box: Box) -> Iterator[Box]:
         yield box._replace(x=box.x + across * STEP, y=box.y + down * STEP)
 
 
-def _cells(box: Box) -> Iterator[Cell]:
+def _squares(box: Box) -> Iterator[Square]:
     for column in range(int((box.x - 1) // CELL), int((box.right + 1) // CELL) + 1):
         for row in range(int((box.y - 1) // CELL), int((box.bottom + 1) // CELL) + 1):
             yield column, row

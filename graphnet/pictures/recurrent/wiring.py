@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from graphnet.network.network import INPUT, LOGITS
 from graphnet.pictures.captions import row_names, shape_text
-from graphnet.planning.plan import Cell, Fate, Line, Plan
+from graphnet.planning.plan import CellInfo, Fate, Line, Plan
 
 FEW = 3
 """So many time ranges of a transition are shown; of more, the first and the last."""
@@ -61,7 +61,7 @@ class Wiring:
 
 def wire(plan: Plan) -> Wiring:
     """The wiring of a net."""
-    between: dict[tuple[str, str], list[Cell]] = {}
+    between: dict[tuple[str, str], list[CellInfo]] = {}
     for cell in plan.cells:
         between.setdefault((cell.source, cell.target), []).append(cell)
     alive = {(firing.source, firing.target) for firing in plan.firings if firing.fate is Fate.FIRES}
@@ -100,7 +100,7 @@ def _updates(lines: Sequence[Line]) -> dict[str, str]:
     return {state: ", ".join(dict.fromkeys(kinds)) for state, (_, kinds) in found.items()}
 
 
-def _texts(cells: Sequence[Cell]) -> list[str]:
+def _texts(cells: Sequence[CellInfo]) -> list[str]:
     """What is written on a transition: a text for each function and delay."""
     when: dict[tuple[str, int], list[str]] = {}
     for cell in cells:
@@ -108,7 +108,7 @@ def _texts(cells: Sequence[Cell]) -> list[str]:
     return [_text(cells[0], ops, delay, times) for (ops, delay), times in when.items()]
 
 
-def _text(cell: Cell, ops: str, delay: int, times: Sequence[str]) -> str:
+def _text(cell: CellInfo, ops: str, delay: int, times: Sequence[str]) -> str:
     ends = {"pre_net": "pre-net ", "post_net": "post-net "}
     text = ends.get(cell.place, "") + ops
     if len(times) > FEW:

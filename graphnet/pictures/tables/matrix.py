@@ -38,7 +38,7 @@ NOTE = "Grey: never fires at these times (its source is empty, or nobody reads i
 
 
 @dataclass(frozen=True)
-class Entry:
+class MatrixCell:
     """A cell of a matrix: the functions, and whether it fires at any of the times."""
 
     texts: tuple[str, ...]
@@ -50,7 +50,7 @@ class Matrix:
     """The transition matrix at the times at which it is the same, between states by name."""
 
     times: tuple[int, ...]
-    entries: Mapping[tuple[str, str], Entry]
+    entries: Mapping[tuple[str, str], MatrixCell]
 
 
 def matrices(plan: Plan) -> list[Matrix]:
@@ -75,7 +75,7 @@ def matrices(plan: Plan) -> list[Matrix]:
     return [
         Matrix(
             tuple(times),
-            {ends: Entry(texts, any(ends in firing for firing in times.values())) for ends, texts in key},
+            {ends: MatrixCell(texts, any(ends in firing for firing in times.values())) for ends, texts in key},
         )
         for key, times in found.items()
     ]
@@ -140,7 +140,7 @@ def _rows(grids: Sequence[_Table], width: float) -> list[list[_Table]]:
     return rows
 
 
-def _lines(entry: Entry) -> list[str]:
+def _lines(entry: MatrixCell) -> list[str]:
     """What stands in a cell."""
     return [line for text in entry.texts for line in wrapped(unbroken(text), SMALL, WIDEST)]
 
@@ -217,7 +217,7 @@ class _Table:
             y += height
         return [*blanks, *nodes], labels
 
-    def _cell(self, source: str, target: str, entry: Entry, box: Box, name: str) -> Node:
+    def _cell(self, source: str, target: str, entry: MatrixCell, box: Box, name: str) -> Node:
         facts = (("source", source), ("target", target), ("place", self.places[source, target]))
         title = f"{source} → {target}, {self.title}: {'; '.join(entry.texts)}"
         return Node(name, box, title, kind="cell", facts=facts, fill=PAPER, frame=PALE, radius=0)

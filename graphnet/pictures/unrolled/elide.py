@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from graphnet.pictures.unrolled.grid import first_time
-from graphnet.pictures.unrolled.line_breaks import Arrows, Span
+from graphnet.pictures.unrolled.line_breaks import Arrows, ColumnRange
 from graphnet.planning.plan import Plan
 
 ENDS, FEWEST = 2, 3
@@ -32,19 +32,19 @@ class _Column(NamedTuple):
     names: tuple[str, ...]
 
 
-def without_alike(plan: Plan, arrows: Arrows) -> list[Span]:
+def without_alike(plan: Plan, arrows: Arrows) -> list[ColumnRange]:
     """The columns to be shown: all but the inner ones of runs in which each is like the one before."""
     columns = _columns(plan, arrows)
-    spans: list[Span] = []
+    spans: list[ColumnRange] = []
     first = 0
     note: tuple[str, ...] = ()
     for start, end in _runs(columns):
         hidden = range(start + ENDS, end + 1 - ENDS)
         if len(hidden) >= FEWEST:
-            spans.append(Span(first, hidden.start - 1, note))
+            spans.append(ColumnRange(first, hidden.start - 1, note))
             own = any(columns[n].names != columns[start].names for n in range(start, end + 1))
             first, note = hidden.stop, _note(len(hidden), own)
-    return [*spans, Span(first, len(columns) - 1, note)]
+    return [*spans, ColumnRange(first, len(columns) - 1, note)]
 
 
 def _note(count: int, own: bool) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ NEVER = "Grey, dotted: never runs (its source is empty, or nobody reads it)."
 
 
 @dataclass(frozen=True)
-class Entry:
+class LegendLine:
     """A line of the legend: weights, `from → to`, ops."""
 
     weights: tuple[Weights, ...]
@@ -61,7 +61,7 @@ class Entry:
         return curves, labels
 
 
-def entries(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) -> tuple[Entry, ...]:
+def legend_lines(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) -> tuple[LegendLine, ...]:
     """A line for each letter and transition, in the order of the letters."""
     used: dict[tuple[str, str], dict[Weights, None]] = {}
     for feed, each in zip(found, weights, strict=True):
@@ -72,7 +72,9 @@ def entries(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) -> tu
         for cell in plan.cells
     }
     order = sorted(used, key=lambda one: letter_order(one[0]))
-    return tuple(Entry(tuple(used[letter, place]), (between[place], ops_text(plan, place))) for letter, place in order)
+    return tuple(
+        LegendLine(tuple(used[letter, place]), (between[place], ops_text(plan, place))) for letter, place in order
+    )
 
 
 def coupled_notes(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) -> list[str]:
@@ -112,14 +114,14 @@ def ops_text(plan: Plan, place: str) -> str:
     return "; ".join(f"{ops} at {', '.join(dict.fromkeys(when))}" for ops, when in times.items())
 
 
-def least_width(lines: Sequence[Entry], width: float) -> float:
+def least_width(lines: Sequence[LegendLine], width: float) -> float:
     """What the lines take of a width, in which long ops are broken."""
     _, tab, end = _tabs(lines)
     return end if end <= width else max(width, tab + LEAST_OPS)
 
 
 def legend(
-    lines: Sequence[Entry], notes: Sequence[str], x: float, y: float, width: float
+    lines: Sequence[LegendLine], notes: Sequence[str], x: float, y: float, width: float
 ) -> tuple[list[Curve], list[Label], float]:
     """The legend from x, y, in as many columns as the width takes, notes below; also y where it ends."""
     *tabs, column_width = _tabs(lines)
@@ -144,7 +146,7 @@ def legend(
     return curves, labels, y
 
 
-def _tabs(lines: Sequence[Entry]) -> tuple[float, float, float]:
+def _tabs(lines: Sequence[LegendLine]) -> tuple[float, float, float]:
     """Where the two texts of a line start and where the second one ends, from the line's left end."""
     first, second, third = (max(widths) for widths in zip(*(line.widths for line in lines), strict=True))
     return first + GAP, first + second + 2 * GAP, first + second + third + 2 * GAP

@@ -21,7 +21,7 @@ BLANK, WIDEST = 4.0, 1e7
 """Room at either side of a note; so wide a page may be."""
 
 
-class Span(NamedTuple):
+class ColumnRange(NamedTuple):
     """Columns from first to last, and what is said before them of columns that are left out."""
 
     first: int
@@ -51,7 +51,7 @@ class Stretch:
         leaving: those from them to other stretches, one for each port.
     """
 
-    span: Span
+    span: ColumnRange
     slot: int = 0
     blank: int = 0
     shown: dict[str, Spot] = field(default_factory=dict)
@@ -60,15 +60,15 @@ class Stretch:
     leaving: list[Route] = field(default_factory=list)
 
 
-System = list[Stretch]
+PageLine = list[Stretch]
 
 
-def unbroken(arrows: Arrows, span: Span, drawn: Sequence[Route]) -> Stretch:
+def unbroken(arrows: Arrows, span: ColumnRange, drawn: Sequence[Route]) -> Stretch:
     """All in one stretch."""
     return Stretch(span, shown=dict(arrows.where), drawn=list(drawn))
 
 
-def broken(arrows: Arrows, spans: Sequence[Span], grid: Grid, width: float, blank: float) -> list[System]:
+def broken(arrows: Arrows, spans: Sequence[ColumnRange], grid: Grid, width: float, blank: float) -> list[PageLine]:
     """Systems no wider than `width`, if a column and the copies before it fit; `blank` is the width of a note."""
     room = min(width, WIDEST) - grid.left - grid.width - grid.beyond
     slots = max(int(room // grid.pitch) + 1, 2)
@@ -86,9 +86,9 @@ def broken(arrows: Arrows, spans: Sequence[Span], grid: Grid, width: float, blan
     return systems
 
 
-def _packed(spans: Sequence[Span], slots: int, notes: int) -> list[System]:
+def _packed(spans: Sequence[ColumnRange], slots: int, notes: int) -> list[PageLine]:
     """Stretches from left to right as far as there are slots, then from the left again."""
-    systems: list[System] = []
+    systems: list[PageLine] = []
     used = slots
     for span in spans:
         first, note = span.first, span.note
@@ -99,7 +99,7 @@ def _packed(spans: Sequence[Span], slots: int, notes: int) -> list[System]:
                 systems.append([])
                 used = 0
             number = max(1, min(span.last + 1 - first, slots - used - before))
-            systems[-1].append(Stretch(Span(first, first + number - 1, note), used + before, blank))
+            systems[-1].append(Stretch(ColumnRange(first, first + number - 1, note), used + before, blank))
             used += before + number
             first, note = first + number, ()
     return systems

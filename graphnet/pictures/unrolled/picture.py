@@ -51,13 +51,13 @@ from graphnet.pictures.unrolled.legend import (
     NEVER,
     NOTE,
     coupled_notes,
-    entries,
     least_width,
     legend,
+    legend_lines,
     letter_order,
     ops_text,
 )
-from graphnet.pictures.unrolled.line_breaks import Arrows, Span, Stretch, broken, unbroken
+from graphnet.pictures.unrolled.line_breaks import Arrows, ColumnRange, Stretch, broken, unbroken
 from graphnet.pictures.unrolled.paths import path_of, path_out
 from graphnet.pictures.unrolled.routes import Port, Route, Spot, routes, spots
 from graphnet.pictures.write.svg import to_svg
@@ -103,7 +103,7 @@ def layout(plan: Plan, dead: bool = False, width: float = math.inf, elide: bool 
     """
     found = feeds(plan)
     weights = weigh(plan, found)
-    lines = entries(plan, found, weights)
+    lines = legend_lines(plan, found, weights)
     never, unmade = ghosts(plan) if dead else ([], [])
     plan = replace(plan, lines=(*plan.lines, *unmade))
     where = spots(plan)
@@ -142,7 +142,7 @@ def _arranged(plan: Plan, arrows: Arrows, width: float, elide: bool) -> list[lis
     """The stretches of each system with their places from left to right."""
     drawn = routes(*arrows)
     whole = make_grid(plan, arrows.where, drawn)
-    spans = without_alike(plan, arrows) if elide else [Span(0, plan.last_time - first_time(plan))]
+    spans = without_alike(plan, arrows) if elide else [ColumnRange(0, plan.last_time - first_time(plan))]
     if len(spans) == 1 and whole.right + MARGIN <= width:
         return [[_Part(unbroken(arrows, spans[0], drawn), whole, 0, 0)]]
     least = max(text_width(text, TINY) for text in copy_texts(plan).values()) + PAD

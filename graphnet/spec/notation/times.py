@@ -14,7 +14,7 @@ FOREVER = 1 << 40
 FROM_ZERO = 'write one from 0 on, such as 4, "5..7" or "1..inf"'
 
 
-class Span(NamedTuple):
+class TimeSpan(NamedTuple):
     """Times from `first` to `last`, both ends in."""
 
     first: int
@@ -25,7 +25,7 @@ class Span(NamedTuple):
 class Times:
     """A set of whole times, as disjoint ascending spans."""
 
-    spans: tuple[Span, ...] = ()
+    spans: tuple[TimeSpan, ...] = ()
 
     def __contains__(self, t: int) -> bool:
         for first, last in self.spans:  # noqa: SIM110 - asked of every cell at every time
@@ -67,8 +67,8 @@ def _minus(times: Times, other: Times) -> Times:
             part
             for span in left
             for part in (
-                Span(span.first, min(span.last, cut.first - 1)),
-                Span(max(span.first, cut.last + 1), span.last),
+                TimeSpan(span.first, min(span.last, cut.first - 1)),
+                TimeSpan(max(span.first, cut.last + 1), span.last),
             )
             if part.first <= part.last
         )
@@ -80,21 +80,21 @@ def _both(times: Times, other: Times) -> Times:
     return times.minus(times.minus(other))
 
 
-ALWAYS = Times((Span(0, FOREVER),))
+ALWAYS = Times((TimeSpan(0, FOREVER),))
 
 
 def union(parts: Iterable[Times]) -> Times:
     """The times in any of the sets."""
-    merged: list[Span] = []
+    merged: list[TimeSpan] = []
     for span in sorted(span for part in parts for span in part.spans):
         if merged and span.first <= merged[-1].last + 1:
-            merged[-1] = Span(merged[-1].first, max(merged[-1].last, span.last))
+            merged[-1] = TimeSpan(merged[-1].first, max(merged[-1].last, span.last))
         else:
             merged.append(span)
     return Times(tuple(merged))
 
 
-def _span_text(span: Span) -> str:
+def _span_text(span: TimeSpan) -> str:
     if span.first == span.last:
         return str(span.first)
     return f"{span.first}..{'inf' if span.last >= FOREVER else span.last}"
@@ -115,7 +115,7 @@ class TimeRange:
         """The times meant; a range that comes out empty or before 0 is no time."""
         first = self.first.value(constants)
         last = FOREVER if self.last is None else self.last.value(constants)
-        span = Span(max(first, 0), last)
+        span = TimeSpan(max(first, 0), last)
         return Times((span,)) if span.first <= span.last else Times()
 
 

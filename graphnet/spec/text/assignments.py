@@ -21,7 +21,7 @@ _PATTERN = "KEY is dotted and VALUE as in TOML: --set readout.t=3"
 
 
 @dataclass(frozen=True)
-class Setting:
+class Assignment:
     """An entry and its value.
 
     Attributes:
@@ -99,7 +99,7 @@ class Setting:
         return path
 
 
-def read_setting(text: str) -> Setting:
+def read_assignment(text: str) -> Assignment:
     """Read `KEY=VALUE`: a dotted key and a value of TOML. One plain word is a string without quotes, too.
 
     Raises:
@@ -108,7 +108,7 @@ def read_setting(text: str) -> Setting:
     match = _KEY.fullmatch(text.strip())
     words = _words(match["key"]) if match else None
     if match is None or words is None:
-        raise SpecError([Setting(text).locate(Fault((), "this is not KEY=VALUE", _PATTERN, code="GN015"))])
+        raise SpecError([Assignment(text).locate(Fault((), "this is not KEY=VALUE", _PATTERN, code="GN015"))])
     key, value = match["key"], match["value"].strip()
     start, behind = _start(text, match["key"]), len(key) + len(" = ")
     at = [(0, start), (behind, start + match.start("value") - match.start("key") + _start(match["value"], value))]
@@ -118,7 +118,7 @@ def read_setting(text: str) -> Setting:
         if _WORD.fullmatch(value):
             value = f"'{value}'"
             at.append((behind + 1, at[-1][1]))
-    setting = Setting(text, at=tuple(at))
+    setting = Assignment(text, at=tuple(at))
     try:
         spec = read_text(f"{key} = {value}", "toml", "--set")
     except SpecError as error:

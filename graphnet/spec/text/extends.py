@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from graphnet.errors import Fault, KeyPath, SpecError
-from graphnet.spec.text.assignments import Setting, read_setting
+from graphnet.spec.text.assignments import Assignment, read_assignment
 from graphnet.spec.text.source import Located, Source, read_file
 from graphnet.spec.text.syntax import MAX_TOKENS
 
@@ -78,7 +78,7 @@ class Merged:
                 mine[key] = entry
                 origin.inner[key] = Origin(source, here)
 
-    def set(self, path: KeyPath, setting: Setting) -> None:
+    def set(self, path: KeyPath, setting: Assignment) -> None:
         """Put the setting's value in place of an entry, or make the entry and the tables that hold it."""
         holder: Any = self.data
         origin = self._origin
@@ -139,7 +139,7 @@ def merge(data: Mapping[str, Any], source: Source | None, name: str, settings: S
     faults: list[Fault] = []
     for text in settings:
         try:
-            setting = read_setting(text)
+            setting = read_assignment(text)
             path = setting.entry(whole.data)
             if path[0] == "extends":
                 fault = Fault(path, "a setting cannot extend", "write it in the spec", code="GN015")

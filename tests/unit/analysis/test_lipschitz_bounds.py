@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import graphnet
 from graphnet.analysis.lipschitz_bounds import LipschitzBounds, bounds
-from graphnet.network.functions.lipschitz import Bounds, Norm, norms_in
+from graphnet.network.functions.lipschitz import Bounds, SpectralNorm, norms_in
 from graphnet.network.functions.ops import op
 from graphnet.planning.plan import Line
 from graphnet.runtime.lipschitz_divisor import applied, improved, spectral_norm, transposed
@@ -105,10 +105,10 @@ def test_a_linear_run_is_within_a_percent_of_the_largest_singular_value(name: st
     assert found <= exact * (1 + 1e-9)
 
 
-def matrix_norm(matrix: Tensor) -> tuple[Norm, dict[str, Tensor]]:
+def matrix_norm(matrix: Tensor) -> tuple[SpectralNorm, dict[str, Tensor]]:
     """A matrix as an operator."""
     line = Line("y", op("linear", channels=len(matrix)), ("x",), ("weight",), (len(matrix),), 0, "")
-    return Norm(((line,),), (matrix.shape[1],)), {"weight": matrix}
+    return SpectralNorm(((line,),), (matrix.shape[1],)), {"weight": matrix}
 
 
 def test_spectral_norm_of_a_matrix_of_known_singular_values() -> None:

@@ -15,8 +15,8 @@ from PIL import Image
 
 import graphnet
 from graphnet.pictures.elements import PictureWarning
-from graphnet.pictures.formats import FORMATS, NoFormatError, Wanted, drawn, stills
-from graphnet.pictures.views import VIEWS, picture
+from graphnet.pictures.formats import FORMATS, NoFormatError, drawn, stills
+from graphnet.pictures.views import VIEWS, PictureOptions, Rendering, picture
 from graphnet.pictures.write.svg import Drawing, to_svg
 from graphnet.planning.plan import Fate
 from tests.conftest import ROOT
@@ -28,18 +28,22 @@ MADE = [(view, suffix) for suffix, each in FORMATS.items() for view in each.view
 
 
 @pytest.fixture(scope="module")
-def wanted() -> Wanted:
-    return Wanted(graphnet.plan(small(name="$x_1$ $")))
+def wanted() -> Rendering:
+    return Rendering(graphnet.plan(small(name="$x_1$ $")), PictureOptions(width=0))
+
+
+def viewed(rendering: Rendering, view: str, style: str = "light") -> Rendering:
+    return Rendering(rendering.plan, PictureOptions(view, style, width=0))
 
 
 @pytest.mark.parametrize(("view", "suffix"), MADE)
-def test_a_file_is_what_its_suffix_says_and_the_same_each_time(view: str, suffix: str, wanted: Wanted) -> None:
-    first, second = (drawn(f"net{suffix.upper()}", wanted._replace(view=view)) for _ in range(2))
+def test_a_file_is_what_its_suffix_says_and_the_same_each_time(view: str, suffix: str, wanted: Rendering) -> None:
+    first, second = (drawn(f"net{suffix.upper()}", viewed(wanted, view)) for _ in range(2))
     assert first.startswith(BEGIN[suffix])
     assert first == second
 
 
-def test_dot_of_the_unrolled_net_has_its_values_and_arrows(wanted: Wanted) -> None:
+def test_dot_of_the_unrolled_net_has_its_values_and_arrows(wanted: Rendering) -> None:
     lines = drawn("net.dot", wanted).decode().splitlines()
     values = [line for line in wanted.plan.lines if line.op.kind == "value"]
     fired = [firing for firing in wanted.plan.firings if firing.fate is Fate.FIRES]
@@ -52,7 +56,10 @@ def test_dot_of_the_unrolled_net_has_its_values_and_arrows(wanted: Wanted) -> No
 @pytest.mark.parametrize("view", ["unrolled", "recurrent"])
 def test_graphviz_reads_dot_text_and_shows_strange_text_as_it_is(view: str) -> None:
     states = {"h1": {"shape": [4, 8, 8], "label": STRANGE}, "h2": [6, 4, 4]}
-    text = drawn("net.dot", Wanted(graphnet.plan(small(name=STRANGE, cite="<b>x</b>", states=states)), view))
+    text = drawn(
+        "net.dot",
+        Rendering(graphnet.plan(small(name=STRANGE, cite="<b>x</b>", states=states)), PictureOptions(view, width=0)),
+    )
     svg = subprocess.run(["dot", "-Tsvg"], input=text, capture_output=True, check=True).stdout
     shown = [element.text for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
     clean = "</script><b>&amp; \"q\" 'é視' \ufffd\ufffd[31m\ufffd ]]>"
@@ -61,12 +68,12 @@ def test_graphviz_reads_dot_text_and_shows_strange_text_as_it_is(view: str) -> N
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf"])
 def test_characters_that_the_font_lacks_are_no_fault(suffix: str) -> None:
-    odd = Wanted(graphnet.plan(small(name=STRANGE, cite="視覚野 $\\frac{$")))
+    odd = Rendering(graphnet.plan(small(name=STRANGE, cite="視覚野 $\\frac{$")), PictureOptions(width=0))
     with pytest.warns(PictureWarning, match=r"DejaVu Sans, .* has no 視 覚 野: boxes in their place"):
         assert drawn(f"net{suffix}", odd).startswith(BEGIN[suffix])
 
 
-def test_settings_of_matplotlib_neither_matter_nor_change(wanted: Wanted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_matplotlib_neither_matter_nor_change(wanted: Rendering, monkeypatch: pytest.MonkeyPatch) -> None:
     import matplotlib as mpl
 
     plain = drawn("net.png", wanted)
@@ -82,20 +89,20 @@ def test_every_view_is_a_vector_and_a_pixel_picture() -> None:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_png_has_the_picture_s_size_and_colours(view: str, wanted: Wanted) -> None:
-    shown = picture(wanted.plan, view)
-    image = Image.open(BytesIO(drawn("net.png", wanted._replace(view=view)))).convert("RGB")
+def test_a_png_has_the_picture_s_size_and_colours(view: str, wanted: Rendering) -> None:
+    shown = picture(wanted.plan, PictureOptions(view, width=0))
+    image = Image.open(BytesIO(drawn("net.png", viewed(wanted, view)))).convert("RGB")
     assert image.width == pytest.approx(3 * shown.width, abs=2)
     assert image.height == pytest.approx(3 * shown.height, abs=2)
     box = shown.nodes[0].box
     assert image.getpixel((0, 0)) == (255, 255, 255)
     inside = image.getpixel((round(3 * (box.x + 4)), round(3 * (box.y + box.h - 4))))
     assert inside == tuple(bytes.fromhex(shown.nodes[0].fill[1:]))
-    dark = Image.open(BytesIO(drawn("net.png", wanted._replace(view=view, style="dark")))).convert("RGB")
+    dark = Image.open(BytesIO(drawn("net.png", viewed(wanted, view, "dark")))).convert("RGB")
     assert max(dark.getpixel((0, 0))) < 40
 
 
-def test_text_of_a_pdf_is_text(wanted: Wanted) -> None:
+def test_text_of_a_pdf_is_text(wanted: Rendering) -> None:
     data = drawn("net.pdf", wanted)
     assert b"/Type /Font" in data
     assert b"/Subtype /Type0" in data or b"/FontFile2" in data, "TrueType, not outlines (fonttype 42)"
@@ -103,8 +110,8 @@ def test_text_of_a_pdf_is_text(wanted: Wanted) -> None:
 
 
 @pytest.mark.parametrize("view", ["unrolled", "recurrent"])
-def test_a_gif_has_a_frame_a_step(view: str, wanted: Wanted) -> None:
-    image = Image.open(BytesIO(drawn("net.gif", wanted._replace(view=view))))
+def test_a_gif_has_a_frame_a_step(view: str, wanted: Rendering) -> None:
+    image = Image.open(BytesIO(drawn("net.gif", viewed(wanted, view))))
     assert image.n_frames == wanted.plan.last_time + 1
     seen = set()
     for number in range(image.n_frames):
@@ -113,19 +120,19 @@ def test_a_gif_has_a_frame_a_step(view: str, wanted: Wanted) -> None:
     assert len(seen) == image.n_frames
 
 
-def test_stills_are_numbered_in_the_order_of_time(wanted: Wanted) -> None:
+def test_stills_are_numbered_in_the_order_of_time(wanted: Rendering) -> None:
     compiled = graphnet.plan(small({"h1": {"h1": "C"}}, states={"h1": [4, 8, 8]}, readout={"t": 10}))
-    made = dict(stills(Wanted(compiled, "recurrent")))
+    made = dict(stills(Rendering(compiled, PictureOptions("recurrent", width=0))))
     assert list(made) == sorted(made) == [f"t{t:02}.png" for t in range(11)]
     assert all(data.startswith(BEGIN[".png"]) for data in made.values())
     with pytest.raises(NoFormatError, match="unrolled and recurrent"):
-        list(stills(wanted._replace(view="plan")))
+        list(stills(viewed(wanted, "plan")))
 
 
 def test_an_animation_of_very_many_steps_is_refused() -> None:
     compiled = graphnet.plan(small({"h1": {"h1": "C"}}, states={"h1": [4, 8, 8]}, readout={"t": 200}))
     with pytest.raises(NoFormatError, match="201 time steps are too many"):
-        drawn("net.gif", Wanted(compiled, "recurrent"))
+        drawn("net.gif", Rendering(compiled, PictureOptions("recurrent", width=0)))
 
 
 @pytest.mark.parametrize(
@@ -142,22 +149,24 @@ def test_an_animation_of_very_many_steps_is_refused() -> None:
         ),
     ],
 )
-def test_other_formats_are_refused_with_those_that_there_are(path: str, view: str, said: str, wanted: Wanted) -> None:
+def test_other_formats_are_refused_with_those_that_there_are(
+    path: str, view: str, said: str, wanted: Rendering
+) -> None:
     with pytest.raises(NoFormatError) as caught:
-        drawn(path, wanted._replace(view=view))
+        drawn(path, viewed(wanted, view))
     assert str(caught.value).startswith(said)
 
 
 def test_a_large_picture_is_drawn_smaller() -> None:
     compiled = graphnet.plan(ROOT / "specs" / "he" / "preact-resnet-1001.toml")
-    image = Image.open(BytesIO(drawn("net.png", Wanted(compiled))))
+    image = Image.open(BytesIO(drawn("net.png", Rendering(compiled, PictureOptions(width=0)))))
     assert 19_000 < image.width <= 20_001
 
 
 def test_draw_gives_svg_that_shows_itself_and_writes_the_format(tmp_path: Path) -> None:
     for view in VIEWS:
         svg = graphnet.draw(small(), tmp_path / f"{view}.png", view=view, style="dark")
-        assert svg == to_svg(picture(graphnet.plan(small()), view, "dark", width=174))
+        assert svg == to_svg(picture(graphnet.plan(small()), PictureOptions(view, "dark")))
         assert isinstance(svg, Drawing)
         assert svg._repr_svg_() == svg._repr_html_() == str(svg)
         assert type(svg._repr_svg_()) is str

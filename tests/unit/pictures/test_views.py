@@ -18,7 +18,7 @@ from graphnet.pictures.styles import STYLES, in_style
 from graphnet.pictures.tables.matrix import matrices
 from graphnet.pictures.tables.plan import panels, rounded_count
 from graphnet.pictures.unrolled.arrows import COLOURS
-from graphnet.pictures.views import MILLIMETRE, VIEWS, picture
+from graphnet.pictures.views import MILLIMETRE, VIEWS, PictureOptions, picture
 from graphnet.pictures.write.svg import to_svg
 from graphnet.planning.plan import Fate, Plan
 from graphnet.planning.steps import Call, cut
@@ -44,7 +44,7 @@ def compiled(request: pytest.FixtureRequest) -> Plan:
 
 @pytest.mark.parametrize("view", ["matrix", "plan"])
 def test_tables_can_be_read(compiled: Plan, view: str) -> None:
-    assert faults(picture(compiled, view)) == []
+    assert faults(picture(compiled, PictureOptions(view, width=0))) == []
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_the_recurrent_graph_can_be_read(compiled: Plan, with_dot: bool) -> None
 def test_the_unrolled_net_can_be_read(compiled: Plan, dead: bool, request: pytest.FixtureRequest) -> None:
     if len(compiled.lines) > LARGE and not request.config.getoption("--thorough"):
         pytest.skip("large: runs with --thorough")
-    assert faults(picture(compiled, "unrolled", dead=dead)) == []
+    assert faults(picture(compiled, PictureOptions(dead=dead, width=0))) == []
 
 
 @pytest.mark.parametrize("look", [{"width": 174}, {"width": 84, "dead": True}, {"width": 174, "elide": True}], ids=str)
@@ -68,7 +68,7 @@ def test_a_net_broken_into_systems_can_be_read(
 ) -> None:
     if len(compiled.lines) > LARGE and not request.config.getoption("--thorough"):
         pytest.skip("large: runs with --thorough")
-    shown = picture(compiled, "unrolled", **look)
+    shown = picture(compiled, PictureOptions(**({"width": 0} | look)))
     assert faults(shown) == []
     assert shown.width <= look["width"] * MILLIMETRE
     assert min(label.size for label in shown.labels) * 0.75 >= 6, "in points"
@@ -81,7 +81,7 @@ def strange(**more: Any) -> Plan:
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_strange_text_stays_text(view: str) -> None:
-    svg = to_svg(picture(strange(), view))
+    svg = to_svg(picture(strange(), PictureOptions(view, width=0)))
     root = ET.fromstring(svg.encode())
     assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {"svg", "title", "rect", "g", "path", "text"}
     shown = " ".join(element.text or "" for element in root.iter(f"{SVG}text"))
@@ -91,7 +91,9 @@ def test_strange_text_stays_text(view: str) -> None:
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_the_picture_is_the_same_each_time(view: str) -> None:
-    assert to_svg(picture(strange(), view)) == to_svg(picture(strange(), view))
+    assert to_svg(picture(strange(), PictureOptions(view, width=0))) == to_svg(
+        picture(strange(), PictureOptions(view, width=0))
+    )
 
 
 # ---- styles
@@ -121,7 +123,7 @@ def test_text_and_lines_stand_out_from_the_page(style: str) -> None:
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_dark_picture_has_no_colour_of_paper_left(view: str) -> None:
-    light = picture(strange(), view)
+    light = picture(strange(), PictureOptions(view, width=0))
     dark = in_style(light, "dark")
     used = {dark.paper, *(label.colour for label in dark.labels), *(curve.stroke.colour for curve in dark.curves)}
     used |= {colour for node in dark.nodes for colour in (node.fill, node.frame)}
@@ -150,12 +152,16 @@ def test_what_never_fires_at_the_times_of_a_matrix_is_grey() -> None:
     first, second = matrices(compiled)
     assert {ends for ends, entry in first.entries.items() if entry.fires} == {("h1", "h1")}
     assert {ends for ends, entry in second.entries.items() if entry.fires} == {("h1", "h2")}
-    colours = {label.owner: label.colour for label in picture(compiled, "matrix").labels if label.owner}
+    colours = {
+        label.owner: label.colour
+        for label in picture(compiled, PictureOptions("matrix", width=0)).labels
+        if label.owner
+    }
     assert sorted(colours.values()) == [INK, INK, PALE, PALE]
 
 
 def test_rows_are_from_and_columns_to() -> None:
-    shown = picture(graphnet.plan(small({"h1": {"h1": "C+I", "h2": "BRC"}})), "matrix")
+    shown = picture(graphnet.plan(small({"h1": {"h1": "C+I", "h2": "BRC"}})), PictureOptions("matrix", width=0))
     cells = {(dict(node.facts)["source"], dict(node.facts)["target"]): node for node in shown.nodes if node.facts}
     assert cells["h1", "h1"].box.y == cells["h1", "h2"].box.y
     assert cells["h1", "h1"].box.x < cells["h1", "h2"].box.x
@@ -174,7 +180,7 @@ def test_a_panel_for_each_distinct_step(compiled: Plan) -> None:
     calls = [entry for entry in cut(compiled) if isinstance(entry, Call)]
     assert len(found) == len({call.step for call in calls})
     assert sum(len(panel.times) for panel in found) == len(calls)
-    assert len(picture(compiled, "plan").nodes) <= len(found)
+    assert len(picture(compiled, PictureOptions("plan", width=0)).nodes) <= len(found)
 
 
 def test_panels_add_up_to_the_net() -> None:
@@ -189,7 +195,7 @@ def test_panels_add_up_to_the_net() -> None:
 def test_what_a_step_makes_is_cut_to_fit_with_a_sign() -> None:
     states = {f"s{n}": {"shape": [4, 8, 8], "label": f"a state of many words {n}"} for n in range(9)}
     slab = {a: dict.fromkeys(states, "C") for a in states}
-    shown = picture(graphnet.plan(small(slab, states=states, readout={"t": 2})), "plan")
+    shown = picture(graphnet.plan(small(slab, states=states, readout={"t": 2})), PictureOptions("plan", width=0))
     assert faults(shown) == []
     made = [label.text for label in shown.labels if label.text.startswith("makes a state of many words 0, ")]
     assert len(made) == 1
@@ -198,7 +204,7 @@ def test_what_a_step_makes_is_cut_to_fit_with_a_sign() -> None:
 
 def test_a_long_plan_is_cut_short_with_a_word() -> None:
     compiled = graphnet.plan(ROOT / "specs" / "vision" / "gated-conv-rnn.toml")
-    shown = picture(compiled, "plan")
+    shown = picture(compiled, PictureOptions("plan", width=0))
     drawn, found = len(shown.nodes), panels(compiled)
     assert sum(len(panel.rows) for panel in found[:drawn]) <= 400
     assert (drawn < len(found)) == any("more distinct steps" in label.text for label in shown.labels)
@@ -221,7 +227,7 @@ def test_times_are_written_as_ranges() -> None:
 @pytest.mark.parametrize("view", ["unrolled", "recurrent"])
 def test_activity_spreads_as_the_plan_says(view: str) -> None:
     compiled = graphnet.plan(small())
-    shown = list(frames(picture(compiled, view), compiled))
+    shown = list(frames(picture(compiled, PictureOptions(view, width=0)), compiled))
     assert len(shown) == compiled.last_time + 1
     made = [{line.place for line in compiled.lines if line.op.kind == "value" and line.t == t} for t in range(4)]
     for t, still in enumerate(shown):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphnet.errors import Fault
-from graphnet.spec.text.assignments import read_setting
+from graphnet.spec.text.assignments import read_assignment
 from graphnet.spec.text.excerpts import MOST_COLUMNS, Lines, excerpt
 from graphnet.spec.text.source import read_text
 from tests.small import faults
@@ -153,14 +153,14 @@ def test_a_key_is_marked_and_what_holds_one_that_is_missing() -> None:
 )
 def test_a_setting_is_marked_in_the_option(option: str, path: tuple[str | int, ...], marks: str) -> None:
     on = "key" if path == ("readout", "x") else "value"
-    found = read_setting(option).locate(Fault(path, "", on=on, code="GN004"))
+    found = read_assignment(option).locate(Fault(path, "", on=on, code="GN004"))
     assert found.excerpt == f"{option}\n{marks}"
     assert (found.line, found.column) == (None, None)
 
 
 def test_a_part_of_a_setting_s_string_is_marked() -> None:
     for option, start in (("a.b=BRZ", 6), ('a.b="BRZ"', 7), ("a.b = 'BRZ'", 9)):
-        found = read_setting(option).locate(Fault(("a", "b"), "", span=(2, 3), code="GN004"))
+        found = read_assignment(option).locate(Fault(("a", "b"), "", span=(2, 3), code="GN004"))
         assert found.excerpt == f"{option}\n{' ' * start}^"
 
 

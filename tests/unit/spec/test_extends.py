@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import graphnet
 from graphnet.errors import Fault, KeyPath
 from graphnet.spec.read import read
-from graphnet.spec.text.assignments import read_setting
+from graphnet.spec.text.assignments import read_assignment
 from graphnet.spec.text.extends import MAX_CHAIN, Merged, merge
 from graphnet.spec.text.source import Source, read_text
 from tests.conftest import ROOT
@@ -146,7 +146,7 @@ def test_what_was_merged_is_unchanged() -> None:
     merged = Merged(sources[0].data, sources[0])
     merged.lay(sources[1].data, sources[1])
     for text in ("transitions.0.V1.V1=C", "transitions.1.t=3", "states.V9.1=7", "let.N=3"):
-        setting = read_setting(text)
+        setting = read_assignment(text)
         merged.set(setting.entry(merged.data), setting)
     assert [source.data for source in sources] == before
     assert merged.data["transitions"] == [{"V1": {"V1": "C", "V2": "BRC"}}, {"t": 3}]
@@ -476,7 +476,7 @@ def test_files_are_not_too_large_together(tmp_path: Path) -> None:
     ],
 )
 def test_settings(text: str, key: tuple[str, ...], value: Any) -> None:
-    setting = read_setting(text)
+    setting = read_assignment(text)
     assert (setting.key, setting.value, type(setting.value)) == (key, value, type(value))
 
 
@@ -515,7 +515,7 @@ def test_settings(text: str, key: tuple[str, ...], value: Any) -> None:
 )
 def test_what_is_no_setting(text: str, what: str, fix: str) -> None:
     with pytest.raises(graphnet.SpecError) as caught:
-        read_setting(text)
+        read_assignment(text)
     (fault,) = caught.value.faults
     assert (fault.file, fault.line, fault.column) == (f"--set {text}", None, None)
     assert fault.what.startswith(what)
@@ -527,7 +527,7 @@ def test_what_is_no_setting(text: str, what: str, fix: str) -> None:
 def test_any_text_is_a_setting_or_refused(text: str) -> None:
     faults: tuple[Fault, ...] = ()
     try:
-        setting = read_setting(text)
+        setting = read_assignment(text)
     except graphnet.SpecError as error:
         faults = error.faults
     assert all(fault.file == f"--set {text}" and fault.line is None for fault in faults)

@@ -5,11 +5,11 @@ from itertools import product
 import pytest
 
 from graphnet.spec.notation.integers import Misspelt
-from graphnet.spec.notation.times import ALWAYS, FOREVER, FROM_ZERO, Span, Times, parse_times, union
+from graphnet.spec.notation.times import ALWAYS, FOREVER, FROM_ZERO, Times, TimeSpan, parse_times, union
 
 LAST = 5
 SETS = [
-    union(Times((Span(t, t),)) for t in range(LAST + 1) if chosen[t]) for chosen in product([0, 1], repeat=LAST + 1)
+    union(Times((TimeSpan(t, t),)) for t in range(LAST + 1) if chosen[t]) for chosen in product([0, 1], repeat=LAST + 1)
 ]
 """Every set of times up to 5."""
 
@@ -20,8 +20,11 @@ def members(times: Times) -> set[int]:
 
 def test_sets_are_kept_as_few_ascending_spans() -> None:
     assert len({times.spans for times in SETS}) == 2 ** (LAST + 1)
-    assert union([Times((Span(4, 5),)), Times((Span(0, 1), Span(2, 2)))]).spans == (Span(0, 2), Span(4, 5))
-    assert union([Times((Span(0, 9),)), Times((Span(2, 3),))]).spans == (Span(0, 9),)
+    assert union([Times((TimeSpan(4, 5),)), Times((TimeSpan(0, 1), TimeSpan(2, 2)))]).spans == (
+        TimeSpan(0, 2),
+        TimeSpan(4, 5),
+    )
+    assert union([Times((TimeSpan(0, 9),)), Times((TimeSpan(2, 3),))]).spans == (TimeSpan(0, 9),)
     assert union([]) == Times()
 
 
@@ -40,13 +43,13 @@ def test_emptiness_first_time_and_listing() -> None:
         if inside:
             assert times.first == inside[0]
     assert ALWAYS.upto(2) == [0, 1, 2]
-    assert ALWAYS.minus(Times((Span(1, FOREVER),))) == Times((Span(0, 0),))
+    assert ALWAYS.minus(Times((TimeSpan(1, FOREVER),))) == Times((TimeSpan(0, 0),))
 
 
 def test_sets_read_like_the_language() -> None:
     assert str(Times()) == "never"
     assert str(ALWAYS) == "0..inf"
-    assert str(ALWAYS.minus(Times((Span(2, 2), Span(5, 7))))) == "0..1, 3..4, 8..inf"
+    assert str(ALWAYS.minus(Times((TimeSpan(2, 2), TimeSpan(5, 7))))) == "0..1, 3..4, 8..inf"
 
 
 @pytest.mark.parametrize(
