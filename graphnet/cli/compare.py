@@ -1,20 +1,13 @@
-"""`graphnet compare`, `graphnet unroll`, `graphnet diff`: are two nets the same?"""
+"""`graphnet compare`: do two nets compute the same?"""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from graphnet.cli.common.plugins import Plugins
-from graphnet.cli.common.report import Failure, Settings, SpecPath, planned, told, write
-from graphnet.pipeline import unroll as unrolled
-from graphnet.rewrite.diff import difference
-from graphnet.spec.write import to_toml
-
-Other = Annotated[str, typer.Argument(metavar="OTHER", help="The spec that it is compared with.")]
+from graphnet.cli.common.report import Failure, Other, SpecPath, planned
 
 
 def compare(
@@ -39,29 +32,4 @@ def compare(
         raise Failure(f"error: {fault}") from None
     print(report)
     if not report:
-        raise typer.Exit(1)
-
-
-def unroll(
-    spec: SpecPath,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The spec to write, .toml or .json.")],
-    settings: Settings = None,
-    plugins: Plugins = None,
-) -> None:
-    """Write a net unrolled in time as a spec: feed-forward, one state for each state and time, tied by sharing sets."""
-    loaded, _ = planned(spec, settings)
-    with told():
-        data = unrolled(loaded).as_data()
-    write(output, json.dumps(data, indent=1, ensure_ascii=False) + "\n" if output.suffix == ".json" else to_toml(data))
-    print(output)
-
-
-def diff(spec: SpecPath, other: Other, plugins: Plugins = None) -> None:
-    """Say what differs between two specs in meaning: transitions and their times, sets, shapes; not in text.
-
-    Exit status 1 if anything does.
-    """
-    found = difference(planned(spec)[1], planned(other)[1])
-    print("\n".join(found) if found else "the specs mean the same")
-    if found:
         raise typer.Exit(1)

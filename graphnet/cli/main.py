@@ -26,10 +26,10 @@ COMMANDS = {
     "perturb": "perturb.perturb",
     "bench": "bench.bench",
     "compare": "compare.compare",
-    "diff": "compare.diff",
-    "unroll": "compare.unroll",
+    "diff": "diff.diff",
+    "unroll": "unroll.unroll",
     "zoo": "zoo.zoo",
-    "new": "zoo.new",
+    "new": "new.new",
     "schema": "schema.schema",
     "eval": "evaluate.evaluate",
 }

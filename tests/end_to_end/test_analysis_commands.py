@@ -20,7 +20,7 @@ import pytest
 
 import graphnet
 from graphnet.cli.main import main
-from tests.end_to_end.test_cli import PROGRAM
+from tests.end_to_end.test_cli import HANGS, PROGRAM
 from tests.end_to_end.test_cli import run as run_apart
 
 SIZE = [4, 4, 4]
@@ -369,7 +369,7 @@ def test_edits_that_do_not_fit(options: list[str], said: str, runs: dict[str, Pa
 def test_a_net_that_gets_too_large_is_refused_at_once(runs: dict[str, Path]) -> None:
     """As `graphnet check` refuses a readout at t = 1,000,006."""
     command = [str(PROGRAM), "perturb", str(runs["staged"]), "--repeat", "h1:1000000", "--device", "cpu"]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=20)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=HANGS)
     assert done.returncode == 1
     assert "this net is too large" in done.stderr
 

@@ -18,11 +18,8 @@ from graphnet.cli.common.fault_formats import as_github
 from graphnet.error_codes import codes
 from graphnet.errors import Fault
 from tests.conftest import ROOT
-from tests.end_to_end.test_cli import PROGRAM, QUICKSTART, WRONG, run
+from tests.end_to_end.test_cli import HANGS, PROGRAM, QUICKSTART, WRONG, interruptible, run
 from tests.small import small
-
-LIMIT = 60
-"""Seconds after which a check that is watched has failed."""
 
 
 @pytest.fixture
@@ -153,7 +150,12 @@ def watching(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     with (
         output.open("w") as file,
         subprocess.Popen(
-            [str(PROGRAM), "check", "top.toml", "--watch"], cwd=tmp_path, stdout=file, stderr=file, text=True
+            [str(PROGRAM), "check", "top.toml", "--watch"],
+            cwd=tmp_path,
+            stdout=file,
+            stderr=file,
+            text=True,
+            preexec_fn=interruptible,
         ) as process,
     ):
         yield process, output
@@ -162,7 +164,7 @@ def watching(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
 
 def wait_for(output: Path, rounds: int) -> str:
     """What has been written once so many rounds are over."""
-    end = time.monotonic() + LIMIT
+    end = time.monotonic() + HANGS
     while (text := output.read_text()).count("Ctrl-C ends") < rounds:
         assert time.monotonic() < end, text
         time.sleep(0.05)
@@ -183,7 +185,7 @@ def test_watch_checks_again_when_a_file_is_saved(watching: tuple[subprocess.Pope
     (folder / "base.toml").write_text(QUICKSTART.read_text())
     assert wait_for(output, 4).count("top.toml: fine: 3 states") == 2
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=LIMIT) == 0
+    assert process.wait(timeout=HANGS) == 0
     assert "Traceback" not in output.read_text()
 
 

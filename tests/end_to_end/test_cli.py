@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from tests.small import small
 PROGRAM = Path(sys.prefix) / "bin" / "graphnet"
 QUICKSTART = ROOT / "specs" / "quickstart.toml"
 WRONG = ROOT / "tests" / "golden" / "errors"
+HANGS = 300
+"""Seconds after which a program hangs: far more than anything takes on a loaded machine."""
 TINY: dict[str, Any] = {
     "graphnet": 1,
     "name": "tiny",
@@ -34,6 +37,11 @@ TINY: dict[str, Any] = {
 }
 
 
+def interruptible() -> None:
+    """In a new process: Ctrl-C interrupts it, even where the tests themselves run in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run(*arguments: str | Path, stdin: str = "", cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
     """Run graphnet; whatever it is given, it shows no traceback."""
     done = subprocess.run(
@@ -43,7 +51,7 @@ def run(*arguments: str | Path, stdin: str = "", cwd: Path = ROOT, **env: str) -
         env=os.environ | {"NO_COLOR": "1", "COLUMNS": "100"} | env,
         capture_output=True,
         encoding="utf-8",
-        timeout=300,
+        timeout=HANGS,
     )
     assert "Traceback" not in done.stdout + done.stderr, done.stderr
     return done
@@ -349,6 +357,7 @@ def test_training_that_cannot_be(changes: dict[str, Any], options: list[str], sa
 
 
 IN_TURN = """
+import signal
 import sys
 from graphnet.cli.main import main
 for arguments in COMMANDS:

@@ -13,7 +13,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ import graphnet
 from graphnet.pictures.page.content import Content, content_of
 from graphnet.pictures.page.document import page as html
 from tests.conftest import ROOT
+from tests.end_to_end.test_cli import HANGS, PROGRAM, interruptible
 from tests.small import small
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -33,12 +33,9 @@ if CHROMIUM is None:
     pytest.skip("no Chromium on the PATH: apt-get install chromium", allow_module_level=True)
 playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: uv sync installs it")
 
-PROGRAM = Path(sys.prefix) / "bin" / "graphnet"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 EVIL = "</script><b>&amp;"
-SECOND = 5_000
-"""How long to wait for what should happen at once, in ms."""
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +67,7 @@ def opened(browser: Any, files: Path) -> Iterator[Callable[..., Any]]:
             url = path.as_uri()
         contexts.append(browser.new_context(viewport={"width": 1200, "height": 760}, **settings))
         page = contexts[-1].new_page()
-        page.set_default_timeout(SECOND)
+        page.set_default_timeout(1000 * HANGS)
         page.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("request", lambda asked: None if asked.url.startswith(url) else faults.append(f"asked {asked.url}"))
@@ -106,7 +103,7 @@ def place(page: Any) -> tuple[float, ...]:
 
 def until(page: Any, condition: str) -> None:
     """Wait for it; Playwright's own waiting needs `eval`, which the page's policy forbids."""
-    deadline = time.monotonic() + SECOND / 1000
+    deadline = time.monotonic() + HANGS
     while not page.evaluate(condition):
         assert time.monotonic() < deadline, condition
         page.wait_for_timeout(20)
@@ -405,12 +402,13 @@ def viewed(*arguments: str | Path) -> Iterator[tuple[str, subprocess.Popen[str]]
         encoding="utf-8",
         env=os.environ | {"NO_COLOR": "1"},
         cwd=ROOT,
+        preexec_fn=interruptible,
     )
     assert process.stdout is not None
     try:
         yield process.stdout.readline().strip(), process
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=HANGS)
         assert process.returncode == 0
         assert "Traceback" not in said
     finally:
@@ -525,7 +523,7 @@ def test_a_run_is_shown(tmp_path: Path, opened: Callable[..., Any]) -> None:
 def test_what_view_refuses(tmp_path: Path) -> None:
     def said(*arguments: str | Path) -> tuple[int, str]:
         command = [str(PROGRAM), "view", *map(str, arguments), "--no-browser"]
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT, timeout=60)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT, timeout=HANGS)
         return done.returncode, done.stderr
 
     path = saved(tmp_path / "net.json", small())

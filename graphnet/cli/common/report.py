@@ -21,6 +21,7 @@ from graphnet.spec.model import Spec
 from graphnet.spec.read import placed
 
 SpecPath = Annotated[str, typer.Argument(metavar="SPEC", help="A spec file, TOML or JSON; '-' is standard input.")]
+Other = Annotated[str, typer.Argument(metavar="OTHER", help="The spec that it is compared with.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Put a value into the spec, as in readout.t=3; may be repeated."),

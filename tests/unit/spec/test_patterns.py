@@ -81,10 +81,10 @@ ALL = [token for _, _, alphabet in PARSERS.values() for token in alphabet]
 def test_no_string_takes_long(kind: str, tokens: list[str]) -> None:
     """A spec may come from a stranger, and is looked at while one types."""
     text = "".join(tokens)
-    start = time.perf_counter()
+    start = time.process_time()
     for tail in ("", "!"):
         re.search(PARSERS[kind][1], text * (MAX_LENGTH // len(text)) + tail)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 5
 
 
 def test_patterns_are_those_that_all_engines_read() -> None:

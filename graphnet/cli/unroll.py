@@ -1,0 +1,28 @@
+"""`graphnet unroll`: a net unrolled in time, as a spec."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graphnet.cli.common.plugins import Plugins
+from graphnet.cli.common.report import Settings, SpecPath, planned, told, write
+from graphnet.pipeline import unroll as unrolled
+from graphnet.spec.write import to_toml
+
+
+def unroll(
+    spec: SpecPath,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The spec to write, .toml or .json.")],
+    settings: Settings = None,
+    plugins: Plugins = None,
+) -> None:
+    """Write a net unrolled in time as a spec: feed-forward, one state for each state and time, tied by sharing sets."""
+    loaded, _ = planned(spec, settings)
+    with told():
+        data = unrolled(loaded).as_data()
+    write(output, json.dumps(data, indent=1, ensure_ascii=False) + "\n" if output.suffix == ".json" else to_toml(data))
+    print(output)
