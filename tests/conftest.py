@@ -1,4 +1,4 @@
-"""What all tests have in common: hypothesis profiles, `--thorough`, `--rewrite-golden`."""
+"""What all tests have in common: hypothesis profiles, `--thorough`, `--rewrite-golden`, `-m fast`, workers."""
 
 from __future__ import annotations
 
@@ -16,9 +16,25 @@ from graphnet import zoo
 ROOT = Path(__file__).parent.parent
 
 SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
-settings.register_profile("dev", max_examples=20, **SLOW)
+settings.register_profile("dev", max_examples=20, derandomize=True, **SLOW)
 settings.register_profile("ci", max_examples=40, derandomize=True, **SLOW)
 settings.register_profile("thorough", max_examples=2000, **SLOW)
+
+
+FEW = (
+    *("quickstart", "frnn-3-state", "resnet-4-state-imagenet", "lpk-icr"),
+    *("two-streams", "lstm", "blt-bt", "cornet-s"),
+)
+"""Nets of every kind: feed-forward and recurrent, with parts, bounds, updates, products, several inputs of a state."""
+
+
+def zoo_few() -> list[ParameterSet]:
+    """All files of the zoo, of which a few of every kind are looked at without --thorough."""
+    assert set(FEW) <= set(zoo.names())
+    return [
+        pytest.param(zoo.path(name), id=name, marks=[] if name in FEW else [pytest.mark.thorough])
+        for name in zoo.names()
+    ]
 
 
 def zoo_up_to(flops: float, thorough: float) -> list[ParameterSet]:
@@ -47,6 +63,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite-golden", action="store_true", help="write the golden files anew; read the diff")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Workers start in seconds: they are for folders, not for single files."""
+    if all(".py" in argument for argument in config.args):
+        return 0
+    return min(4, os.cpu_count() or 1)
+
+
+FAST = ("tests/golden", "tests/unit/spec", "tests/unit/network", "tests/unit/planning", "tests/unit/test_zoo.py")
+"""Where the tests stand that load no torch, or hardly any, and are over soon."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`-m fast` does not import what it will not run."""
+    if config.option.markexpr != "fast" or collection_path.suffix != ".py":
+        return None
+    return None if _is_fast(collection_path) else True
+
+
+def _is_fast(path: Path) -> bool:
+    return path.relative_to(ROOT).as_posix().startswith(FAST)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:  # tests run side by side: each with one thread
         os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -55,6 +93,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if _is_fast(item.path):
+            item.add_marker(pytest.mark.fast)
     if not config.getoption("--thorough"):
         skip = pytest.mark.skip(reason="slow: runs with --thorough")
         for item in items:

@@ -46,6 +46,8 @@ class _Activity:
         facts = dict(curve.facts)
         if "t" in facts:
             return _sign(self.t, int(facts["t"]))
+        if curve.kind == "part":  # the frame around the states of a part stays
+            return 0
         return 1 if (facts["source"], facts["target"]) in self.fired else -1
 
 

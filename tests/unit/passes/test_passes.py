@@ -36,7 +36,7 @@ def never(plan: Plan) -> Plan:
 
 def run(monkeypatch: pytest.MonkeyPatch, *those: passes.Pass) -> Plan:
     plan = graphnet.plan(small())
-    monkeypatch.setattr(passes, "PASSES", tuple(passes.Entry(1, each) for each in those))
+    monkeypatch.setattr(passes, "PASSES", tuple(passes.Pass(1, each) for each in those))
     return passes.run_passes(plan)
 
 
@@ -45,7 +45,7 @@ def test_passes_run_in_order_on_each_other_s_plan(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_compiler_runs_those_of_its_level(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passes, "PASSES", (passes.Entry(1, rename), passes.Entry(2, rename)))
+    monkeypatch.setattr(passes, "PASSES", (passes.Pass(1, rename), passes.Pass(2, rename)))
     assert [graphnet.compile(small(), optimize=level).meta["executed"].name for level in range(4)] == [
         "small",
         "small'",

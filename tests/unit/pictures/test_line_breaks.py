@@ -47,7 +47,7 @@ def starts_at(curve: Curve, node: Node) -> bool:
     return box.x - 0.1 <= x <= box.right + 0.1 and box.y - 0.1 <= y <= box.bottom + 0.1
 
 
-@pytest.mark.parametrize("width", [0.0, WIDTH, 500.0])
+@pytest.mark.parametrize("width", [WIDTH, *(pytest.param(each, marks=pytest.mark.thorough) for each in (0.0, 500.0))])
 @pytest.mark.parametrize("more", [{}, {"dead": True}, {"elide": True}], ids=str)
 def test_nothing_meets_at_any_width(any_plan: Plan, width: float, more: dict[str, bool]) -> None:
     assert faults(layout(any_plan, width=width, **more)) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import xml.etree.ElementTree as ET
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,22 +21,17 @@ from graphnet.pictures.views import MILLIMETRE, VIEWS, PictureOptions, picture
 from graphnet.pictures.write.svg import to_svg
 from graphnet.planning.plan import Fate, Plan
 from graphnet.planning.steps import Call, cut
-from tests.conftest import ROOT
+from tests.conftest import ROOT, zoo_few
 from tests.pictures import faults
 from tests.small import small
 
 SVG = "{http://www.w3.org/2000/svg}"
-ZOO = sorted((ROOT / "specs").rglob("*.toml"))
 LARGE = 300
 """Lines of a plan of which the unrolled net is looked at with --thorough only."""
 STRANGE = "</script><b>&amp; \"q\" 'é視' \x00\x1b[31m\ud800\n]]>"
 
 
-def name_of(path: Path) -> str:
-    return path.relative_to(ROOT / "specs").with_suffix("").as_posix()
-
-
-@pytest.fixture(params=ZOO, ids=name_of, scope="module")
+@pytest.fixture(params=zoo_few(), scope="module")
 def compiled(request: pytest.FixtureRequest) -> Plan:
     return graphnet.plan(request.param)
 
@@ -222,6 +216,17 @@ def test_times_are_written_as_ranges() -> None:
 
 
 # ---- activity
+
+
+def test_the_frame_of_a_part_stays_while_activity_spreads() -> None:
+    part = {"states": {"r": [4, 8, 8], "s": [4, 8, 8]}, "transitions": [{"r": {"s": "C"}, "s": {"r": "C"}}]}
+    spec = small(states={"h1": {"shape": [4, 8, 8], "part": "pair"}, "h2": [6, 4, 4]}, parts={"pair": part})
+    compiled = graphnet.plan(spec)
+    shown = picture(compiled, PictureOptions("recurrent", width=0))
+    frame = [curve for curve in shown.curves if curve.kind == "part"]
+    assert frame
+    for still in frames(shown, compiled):
+        assert [curve for curve in still.curves if curve.kind == "part"] == frame
 
 
 @pytest.mark.parametrize("view", ["unrolled", "recurrent"])

@@ -102,7 +102,7 @@ def test_a_pass_that_tells_times_apart_sees_them_all(monkeypatch: pytest.MonkeyP
         ]
         return replace(plan, lines=tuple(changed))
 
-    monkeypatch.setattr(passes, "PASSES", (passes.Entry(0, renorm),))
+    monkeypatch.setattr(passes, "PASSES", (passes.Pass(0, renorm),))
     executed, entries = run_stepwise(plan, 0)
     assert len(executed.lines) == len(plan.lines)
     assert entries == cut(renorm(plan))
