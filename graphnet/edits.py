@@ -20,10 +20,9 @@ from graphnet.rewrite.spec_editor import EditError, Slab
 
 if TYPE_CHECKING:
     from torch import nn
-    from torch.fx import GraphModule
 
     from graphnet.analysis.calibrate import Batch
-    from graphnet.runtime.stepped import Stepped
+    from graphnet.runtime.net import Net
 
 __all__ = [
     "AddNoise",
@@ -39,7 +38,7 @@ __all__ = [
 ]
 
 
-def perturb(net: nn.Module, *edits: Edit | Slab, calibrate: Iterable[Batch] | None = None) -> GraphModule | Stepped:
+def perturb(net: nn.Module, *edits: Edit | Slab, calibrate: Iterable[Batch] | None = None) -> Net:
     """A net with its transition matrix edited, on the weights of a trained one.
 
     The new net is compiled from the edited spec: its plan, in `meta["plan"]`, is that of `meta["spec"]`, and it can be

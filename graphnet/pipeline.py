@@ -6,12 +6,13 @@ import gc
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from graphnet.errors import Fault, SpecError
-from graphnet.passes import DEFAULT, Mode
-from graphnet.planning.cost import BATCH, Target, sizes_of
+from graphnet.passes import DEFAULT, Mode, run_passes
+from graphnet.planning.cost import BATCH, Target, seconds
 from graphnet.planning.plan import Plan
 from graphnet.planning.reference_machine import TYPICAL
 from graphnet.planning.schedule import schedule
@@ -21,11 +22,11 @@ from graphnet.spec.model import Spec
 from graphnet.spec.read import placed, read, unrelated
 
 if TYPE_CHECKING:
-    from torch.fx import GraphModule
+    from torch import Tensor, nn
 
     from graphnet.pictures.views import Style, View
     from graphnet.pictures.write.svg import Drawing
-    from graphnet.runtime.stepped import Stepped
+    from graphnet.runtime.net import Net
 
 SpecLike = Spec | Mapping[str, Any] | str | os.PathLike[str]
 """A spec, its dict, or the path of its file."""
@@ -147,7 +148,7 @@ def compile(
     stepwise: bool | None = None,
     device: str | None = None,
     batch_size: int = BATCH,
-) -> GraphModule | Stepped:
+) -> Net:
     """Compile a spec to a PyTorch module.
 
     Args:
@@ -164,7 +165,7 @@ def compile(
         backend: `inductor` compiles by `torch.compile`: each distinct step, so that compiling takes as long for many
             time steps as for few.
         stepwise: generate each distinct step once and call it for each time, instead of one graph for all times; None
-            does so for nets of many lines, and with inductor for all but those that are quick to compile as a whole.
+            does so above level 0 wherever a step recurs, with inductor for all but what is quick to compile whole.
         device: what level 3 chooses for: `cpu`, `cuda`, …; None is a GPU if there is one. The net is made on the CPU.
         batch_size: how many images at once level 3 chooses for.
 
@@ -178,39 +179,104 @@ def compile(
     Raises:
         SpecError: the spec is wrong.
     """
-    from graphnet.runtime.fx import build
-    from graphnet.runtime.stepped import Stepped
+    return compile_net(
+        load(spec), Options(seed, keep_dead, unlimited, mode, optimize, backend, stepwise, device, batch_size)
+    )
 
-    if backend not in LONG:
-        raise ValueError(f"backend '{backend}': one of {', '.join(LONG)}")
-    spec = load(spec)
-    compiled = plan(spec, keep_dead=keep_dead, unlimited=unlimited)
-    if stepwise is None:
-        stepwise = len(compiled.lines) > LONG[backend] or (backend == "inductor" and _is_slow(compiled, batch_size))
-    target = None
-    if optimize > 2:
-        from graphnet.runtime.machine_profile import machine_of
 
-        target = Target(machine_of(device), batch_size, mode)
+@dataclass(frozen=True)
+class Options:
+    """What `compile` takes beside a spec."""
+
+    seed: int = 0
+    keep_dead: bool = False
+    unlimited: bool = False
+    mode: Mode = "train"
+    optimize: int = DEFAULT
+    backend: Literal["eager", "inductor"] = "eager"
+    stepwise: bool | None = None
+    device: str | None = None
+    batch_size: int = BATCH
+
+
+def compile_net(spec: Spec, options: Options, given: Mapping[str, Tensor] | None = None) -> Net:
+    """Spec → plan → executed plan → net.
+
+    Tensors that are `given`, by name, are those of another net: they share its storage; all others are drawn from the
+    options' seed.
+    """
+    from graphnet.runtime.parameters import FIRST_ITERATIONS, modules_of, settle_divisors
+
+    if options.backend not in BACKENDS:
+        raise ValueError(f"backend '{options.backend}': one of {', '.join(BACKENDS)}")
+    compiled = plan(spec, keep_dead=options.keep_dead, unlimited=options.unlimited)
     with uncollected():
-        net = build(compiled, seed, optimize=optimize, stepwise=stepwise, mode=mode, target=target)
-    net.meta["spec"] = spec
-    if backend == "inductor":
-        if isinstance(net, Stepped):
-            net.compile_steps()
-        else:
+        executed = run_passes(compiled, options.optimize, options.mode, _target(options))
+        modules = modules_of(compiled, options.seed, given or {}, executed.layout)
+        net = _assembled(spec, options, compiled, executed, modules)
+    settle_divisors(net, FIRST_ITERATIONS, given or {})
+    if options.backend == "inductor":
+        net.compile(dynamic=False)
+    return net.eval() if options.mode == "infer" else net
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """What a net is made from: with its modules it is the net."""
+
+    spec: Spec
+    options: Options
+
+    def structure(self) -> Net:
+        """The net without its modules."""
+        from torch import nn
+
+        compiled = plan(self.spec, keep_dead=self.options.keep_dead, unlimited=self.options.unlimited)
+        with uncollected():
+            executed = run_passes(compiled, self.options.optimize, self.options.mode, _target(self.options))
+            net = _assembled(self.spec, self.options, compiled, executed, nn.Module())
+        if self.options.backend == "inductor":
             net.compile(dynamic=False)
+        return net
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _origin, (self.spec.as_data(), self.options)
+
+
+def _origin(data: Mapping[str, Any], options: Options) -> _Origin:
+    return _Origin(load(data), options)
+
+
+def _assembled(spec: Spec, options: Options, compiled: Plan, executed: Plan, modules: nn.Module) -> Net:
+    from graphnet.runtime.net import Net, recurs
+
+    stepwise = options.stepwise
+    if stepwise is None:
+        stepwise = options.optimize > 0 and recurs(executed)
+        if options.backend == "inductor":
+            stepwise = stepwise and (len(executed.lines) > BACKENDS["inductor"] or _is_slow(executed, options))
+    net = Net(compiled, executed, stepwise, modules, _Origin(spec, options))
+    known = {"optimize": options.optimize, "stepwise": stepwise, "mode": options.mode}
+    net.meta |= {"spec": spec, "options": options} | known
     return net
 
 
-LONG = {"eager": 5_000, "inductor": 300}
-"""Of how many lines one graph for all times takes too long to make: some seconds, or a minute to compile."""
+def _target(options: Options) -> Target | None:
+    """What level 3 chooses for."""
+    if options.optimize < 3:
+        return None
+    from graphnet.runtime.machine_profile import machine_of
+
+    return Target(machine_of(options.device), options.batch_size, options.mode)
 
 
-def _is_slow(plan: Plan, batch_size: int) -> bool:
-    """Whether a pass takes so long that calling a compiled step for each time, 0.2 ms, is nothing beside it."""
-    seconds = Target(TYPICAL, batch_size, "train").seconds(plan.lines, sizes_of(plan), "channels_last")
-    return seconds > 0.1
+BACKENDS = {"eager": 0, "inductor": 300}
+"""Of how many lines a whole net takes a minute to compile, so that its programs are compiled one by one."""
+
+
+def _is_slow(plan: Plan, options: Options) -> bool:
+    """Whether a pass takes so long that calling compiled programs for each time, 0.2 ms, is nothing beside it."""
+    return seconds(plan, Target(TYPICAL, options.batch_size, "train"), "channels_last") > 0.1
 
 
 def _further(spec: Spec | None, faults: list[Fault]) -> list[Fault]:

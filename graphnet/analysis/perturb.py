@@ -5,26 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.fx import GraphModule
 
 from graphnet.analysis.calibrate import Batch, calibrate
 from graphnet.errors import SpecError
 from graphnet.network.network import VECTOR
+from graphnet.pipeline import Options, compile_net
 from graphnet.pipeline import plan as plan_of
 from graphnet.planning.plan import Line, Plan
 from graphnet.planning.time_expansion import expand_in_time
 from graphnet.rewrite.perturbations import Edit, Override, edited
 from graphnet.rewrite.spec_editor import EditError, Moved, Slab
-from graphnet.runtime.fx import build
-from graphnet.runtime.stepped import Stepped
+from graphnet.runtime.net import Net
 from graphnet.spec.model import Spec
 
 
-def perturbed(net: nn.Module, edits: Iterable[Edit | Slab], batches: Iterable[Batch] | None) -> GraphModule | Stepped:
+def perturbed(net: nn.Module, edits: Iterable[Edit | Slab], batches: Iterable[Batch] | None) -> Net:
     """The work of `graphnet.perturb`."""
     ours, spec = origin_of(net)
     found = find(ours, spec, list(edits))
@@ -34,10 +32,7 @@ def perturbed(net: nn.Module, edits: Iterable[Edit | Slab], batches: Iterable[Ba
     if found.statistics and batches is None:
         raise EditError(_must_be_calibrated(found.statistics))
     tensors = dict(net.named_parameters()) | dict(net.named_buffers())
-    meta: dict[str, Any] = getattr(net, "meta", {})
-    like = {key: meta[key] for key in ("optimize", "stepwise", "mode")}
-    made = build(found.plan, given={name: tensors[old] for name, old in found.table.items()}, **like)
-    made.meta["spec"] = found.spec
+    made = compile_net(found.spec, options_of(net), {name: tensors[old] for name, old in found.table.items()})
     if found.statistics and batches is not None:
         calibrate(made, batches, found.statistics)
     return made.train(net.training)
@@ -50,6 +45,12 @@ def origin_of(net: nn.Module) -> tuple[Plan, Spec]:
     if not isinstance(plan, Plan) or not isinstance(spec, Spec):
         raise EditError("the net was not compiled by graphnet from a spec: there is nothing to edit")
     return plan, spec
+
+
+def options_of(net: nn.Module) -> Options:
+    """What a compiled net was compiled with."""
+    options: Options = net.meta["options"]  # type: ignore[index, assignment]
+    return options
 
 
 @dataclass(frozen=True)

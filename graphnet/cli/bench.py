@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,8 +13,10 @@ from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, Settings, SpecPath, planned
 from graphnet.cli.evaluate import Device
 from graphnet.passes import Mode
-from graphnet.planning.cost import Target, sizes_of
+from graphnet.pipeline import Options, compile_net
+from graphnet.planning.cost import Target, seconds, seconds_by_kind
 from graphnet.planning.plan import Plan
+from graphnet.spec.model import Spec
 from graphnet.training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ def bench(
     from graphnet.runtime.machine_profile import machine_of
     from graphnet.training.loop import choose_device
 
-    _, plan = planned(spec, settings)
+    loaded, plan = planned(spec, settings)
     if threads:
         torch.set_num_threads(threads)
     try:
@@ -56,24 +59,21 @@ def bench(
     modes: tuple[Mode, ...] = ("train", "infer")
     for mode in modes:
         print(f"\n{'training' if mode == 'train' else 'inference':20} predicted     timed   times level 0")
-        for row in _rows(plan, Target(machine, batch_size, mode), mode, images, rounds, inductor):
+        for row in _rows(loaded, plan, Target(machine, batch_size, mode), mode, images, rounds, inductor):
             print(row)
 
 
-def _rows(plan: Plan, target: Target, mode: Mode, images: torch.Tensor, rounds: int, inductor: bool) -> list[str]:
+def _rows(
+    spec: Spec, plan: Plan, target: Target, mode: Mode, images: torch.Tensor, rounds: int, inductor: bool
+) -> list[str]:
     """A row for each variant of a net, and what level 3 chose."""
     from graphnet.analysis.bare_convolutions import Bare
     from graphnet.analysis.timing import interleaved, ratio
-    from graphnet.runtime.fx import build
-    from graphnet.runtime.stepped import Stepped
 
-    nets = {f"level {level}": build(plan, optimize=level, mode=mode, target=target) for level in LEVELS}
-    nets["level 3, stepwise"] = build(plan, optimize=3, mode=mode, target=target, stepwise=True)
+    like = Options(mode=mode, device=str(images.device), batch_size=len(images))
+    nets = {f"level {level}": compile_net(spec, replace(like, optimize=level)) for level in LEVELS}
     if inductor:
-        compiled = build(plan, optimize=3, mode=mode, target=target, stepwise=True)
-        assert isinstance(compiled, Stepped)
-        compiled.compile_steps()
-        nets["level 3, inductor"] = compiled
+        nets["level 3, inductor"] = compile_net(spec, replace(like, optimize=3, stepwise=True, backend="inductor"))
     chosen: Plan = nets["level 3"].meta["executed"]
     variants = {name: (net.to(images.device), images) for name, net in nets.items()}
     bare = Bare(plan, images, chosen.layout)
@@ -83,7 +83,7 @@ def _rows(plan: Plan, target: Target, mode: Mode, images: torch.Tensor, rounds: 
         predicted, faster = "", ratio(times["level 0"], found)
         if name in nets and name != "level 3, inductor":
             executed = nets[name].meta["executed"]
-            predicted = f"{1000 * target.seconds(executed.lines, sizes_of(executed), executed.layout):.1f} ms"
+            predicted = f"{1000 * seconds(executed, target, executed.layout):.1f} ms"
         timed = f"{1000 * statistics.median(found):.1f} ms"
         told = f"{faster.median:8.2f} [{faster.low:.2f}, {faster.high:.2f}]"
         rows.append(f"  {name:18} {predicted:>9} {timed:>9}  {told}")
@@ -98,5 +98,5 @@ def _choices(plan: Plan) -> str:
 
 
 def _parts(plan: Plan, target: Target) -> str:
-    parts = target.seconds_by_kind(plan.lines, sizes_of(plan), plan.layout)
+    parts = seconds_by_kind(plan, target, plan.layout)
     return ", ".join(f"{name} {1000 * seconds:.1f} ms" for name, seconds in parts.items())

@@ -10,6 +10,7 @@ import typer
 
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, Settings, SpecPath, Unlimited, planned
+from graphnet.pipeline import Options, compile_net
 from graphnet.planning.plan import Plan
 from graphnet.spec.model import Spec
 from graphnet.training.errors import TrainingError
@@ -52,7 +53,6 @@ def _train(spec: Spec, plan: Plan, recipe: Recipe, data: str, data_root: Path | 
 
     from graphnet.pictures.text import plan_text
     from graphnet.pictures.unrolled.picture import draw_unrolled
-    from graphnet.runtime.fx import build
     from graphnet.training.data import check_fits, load_dataset
     from graphnet.training.progress import accuracies, progress
     from graphnet.training.train_run import train_into
@@ -65,7 +65,7 @@ def _train(spec: Spec, plan: Plan, recipe: Recipe, data: str, data_root: Path | 
     folder.write_text("spec.json", text + "\n")
     folder.write_text("plan.txt", plan_text(plan))
     folder.write_text("diagram.svg", draw_unrolled(plan))
-    net = build(plan, recipe.seed)
+    net = compile_net(spec, Options(seed=recipe.seed, unlimited=True))
     with progress(console) as report:
         result = train_into(folder, net, dataset, recipe, text, report, {"data_root": str(data_root or "")})
     linear = folder.read_record()["dataset"]["linear_baseline"]

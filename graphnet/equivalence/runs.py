@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from graphnet.equivalence.tensor_tables import NoTable, flat, floats_of, plan_of
 from graphnet.rewrite.unroll import origin
-from graphnet.runtime.fx import build
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Run:
     ) -> None:
         self.names, self.seed, self.batch, self.training = names, seed, batch, training
         generator = torch.Generator().manual_seed(seed)
-        self.a, self.b = (copy_of(net).double().train(training) for net in (a, b))
+        self.a, self.b = (deepcopy(net).double().train(training) for net in (a, b))
         _shake(self.a, generator)
         theirs, ours = dict(floats_of(self.b)), dict(floats_of(self.a))
         with torch.no_grad():
@@ -147,16 +146,6 @@ def values_of(net: nn.Module, images: Tensor) -> dict[tuple[str, int], Tensor]:
         for handle in handles:
             handle.remove()
     return values
-
-
-def copy_of(net: nn.Module) -> nn.Module:
-    """A net of its own with the same weights; a compiled one is built again: copied graphs lose their names."""
-    plan = plan_of(net)
-    if plan is None or not isinstance(net.meta, dict):
-        return deepcopy(net)
-    built = build(plan, optimize=net.meta["optimize"], stepwise=net.meta["stepwise"], mode=net.meta["mode"])
-    built.load_state_dict(net.state_dict())
-    return built
 
 
 def _shake(net: nn.Module, generator: torch.Generator) -> None:

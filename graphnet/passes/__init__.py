@@ -15,10 +15,8 @@ from graphnet.passes.in_place import in_place
 from graphnet.passes.share_equal import share_equal
 from graphnet.passes.share_norms import share_norms
 from graphnet.planning.cost import BATCH, Target
-from graphnet.planning.fold import fold, unfold
 from graphnet.planning.plan import Plan
 from graphnet.planning.reference_machine import TYPICAL
-from graphnet.planning.steps import Instruction, cut
 from graphnet.planning.verify import verify
 
 Rewrite = Callable[[Plan], Plan]
@@ -70,23 +68,6 @@ def _weighing(run: Weighed, target: Target) -> Rewrite:
 def run_passes(plan: Plan, level: int = DEFAULT, mode: Mode = "train", target: Target | None = None) -> Plan:
     """The plan after every pass of a level, verified after each; a failure names the guilty pass."""
     return next((after for _, after in reversed(list(trace_passes(plan, level, mode, target)))), plan)
-
-
-def run_stepwise(
-    plan: Plan, level: int = DEFAULT, mode: Mode = "train", target: Target | None = None
-) -> tuple[Plan, list[Instruction]]:
-    """The plan after every pass of a level, and the steps that it consists of.
-
-    Where steps recur, passes see few of them, and the plan that comes back is that of these: a pass is to decide by
-    what stands in a step, not by how often it does.
-    """
-    folded = fold(plan)
-    if folded is not None:
-        short = run_passes(verify(folded.short), level, mode, target)
-        if (entries := unfold(folded, short)) is not None:
-            return short, entries
-    executed = run_passes(plan, level, mode, target)
-    return executed, cut(executed)
 
 
 def trace_passes(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from graphnet.planning.cost import LAYOUTS, Target, sizes_of
+from graphnet.planning.cost import LAYOUTS, Target, seconds
 from graphnet.planning.plan import Plan
 
 
@@ -13,7 +13,6 @@ def channels_last(plan: Plan, target: Target) -> Plan:
 
     Values do not change, but for the order in which convolutions add up. Checkpoints do not see it.
     """
-    if len(plan.input_shape) != 3:
+    if len(plan.arriving_shape) != 3:
         return plan
-    sizes = sizes_of(plan)
-    return replace(plan, layout=min(LAYOUTS, key=lambda layout: target.seconds(plan.lines, sizes, layout)))
+    return replace(plan, layout=min(LAYOUTS, key=lambda layout: seconds(plan, target, layout)))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
-
-from graphnet.network.functions.ops import Op
-from graphnet.planning.plan import Line, Plan
+from graphnet.network.functions.ops import Line, Op
+from graphnet.planning.body import Body, readers_in
+from graphnet.planning.plan import Plan
 
 BEFORE = ("conv", "conv_transpose", "linear")
 
@@ -17,19 +15,23 @@ def fold_norms(plan: Plan) -> Plan:
     For nets in evaluation mode. The weights are folded anew in each pass, from the tensors as they are, so that
     checkpoints stay as they are; that is little beside the convolution. Outputs differ by rounding alone.
     """
-    readers = Counter(name for line in plan.lines for name in line.arguments) + Counter(dict(plan.outputs).values())
-    made = {line.name: line for line in plan.lines}
+    return plan.rewritten(_fold)
+
+
+def _fold(body: Body) -> Body:
+    readers = readers_in(body)
+    made = {line.name: line for line in body.lines}
     folded: dict[str, Line] = {}
-    for line in plan.lines:
+    for line in body.lines:
         before = made.get(line.arguments[0]) if line.op.kind == "batch_norm" else None
         if before is not None and _can_fold(before) and readers[before.name] == 1:
             settings = (*before.op.attributes, ("bias", len(before.tensors) > 1), ("eps", line.op["eps"]))
             tensors = (*before.tensors, *line.tensors)
             made_of = before._replace(name=line.name, op=Op(f"{before.op.kind}_norm", settings), tensors=tensors)
             folded |= {before.name: made_of, line.name: line}
-    lines = [line for line in plan.lines if line.name not in folded or line.op.kind == "batch_norm"]
+    lines = [line for line in body.lines if line.name not in folded or line.op.kind == "batch_norm"]
     ends = {each.name: each for each in folded.values() if each.op.kind != "batch_norm"}
-    return replace(plan, lines=tuple(ends.get(line.name, line) for line in lines))
+    return body.rewritten([ends.get(line.name, line) for line in lines])
 
 
 def _can_fold(line: Line) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
-from graphnet.network.functions.ops import op
-from graphnet.planning.plan import IMAGE, Line, Plan
+from graphnet.network.functions.ops import Line, Shape, op
+from graphnet.planning.body import IMAGE, Body, Call, at
+from graphnet.planning.plan import Plan
 
 LINEAR = ("conv", "conv_transpose", "linear")
 KEEPING = (
@@ -16,30 +17,88 @@ KEEPING = (
 """Ops that make zeros of zeros."""
 
 
+Followed = tuple[Body, frozenset[str], frozenset[str]]
+"""A body, the names of what it reads that is zeros, and of its tensors that are used on zeros alone."""
+
+
 def fold_zeros(plan: Plan) -> Plan:
     """Write what comes from zeros as zeros, and leave it out of sums. Outputs and statistics do not change.
 
-    A weight that is used on zeros alone keeps its use, so that its gradient is zero as it was.
+    A weight that is used on zeros alone keeps its uses, so that its gradient is zero as it was.
     """
-    uses = Counter(name for line in plan.lines for name in line.tensors)
+    if not any(line.op.kind == "zeros" for body in plan.bodies for line in body.lines):
+        return plan
+    followed = _follow(plan, _used_on_zeros_alone(plan))
+    folded = {key: _folded(*key, plan.input_shape) for key in dict.fromkeys(followed)}
+    calls = [Call(folded[key], t) for key, (_, t) in zip(followed, plan.calls, strict=True)]
+    return replace(plan, calls=_read(calls, plan))
+
+
+def _follow(plan: Plan, alone: frozenset[str]) -> list[Followed]:
+    """For each call its body and what is known of it; what weights make that are used on zeros alone is not zeros."""
     zeros: set[str] = set()
+    found: list[Followed] = []
+    known: dict[Followed, set[str]] = {}
+    for body, t in plan.calls:
+        given = frozenset([name for name, _ in body.reads if at(name, t) in zeros]) if zeros else frozenset()
+        mine = [name for line in body.lines for name in line.tensors if at(name, t) in alone] if alone else ()
+        key = (body, given, frozenset(mine))
+        if key not in known:
+            known[key] = _zeros_in(*key)
+        found.append(key)
+        zeros.update([at(name, t) for name in body.results if name in known[key]])
+    return found
+
+
+def _used_on_zeros_alone(plan: Plan) -> frozenset[str]:
+    """The names of tensors that are used on nothing but zeros, at any time."""
+    blind: set[str] = set()
+    seeing: set[str] = set()
+    looked_at: dict[Followed, set[str]] = {}
+    for key, (body, t) in zip(_follow(plan, frozenset()), plan.calls, strict=True):
+        if key not in looked_at:
+            looked_at[key] = _zeros_in(*key)
+            seeing.update(name for line in body.lines if line.name not in looked_at[key] for name in line.tensors)
+        if looked_at[key]:
+            blind.update(at(name, t) for line in body.lines if line.name in looked_at[key] for name in line.tensors)
+    return frozenset(blind - seeing)
+
+
+def _zeros_in(body: Body, given: frozenset[str], alone: frozenset[str]) -> set[str]:
+    """The names in a body of what is zeros whatever the image and the weights are."""
+    zeros = set(given)
+    for line in body.lines:
+        if _is_zero(line, zeros) and alone.isdisjoint(line.tensors):
+            zeros.add(line.name)
+    return zeros
+
+
+def _folded(body: Body, given: frozenset[str], alone: frozenset[str], image: Shape) -> Body:
+    zeros = _zeros_in(body, given, alone)
+    if not zeros:
+        return body
     known: dict[str, str] = {}
     lines: list[Line] = []
-    outputs = {name for _, name in plan.outputs}
-    for line in plan.lines:
+    for line in body.lines:
         line = line._replace(arguments=tuple(known.get(name, name) for name in line.arguments))
-        if _is_zero(line, zeros) and all(uses[name] > 1 for name in line.tensors):
-            zeros.add(line.name)
-            if line.op.kind != "zeros":
-                uses.subtract(line.tensors)
-                line = line._replace(op=op("zeros", shape=line.shape), arguments=(IMAGE,), tensors=())
+        if line.name in zeros and line.op.kind != "zeros":
+            line = line._replace(op=op("zeros", shape=line.shape), arguments=(IMAGE,), tensors=())
         elif line.op.kind in ("sum", "mean") and not zeros.isdisjoint(line.arguments):
             line = _without(line, zeros)
-            if line.op.kind == "sum" and len(line.arguments) == 1 and line.name not in outputs:
+            if line.op.kind == "sum" and len(line.arguments) == 1 and line.name not in body.results:
                 known[line.name] = line.arguments[0]
                 continue
         lines.append(line)
-    return replace(plan, lines=_read(lines, outputs)) if zeros else plan
+    return body.rewritten(lines, {IMAGE: image})
+
+
+def _read(calls: Sequence[Call], plan: Plan) -> tuple[Call, ...]:
+    """Calls without the zeros from before the first step that nothing reads any more."""
+    read = {name for _, name in plan.outputs}.union(*[call.reads for call in calls])
+    return tuple(
+        Call(body.rewritten(body.lines, less_results=set(body.timeless) - read), t) if body.timeless else Call(body, t)
+        for body, t in calls
+    )
 
 
 def _is_zero(line: Line, zeros: set[str]) -> bool:
@@ -59,9 +118,3 @@ def _without(line: Line, zeros: set[str]) -> Line:
     settings = {"of": len(line.arguments)} if line.op.kind == "mean" else {}
     left = tuple(name for name in line.arguments if name not in zeros)
     return line._replace(op=op(line.op.kind, **settings), arguments=left)
-
-
-def _read(lines: list[Line], outputs: set[str]) -> tuple[Line, ...]:
-    """Lines without the zeros that nothing reads any more."""
-    read = {name for line in lines for name in line.arguments} | outputs
-    return tuple(line for line in lines if line.op.kind != "zeros" or line.name in read)

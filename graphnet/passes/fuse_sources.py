@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from graphnet.network.functions.ops import op
-from graphnet.passes.joined_weights import CONVS, Ready, alike, ready
-from graphnet.planning.cost import Target, sizes_of
-from graphnet.planning.plan import Line, Plan
+from graphnet.network.functions.ops import Line, op
+from graphnet.passes.joined_weights import CONVS, JoinedWeights, alike
+from graphnet.planning.body import Body
+from graphnet.planning.cost import Sizes, Target
+from graphnet.planning.plan import Plan
 
 
 def fuse_sources(plan: Plan, target: Target) -> Plan:
@@ -16,27 +16,32 @@ def fuse_sources(plan: Plan, target: Target) -> Plan:
 
     Values that a shared norm makes are one in training, and are convolved one by one in evaluation.
     """
-    made = {line.name: line for line in plan.lines}
+    joined = JoinedWeights(plan)
+    return joined.before(plan.rewritten(lambda body: _fuse(body, joined, target, plan)))
+
+
+def _fuse(body: Body, joined: JoinedWeights, target: Target, plan: Plan) -> Body:
+    made = {line.name: line for line in body.lines}
     groups: dict[object, list[Line]] = {}
-    for line in plan.lines:
+    for line in body.lines:
         if line.op.kind in CONVS and line.op["groups"] == 1:
             groups.setdefault((_source(line, made), alike(line)), []).append(line)
-    sizes, made_ready = sizes_of(plan), ready(plan)
+    shapes = dict(body.shapes)
+    sizes = Sizes(shapes, plan.sizes)
     first: dict[str, list[Line]] = {}
     instead: dict[str, Line] = {}
     for group in groups.values():
         if len(group) < 2 or len({line.tensors for line in group}) < len(group):
             continue
-        lines = _fused(group, made_ready)
-        for line in (*made_ready.lines.values(), *lines):
-            sizes.shapes[line.name] = line.shape
+        lines = _fused(group, joined)
+        shapes |= {line.name: line.shape for line in (*joined.lines.values(), *lines)}
         if target.prefers(lines, group, sizes, plan.layout):
             first[group[0].name] = lines[:1]
             instead |= {line.name: line for line in lines[1:]}
     if not instead:
-        return plan
-    lines = [new for line in plan.lines for new in (*first.get(line.name, ()), instead.get(line.name, line))]
-    return replace(plan, lines=made_ready.within(_in_order(lines)))
+        return body
+    lines = [new for line in body.lines for new in (*first.get(line.name, ()), instead.get(line.name, line))]
+    return joined.within(body, _in_order(lines))
 
 
 def _source(line: Line, made: dict[str, Line]) -> str:
@@ -46,12 +51,12 @@ def _source(line: Line, made: dict[str, Line]) -> str:
     return source.arguments[0] if is_shared and source is not None else line.arguments[0]
 
 
-def _fused(group: Sequence[Line], made_ready: Ready) -> list[Line]:
+def _fused(group: Sequence[Line], joined: JoinedWeights) -> list[Line]:
     """The line that convolves for a group, and the parts of what it makes, under the names of the group."""
     first = group[0]
     axis = int(first.op.kind == "conv_transpose")
     weights = [
-        made_ready.weights([line.tensors[role] for line in group], axis if role == 0 else 0, first.place)
+        joined.weights([line.tensors[role] for line in group], axis if role == 0 else 0, first.place)
         for role in range(len(first.tensors))
     ]
     sources = tuple(line.arguments[0] for line in group)

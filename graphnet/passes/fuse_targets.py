@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import replace
 
-from graphnet.network.functions.ops import Op, Shape, op, shape_of
-from graphnet.passes.joined_weights import CONVS, Ready, alike, ready
-from graphnet.planning.cost import Target, sizes_of
-from graphnet.planning.plan import Line, Plan
+from graphnet.network.functions.ops import Line, Op, Shape, op, shape_of
+from graphnet.passes.joined_weights import CONVS, JoinedWeights, alike
+from graphnet.planning.body import Body, readers_in
+from graphnet.planning.cost import Sizes, Target
+from graphnet.planning.plan import Plan
 
 
 def fuse_targets(plan: Plan, target: Target) -> Plan:
@@ -17,10 +16,16 @@ def fuse_targets(plan: Plan, target: Target) -> Plan:
 
     The sources are concatenated, the weights joined: the convolution adds up what the merge would have.
     """
-    readers = Counter(name for line in plan.lines for name in line.arguments) + Counter(dict(plan.outputs).values())
-    made = {line.name: line for line in plan.lines}
-    sizes, made_ready = sizes_of(plan), ready(plan)
-    merges = [line for line in plan.lines if line.op.kind in ("sum", "mean")]
+    joined = JoinedWeights(plan)
+    return joined.before(plan.rewritten(lambda body: _fuse(body, joined, target, plan)))
+
+
+def _fuse(body: Body, joined: JoinedWeights, target: Target, plan: Plan) -> Body:
+    readers = readers_in(body)
+    made = {line.name: line for line in body.lines}
+    shapes = dict(body.shapes)
+    sizes = Sizes(shapes, plan.sizes)
+    merges = [line for line in body.lines if line.op.kind in ("sum", "mean")]
     inner = {name for line in merges for name in line.arguments if _is_inner(name, made, readers)}
     gone: set[str] = set()
     instead: dict[str, list[Line]] = {}
@@ -28,10 +33,9 @@ def fuse_targets(plan: Plan, target: Target) -> Plan:
         if line.name in inner:
             continue
         flat, sums = _flat(line, made, inner)
-        for group in _groups(flat, made, readers):
-            new = _fused(group, line, made_ready, sizes.shapes)
-            for each in (*made_ready.lines.values(), *new):
-                sizes.shapes[each.name] = each.shape
+        for group in _groups(flat, made, readers, shapes):
+            new = _fused(group, line, joined, shapes)
+            shapes |= {each.name: each.shape for each in (*joined.lines.values(), *new)}
             added = line._replace(arguments=tuple(each.name for each in group))
             old = (*group, added._replace(op=op("sum")))
             if target.prefers(new, old, sizes, plan.layout):
@@ -43,10 +47,9 @@ def fuse_targets(plan: Plan, target: Target) -> Plan:
             *others, last, _ = instead[line.name]
             instead[line.name] = [*others, last._replace(name=line.name)]
     if not instead:
-        return plan
-    kept = [line for line in plan.lines if line.name not in gone]
-    lines = [new for line in kept for new in instead.get(line.name, [line])]
-    return replace(plan, lines=made_ready.within(lines))
+        return body
+    kept = [line for line in body.lines if line.name not in gone]
+    return joined.within(body, [new for line in kept for new in instead.get(line.name, [line])])
 
 
 def _is_inner(name: str, made: Mapping[str, Line], readers: Mapping[str, int]) -> bool:
@@ -68,19 +71,21 @@ def _flat(line: Line, made: Mapping[str, Line], inner: Container[str]) -> tuple[
     return flat, sums
 
 
-def _groups(flat: Sequence[str], made: Mapping[str, Line], readers: Mapping[str, int]) -> list[list[Line]]:
+def _groups(
+    flat: Sequence[str], made: Mapping[str, Line], readers: Mapping[str, int], shapes: Mapping[str, Shape]
+) -> list[list[Line]]:
     """The convolutions among the arguments of a merge that nothing else reads and that can be one."""
     groups: dict[object, list[Line]] = {}
     for line in (made[name] for name in flat if name in made and readers[name] == 1):
-        if line.op.kind in CONVS and len(line.tensors) == 1 and line.op["groups"] == 1 and line.arguments[0] in made:
-            groups.setdefault((alike(line), made[line.arguments[0]].shape[1:]), []).append(line)
+        if line.op.kind in CONVS and len(line.tensors) == 1 and line.op["groups"] == 1:
+            groups.setdefault((alike(line), shapes[line.arguments[0]][1:]), []).append(line)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _fused(group: Sequence[Line], merge: Line, made_ready: Ready, shapes: Mapping[str, Shape]) -> list[Line]:
+def _fused(group: Sequence[Line], merge: Line, joined: JoinedWeights, shapes: Mapping[str, Shape]) -> list[Line]:
     """The lines that concatenate what a group reads, and convolve it."""
     first = group[0]
-    weights = made_ready.weights([line.tensors[0] for line in group], int(first.op.kind == "conv"), first.place)
+    weights = joined.weights([line.tensors[0] for line in group], int(first.op.kind == "conv"), first.place)
     sources = tuple(line.arguments[0] for line in group)
     shape = shape_of(Op("concat"), tuple(shapes[name] for name in sources))
     maps = Line(f"{first.name}_sources", Op("concat"), sources, (), shape, first.t, merge.place)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
-
-from graphnet.network.functions.ops import op
-from graphnet.planning.plan import Line, Plan
+from graphnet.network.functions.ops import Line, op
+from graphnet.planning.body import Body, readers_in
+from graphnet.planning.plan import Plan
 
 FRESH = (
     *("batch_norm", "group_norm", "layer_norm", "conv", "conv_transpose", "linear"),
@@ -20,16 +18,19 @@ def in_place(plan: Plan) -> Plan:
 
     Of two arguments of a sum the one that may be overwritten comes first; a + b is b + a to the last bit.
     """
-    readers = Counter(name for line in plan.lines for name in line.arguments) + Counter(dict(plan.outputs).values())
+    return plan.rewritten(_in_place)
+
+
+def _in_place(body: Body) -> Body:
+    readers = readers_in(body)
     free: set[str] = set()  # what its only reader may overwrite
     lines = []
-    for line in plan.lines:
-        changed = _overwriting(line, free)
-        lines.append(changed)
+    for line in body.lines:
+        lines.append(_overwriting(line, free))
         is_fresh = line.op.kind in FRESH or (line.op.kind in ("sum", "mean") and len(line.arguments) > 1)
         if is_fresh and readers[line.name] == 1:
             free.add(line.name)
-    return replace(plan, lines=tuple(lines))
+    return body.rewritten(lines)
 
 
 def _overwriting(line: Line, free: set[str]) -> Line:

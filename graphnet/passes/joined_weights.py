@@ -1,48 +1,65 @@
-"""Weights joined before the first step, once for all times."""
+"""Weights joined before the first step, once for all times; those that belong to a time are joined in its step."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
-from graphnet.network.functions.ops import Shape, op
-from graphnet.planning.plan import Line, Plan
+from graphnet.network.functions.ops import Line, Shape, op
+from graphnet.planning.body import BEFORE, NOW, Body, Call, body_of, plain
+from graphnet.planning.plan import Plan
 
-BEFORE = -1
 CONVS = ("conv", "conv_transpose")
 
 
 @dataclass
-class Ready:
+class JoinedWeights:
     """Makes the lines of a plan that join weights, each once."""
 
-    tensors: Mapping[str, Shape]
-    lines: dict[tuple[tuple[str, ...], int], Line] = field(default_factory=dict)
+    plan: Plan
+    shapes: dict[str, Shape] = field(init=False)
+    lines: dict[tuple[tuple[str, ...], int], Line] = field(init=False)
+    number: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shapes = {tensor.name: tensor.shape for body in self.plan.bodies for tensor in body.tensors}
+        found = [line for body in self.plan.bodies for line in body.lines if line.op.kind == "weights"]
+        self.lines = {(line.tensors, line.op.number("axis")): line for line in found}
+        self.number = max((int(plain(line.name).removeprefix("weights")) for line in found), default=0)
 
     def weights(self, names: Sequence[str], axis: int, place: str) -> Line:
         """The line whose value is these tensors, joined along an axis."""
         key = (tuple(names), axis)
         if key not in self.lines:
-            shape = list(self.tensors[names[0]])
-            shape[axis] = sum(self.tensors[name][axis] for name in names)
+            shape = list(self.shapes[names[0]])
+            shape[axis] = sum(self.shapes[name][axis] for name in names)
             kind = op("weights", axis=axis, shape=tuple(shape))
-            number = 1 + max((int(line.name.removeprefix("weights")) for line in self.lines.values()), default=0)
-            self.lines[key] = Line(f"weights{number}", kind, (), key[0], tuple(shape), BEFORE, place)
+            by_time = any("{t}" in name for name in names)
+            self.number += 1
+            name = f"weights{self.number}" + ("_t{t}" if by_time else "")
+            self.lines[key] = Line(name, kind, (), key[0], tuple(shape), NOW if by_time else BEFORE, place)
         return self.lines[key]
 
-    def within(self, lines: Sequence[Line]) -> tuple[Line, ...]:
-        """Those lines, and before them the ones that they read of those made here."""
-        read = {name for line in lines for name in line.arguments}
-        old = [line for line in lines if line.op.kind == "weights"]
-        names = {line.name for line in old}
-        new = [line for line in self.lines.values() if line.name in read - names]
-        return (*old, *new, *(line for line in lines if line.op.kind != "weights"))
+    def within(self, body: Body, lines: Sequence[Line]) -> Body:
+        """A body with other lines, and those made here that belong to its time."""
+        made, read = {line.name for line in lines}, {name for line in lines for name in line.arguments}
+        mine = [line for line in self.lines.values() if line.name in read - made]
+        now = [line for line in mine if line.t == NOW]
+        return body.rewritten([*now, *lines], {line.name: line.shape for line in mine})
 
-
-def ready(plan: Plan) -> Ready:
-    """What joins weights of a plan; it knows those that are."""
-    known = {(line.tensors, line.op.number("axis")): line for line in plan.lines if line.op.kind == "weights"}
-    return Ready({tensor.name: tensor.shape for tensor in plan.tensors}, known)
+    def before(self, plan: Plan) -> Plan:
+        """A plan with what is made before the first step, as far as it is read."""
+        read = {name for body in plan.bodies for name, _ in body.reads}
+        old = {line.name for call in plan.calls if call.t == BEFORE for line in call.body.lines}
+        lines = [line for line in self.lines.values() if line.t == BEFORE and line.name in read - old]
+        if not lines:
+            return plan
+        first = body_of(lines, [line.name for line in lines], (), {})
+        calls = list(plan.calls)
+        if calls[0].t == BEFORE:
+            first = body_of((*calls[0].body.lines, *lines), (*calls[0].body.results, *first.results), (), {})
+            calls = calls[1:]
+        return replace(plan, calls=(Call(first, BEFORE), *calls))
 
 
 def alike(line: Line) -> object:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 
-from graphnet.network.functions.ops import op
-from graphnet.planning.plan import Line, Plan
+from graphnet.network.functions.ops import Line, op
+from graphnet.planning.body import Body, plain, readers_in
+from graphnet.planning.plan import Plan
 
-Key = tuple[str, int, object, object]
+Key = tuple[str, object, object]
 
 
 def share_norms(plan: Plan) -> Plan:
@@ -18,23 +19,28 @@ def share_norms(plan: Plan) -> Plan:
     are all brought up to date. Outputs, gradients and statistics do not change; in evaluation nothing is shared.
     Statistics that are used at several times are left alone: autograd keeps them for the backward pass.
     """
-    readers = Counter(name for line in plan.lines for name in line.arguments) + Counter(dict(plan.outputs).values())
-    after = {line.arguments[0]: line for line in plan.lines if line.op.kind == "relu"}
+    uses = Counter[str]()
+    for body, count in plan.bodies.items():
+        for name in (name for line in body.lines for name in line.tensors):
+            uses[name] += 1 if "{t}" in name else count
+    return plan.rewritten(lambda body: _share(body, uses))
+
+
+def _share(body: Body, uses: Mapping[str, int]) -> Body:
+    readers = readers_in(body)
+    after = {line.arguments[0]: line for line in body.lines if line.op.kind == "relu"}
     groups: dict[Key, list[Line]] = {}
-    for line in plan.lines:
-        if line.op.kind == "batch_norm" and len(line.tensors) == 2:
-            key = (line.arguments[0], line.t, line.op["momentum"], line.op["eps"])
-            groups.setdefault(key, []).append(line)
-    uses = Counter(name for line in plan.lines for name in line.tensors)
-    shared = {
-        norms[0].name: norms
-        for norms in groups.values()
-        if len(norms) > 1 and all(uses[name] == 1 for norm in norms for name in norm.tensors)
-    }
+    for line in body.lines:
+        if line.op.kind == "batch_norm" and len(line.tensors) == 2 and _is_used_once(line, body, uses):
+            groups.setdefault((line.arguments[0], line.op["momentum"], line.op["eps"]), []).append(line)
+    shared = {norms[0].name: norms for norms in groups.values() if len(norms) > 1}
+    if not shared:
+        return body
     lines: list[Line] = []
     items: dict[str, Line] = {}  # what stands in place of a norm, or of the ReLU after it
+    made_of: dict[str, list[str]] = defaultdict(list)
     gone: set[str] = set()
-    for line in plan.lines:
+    for line in body.lines:
         if line.name in shared:
             norms = shared[line.name]
             relus = [after.get(norm.name) for norm in norms]
@@ -43,7 +49,8 @@ def share_norms(plan: Plan) -> Plan:
             )
             tensors = tuple(name for norm in norms for name in norm.tensors)
             settings = {"relu": with_relu, "momentum": line.op["momentum"], "eps": line.op["eps"]}
-            made = f"{line.arguments[0]}_norm_t{line.t}"
+            made = f"{plain(line.arguments[0])}_norm{len(made_of[line.arguments[0]]) or ''}_t{{t}}"
+            made_of[line.arguments[0]].append(made)
             lines.append(
                 Line(made, op("shared_norm", **settings), line.arguments, tensors, line.shape, line.t, line.place)
             )
@@ -55,4 +62,10 @@ def share_norms(plan: Plan) -> Plan:
             lines.append(items[line.name])
         elif line.name not in gone:
             lines.append(line)
-    return replace(plan, lines=tuple(lines))
+    return body.rewritten(lines)
+
+
+def _is_used_once(line: Line, body: Body, uses: Mapping[str, int]) -> bool:
+    """Whether no other norm, at whatever time, has a norm's statistics."""
+    here = Counter(name for each in body.lines for name in each.tensors)
+    return all((here[name] if "{t}" in name else uses[name]) == 1 for name in line.tensors)

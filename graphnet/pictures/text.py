@@ -13,7 +13,7 @@ from graphnet.network.network import INPUT, LOGITS, System
 from graphnet.passes import Mode, trace_passes
 from graphnet.planning.cost import BATCH, cost
 from graphnet.planning.plan import Fate, Firing, Plan
-from graphnet.planning.steps import Call, cut
+from graphnet.planning.programs import Run, runs_of
 
 
 def plan_text(plan: Plan) -> str:
@@ -112,8 +112,8 @@ def _saved(before: Plan, after: Plan, mode: Mode) -> list[str]:
 
 
 def _steps(plan: Plan) -> str:
-    calls = [entry for entry in cut(plan) if isinstance(entry, Call)]
-    return f"{len({call.step for call in calls})} distinct steps of {len(calls)}"
+    runs = [piece.program for _, piece in runs_of(plan) if isinstance(piece, Run)]
+    return f"{len(set(runs))} distinct steps of {len(runs)}"
 
 
 def plan_data(plan: Plan) -> dict[str, Any]:

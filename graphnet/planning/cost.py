@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from graphnet.network.functions.ops import KINDS, Shape
-from graphnet.planning.plan import IMAGE, Line, Plan
+from graphnet.planning.body import Body
+from graphnet.planning.plan import Line, Plan
 
 CONVOLUTIONS = ("conv", "conv_transpose", "linear")
 NORMS = ("batch_norm", "group_norm", "layer_norm")
@@ -100,22 +102,39 @@ def cost_of(line: Line, sizes: Sizes, batch: int, mode: str) -> Cost:
 
 def cost(plan: Plan, batch: int = 1, mode: str = "infer") -> Cost:
     """Of all lines of a plan; see `cost_of`."""
-    sizes = sizes_of(plan)
-    costs = [cost_of(line, sizes, batch, mode) for line in plan.lines]
-    return Cost(*map(sum, zip(*costs, strict=True)))
+    total = Counter[str]()
+    for body, count in plan.bodies.items():
+        sizes = sizes_of(plan, body)
+        for line in body.lines:
+            each = cost_of(line, sizes, batch, mode)
+            total.update({name: count * value for name, value in each._asdict().items()})
+    return Cost(**total)
 
 
 class Sizes(NamedTuple):
-    """The shape of each value, without the batch, and the numbers in each tensor."""
+    """The shape of each value of a body, without the batch, and the numbers in each tensor."""
 
-    shapes: dict[str, Shape]
-    tensors: dict[str, int]
+    shapes: Mapping[str, Shape]
+    tensors: Mapping[str, int]
 
 
-def sizes_of(plan: Plan) -> Sizes:
-    """The sizes of a plan's values and tensors."""
-    shapes = {line.name: line.shape for line in plan.lines} | {IMAGE: plan.input_shape}
-    return Sizes(shapes, {tensor.name: math.prod(tensor.shape) for tensor in plan.tensors})
+def sizes_of(plan: Plan, body: Body) -> Sizes:
+    """The sizes of the values and tensors of a body of a plan."""
+    return Sizes(body.shapes, plan.sizes)
+
+
+def seconds(plan: Plan, target: Target, layout: str) -> float:
+    """What a plan is predicted to take on a target, if maps lie in a layout."""
+    return sum(seconds_by_kind(plan, target, layout).values())
+
+
+def seconds_by_kind(plan: Plan, target: Target, layout: str) -> dict[str, float]:
+    """As `seconds`, for `convolutions`, `norms`, `other` and `launches`."""
+    total = Counter[str]()
+    for body, count in plan.bodies.items():
+        found = target.seconds_by_kind(body.lines, sizes_of(plan, body), layout)
+        total.update({kind: count * value for kind, value in found.items()})
+    return dict(total)
 
 
 def family(line: Line) -> str:

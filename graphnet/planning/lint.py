@@ -8,17 +8,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from graphnet.errors import Fault, KeyPath
-from graphnet.network.functions.ops import Op
+from graphnet.network.functions.ops import Line, Op
 from graphnet.network.network import Network
 from graphnet.planning.activity import Activity
-from graphnet.planning.lines import IMAGE, Pattern, Template, Turn, trainable
+from graphnet.planning.body import IMAGE, Body, Call, at, trainable
 
 LINEAR = ("conv", "conv_transpose", "linear", "scale", "pad_identity", "max_pool", "avg_pool", "global_pool", "flatten")
 """Ops that make zeros of zeros, unless they add a bias."""
 KEEP_ZERO = ("relu", "elu", "gelu", "leaky_relu", "silu", "tanh", "value", "slice", "sum", "mean", "max", "concat")
-
-
-Flags = tuple[bool, ...]
 
 
 class _Fact(NamedTuple):
@@ -28,36 +25,39 @@ class _Fact(NamedTuple):
     sees: bool
 
 
+Given = tuple[_Fact, ...]
+"""The facts of what a body is given, in the order of `Body.reads`."""
+
+
 @dataclass
 class _Facts:
-    """The facts of what turns are given and result in, by name; and of each turn, of what it is given and its lines."""
+    """The facts of what calls are given and result in, by name; and of each call those of what it is given."""
 
     known: dict[str, _Fact] = field(default_factory=lambda: {IMAGE: _Fact(False, True)})
-    turns: list[tuple[tuple[_Fact, ...], Flags]] = field(default_factory=list)
+    given: list[Given] = field(default_factory=list)
 
 
 def lint(
-    network: Network, activities: Sequence[Activity], turns: Sequence[Turn], outputs: Sequence[tuple[int, str]]
+    network: Network, activities: Sequence[Activity], calls: Sequence[Call], outputs: Sequence[tuple[int, str]]
 ) -> Iterator[Fault]:
     """States without a value, readouts before the input, parameters without a gradient, norms of single values."""
     paths = _paths(network)
     yield from _never_populated(network, activities)
-    if _may_be_lost(turns, outputs):
-        facts = _facts(turns)
+    if _may_be_lost(calls, outputs):
+        facts = _facts(calls)
         yield from _readouts_before_the_input(network, activities, outputs, facts)
-        yield from _without_gradient(turns, outputs, facts, paths)
-    yield from _norms_of_single_values(turns, paths)
+        yield from _without_gradient(calls, outputs, facts, paths)
+    yield from _norms_of_single_values(calls, paths)
 
 
-def _may_be_lost(turns: Sequence[Turn], outputs: Sequence[tuple[int, str]]) -> bool:
+def _may_be_lost(calls: Sequence[Call], outputs: Sequence[tuple[int, str]]) -> bool:
     """Whether anything is made zero or not read; else the image reaches all that is, and a gradient all of that."""
-    patterns = {turn.pattern for turn in turns}
-    read = {name for _, name in outputs}.union(*[turn.given for turn in turns])
-    return (
-        any(_is_zero(line.op) for pattern in patterns for line in pattern.lines)
-        or any(pattern.unread for pattern in patterns)
-        or not all(read.issuperset(turn.results) for turn in turns)
-    )
+    bodies = {call.body for call in calls}
+    if any(_is_zero(line.op) for body in bodies for line in body.lines) or any(body.unread for body in bodies):
+        return True
+    inside = {body: frozenset(name for line in body.lines for name in line.arguments) for body in bodies}
+    read = {name for _, name in outputs}.union(*[call.reads for call in calls])
+    return not all(name in inside[body] or at(name, t) in read for body, t in calls for name in body.results)
 
 
 def _is_zero(op: Op) -> bool:
@@ -77,40 +77,40 @@ def _paths(network: Network) -> dict[str, KeyPath]:
     return paths
 
 
-def _facts(turns: Sequence[Turn]) -> _Facts:
-    """Followed through each pattern once for what it is given."""
+def _facts(calls: Sequence[Call]) -> _Facts:
+    """Followed through each body once for what it is given."""
     facts = _Facts()
-    followed: dict[object, tuple[Flags, tuple[_Fact, ...]]] = {}
-    for turn in turns:
-        given = tuple(map(facts.known.__getitem__, turn.given))
-        key = (turn.pattern, given)
-        if key not in followed:
-            followed[key] = _followed(*key)
-        zeros, results = followed[key]
-        facts.turns.append((given, zeros))
-        facts.known.update(zip(turn.results, results, strict=True))
+    followed: dict[object, tuple[_Fact, ...]] = {}
+    for body, t in calls:
+        given = tuple([facts.known[at(name, t)] for name, _ in body.reads])
+        if (body, given) not in followed:
+            found = _followed(body, given)
+            followed[body, given] = tuple(found[name] for name in body.results)
+        facts.given.append(given)
+        facts.known.update(zip((at(name, t) for name in body.results), followed[body, given], strict=True))
     return facts
 
 
-def _followed(pattern: Pattern, given: tuple[_Fact, ...]) -> tuple[Flags, tuple[_Fact, ...]]:
-    """Which lines of a pattern are zero, and the facts of its results, by those of what it is given."""
-    found: list[_Fact] = []
-    for line in pattern.lines:
-        read = [found[at] if at >= 0 else given[-1 - at] for at in line.arguments]
+def _followed(body: Body, given: Given) -> dict[str, _Fact]:
+    """The facts of a body's lines and of what it is given."""
+    found = {name: fact for (name, _), fact in zip(body.reads, given, strict=True)}
+    biased = {tensor.name for tensor in body.tensors if tensor.role == "bias"}
+    for line in body.lines:
+        read = [found[name] for name in line.arguments]
         if line.op.kind == "zeros":
             zero = True
         elif line.op.kind in ("product", "divide"):
             zero = any(each.zero for each in read)
         else:
-            zero = all(each.zero for each in read) and _keeps_zero(pattern, line)
-        found.append(_Fact(zero, not zero and any(each.sees for each in read)))
-    return tuple(fact.zero for fact in found), tuple(found[number] for number in pattern.results)
+            zero = all(each.zero for each in read) and _keeps_zero(line, biased)
+        found[line.name] = _Fact(zero, not zero and any(each.sees for each in read))
+    return found
 
 
-def _keeps_zero(pattern: Pattern, line: Template) -> bool:
+def _keeps_zero(line: Line, biased: Container[str]) -> bool:
     if line.op.kind in KEEP_ZERO:
         return True
-    return line.op.kind in LINEAR and not any(pattern.tensors[at].role == "bias" for at in line.tensors)
+    return line.op.kind in LINEAR and not any(name in biased for name in line.tensors)
 
 
 def _never_populated(network: Network, activities: Sequence[Activity]) -> Iterator[Fault]:
@@ -137,24 +137,21 @@ def _readouts_before_the_input(
 
 
 def _without_gradient(
-    turns: Sequence[Turn], outputs: Sequence[tuple[int, str]], facts: _Facts, paths: Mapping[str, KeyPath]
+    calls: Sequence[Call], outputs: Sequence[tuple[int, str]], facts: _Facts, paths: Mapping[str, KeyPath]
 ) -> Iterator[Fault]:
     """Parameters of which no readout's gradient says anything: they see zeros alone, or what follows is zero."""
     reached = {name for _, name in outputs}
     learning: set[str] = set()
-    known: dict[object, tuple[frozenset[int], frozenset[int]]] = {}
-    for turn, (given, zeros) in zip(reversed(turns), reversed(facts.turns), strict=True):
-        pattern = turn.pattern
-        ends = tuple([name in reached for name in turn.results])
-        key = (pattern, given, zeros, ends)
-        if is_new := key not in known:
+    known: dict[object, tuple[frozenset[str], frozenset[str]]] = {}
+    for (body, t), given in zip(reversed(calls), reversed(facts.given), strict=True):
+        ends = tuple([at(name, t) in reached for name in body.results])
+        if (key := (body, given, ends)) not in known:
             known[key] = _gradients(*key)
         learns, goes_on = known[key]
-        reached.update([turn.given[number] for number in goes_on])
-        if is_new or pattern.is_timed:
-            learning.update([pattern.tensors[number].at(turn.t).name for number in learns])
-    silent = {tensor.name for tensor in trainable(turns)} - learning
-    places = _places(turns, silent) if silent else {}
+        reached.update([at(name, t) for name in goes_on])
+        learning.update([at(name, t) for name in learns])
+    silent = {tensor.name for tensor in trainable(calls)} - learning
+    places = _places(calls, silent) if silent else {}
     told: set[str] = set()
     for tensor in sorted(silent):
         place = places[tensor]
@@ -166,49 +163,45 @@ def _without_gradient(
         yield Fault(paths.get(place, ()), what, fix, on="key", severity="warning", code="GN506")
 
 
-def _gradients(
-    pattern: Pattern, given: Sequence[_Fact], zeros: Flags, ends: Flags
-) -> tuple[frozenset[int], frozenset[int]]:
-    """The tensors of a pattern that learn, and which of the given a gradient goes on to, from the ends it comes to."""
-    reached = {number for number, end in zip(pattern.results, ends, strict=True) if end}
-    learns: set[int] = set()
-
-    def is_zero(at: int) -> bool:
-        return zeros[at] if at >= 0 else given[-1 - at].zero
-
-    for number, line in reversed(list(enumerate(pattern.lines))):
-        if number in reached:
-            sees = not all(map(is_zero, line.arguments))
-            learns.update(at for at in line.tensors if sees or pattern.tensors[at].role in ("bias", "gain"))
-            reached.update(_reached(line, is_zero))
-    return frozenset(learns), frozenset(-1 - at for at in reached if at < 0)
+def _gradients(body: Body, given: Given, ends: Sequence[bool]) -> tuple[frozenset[str], frozenset[str]]:
+    """The tensors of a body that learn, and which of what it reads a gradient goes on to, from the ends it comes to."""
+    facts = _followed(body, given)
+    roles = {tensor.name: tensor.role for tensor in body.tensors}
+    reached = {name for name, end in zip(body.results, ends, strict=True) if end}
+    learns: set[str] = set()
+    for line in reversed(body.lines):
+        if line.name in reached:
+            sees = not all(facts[name].zero for name in line.arguments)
+            learns.update(name for name in line.tensors if sees or roles.get(name) in ("bias", "gain"))
+            reached.update(_reached(line, lambda name: facts[name].zero))
+    return frozenset(learns), frozenset(name for name, _ in body.reads if name in reached)
 
 
-def _reached(line: Template, is_zero: Callable[[int], bool]) -> Iterator[int]:
+def _reached(line: Line, is_zero: Callable[[str], bool]) -> Iterator[str]:
     """The arguments that a gradient goes on to."""
     if line.op.kind == "scale" and not line.tensors and line.op["factor"] == 0:
         return
-    for number, at in enumerate(line.arguments):
+    for number, name in enumerate(line.arguments):
         others = line.arguments[:number] + line.arguments[number + 1 :]
         if line.op.kind != "product" or not any(map(is_zero, others)):
-            yield at
+            yield name
 
 
-def _places(turns: Sequence[Turn], names: Container[str]) -> dict[str, str]:
+def _places(calls: Sequence[Call], names: Container[str]) -> dict[str, str]:
     """Where tensors are used first."""
     places: dict[str, str] = {}
-    for turn in turns:
-        for line in turn.pattern.lines:
-            for at in line.tensors:
-                if (name := turn.pattern.tensors[at].at(turn.t).name) in names:
+    for body, t in calls:
+        for line in body.lines:
+            for tensor in line.tensors:
+                if (name := at(tensor, t)) in names:
                     places.setdefault(name, line.place)
     return places
 
 
-def _norms_of_single_values(turns: Sequence[Turn], paths: Mapping[str, KeyPath]) -> Iterator[Fault]:
+def _norms_of_single_values(calls: Sequence[Call], paths: Mapping[str, KeyPath]) -> Iterator[Fault]:
     told: set[str] = set()
-    for pattern in dict.fromkeys(turn.pattern for turn in turns):
-        for line in pattern.lines:
+    for body in dict.fromkeys(call.body for call in calls):
+        for line in body.lines:
             what = _single_value(line.op, line.shape)
             if what and line.place not in told:
                 told.add(line.place)

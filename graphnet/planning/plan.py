@@ -1,10 +1,11 @@
-"""The plan: the unrolled net, one line a value in the order of execution. All that the backends read."""
+"""The plan: the net in time, as calls of its distinct steps. All that pictures, tables and nets are made of."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
@@ -13,8 +14,8 @@ from graphnet.errors import Fault
 from graphnet.network.functions.ops import Line as Line
 from graphnet.network.functions.ops import Shape
 from graphnet.network.network import System, Tensor
-from graphnet.planning.lines import IMAGE as IMAGE
-from graphnet.planning.lines import Lines, Pattern, Tensors, Turn, as_turn, trainable
+from graphnet.planning.body import BEFORE, Body, Call, at, first_uses, trainable
+from graphnet.planning.body import IMAGE as IMAGE
 
 
 class Fate(StrEnum):
@@ -72,7 +73,7 @@ class Coupling(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """The unrolled net.
+    """The net in time.
 
     Attributes:
         name, cite: from the spec.
@@ -81,8 +82,7 @@ class Plan:
         areas: the states in the order of the spec.
         cells: the written cells of the matrix, pre-net first, post-net last.
         firings: every cell at every time up to the last readout, in the order of execution.
-        tensors: the parameters and statistics of the net, in the order of first use.
-        lines: the values, each after those it is made of; written out when they are first looked at.
+        calls: the steps in the order of time, each a body at a time; first what is made before the first step.
         outputs: readout time → name of the value read.
         system: what kind of dynamical system the net is.
         couplings: the tensors that are softly coupled.
@@ -98,8 +98,7 @@ class Plan:
     areas: tuple[Area, ...]
     cells: tuple[CellInfo, ...]
     firings: tuple[Firing, ...]
-    tensors: Sequence[Tensor]
-    lines: Sequence[Line]
+    calls: tuple[Call, ...]
     outputs: tuple[tuple[int, str], ...]
     system: System
     couplings: tuple[Coupling, ...] = ()
@@ -113,40 +112,54 @@ class Plan:
         return self.outputs[-1][0]
 
     @cached_property
-    def turns(self) -> tuple[Turn, ...]:
-        """What the lines are written from: patterns at times; lines that a pass has written are one turn."""
-        if isinstance(self.lines, Lines) and isinstance(self.tensors, Tensors):
-            return self.lines.turns
-        return (as_turn(self.lines, self.tensors, self.input_shape, [name for _, name in self.outputs]),)
+    def bodies(self) -> Mapping[Body, int]:
+        """The distinct steps in the order of their first call, and how often each is called."""
+        return Counter(call.body for call in self.calls)
+
+    @cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """Every value with its name, after those that it is made of: the calls written out."""
+        return tuple(line for call in self.calls for line in call.lines)
+
+    @cached_property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The parameters and statistics of the net, in the order of first use."""
+        return tuple(first_uses(self.calls, lambda body: body.tensors))
+
+    @cached_property
+    def is_sequence(self) -> bool:
+        """Whether the input is a sequence of what arrives at one time after the other."""
+        return any(line.op.kind == "slice" for body in self.bodies for line in body.lines)
 
     @property
-    def once(self) -> Iterator[Line]:
-        """The lines of each pattern at its first time: those of all kinds of op in all places, few of them."""
-        if not isinstance(self.lines, Lines):
-            return iter(self.lines)
-        first: dict[Pattern, Turn] = {}
-        for turn in self.turns:
-            first.setdefault(turn.pattern, turn)
-        return (line for turn in first.values() for line in turn.lines)
+    def arriving_shape(self) -> Shape:
+        """C, H, W of what arrives at one time."""
+        return self.input_shape[1:] if self.is_sequence else self.input_shape
+
+    @cached_property
+    def sizes(self) -> Mapping[str, int]:
+        """How many numbers are in each tensor, by its name in the bodies; what is before the first step names times."""
+        tensors = [tensor for body in self.bodies for tensor in body.tensors]
+        if self.calls[0].t == BEFORE:
+            tensors += self.tensors
+        return {tensor.name: math.prod(tensor.shape) for tensor in tensors}
 
     @property
     def classes(self) -> int:
         """The length of the output's first axis after the batch: the classes, if there is a post-net."""
         last = self.outputs[-1][1]
-        (shape,) = (
-            turn.pattern.lines[number].shape
-            for turn in self.turns
-            for name, number in zip(turn.results, turn.pattern.results, strict=True)
-            if name == last
-        )
+        (shape,) = {
+            call.body.shapes[result]
+            for call in self.calls
+            for result in call.body.results
+            if at(result, call.t) == last
+        }
         return shape[0]
 
     @cached_property
     def trainable(self) -> tuple[Tensor, ...]:
         """The parameters, in the order of first use."""
-        if isinstance(self.tensors, Tensors):
-            return tuple(trainable(self.tensors.turns))
-        return tuple(tensor for tensor in self.tensors if tensor.trainable)
+        return tuple(trainable(self.calls))
 
     @property
     def parameters(self) -> int:
@@ -156,22 +169,29 @@ class Plan:
     @property
     def flops(self) -> int:
         """Floating-point operations per image, 2 a multiply-add, of convolutions and linear layers."""
-        return sum(turn.pattern.flops for turn in self.turns)
+        return sum(count * body.flops for body, count in self.bodies.items())
 
     @property
     def work(self) -> list[tuple[Line, int]]:
         """Each line with its floating-point operations per image."""
-        return list(zip(self.lines, (flops for turn in self.turns for flops in turn.pattern.work), strict=True))
+        return list(zip(self.lines, (flops for call in self.calls for flops in call.body.work), strict=True))
 
     @property
     def depth(self) -> int:
         """Convolutions, deconvolutions, linear and pooling layers on the longest way to a readout (LP Table 1)."""
         depths = {IMAGE: 0}
-        for turn in self.turns:
-            below = [0, *(depths[name] for name in reversed(turn.given))]  # by -1, -2, … for what is given
-            for name, ways in zip(turn.results, turn.pattern.ways, strict=True):
-                depths[name] = max([below[end] + way for end, way in ways.items()])
+        for body, t in self.calls:
+            below = {"": 0} | {name: depths[at(name, t)] for name, _ in body.reads}
+            for name, ways in zip(body.results, body.ways, strict=True):
+                depths[at(name, t)] = max([below[end] + way for end, way in ways.items()])
         return max(depths[name] for _, name in self.outputs)
+
+    def rewritten(self, rewrite: Callable[[Body], Body]) -> Plan:
+        """The plan with each body rewritten, whatever the times of its calls; the plan itself if none changes."""
+        new = {body: rewrite(body) for body in self.bodies}
+        if all(old is body for old, body in new.items()):
+            return self
+        return replace(self, calls=tuple([Call(new[body], t) for body, t in self.calls]))
 
     @property
     def milliseconds(self) -> tuple[int, int]:

@@ -1,12 +1,13 @@
-"""The pattern of a value while it is being written, out of transition functions and merges."""
+"""The lines of a value while they are being written, and the body of a step while its values are gathered."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from graphnet.network.functions.ops import Op, Shape, op, shape_of
+from graphnet.network.functions.ops import Line, Op, Shape, op, shape_of
 from graphnet.network.network import FIRST, SOURCE, Tensor, Transition
-from graphnet.planning.lines import Pattern, Template
+from graphnet.planning.body import NOW, Body
 
 
 def stem(place: str) -> str:
@@ -14,22 +15,32 @@ def stem(place: str) -> str:
     return place.replace(".", "_")
 
 
-class BuiltPattern(NamedTuple):
-    """A pattern; of its layers that divide, the transition and the layer: their divisors are given last."""
+class PatternLine(NamedTuple):
+    """A line whatever the time of its value: its name is `before`, the value's suffix, `after`.
 
-    pattern: Pattern
-    divided: tuple[tuple[Transition, int], ...]
+    `arguments` are numbers of earlier lines of the pattern, or -1, -2, … for what the pattern is given.
+    """
+
+    before: str
+    after: str
+    op: Op
+    arguments: tuple[int, ...]
+    tensors: tuple[str, ...]
+    shape: Shape
+    place: str
 
 
-class PatternBuilder:
-    """A pattern that is being written: the lines of a value, or of the pre-net."""
+class Pattern:
+    """The lines of a value, or of the pre-net, while they are being written; the last one is its result.
+
+    `divided` are its layers that divide, by transition and number: their divisors are given last.
+    """
 
     def __init__(self, t: int) -> None:
         self.t = t
         self.given: list[Shape] = []
-        self.tensors: dict[str, int] = {}
-        self.held: list[Tensor] = []
-        self.lines: list[Template] = []
+        self.tensors: dict[str, Tensor] = {}
+        self.lines: list[PatternLine] = []
         self.divided: list[tuple[Transition, int]] = []
 
     def give(self, shape: Shape) -> int:
@@ -40,7 +51,7 @@ class PatternBuilder:
     def append(self, before: str, after: str, kind: Op, arguments: tuple[int, ...], place: str) -> int:
         """Append a line without tensors; returns its number."""
         shapes = tuple([self.lines[at].shape if at >= 0 else self.given[-1 - at] for at in arguments])
-        self.lines.append(Template(before, after, kind, arguments, (), shape_of(kind, shapes), place))
+        self.lines.append(PatternLine(before, after, kind, arguments, (), shape_of(kind, shapes), place))
         return len(self.lines) - 1
 
     def function(self, transition: Transition, source: int, first: int) -> int:
@@ -56,15 +67,41 @@ class PatternBuilder:
                 arguments, used = (*arguments, self.give(())), ()
                 chosen = op("divide", mu=chosen["mu"])
             after = f"_{stem(layer.label)}"
-            self.lines.append(Template(before, after, chosen, arguments, used, layer.shape, transition.place))
+            self.lines.append(PatternLine(before, after, chosen, arguments, used, layer.shape, transition.place))
         return len(self.lines) - 1 if transition.function else source
 
-    def _tensor(self, tensor: Tensor) -> int:
-        number = self.tensors.setdefault(tensor.name, len(self.held))
-        if number == len(self.held):
-            self.held.append(tensor)
-        return number
+    def _tensor(self, tensor: Tensor) -> str:
+        return self.tensors.setdefault(tensor.name, tensor).name
 
-    def recipe(self) -> BuiltPattern:
-        pattern = Pattern(tuple(self.given), tuple(self.held), tuple(self.lines), (len(self.lines) - 1,))
-        return BuiltPattern(pattern, tuple(self.divided))
+
+class Part(NamedTuple):
+    """A pattern in a step: the suffix of its names, what it is given, and whether it is made now or before."""
+
+    pattern: Pattern
+    suffix: str
+    given: tuple[str, ...]
+    t: int = NOW
+
+    @property
+    def result(self) -> str:
+        """The name of what it makes."""
+        line = self.pattern.lines[-1]
+        return f"{line.before}{self.suffix}{line.after}"
+
+
+def join(parts: Sequence[Part]) -> Body:
+    """The body of a step that consists of these parts."""
+    lines: list[Line] = []
+    tensors: dict[str, Tensor] = {}
+    reads: dict[str, Shape] = {}
+    for pattern, suffix, given, t in parts:
+        names = [f"{line.before}{suffix}{line.after}" for line in pattern.lines]
+        for name, (_, _, kind, arguments, used, shape, place) in zip(names, pattern.lines, strict=True):
+            read = tuple([names[at] if at >= 0 else given[-1 - at] for at in arguments])
+            lines.append(Line(name, kind, read, used, shape, t, place))
+        tensors |= pattern.tensors
+        reads |= dict(zip(given, pattern.given, strict=True))
+    made = {line.name for line in lines}
+    used_names = {name for line in lines for name in line.arguments}
+    left = tuple((name, shape) for name, shape in reads.items() if name not in made and name in used_names)
+    return Body(tuple(lines), tuple(part.result for part in parts), tuple(tensors.values()), left)

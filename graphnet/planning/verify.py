@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from graphnet.network.functions.ops import KINDS, Op, Shape, shape_of
-from graphnet.planning.lines import IMAGE, UNDECLARED, Pattern, Template, Turn
+from graphnet.network.functions.ops import KINDS, Line, Op, Shape, shape_of
+from graphnet.planning.body import BEFORE, IMAGE, Body, Call, at
 from graphnet.planning.plan import Plan
 
 READY = ("conv", "conv_transpose", "conv_norm", "conv_transpose_norm")
@@ -19,92 +19,108 @@ def verify(plan: Plan) -> Plan:
     - every op is in the table, takes tensors of its roles, and its shape is what its shape rule says;
     - every tensor is declared once and used;
     - a state has at most one value of a name, made by a `value` line of its own place;
-    - every readout names a line, in ascending time.
+    - calls stand in the order of time, and every readout names a result, in ascending time.
 
-    Names are looked at line by line; all else once for each pattern, and what it is given at each of its turns.
+    Bodies are looked at once; of each call what it is given and what it results in.
     """
-    shapes: dict[str, Shape] = {IMAGE: plan.input_shape}
-    names = {IMAGE}
-    patterns = _Patterns()
-    for turn in plan.turns:
-        mine = turn.names
-        _verify_names(mine, names)
-        _verify_given(turn, shapes)
-        patterns.verify(turn.pattern, mine)
-        for number in turn.pattern.results:
-            shapes[mine[number]] = turn.pattern.lines[number].shape
-    if patterns.unused:
-        _verify_use(plan)
+    _verify_names(plan.calls)
+    declared = {tensor.name: tensor.role for body in plan.bodies for tensor in body.tensors}
+    checker = _Bodies(declared)
+    for call in {call.body: call for call in plan.calls}.values():
+        if call.t == BEFORE:  # uses what others declare, under its name at their time
+            checker.roles = checker.roles | {tensor.name: tensor.role for tensor in plan.tensors}
+        checker.verify(call.body)
+    results = _verify_given(plan)
+    _verify_use(plan)
+    calls = [call.t for call in plan.calls]
+    assert calls == sorted(calls), "calls are not in the order of time"
     times = [t for t, _ in plan.outputs]
     assert times == sorted(set(times)), "readout times are not ascending"
-    assert all(name in shapes for _, name in plan.outputs), "a readout without a value"
+    assert all(name in results for _, name in plan.outputs), "a readout without a value"
     assert times, "a plan without a readout"
     return plan
 
 
-def _verify_names(mine: Sequence[str], names: set[str]) -> None:
-    """Of the lines of a turn; `names` are those before, and then these too."""
-    if not all(map(str.isidentifier, mine)):
-        raise AssertionError(f"{next(name for name in mine if not name.isidentifier())}: not an identifier")
-    if len(set(mine)) < len(mine) or not names.isdisjoint(mine):
-        twice = next(name for number, name in enumerate(mine) if name in names or name in mine[:number])
-        raise AssertionError(f"{twice}: defined twice")
-    names.update(mine)
+def _verify_names(calls: Sequence[Call]) -> None:
+    """No two lines of a name: what has a time in its name is looked at in the bodies that are called at one time."""
+    once: set[str] = set()
+    by_time: dict[int, list[Body]] = {}
+    for body, t in calls:
+        by_time.setdefault(t, []).append(body)
+    disjoint: set[tuple[Body, ...]] = set()
+    for t, bodies in by_time.items():
+        key = tuple(bodies)
+        if key not in disjoint:
+            names: set[str] = {IMAGE}
+            for line in (line for body in key for line in body.lines):
+                if line.name in names:
+                    raise AssertionError(f"{at(line.name, t)}: defined twice")
+                names.add(line.name)
+            disjoint.add(key)
+        for name in (name for body in bodies for name in body.timeless):
+            assert name not in once, f"{name}: defined twice"
+            once.add(name)
 
 
-def _verify_given(turn: Turn, shapes: dict[str, Shape]) -> None:
-    """A turn is given what was made before it, of the shapes that its pattern is of."""
-    found = tuple([shapes.get(name) for name in turn.given])
-    if found != turn.pattern.given:
-        names = turn.names
-        for number, (name, shape) in enumerate(zip(turn.given, found, strict=True), start=1):
-            if shape is None:
-                reader = next(k for k, line in enumerate(turn.pattern.lines) if -number in line.arguments)
-                raise AssertionError(f"{names[reader]}: uses {name} before it is defined")
-        raise AssertionError(f"{names[-1]}: given {found}, not {turn.pattern.given}")
+def _verify_given(plan: Plan) -> Mapping[str, Shape]:
+    """A call is given what was made before it, of the shapes that its body is of; returns what calls result in."""
+    shapes: dict[str, Shape] = {IMAGE: plan.input_shape}
+    for body, t in plan.calls:
+        for name, shape in body.reads:
+            found = shapes.get(at(name, t))
+            if found is None:
+                reader = next(line.name for line in body.lines if name in line.arguments)
+                raise AssertionError(f"{at(reader, t)}: uses {at(name, t)} before it is defined")
+            assert found == shape, f"{at(name, t)}: given as {shape}, but is {found}"
+        for name in body.results:
+            shapes[at(name, t)] = body.shapes[name]
+    return shapes
 
 
-class _Patterns:
-    """Looks at each pattern once; `unused` if a tensor of one is used in no line of it."""
+class _Bodies:
+    """Looks at bodies; `roles` are those of the tensors that are declared, by name."""
 
-    def __init__(self) -> None:
-        self.seen: set[Pattern] = set()
+    def __init__(self, roles: Mapping[str, str]) -> None:
+        self.roles = dict(roles)
         self.checked: set[tuple[int, tuple[Shape, ...], Shape, tuple[str, ...]]] = set()
-        self.unused = False
 
-    def verify(self, pattern: Pattern, names: Sequence[str]) -> None:
-        """`names` are those of its first turn, for what is said of a broken rule."""
-        if pattern in self.seen:
-            return
-        self.seen.add(pattern)
-        assert len({tensor.name for tensor in pattern.tensors}) == len(pattern.tensors), "a tensor is declared twice"
-        used: set[int] = set()
-        all_roles = [tensor.role for tensor in pattern.tensors]
-        for number, (line, name) in enumerate(zip(pattern.lines, names, strict=True)):
-            _, _, op, arguments, tensors, shape, _ = line
-            assert max(arguments, default=-1) < number, f"{name}: uses what is defined after it"
-            shapes = pattern.shapes(arguments)
-            roles = tuple([all_roles[at] for at in tensors])
-            key = (id(op), shapes, shape, roles)
+    def verify(self, body: Body) -> None:
+        tensors = [tensor.name for tensor in body.tensors]
+        assert len(set(tensors)) == len(tensors), "a tensor is declared twice"
+        made: set[str] = {name for name, _ in body.reads}
+        for line in body.lines:
+            name = line.name.replace("{t}", "")
+            assert name.isidentifier(), f"{line.name}: not an identifier"
+            for argument in line.arguments:
+                assert argument in made, f"{line.name}: uses {argument} before it is defined"
+            assert line.name not in made, f"{line.name}: defined twice"
+            made.add(line.name)
+            shapes = body.given(line)
+            roles = tuple([self.roles.get(each, "") for each in line.tensors])
+            key = (id(line.op), shapes, line.shape, roles)
             if key not in self.checked:
-                _verify_op(name, op, shapes, shape, roles)
+                _verify_op(line.name, line.op, shapes, line.shape, roles)
                 self.checked.add(key)
-            used.update(tensors)
-            if op.kind == "value":
-                _verify_value(line, name)
-        self.unused |= len(used) < len(pattern.tensors)
+            if line.op.kind == "value":
+                _verify_value(line)
+        lines = {line.name for line in body.lines}
+        assert lines.issuperset(body.results), f"no line makes {set(body.results) - lines}"
 
 
 def _verify_use(plan: Plan) -> None:
-    """What a function is divided by has tensors that are declared with the function."""
+    """Tensors that are declared are used; those of what functions are divided by are declared with the function."""
+    odd = [body for body in plan.bodies if _declared(body) != {name for line in body.lines for name in line.tensors}]
+    if not odd:
+        return
+    _verify_names(plan.calls)
     declared = {tensor.name for tensor in plan.tensors}
-    used = {
-        turn.pattern.tensors[at].at(turn.t).name
-        for turn in plan.turns
-        for line in turn.pattern.lines
-        for at in line.tensors
-    }
+    used = {at(name, t) for body, t in plan.calls for line in body.lines for name in line.tensors}
+    assert declared >= used, f"tensors that no step declares: {sorted(used - declared)[:3]}"
     assert declared == used, f"tensors that no line uses: {sorted(declared - used)[:3]}"
+
+
+def _declared(body: Body) -> set[str]:
+    return {tensor.name for tensor in body.tensors}
 
 
 def _verify_op(name: str, op: Op, arguments: tuple[Shape, ...], shape: Shape, roles: tuple[str, ...]) -> None:
@@ -121,7 +137,7 @@ def _verify_op(name: str, op: Op, arguments: tuple[Shape, ...], shape: Shape, ro
 def _fits(kind: str, roles: tuple[str, ...]) -> bool:
     """Whether an op may have tensors of these roles: its weight or statistics it must have, a bias it may."""
     if kind in ("lipschitz", "weights"):
-        return bool(roles) and UNDECLARED not in roles
+        return bool(roles) and all(roles)
     if kind.endswith("_norm") and kind.removesuffix("_norm") in ("conv", "conv_transpose", "linear"):
         norm = roles[roles.index("running_mean") :]
         return _fits(kind.removesuffix("_norm"), roles[: -len(norm)]) and _fits("batch_norm", norm)
@@ -132,6 +148,6 @@ def _fits(kind: str, roles: tuple[str, ...]) -> bool:
     return roles == known[: len(roles)] and len(roles) >= least
 
 
-def _verify_value(line: Template, name: str) -> None:
-    assert line.op["state"] == line.place, f"{name}: the value of another state"
-    assert len(line.arguments) == 1, f"{name}: a value is one thing"
+def _verify_value(line: Line) -> None:
+    assert line.op["state"] == line.place, f"{line.name}: the value of another state"
+    assert len(line.arguments) == 1, f"{line.name}: a value is one thing"

@@ -30,7 +30,8 @@ class GraphWriter:
             node = self.nodes.call_module(f"{line.place}.output", tuple(given))
         else:
             node = say(self, line, given)
-        node.name = line.name
+        if node not in given:  # a sum of one thing is that thing
+            node.name = line.name
         self.values[line.name] = node
 
     def call(self, function: str, *arguments: Any, **settings: Any) -> fx.Node:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Container, Mapping
 import torch
 from torch import nn
 
-from graphnet.network.functions.ops import Shape
+from graphnet.network.functions.ops import Line, Shape
 from graphnet.network.network import VECTOR, Tensor
 from graphnet.planning.plan import Plan
 from graphnet.runtime.lipschitz_divisor import Divisor, random_unit
@@ -33,7 +33,7 @@ def modules_of(plan: Plan, seed: int, given: Mapping[str, torch.Tensor], layout:
             if layout == "channels_last" and tensor.trainable and values.dim() == 4:
                 values = values.contiguous(memory_format=torch.channels_last)
             _own(places, tensor, values if like is None else values.to(like))
-    for line in plan.once:
+    for line in (line for body in plan.bodies for line in body.lines):
         if line.op.kind == "value":
             holder = _module(places, line.place)
             if "output" not in holder._modules:
@@ -41,6 +41,11 @@ def modules_of(plan: Plan, seed: int, given: Mapping[str, torch.Tensor], layout:
         elif line.op.kind == "lipschitz":
             _module(places, line.place).add_module(line.name, Divisor(line.op))
     return root
+
+
+def divisors_of(plan: Plan) -> list[Line]:
+    """The lines that find what functions are divided by; they are made before the first step."""
+    return [line for body in plan.bodies for line in body.lines if line.op.kind == "lipschitz"]
 
 
 FIRST_ITERATIONS = 15
@@ -55,7 +60,7 @@ def settle_divisors(
     With `among`, of those bounds alone that these tensors are in.
     """
     plan = getattr(net, "meta", {}).get("plan")
-    found = [line for line in plan.once if line.op.kind == "lipschitz"] if isinstance(plan, Plan) else []
+    found = divisors_of(plan) if isinstance(plan, Plan) else []
     tensors = dict(net.named_parameters()) | dict(net.named_buffers()) if found else {}
     for line in found:
         if among is None or not set(among).isdisjoint(line.tensors):

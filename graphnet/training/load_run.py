@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from torch.fx import GraphModule
-
 from graphnet.pipeline import compile, load
-from graphnet.runtime.stepped import Stepped
+from graphnet.runtime.net import Net
 from graphnet.training.checkpoint import load_into, read_checkpoint
 from graphnet.training.data import Dataset, load_dataset
 from graphnet.training.errors import RunError
@@ -16,7 +14,7 @@ from graphnet.training.loop import choose_device
 from graphnet.training.run_folder import RunFolder
 
 
-def load_net(folder: RunFolder, device: str = "auto") -> GraphModule | Stepped:
+def load_net(folder: RunFolder, device: str = "auto") -> Net:
     """The net of a run's checkpoint, in evaluation mode. Raises TrainingError."""
     checkpoint = read_checkpoint(folder.checkpoint)
     net = compile(load(json.loads(checkpoint.spec_text)))

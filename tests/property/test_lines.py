@@ -1,4 +1,4 @@
-"""Lines written from patterns are those that writing every value by itself gives, for any net."""
+"""The lines of bodies are those that writing every value by itself gives, for any net."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from hypothesis import assume, event, given
 import graphnet
 from graphnet.network.functions.ops import op
 from graphnet.network.network import FIRST, INPUT, SOURCE, Network, Transition
-from graphnet.passes import run_passes
-from graphnet.planning.fold import fold, unfold
 from graphnet.planning.plan import IMAGE, Line, Plan
-from graphnet.planning.steps import cut
 from graphnet.planning.time_expansion import expand_in_time
 from graphnet.planning.values import Value, find_values
 from tests.property.strategies import specs
-from tests.unit.planning.test_lines import flat
+from tests.small import flattened
 
 
 def planned(spec: dict[str, Any]) -> Plan | None:
@@ -73,7 +70,7 @@ def direct(network: Network, value: Value, values: tuple[Value, ...]) -> Iterato
 
 
 @given(specs())
-def test_patterns_give_what_writing_each_value_gives(spec: dict[str, Any]) -> None:
+def test_bodies_give_what_writing_each_value_gives(spec: dict[str, Any]) -> None:
     plan = planned(spec)
     assume(plan is not None and "lipschitz" not in str(spec))
     assert plan is not None
@@ -91,26 +88,13 @@ def test_patterns_give_what_writing_each_value_gives(spec: dict[str, Any]) -> No
     assert [tensor.name for tensor in plan.tensors] == list(
         dict.fromkeys(name for line in plan.lines for name in line.tensors)
     )
-    event(f"{len({turn.pattern for turn in plan.turns}) < len(plan.turns)=}")
+    event(f"{len(plan.bodies) < len(plan.calls)=}")
 
 
 @given(specs())
-def test_figures_do_not_depend_on_patterns(spec: dict[str, Any]) -> None:
+def test_figures_do_not_depend_on_bodies(spec: dict[str, Any]) -> None:
     plan = planned(spec)
     assume(plan is not None)
     assert plan is not None
     for name in ("flops", "depth", "parameters", "trainable", "classes", "work"):
-        assert getattr(plan, name) == getattr(flat(plan), name), name
-
-
-@given(specs())
-def test_folded_steps_are_those_of_the_whole_plan(spec: dict[str, Any]) -> None:
-    plan = planned(spec | {"readout": {"t": 16}})
-    assume(plan is not None)
-    assert plan is not None
-    folded = fold(plan)
-    event(f"{folded is not None=}")
-    if folded is not None:
-        entries = unfold(folded, run_passes(folded.short))
-        event(f"{entries is not None=}")
-        assert entries in (None, cut(run_passes(plan)))
+        assert getattr(plan, name) == getattr(flattened(plan), name), name

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from graphnet.network.functions.ops import KINDS, Op, Shape
 from graphnet.pictures.captions import MARGIN, SMALL, TEXT, heading, row_names, shape_text, times_text
 from graphnet.pictures.elements import FAINT, PALE, PAPER, Box, Label, Node, Picture, fitted, label, text_width, wrapped
+from graphnet.planning.body import NOW, inlined
 from graphnet.planning.plan import IMAGE, Line, Plan
-from graphnet.planning.steps import ALONE, Call, Step, cut
+from graphnet.planning.programs import Program, Run, runs_of
 
 LEADING, PAD, TAB, APART = 12.5, 6.0, 10.0, 12.0
 MOST_ROWS = 400
@@ -48,19 +49,18 @@ def panels(plan: Plan) -> list[Panel]:
         cell.place: f"{names.get(cell.source, cell.source)} → {names.get(cell.target, cell.target)}"
         for cell in plan.cells
     }
-    inside = iter([line for line in plan.lines if line.op.kind not in ALONE])
-    found: dict[Step, Panel] = {}
+    found: dict[Program, Panel] = {}
     panel: Panel | None = None
-    for entry in cut(plan):
-        if not isinstance(entry, Call):
-            if panel and entry.op.kind == "value":
-                panel.makes[names.get(entry.place, entry.place)] = None
+    for t, piece in runs_of(plan):
+        if not isinstance(piece, Run):
+            if panel and piece.op.kind == "value":
+                panel.makes[names.get(piece.place, piece.place)] = None
             continue
-        lines = [next(inside) for _ in entry.step.lines]
-        if entry.step not in found:
-            found[entry.step] = Panel(list(_rows(lines, shapes, sizes, between | names)))
-        panel = found[entry.step]
-        panel.times.append(lines[0].t)
+        if piece.program not in found:
+            lines = [inlined(line, t) for line in piece.lines]
+            found[piece.program] = Panel(list(_rows(lines, shapes, sizes, between | names)))
+        panel = found[piece.program]
+        panel.times.append(t if piece.lines[0].t == NOW else piece.lines[0].t)
     return list(found.values())
 
 

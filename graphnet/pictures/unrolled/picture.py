@@ -61,6 +61,7 @@ from graphnet.pictures.unrolled.line_breaks import Arrows, ColumnRange, Stretch,
 from graphnet.pictures.unrolled.paths import path_of, path_out
 from graphnet.pictures.unrolled.routes import Port, Route, Spot, routes, spots
 from graphnet.pictures.write.svg import to_svg
+from graphnet.planning.body import NOW, Body, Call
 from graphnet.planning.plan import IMAGE, Plan
 
 LEAST_WIDTH, APART = 370.0, 14.0
@@ -105,7 +106,7 @@ def layout(plan: Plan, dead: bool = False, width: float = math.inf, elide: bool 
     weights = weigh(plan, found)
     lines = legend_lines(plan, found, weights)
     never, unmade = ghosts(plan) if dead else ([], [])
-    plan = replace(plan, lines=(*plan.lines, *unmade))
+    plan = replace(plan, calls=(*plan.calls, Call(Body(tuple(unmade), (), (), ()), NOW)))
     where = spots(plan)
     arrows = Arrows([*found, *never], [*weights, *(GHOST for _ in never)], where)
     systems = _arranged(plan, arrows, width, elide)

@@ -14,8 +14,8 @@ from graphnet import passes, zoo
 from graphnet.planning.cost import Target
 from graphnet.planning.plan import Plan
 from graphnet.planning.reference_machine import TYPICAL
-from graphnet.runtime.fx import build
 from graphnet.training.checkpoint import load_into
+from tests.small import built
 from tests.unit.passes.test_passes import FUSING, measured
 
 BASE: dict[str, Any] = {"graphnet": 1, "input": {"shape": [2, 6, 6]}, "readout": {"t": 3}}
@@ -40,7 +40,7 @@ def executed(given: Any, target: Target = FUSING, mode: passes.Mode = "train") -
 def hold_together(given: Any, mode: passes.Mode = "train") -> None:
     """Fused as far as can be or not at all, in float64: outputs, gradients and statistics are equal."""
     plan = graphnet.plan(given)
-    plain, fused = build(plan, optimize=0).double(), build(plan, 1, optimize=3, target=FUSING, mode=mode).double()
+    plain, fused = built(given, optimize=0).double(), built(given, FUSING, seed=1, optimize=3, mode=mode).double()
     with torch.no_grad():
         for number, buffer in enumerate(plain.buffers()):  # no two statistics are alike
             buffer.add_(torch.rand(buffer.shape, generator=torch.Generator().manual_seed(number)).double())

@@ -16,10 +16,9 @@ from graphnet.planning.cost import Target
 from graphnet.planning.plan import Plan
 from graphnet.planning.reference_machine import TYPICAL
 from graphnet.planning.verify import verify
-from graphnet.runtime.fx import build
 from graphnet.training.checkpoint import load_into
 from tests.conftest import zoo_up_to
-from tests.small import small
+from tests.small import built, flattened, small
 
 
 def rename(plan: Plan) -> Plan:
@@ -27,7 +26,7 @@ def rename(plan: Plan) -> Plan:
 
 
 def drop_first_line(plan: Plan) -> Plan:
-    return replace(plan, lines=plan.lines[1:])
+    return flattened(plan, plan.lines[1:])
 
 
 def never(plan: Plan) -> Plan:
@@ -193,7 +192,7 @@ def test_nets_compute_the_same_at_every_level(path: Path) -> None:
             assert float((a - b).abs().max()) <= 1e-10 * float(b.abs().max())
     largest = max(float(each.abs().max()) for each in wanted)
     for level, stepwise in ((1, False), (2, False), (0, True), (2, True), (3, False), (3, True)):
-        net = build(graphnet.plan(path), seed=1, optimize=level, stepwise=stepwise, target=FUSING).double()
+        net = built(path, FUSING, seed=1, optimize=level, stepwise=stepwise).double()
         load_into(net, state)  # checkpoints go from level to level
         assert list(net.state_dict()) == list(state)
         for found, expected in zip(measured(net, images), wanted, strict=True):

@@ -20,7 +20,7 @@ from graphnet.pictures.unrolled.arrows import COLOURS
 from graphnet.pictures.views import MILLIMETRE, VIEWS, PictureOptions, picture
 from graphnet.pictures.write.svg import to_svg
 from graphnet.planning.plan import Fate, Plan
-from graphnet.planning.steps import Call, cut
+from graphnet.planning.programs import Run, runs_of
 from tests.conftest import ROOT, zoo_few
 from tests.pictures import faults
 from tests.small import small
@@ -171,7 +171,7 @@ def test_rows_are_from_and_columns_to() -> None:
 
 def test_a_panel_for_each_distinct_step(compiled: Plan) -> None:
     found = panels(compiled)
-    calls = [entry for entry in cut(compiled) if isinstance(entry, Call)]
+    calls = [piece for _, piece in runs_of(compiled) if isinstance(piece, Run)]
     assert len(found) == len({call.step for call in calls})
     assert sum(len(panel.times) for panel in found) == len(calls)
     assert len(picture(compiled, PictureOptions("plan", width=0)).nodes) <= len(found)

@@ -12,9 +12,9 @@ import pytest
 import graphnet
 from graphnet import zoo
 from graphnet.passes import run_passes
-from graphnet.planning.cost import Cost, Target, cost, sizes_of
+from graphnet.planning.cost import Cost, Target, cost, seconds, seconds_by_kind, sizes_of
+from graphnet.planning.programs import Run, runs_of
 from graphnet.planning.reference_machine import TYPICAL
-from graphnet.planning.steps import Call, cut
 from graphnet.runtime import machine_profile as machine
 from tests.small import small
 
@@ -34,15 +34,14 @@ def test_costs_are_those_of_the_shapes() -> None:
 
 def test_seconds_add_up_and_launches_hide_behind_work_where_they_run_beside_it() -> None:
     plan = graphnet.plan(zoo.path("frnn-3-state"))
-    sizes = sizes_of(plan)
-    parts = Target(TYPICAL, 32, "train").seconds_by_kind(plan.lines, sizes, plan.layout)
-    assert sum(parts.values()) == Target(TYPICAL, 32, "train").seconds(plan.lines, sizes, plan.layout)
+    parts = seconds_by_kind(plan, Target(TYPICAL, 32, "train"), plan.layout)
+    assert sum(parts.values()) == seconds(plan, Target(TYPICAL, 32, "train"), plan.layout)
     assert parts["convolutions"] > parts["norms"] > parts["launches"] > 0
     beside = replace(TYPICAL, concurrent=True)
-    assert Target(beside, 32, "train").seconds_by_kind(plan.lines, sizes, plan.layout)["launches"] == 0
+    assert seconds_by_kind(plan, Target(beside, 32, "train"), plan.layout)["launches"] == 0
     slow = replace(beside, launch=dict.fromkeys(TYPICAL.launch, 1.0))
     least = cost(plan, 32, "train").launches
-    assert Target(slow, 32, "train").seconds(plan.lines, sizes, plan.layout) == pytest.approx(least)
+    assert seconds(plan, Target(slow, 32, "train"), plan.layout) == pytest.approx(least)
 
 
 def test_rates_lie_between_those_measured() -> None:
@@ -53,8 +52,9 @@ def test_rates_lie_between_those_measured() -> None:
             ONE
             | {"states": {"h1": [width, 6, 6]}, "input": {"shape": [width, 6, 6]}, "transitions": [{"h1": {"h1": "C"}}]}
         )
-        lines = [line for line in plan.lines if line.op.kind == "conv"]
-        parts = Target(TYPICAL, 1, "infer").seconds_by_kind(lines, sizes_of(plan), "contiguous")
+        (body,) = [each for each in plan.bodies if any(line.op.kind == "conv" for line in each.lines)]
+        lines = [line for line in body.lines if line.op.kind == "conv"]
+        parts = Target(TYPICAL, 1, "infer").seconds_by_kind(lines, sizes_of(plan, body), "contiguous")
         found.append(parts["convolutions"] / plan.flops)
     rates = dict(TYPICAL.convolving["conv contiguous infer"])
     assert found[0] == pytest.approx(rates[16])
@@ -134,7 +134,7 @@ def test_the_benchmarks_cost_what_they_did(name: str) -> None:
     """FLOPs, bytes and kernels in training and in inference, distinct steps: these do not wobble, as seconds do."""
     plan = graphnet.plan(zoo.path(name))
     train, infer = run_passes(plan), run_passes(plan, mode="infer")
-    steps = {entry.step for entry in cut(train) if isinstance(entry, Call)}
+    steps = {piece.program for _, piece in runs_of(train) if isinstance(piece, Run)}
     assert (cost(train, 32, "train"), cost(infer, 32, "infer"), len(steps)) == CASES[name]
     before, after = cost(plan, 32, "train"), cost(train, 32, "train")
     assert after.flops <= before.flops

@@ -11,7 +11,7 @@ import graphnet
 from graphnet.network.functions.ops import op
 from graphnet.planning.plan import Line, Plan
 from graphnet.planning.verify import verify
-from tests.small import small
+from tests.small import flattened, small
 
 PLAN = graphnet.plan(small(readout={"t": [2, 3]}))
 
@@ -20,9 +20,9 @@ def edited(name: str, change: Callable[[Line], Line]) -> Plan:
     """The plan with one line changed, and what reads it reading the new name."""
     new = next(change(line)._replace() for line in PLAN.lines if line.name == name)
     lines = tuple(new if line.name == name else line for line in PLAN.lines)
-    return replace(
+    return flattened(
         PLAN,
-        lines=tuple(
+        (
             line._replace(arguments=tuple(new.name if given == name else given for given in line.arguments))
             for line in lines
         ),
@@ -32,11 +32,12 @@ def edited(name: str, change: Callable[[Line], Line]) -> Plan:
 def moved(name: str, to: int) -> Plan:
     lines = [line for line in PLAN.lines if line.name != name]
     lines.insert(to, next(line for line in PLAN.lines if line.name == name))
-    return replace(PLAN, lines=tuple(lines))
+    return flattened(PLAN, lines)
 
 
 def test_a_right_plan_comes_back_itself() -> None:
     assert verify(PLAN) is PLAN
+    assert verify(flattened(PLAN)).lines == PLAN.lines
     assert verify(edited("h2_t2_sum", lambda line: line._replace(name="h2_t2_all"))) != PLAN
 
 
@@ -60,13 +61,15 @@ def test_a_right_plan_comes_back_itself() -> None:
             edited("h1_from_h1_t1_relu1", lambda line: line._replace(tensors=("h1.from_h1.conv1.weight",))),
             "relu1: tensors",
         ),
-        (replace(PLAN, tensors=(*PLAN.tensors, PLAN.tensors[0])), "a tensor is declared twice"),
+        (flattened(PLAN, tensors=(*PLAN.tensors, PLAN.tensors[0])), "a tensor is declared twice"),
         (
-            replace(PLAN, tensors=(*PLAN.tensors, PLAN.tensors[0]._replace(name="h9.weight"))),
+            flattened(PLAN, tensors=(*PLAN.tensors, PLAN.tensors[0]._replace(name="h9.weight"))),
             r"tensors that no line uses: \['h9.weight'\]",
         ),
         (edited("h2_t2", lambda line: line._replace(place="h1")), "h2_t2: the value of another state"),
         (edited("h2_t2", lambda line: line._replace(op=op("value", state="h1"))), "h2_t2: the value of another state"),
+        (replace(PLAN, calls=PLAN.calls[:1] * 2 + PLAN.calls[1:]), "defined twice"),
+        (replace(PLAN, calls=(*PLAN.calls[1:], PLAN.calls[0])), "before it is defined"),
         (replace(PLAN, outputs=PLAN.outputs[::-1]), "readout times are not ascending"),
         (replace(PLAN, outputs=(PLAN.outputs[0], PLAN.outputs[0])), "readout times are not ascending"),
         (replace(PLAN, outputs=((2, "logits_t9"),)), "a readout without a value"),

@@ -9,56 +9,43 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.fx import GraphModule
 
 import graphnet
 from graphnet import zoo
-from graphnet.planning.steps import Call, cut
-from graphnet.runtime.stepped import Stepped
+from graphnet.runtime.net import Net
 from graphnet.training.checkpoint import load_into, read_checkpoint, save_checkpoint
 from tests.conftest import zoo_up_to
+from tests.small import recurrent
 from tests.unit.passes.test_passes import measured
 
 DYNAMO = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 """torch.compile looks at .grad of whatever it is given."""
 
 
-def recurrent(t: int, **more: Any) -> dict[str, Any]:
-    """LP's three states, all to all, at a small size."""
-    data = graphnet.load(zoo.path("frnn-3-state")).as_data()
-    data["states"] = {"h1": [4, 8, 8], "h2": [6, 4, 4], "h3": [8, 2, 2]}
-    return data | {"input": {"shape": [3, 8, 8], "t": 1}, "readout": {"t": t}} | more
-
-
 def images(n: int = 3) -> Tensor:
     return torch.randn(n, 3, 8, 8, generator=torch.Generator().manual_seed(0)).double()
 
 
-def stepped(spec: Any, **settings: Any) -> Stepped:
-    net = graphnet.compile(spec, stepwise=True, **settings)
-    assert isinstance(net, Stepped)
-    return net
+def stepped(spec: Any, **settings: Any) -> Net:
+    return graphnet.compile(spec, stepwise=True, **settings)
 
 
-def test_distinct_steps_do_not_grow_with_time() -> None:
+def test_distinct_programs_do_not_grow_with_time() -> None:
     """Here: the first of h1 alone, the second, the one that recurs, the last but one, the last, the head."""
-    counts = {t: len(stepped(recurrent(t)).steps) for t in (6, 10, 40)}
+    counts = {t: len(stepped(recurrent(t)).programs) for t in (6, 10, 40)}
     assert len(set(counts.values())) == 1
     assert counts[40] <= 7
-    plan = graphnet.plan(recurrent(40))
-    calls = [entry for entry in cut(plan) if isinstance(entry, Call)]
+    calls = [node for node in stepped(recurrent(40)).graph.nodes if "program" in str(node.target)]
     assert len(calls) >= 40
-    lines = sum(len(call.step.lines) for call in calls) + sum(not isinstance(entry, Call) for entry in cut(plan))
-    assert lines == len(plan.lines)
 
 
 def test_a_step_that_differs_is_another() -> None:
     """Another gain at t = 5 is other work; other statistics, weights or states are not."""
     same = recurrent(8, sharing={"over_time": False})
-    assert len(stepped(same).steps) == len(stepped(recurrent(8)).steps)
+    assert len(stepped(same, optimize=1).programs) == len(stepped(recurrent(8), optimize=1).programs)
     other = copy.deepcopy(same)
     other["transitions"].append({"t": 5, "h1": {"h1": {"ops": "BRCx2+I", "gain": 0.5}}})
-    assert len(stepped(other).steps) > len(stepped(same).steps)
+    assert len(stepped(other, optimize=1).programs) > len(stepped(same, optimize=1).programs)
 
 
 @DYNAMO
@@ -67,7 +54,7 @@ def test_stepwise_is_flat(compiled: bool) -> None:
     flat, net = graphnet.compile(recurrent(6)).double(), stepped(recurrent(6), seed=1).double()
     load_into(net, flat.state_dict())
     if compiled:
-        net.compile_steps(backend="aot_eager")
+        net.compile(backend="aot_eager")
     wanted = measured(flat, images())
     for found, expected in zip(measured(net, images()), wanted, strict=True):
         assert float((found - expected).abs().max()) <= 1e-10 * max(float(expected.abs().max()), 1e-6)
@@ -82,10 +69,10 @@ def test_compiled_steps_serve_all_times() -> None:
     for t in (6, 12):
         counts.clear()
         net = stepped(recurrent(t))
-        net.compile_steps(backend="aot_eager")
+        net.compile(backend="aot_eager")
         net(images().float())
-        compiled = sum(run is not step for run, step in zip(net.run, net.steps, strict=True))
-        found.append((counts["stats"]["unique_graphs"], compiled, len(net.steps)))
+        compiled = sum(program._compiled_call_impl is not None for program in net.programs)
+        found.append((counts["stats"]["unique_graphs"], compiled, len(net.programs)))
     assert all(graphs == compiled < steps for graphs, compiled, steps in found)  # what runs once is not compiled
     assert found[0][2] == found[1][2]
     assert found[0][1] >= found[1][1] > 0
@@ -124,14 +111,21 @@ def test_what_is_moved_copied_or_saved_is_used(tmp_path: Any) -> None:
     torch.testing.assert_close(flat(images()), twin(images()), rtol=1e-12, atol=0)
 
 
-def test_nets_of_many_steps_are_stepwise_by_themselves() -> None:
-    assert isinstance(graphnet.compile(recurrent(120)), Stepped)
-    assert isinstance(graphnet.compile(recurrent(5)), GraphModule)
-    assert isinstance(graphnet.compile(recurrent(5), backend="inductor"), GraphModule)  # small: calls would cost more
-    assert isinstance(graphnet.compile(recurrent(20), backend="inductor"), Stepped)
-    assert isinstance(graphnet.compile(zoo.path("resnet-3-state"), backend="inductor"), Stepped)
+def test_steps_are_programs_wherever_one_recurs() -> None:
+    def form(spec: Any, **settings: Any) -> bool:
+        net = graphnet.compile(spec, **settings)
+        assert bool(net.programs) == net.meta["stepwise"]
+        return bool(net.programs)
+
+    assert form(recurrent(120))
+    assert form(recurrent(6))
+    assert not form(zoo.path("diamond"))  # no step does what another did
+    assert not form(recurrent(120), optimize=0)
+    assert form(recurrent(120), optimize=0, stepwise=True)
+    assert not form(recurrent(6), backend="inductor")  # small: calls would cost more
+    assert form(recurrent(20), backend="inductor")
     with pytest.raises(ValueError, match="backend 'triton': one of eager, inductor"):
-        graphnet.compile(recurrent(5), backend="triton")  # type: ignore[arg-type]
+        graphnet.compile(recurrent(6), backend="triton")  # type: ignore[arg-type]
 
 
 @DYNAMO

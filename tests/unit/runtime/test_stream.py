@@ -10,9 +10,10 @@ from torch import Tensor
 
 import graphnet
 from graphnet import zoo
-from graphnet.runtime.stepped import Memory, Stepped
+from graphnet.runtime.net import Memory, Net
 from graphnet.training.checkpoint import load_into
-from tests.unit.runtime.test_steps import images, recurrent, stepped
+from tests.small import recurrent
+from tests.unit.runtime.test_steps import images, stepped
 
 MOVIE: dict[str, Any] = {
     "graphnet": 1,
@@ -28,7 +29,7 @@ def movie(frames: int, n: int = 3) -> Tensor:
     return torch.randn(n, frames, 2, 6, 6, generator=torch.Generator().manual_seed(0)).double()
 
 
-def run(net: Stepped, given: list[Tensor | None]) -> tuple[list[Tensor | None], list[Memory]]:
+def run(net: Net, given: list[Tensor | None]) -> tuple[list[Tensor | None], list[Memory]]:
     outputs, memories = [], []
     memory = None
     for image in given:
@@ -59,7 +60,7 @@ def test_frame_by_frame_is_the_whole_sequence(optimize: int, training: bool) -> 
 
 def test_a_sequence_s_steps_recur() -> None:
     """Cutting a frame out is no step's work: so the steps of a long sequence are those of a short one."""
-    counts = [len(stepped(MOVIE | {"readout": {"t": t}}).steps) for t in (6, 40)]
+    counts = [len(stepped(MOVIE | {"readout": {"t": t}}).programs) for t in (6, 40)]
     assert counts[0] == counts[1] <= 6
 
 
@@ -77,7 +78,7 @@ def test_memory_does_not_grow_and_is_not_changed() -> None:
     assert not torch.allclose(other, once)
 
 
-def run_on(net: Stepped, memory: Memory, frames: list[Tensor]) -> Tensor:
+def run_on(net: Net, memory: Memory, frames: list[Tensor]) -> Tensor:
     output = None
     for frame in frames:
         output, memory = net.step(frame, memory)
@@ -114,13 +115,12 @@ def test_an_image_that_stays_is_given_once() -> None:
 
 def test_states_that_are_zeros_before_they_are_reached() -> None:
     net = graphnet.compile(zoo.path("conv-gru"), stepwise=True).double().eval()
-    assert isinstance(net, Stepped)
-    plan = net.meta["plan"]
+    plan, times = net.meta["plan"], net._timeline
     sequence = torch.randn(2, *plan.input_shape, generator=torch.Generator().manual_seed(0)).double()
-    given = list(sequence.unbind(1)) if net.sequence else [sequence, *[None] * plan.last_time]
+    given = list(sequence.unbind(1)) if times.sequence else [sequence, *[None] * plan.last_time]
     output, memory = None, None
-    for t in range(min(net.arrivals), plan.last_time + 1):
-        output, memory = net.step(given.pop(0) if t in net.arrivals else None, memory)
+    for t in range(min(times.arrivals), plan.last_time + 1):
+        output, memory = net.step(given.pop(0) if t in times.arrivals else None, memory)
     wanted = net(sequence)
     assert output is not None
     torch.testing.assert_close(

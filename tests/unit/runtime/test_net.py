@@ -256,7 +256,7 @@ def test_names_in_the_state_dict() -> None:
 
 def test_a_shared_weight_is_one_parameter_whose_gradient_is_the_sum_over_its_uses() -> None:
     spec = small({"h1": {"h1": "BRC+I", "h2": "C"}}, readout={"t": 4}, **SHARED)
-    net = graphnet.compile(spec)
+    net = graphnet.compile(spec, stepwise=False)
     assert len({id(parameter) for parameter in net.parameters()}) == len(net.state_dict().keys() & weights(spec).keys())
     assert [name for name, _ in net.named_parameters() if "h1.from_h1.conv" in name] == ["h1.from_h1.conv1.weight"]
     assert net.code.count("self.h1.from_h1.conv1.weight") == 1

@@ -1,0 +1,98 @@
+"""A body cut into programs: lines that run at once, between the values of states, which can be tapped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from graphnet.network.functions.ops import Line, Op, Shape
+from graphnet.planning.body import Body, at
+from graphnet.planning.plan import Plan
+
+Relative = tuple[Op, tuple[int, ...], tuple[int, ...], Shape]
+"""A line without names: arguments are numbers of lines, or -1, -2, … for what the program is given; then tensors."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What lines do, whatever their time, their states and their weights, and which of them are read outside."""
+
+    lines: tuple[Relative, ...]
+    results: tuple[int, ...]
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Found once: a program stands in many bodies."""
+        return hash((self.lines, self.results))
+
+
+class Run(NamedTuple):
+    """A program in a body: the names of what it is given, of its tensors and of its results; and its lines."""
+
+    program: Program
+    given: tuple[str, ...]
+    tensors: tuple[str, ...]
+    results: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+    def at(self, t: int) -> Run:
+        """The run at a time, but for its lines."""
+        given, tensors, results = (tuple([at(name, t) for name in names]) for names in self[1:4])
+        return Run(self.program, given, tensors, results, self.lines)
+
+
+ALONE = ("value", "lipschitz", "slice")
+"""Ops whose lines stand alone: a state's value, which can be tapped, a Lipschitz divisor, a frame of a sequence."""
+
+
+def cut(body: Body) -> tuple[Run | Line, ...]:
+    """The programs and the single lines that a body consists of, in order: a new program after a value that is read."""
+    readers: dict[str, set[str]] = {}
+    for line in body.lines:
+        for name in line.arguments:
+            readers.setdefault(name, set()).add(line.name)
+    for name in body.results:
+        readers.setdefault(name, set()).add("another step")
+    pieces: list[Run | Line] = []
+    inside: list[Line] = []
+    values: list[Line] = []  # of the program that is being gathered
+    for line in body.lines:
+        if inside and (line.t != inside[-1].t or any(value.name in line.arguments for value in values)):
+            pieces += [_run(inside, readers), *values]
+            inside, values = [], []
+        if line.op.kind not in ALONE:
+            inside.append(line)
+        elif inside and line.op.kind == "value":
+            values.append(line)
+        else:
+            pieces.append(line)
+    return (*pieces, _run(inside, readers), *values) if inside else (*pieces,)
+
+
+def _run(lines: Sequence[Line], readers: Mapping[str, set[str]]) -> Run:
+    numbers = {line.name: number for number, line in enumerate(lines)}
+    given: dict[str, int] = {}
+    tensors: dict[str, int] = {}
+    relative: list[Relative] = []
+    for line in lines:
+        arguments = tuple(
+            numbers[name] if name in numbers else -1 - given.setdefault(name, len(given)) for name in line.arguments
+        )
+        used = tuple(tensors.setdefault(name, len(tensors)) for name in line.tensors)
+        relative.append((line.op, arguments, used, line.shape))
+    results = tuple(k for name, k in numbers.items() if readers.get(name, set()) - numbers.keys())
+    names = tuple(lines[k].name for k in results)
+    return Run(Program(tuple(relative), results), tuple(given), tuple(tensors), names, tuple(lines))
+
+
+def runs_of(plan: Plan) -> Iterator[tuple[int, Run | Line]]:
+    """Time and piece, of all calls of a plan in order; names are those in the body."""
+    pieces = {body: cut(body) for body in plan.bodies}
+    for body, t in plan.calls:
+        for piece in pieces[body]:
+            yield t, piece

@@ -1,0 +1,280 @@
+"""A compiled net: one class for every spec, size, level and mode."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from copy import deepcopy
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor, fx, nn
+
+from graphnet.planning.body import IMAGE
+from graphnet.planning.plan import Plan
+from graphnet.runtime.graphs import PROGRAMS, flat_graph, graph_of_calls
+
+
+class Memory(NamedTuple):
+    """Where a net is that runs step by step: the time that was run last, and the values that later times read."""
+
+    t: int
+    values: dict[str, Tensor]
+
+
+class Origin(Protocol):
+    """What a net was made from: it can make the net again, without its weights."""
+
+    def structure(self) -> Net: ...
+
+
+class Net(fx.GraphModule):
+    """Images `[N, C, H, W]` to logits `[N, classes]`, or to a dict of them by readout time if there are several.
+
+    Its graph has every value as a node, or calls the programs that recur; states are modules under their names, which
+    hold parameters and statistics. `meta` holds the plan, the plan that is executed, the spec and the options.
+    """
+
+    def __init__(self, plan: Plan, executed: Plan, stepwise: bool, modules: nn.Module, origin: Origin) -> None:
+        super().__init__(nn.Module(), _nothing(), class_name="Net")
+        self.__dict__ |= {"origin": origin, "stepwise": stepwise}
+        self.meta |= {"plan": plan, "executed": executed}
+        self._modules |= modules._modules  # whatever their names are: attributes of this class are no hindrance
+        if stepwise:
+            graph, programs = graph_of_calls(executed)
+            held = nn.Module()
+            held._modules |= {f"program{number}": module for number, module in enumerate(programs.values())}
+            self._modules[PROGRAMS] = held
+            made = defaultdict[str, int](int)
+            for node in graph.nodes:
+                if node.op == "call_module":
+                    made[str(node.target)] += 1
+            sizes = [
+                sum(math.prod(line[3]) for line in program.lines if line[0].kind != "weights") for program in programs
+            ]
+            self.__dict__["work"] = [made[f"{PROGRAMS}.program{k}"] * size for k, size in enumerate(sizes)]
+        else:
+            graph = flat_graph(executed)
+        self.graph = graph
+        self.__dict__["generated"] = self._code
+
+    # ---- modules by name
+
+    def get_submodule(self, target: str) -> nn.Module:
+        """The module of that name, also where this class has an attribute called so. Raises AttributeError."""
+        module: nn.Module = self
+        for name in filter(None, target.split(".")):
+            found = module._modules.get(name)
+            if found is None:
+                raise AttributeError(f"{type(module).__name__} has no module '{name}'")
+            module = found
+        return module
+
+    @property
+    def code(self) -> str:
+        """The generated forward pass, and the programs that it calls; for reading, modules stand as attributes."""
+        held = self._modules.get(PROGRAMS)
+        programs = held._modules.items() if held is not None else ()
+        texts = (f"# {name}{module.code}" for name, module in programs if isinstance(module, fx.GraphModule))
+        text = "\n\n".join([self._code.strip("\n"), *texts]) + "\n"
+        return re.sub(r"\._modules\['(\w+)'\]", r".\1", text)
+
+    @property
+    def programs(self) -> tuple[nn.Module, ...]:
+        """The programs that recur; none if every value is a node."""
+        held = self._modules.get(PROGRAMS)
+        return tuple(module for module in held._modules.values() if module is not None) if held is not None else ()
+
+    def compile(self, *given: Any, **settings: Any) -> None:
+        """Compile by torch.compile: the whole, or each program that makes a tenth of all values or more.
+
+        Compiling takes seconds for each, and what runs once among many is not worth them.
+        """
+        if not self.stepwise:
+            super().compile(*given, **settings)
+            return
+        for work, program in zip(self.__dict__["work"], self.programs, strict=True):
+            if 10 * work >= sum(self.__dict__["work"]):
+                program.compile(*given, **{"dynamic": False, **settings})
+
+    # ---- copies
+
+    def _own_state(self) -> dict[str, Any]:
+        """All that the structure does not say: the modules of states, hooks, mode, what users added."""
+        if self._code != self.generated:
+            raise RuntimeError(
+                "the graph of this net was edited, and only graphnet's own can be copied or pickled\n"
+                "  make a torch.fx.GraphModule(net, net.graph) of it"
+            )
+        state = {key: value for key, value in self.__dict__.items() if key not in GENERATED}
+        state["_modules"] = {key: value for key, value in self._modules.items() if key != PROGRAMS}
+        known = self.origin_meta
+        state["meta"] = {key: value for key, value in self.meta.items() if key not in known}
+        return state
+
+    @property
+    def origin_meta(self) -> tuple[str, ...]:
+        """The keys of `meta` that the structure brings along."""
+        return ("plan", "executed", "spec", "options", "optimize", "stepwise", "mode")
+
+    def _adopt(self, state: Mapping[str, Any]) -> None:
+        programs = self._modules.get(PROGRAMS)
+        meta = self.meta | state["meta"]
+        self.__dict__ |= {**state, "meta": meta, "_modules": dict(state["_modules"])}
+        if programs is not None:
+            self._modules[PROGRAMS] = programs
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Net:
+        """A net of its own with the same structure, modules, hooks and mode."""
+        made = Net(
+            self.meta["plan"], self.meta["executed"], self.meta["stepwise"], nn.Module(), self.__dict__["origin"]
+        )
+        made.meta |= {key: self.meta[key] for key in self.origin_meta if key in self.meta}
+        memo[id(self)] = made
+        made._adopt(deepcopy(self._own_state(), memo))
+        return made
+
+    def __copy__(self) -> Net:
+        """The same modules in another object."""
+        made: Net = object.__new__(type(self))
+        made.__dict__ |= self.__dict__ | {"_modules": dict(self._modules)}
+        return made
+
+    def _replicate_for_data_parallel(self) -> Net:
+        made = self.__copy__()
+        made.__dict__ |= {"_parameters": {}, "_buffers": dict(self._buffers), "_is_replica": True}
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.origin, self._own_state())
+
+    # ---- step by step
+
+    def step(self, image: Tensor | None = None, memory: Memory | None = None) -> tuple[Tensor | None, Memory]:
+        """Run the net for one time step, as it goes along: for streams, and to look at a net while it runs.
+
+            logits, memory = net.step(frame)
+            logits, memory = net.step(frame, memory)
+
+        The first call, without memory, runs all up to the first time of the input; each further call runs the next
+        time. Steps together compute what `forward` does of the whole.
+
+        Args:
+            image: `[N, C, H, W]`, at the first time; of a sequence at each time at which one arrives, the next one.
+                What comes too late for any readout is not looked at.
+            memory: what the call before gave back; it is not changed, and can be gone on from more than once.
+
+        Returns:
+            The output `[N, classes]` if this is a readout time, or None, and the memory for the next call.
+
+        Raises:
+            ValueError: the net is at its end, an image is missing, or one is given that does not arrive.
+        """
+        times = self._timeline
+        t = times.arrivals[0] if memory is None else memory.t + 1
+        if t > times.last:
+            raise ValueError(f"the net ends at t = {times.last}: it has no step t = {t}")
+        if image is None and t in times.arrivals:
+            raise ValueError(f"t = {t}: an image arrives, give it")
+        if image is not None and t not in times.arrivals and not times.sequence:
+            raise ValueError(f"t = {t}: no image arrives; the one at t = {times.arrivals[0]} stays")
+        values: dict[str, Any] = {} if memory is None else dict(memory.values)
+        if image is not None:
+            values[IMAGE] = image
+        for now in range(-1 if memory is None else t, t + 1):
+            for node in times.nodes.get(now, ()):
+                values[node.name] = self._run(node, values)
+        kept = {name: value for name, value in values.items() if times.ends.get(name, -1) > t}
+        return values[times.outputs[t]] if t in times.outputs else None, Memory(t, kept)
+
+    def _run(self, node: fx.Node, values: Mapping[str, Any]) -> Any:
+        """The value of a node; of a stream the frame is all there is of its sequence."""
+        if node.meta.get("frame"):
+            return values[IMAGE]
+
+        def value(given: fx.Node) -> Any:
+            return self._read(str(given.target)) if given.op == "get_attr" else values[given.name]
+
+        arguments = fx.map_arg(node.args, value)
+        settings = fx.map_arg(node.kwargs, value)
+        if node.op == "call_function":
+            assert callable(node.target)
+            return node.target(*arguments, **settings)
+        if node.op == "call_method":
+            owner, *rest = arguments
+            return getattr(owner, str(node.target))(*rest, **settings)
+        return self.get_submodule(str(node.target))(*arguments, **settings)
+
+    def _read(self, target: str) -> Any:
+        place, _, role = target.rpartition(".")
+        return getattr(self.get_submodule(place), role)
+
+    @cached_property
+    def _timeline(self) -> _Timeline:
+        return _Timeline.of(self.graph, self.meta["executed"])
+
+
+class _Timeline(NamedTuple):
+    """When nodes run: those of each time, when values are read last, when images arrive and outputs are made."""
+
+    nodes: dict[int, list[fx.Node]]
+    ends: dict[str, int]
+    arrivals: list[int]
+    outputs: dict[int, str]
+    last: int
+    sequence: bool
+
+    @classmethod
+    def of(cls, graph: fx.Graph, executed: Plan) -> _Timeline:
+        times: dict[int, list[fx.Node]] = {}
+        arrivals: dict[int, None] = {}
+        start = min(t for call in executed.calls if (t := call.t) >= 0)
+        for node in graph.nodes:
+            if node.op not in ("placeholder", "get_attr", "output"):
+                t = node.meta.get("t", start)
+                times.setdefault(t, []).append(node)
+                if node.meta.get("frame"):
+                    arrivals[t] = None
+        when = {node: t for t, nodes in times.items() for node in nodes}
+        ends: dict[str, int] = {}
+        for node in graph.nodes:
+            read = [when[user] for user in node.users if user in when]
+            ends[node.name] = max(read, default=-1)
+        result = next(node for node in graph.nodes if node.op == "output").args[0]
+        found = result if isinstance(result, dict) else {executed.outputs[0][0]: result}
+        outputs = {t: node.name for t, node in found.items()}
+        for t, name in outputs.items():
+            ends[name] = max(ends[name], t)
+        if executed.is_sequence:
+            ends[IMAGE] = -1
+        return cls(times, ends, list(arrivals) or [start], outputs, max(outputs), executed.is_sequence)
+
+
+GENERATED = frozenset(
+    (
+        *("_graph", "_code", "_lineno_map", "_prologue_start", "_tracer_cls", "_tracer_extras", "shape_env"),
+        *("_replace_hooks", "_create_node_hooks", "_erase_node_hooks", "_deepcopy_hooks", "_compiled_call_impl"),
+        *("origin", "stepwise", "work", "generated", "_timeline"),
+    )
+)
+"""The attributes that follow from what a net was made from."""
+
+
+def _restored(origin: Origin, state: Mapping[str, Any]) -> Net:
+    """A net that was pickled."""
+    made = origin.structure()
+    made._adopt(state)
+    return made
+
+
+def _nothing() -> fx.Graph:
+    graph = fx.Graph()
+    graph.output(None)
+    return graph
+
+
+def recurs(plan: Plan) -> bool:
+    """Whether any step does what one before it did."""
+    return any(count > 1 for count in plan.bodies.values())
