@@ -77,3 +77,8 @@ def convs(
     weights = torch.split(weight, list(parts), axis)
     biases = [None] * len(parts) if bias is None else torch.split(bias, list(parts))
     return [convolve(x, w, b, **settings) for x, w, b in zip(sources, weights, biases, strict=True)]
+
+
+def add_into(a: Tensor, b: Tensor) -> Tensor:
+    """a + b, written over a where the sum is of its type: under autocast it may be of a wider one."""
+    return a.add_(b) if torch.result_type(a, b) == a.dtype else a + b

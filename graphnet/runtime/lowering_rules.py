@@ -149,13 +149,16 @@ def _chain(function: str, writer: Writer[V], line: Line, given: Sequence[V]) -> 
     return reduce(lambda left, right: writer.call(function, left, right), given)
 
 
+ADD_INTO = "graphnet.runtime.fused_ops.add_into"
+
+
 def _sum(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
     """In the order of the arguments; with `overwrite` said, in place from the second or from the first sum on."""
     overwrite = dict(line.op.attributes).get("overwrite")
     if overwrite is None or len(given) == 1:
         return _chain("operator.add", writer, line, given)
-    total = writer.method("add_", *given[:2]) if overwrite else writer.call("operator.add", *given[:2])
-    return reduce(lambda left, right: writer.method("add_", left, right), given[2:], total)
+    total = writer.call(ADD_INTO, *given[:2]) if overwrite else writer.call("operator.add", *given[:2])
+    return reduce(lambda left, right: writer.call(ADD_INTO, left, right), given[2:], total)
 
 
 def _mean(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
