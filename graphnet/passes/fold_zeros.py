@@ -58,7 +58,8 @@ def _used_on_zeros_alone(plan: Plan) -> frozenset[str]:
     for key, (body, t) in zip(_follow(plan, frozenset()), plan.calls, strict=True):
         if key not in looked_at:
             looked_at[key] = _zeros_in(*key)
-            seeing.update(name for line in body.lines if line.name not in looked_at[key] for name in line.tensors)
+            sees = [line for line in body.lines if line.name not in looked_at[key] and line.op.kind != "lipschitz"]
+            seeing.update(name for line in sees for name in line.tensors)
         if looked_at[key]:
             blind.update(at(name, t) for line in body.lines if line.name in looked_at[key] for name in line.tensors)
     return frozenset(blind - seeing)

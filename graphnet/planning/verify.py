@@ -108,19 +108,18 @@ class _Bodies:
 
 
 def _verify_use(plan: Plan) -> None:
-    """Tensors that are declared are used; those of what functions are divided by are declared with the function."""
-    odd = [body for body in plan.bodies if _declared(body) != {name for line in body.lines for name in line.tensors}]
-    if not odd:
-        return
-    _verify_names(plan.calls)
-    declared = {tensor.name for tensor in plan.tensors}
-    used = {at(name, t) for body, t in plan.calls for line in body.lines for name in line.tensors}
+    """Every tensor is declared in a step and used; one that belongs to the time by the step that declares it."""
+    declared = {tensor.name for body in plan.bodies for tensor in body.tensors}
+    used = {name for body in plan.bodies for line in body.lines for name in line.tensors}
+    if declared != used:  # what functions are divided by names tensors as they are at some time
+        declared = {tensor.name for tensor in plan.tensors}
+        used = {at(name, t) for body, t in plan.calls for line in body.lines for name in line.tensors}
     assert declared >= used, f"tensors that no step declares: {sorted(used - declared)[:3]}"
     assert declared == used, f"tensors that no line uses: {sorted(declared - used)[:3]}"
-
-
-def _declared(body: Body) -> set[str]:
-    return {tensor.name for tensor in body.tensors}
+    for body in plan.bodies:
+        own = {tensor.name for tensor in body.tensors}
+        for name in (name for line in body.lines for name in line.tensors):
+            assert "{t}" not in name or name in own, f"{name}: declared by another step"
 
 
 def _verify_op(name: str, op: Op, arguments: tuple[Shape, ...], shape: Shape, roles: tuple[str, ...]) -> None:

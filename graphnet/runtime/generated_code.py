@@ -61,21 +61,28 @@ def _functions(nodes: Sequence[fx.Node], source: str) -> Iterator[str]:
         yield "\n".join([signature, *_indented(body)])
         return
     used = [{name for each in part for name in each.reads} for part in parts]
-    shared = [node for node in tensors if sum(repr(node) in names for names in used) > 1]
-    yield "\n".join(["def shared_tensors(self):", *_indented([*_read(shared), _list(shared)])])
-    known = set(given)
+    first: dict[str, int] = {}
+    last = dict.fromkeys(ends, len(parts))
+    for number, names in reversed(list(enumerate(used))):
+        for name in names:
+            first[name] = number
+            last.setdefault(name, number)
+    shared = {repr(node): node for node in tensors if repr(node) in first and first[repr(node)] < last[repr(node)]}
+    own: dict[int, list[fx.Node]] = {}
+    for node in tensors:
+        if repr(node) in first and repr(node) not in shared:
+            own.setdefault(first[repr(node)], []).append(node)
+    names = set(map(repr, tensors))
+    yield "\n".join(["def shared_tensors(self):", *_indented([*_read([*shared.values()]), _list(shared)])])
     for number, part in enumerate(parts):
-        later = set(ends).union(*used[number + 1 :])
-        own = [node for node in tensors if repr(node) in used[number] and node not in shared]
-        body = [f"{node!r} = tensors[{k}]" for k, node in enumerate(shared) if repr(node) in used[number]]
+        made = {each.name for each in part}
+        body = [f"{name} = tensors[{k}]" for k, name in enumerate(shared) if name in used[number]]
         body += [
-            f"{name} = values{f'[{name!r}]' if name in later else f'.pop({name!r})'}"
-            for name in sorted(known & used[number])
+            f"{name} = values{f'[{name!r}]' if last[name] > number else f'.pop({name!r})'}"
+            for name in sorted(used[number] - made - names)
         ]
-        body += [*_read(own), *_written(part, set(map(repr, tensors)))]
-        made = [each.name for each in part if each.name in later]
-        body += ["", *(f"values[{name!r}] = {name}" for name in made)]
-        known |= set(made)
+        body += [*_read(own.get(number, ())), *_written(part, names), ""]
+        body += [f"values[{each.name!r}] = {each.name}" for each in part if last.get(each.name, -1) > number]
         yield "\n".join([f"def part{number}(self, values, tensors):", *_indented(body)])
     held = ", ".join(f"{name!r}: {argument}" for name, argument in given.items())
     start = [f"values, tensors = {{{held}}}, shared_tensors(self)", f"{' = '.join(given.values())} = None"]
@@ -139,8 +146,8 @@ def _tensor(node: fx.Node) -> str:
     return f"{_module(places)}.{role}"
 
 
-def _list(nodes: Iterable[fx.Node]) -> str:
-    return f"return [{', '.join(map(repr, nodes))}]"
+def _list(names: Iterable[str]) -> str:
+    return f"return [{', '.join(names)}]"
 
 
 def _indented(lines: Iterable[str]) -> list[str]:
