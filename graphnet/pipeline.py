@@ -256,8 +256,7 @@ def _assembled(spec: Spec, options: Options, compiled: Plan, executed: Plan, mod
         if options.backend == "inductor":
             stepwise = stepwise and (len(executed.lines) > BACKENDS["inductor"] or _is_slow(executed, options))
     net = Net(compiled, executed, stepwise, modules, _Origin(spec, options))
-    known = {"optimize": options.optimize, "stepwise": stepwise, "mode": options.mode}
-    net.meta |= {"spec": spec, "options": options} | known
+    net.meta |= {"spec": spec, "options": options, "optimize": options.optimize, "mode": options.mode}
     return net
 
 

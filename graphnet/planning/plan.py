@@ -14,8 +14,8 @@ from graphnet.errors import Fault
 from graphnet.network.functions.ops import Line as Line
 from graphnet.network.functions.ops import Shape
 from graphnet.network.network import System, Tensor
-from graphnet.planning.body import BEFORE, Body, Call, at, first_uses, trainable
 from graphnet.planning.body import IMAGE as IMAGE
+from graphnet.planning.body import Body, Call, at, first_uses, trainable
 
 
 class Fate(StrEnum):
@@ -140,7 +140,7 @@ class Plan:
     def sizes(self) -> Mapping[str, int]:
         """How many numbers are in each tensor, by its name in the bodies; what is before the first step names times."""
         tensors = [tensor for body in self.bodies for tensor in body.tensors]
-        if self.calls[0].t == BEFORE:
+        if any(line.op.kind == "lipschitz" for line in self.calls[0].body.lines):
             tensors += self.tensors
         return {tensor.name: math.prod(tensor.shape) for tensor in tensors}
 

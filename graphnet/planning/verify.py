@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from graphnet.network.functions.ops import KINDS, Line, Op, Shape, shape_of
-from graphnet.planning.body import BEFORE, IMAGE, Body, Call, at
+from graphnet.planning.body import IMAGE, Body, Call, at
 from graphnet.planning.plan import Plan
 
 READY = ("conv", "conv_transpose", "conv_norm", "conv_transpose_norm")
@@ -27,7 +27,7 @@ def verify(plan: Plan) -> Plan:
     declared = {tensor.name: tensor.role for body in plan.bodies for tensor in body.tensors}
     checker = _Bodies(declared)
     for call in {call.body: call for call in plan.calls}.values():
-        if call.t == BEFORE:  # uses what others declare, under its name at their time
+        if any(line.op.kind == "lipschitz" for line in call.body.lines):  # uses what others declare, as it is at a time
             checker.roles = checker.roles | {tensor.name: tensor.role for tensor in plan.tensors}
         checker.verify(call.body)
     results = _verify_given(plan)

@@ -81,4 +81,7 @@ def convs(
 
 def add_into(a: Tensor, b: Tensor) -> Tensor:
     """a + b, written over a where the sum is of its type: under autocast it may be of a wider one."""
-    return a.add_(b) if torch.result_type(a, b) == a.dtype else a + b
+    if not torch.compiler.is_compiling() and has_torch_function((a, b)):
+        traced: Tensor = handle_torch_function(add_into, (a, b), a, b)  # for a tracer it is one node
+        return traced
+    return a.add_(b) if torch.promote_types(a.dtype, b.dtype) == a.dtype else a + b

@@ -7,104 +7,114 @@ into parts, which hand values on by name.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from torch import fx
 from torch.fx.graph import CodeGen
 
 LOCALS = 250
 """So many names a generated function may have, or hardly more."""
+MANY = 3
+"""What is reached so often in a part of a long pass is reached once."""
 SIGNATURE = "def forward("
 
 
-class PartedCode(CodeGen):
-    """Generates `forward`, with a heading for each time step, and the functions that it is split into."""
+class Statement(NamedTuple):
+    """A statement of a forward pass.
 
-    def _gen_python_code(self, nodes: Any, *given: Any, **settings: Any) -> Any:
-        code = super()._gen_python_code(nodes, *given, **settings)
-        if not any(settings.get(name) for name in ("verbose", "colored", "record_func", "expanded_def")):
-            head, _, body = code.src.rpartition(SIGNATURE)
-            code.src = head + "\n\n\n".join(_functions(list(nodes), SIGNATURE + body)) + "\n"
-        return code
+    Attributes:
+        made: the names that it gives.
+        module: the module that it calls, by its name in the net; empty if it calls none.
+        text: the call's arguments, or the expression.
+        reads: the names of the values and tensors that it reads.
+        t: its time.
+    """
 
-
-@dataclass(frozen=True)
-class _Statement:
-    """What a node is in the code: its expression, and the names that are not used any more after it."""
-
-    node: fx.Node
-    expression: str
-    freed: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return repr(self.node)
-
-    @property
-    def reads(self) -> list[str]:
-        return [repr(node) for node in self.node.all_input_nodes]
+    made: tuple[str, ...]
+    module: str
+    text: str
+    reads: tuple[str, ...]
+    t: int
 
 
-def _functions(nodes: Sequence[fx.Node], source: str) -> Iterator[str]:
-    """The functions of a forward pass, from the one function that fx writes; nodes are called as `repr` says."""
-    signature, *lines = source.rstrip().split("\n")
-    result = lines[-1].strip()
-    tensors = [node for node in nodes if node.op == "get_attr"]
-    given = {repr(node): str(node.target) for node in nodes if node.op == "placeholder"}
-    ends = [repr(node) for node in nodes[-1].all_input_nodes]
-    parts = list(_parted(_statements(nodes, lines)))
-    if len(parts) < 2:
-        body = [f"{name} = {argument}" for name, argument in given.items() if name != argument]
-        body += [*_read(tensors), *_written(parts[0] if parts else [], set(map(repr, tensors))), "", result]
-        yield "\n".join([signature, *_indented(body)])
-        return
-    used = [{name for each in part for name in each.reads} for part in parts]
-    first: dict[str, int] = {}
-    last = dict.fromkeys(ends, len(parts))
-    for number, names in reversed(list(enumerate(used))):
-        for name in names:
-            first[name] = number
-            last.setdefault(name, number)
-    shared = {repr(node): node for node in tensors if repr(node) in first and first[repr(node)] < last[repr(node)]}
-    own: dict[int, list[fx.Node]] = {}
-    for node in tensors:
-        if repr(node) in first and repr(node) not in shared:
-            own.setdefault(first[repr(node)], []).append(node)
-    names = set(map(repr, tensors))
-    yield "\n".join(["def shared_tensors(self):", *_indented([*_read([*shared.values()]), _list(shared)])])
-    for number, part in enumerate(parts):
-        made = {each.name for each in part}
-        body = [f"{name} = tensors[{k}]" for k, name in enumerate(shared) if name in used[number]]
-        body += [
-            f"{name} = values{f'[{name!r}]' if last[name] > number else f'.pop({name!r})'}"
-            for name in sorted(used[number] - made - names)
-        ]
-        body += [*_read(own.get(number, ())), *_written(part, names), ""]
-        body += [f"values[{each.name!r}] = {each.name}" for each in part if last.get(each.name, -1) > number]
-        yield "\n".join([f"def part{number}(self, values, tensors):", *_indented(body)])
-    held = ", ".join(f"{name!r}: {argument}" for name, argument in given.items())
-    start = [f"values, tensors = {{{held}}}, shared_tensors(self)", f"{' = '.join(given.values())} = None"]
-    calls = [f"part{number}(self, values, tensors)" for number in range(len(parts))]
-    found = [f"{name} = values[{name!r}]" for name in dict.fromkeys(ends)]
-    yield "\n".join([signature, *_indented([*start, *calls, *found, result])])
+class Forward(NamedTuple):
+    """A forward pass: its values by name → its parameter, its tensors by name → their names in the net, its result."""
+
+    given: Mapping[str, str]
+    tensors: Mapping[str, str]
+    statements: Sequence[Statement]
+    result: str
+    ends: Sequence[str]
+
+    def source(self, signature: str) -> str:
+        """The functions that it consists of."""
+        parts = list(_parted(self.statements))
+        functions = self._one(signature) if len(parts) < 2 else self._many(signature, parts)
+        return "\n\n\n".join("\n".join([head, *_indented(body)]) for head, body in functions) + "\n"
+
+    def _one(self, signature: str) -> Iterator[tuple[str, list[str]]]:
+        body = [f"{name} = {argument}" for name, argument in self.given.items() if name != argument]
+        body += [*_read(self.tensors, 1 << 30), *self._written(self.statements, set(self.ends), 1 << 30)]
+        yield signature, [*body, "", self.result]
+
+    def _many(self, signature: str, parts: Sequence[Sequence[Statement]]) -> Iterator[tuple[str, list[str]]]:
+        """Functions for the parts, and `forward`, which calls them; `values` are handed on, `tensors` shared."""
+        used = [{name for each in part for name in each.reads} for part in parts]
+        first: dict[str, int] = {}
+        last = dict.fromkeys(self.ends, len(parts))
+        for number, names in reversed(list(enumerate(used))):
+            for name in names:
+                first[name] = number
+                last.setdefault(name, number)
+        shared = {name: target for name, target in self.tensors.items() if first.get(name, 0) < last.get(name, 0)}
+        own: dict[int, dict[str, str]] = {}
+        for name, target in self.tensors.items():
+            if name in first and name not in shared:
+                own.setdefault(first[name], {})[name] = target
+        yield "def shared_tensors(self):", [*_read(shared), f"return [{', '.join(shared)}]"]
+        for number, part in enumerate(parts):
+            made = {name for each in part for name in each.made}
+            kept = [name for each in part for name in each.made if last.get(name, -1) > number]
+            body = [f"{name} = tensors[{k}]" for k, name in enumerate(shared) if name in used[number]]
+            for name in sorted(used[number] - made - self.tensors.keys()):
+                body.append(f"{name} = values{f'[{name!r}]' if last[name] > number else f'.pop({name!r})'}")
+            body += [*_read(own.get(number, {})), *self._written(part, set(kept)), ""]
+            body += [f"values[{name!r}] = {name}" for name in kept]
+            yield f"def part{number}(self, values, tensors):", body
+        held = ", ".join(f"{name!r}: {argument}" for name, argument in self.given.items())
+        start = [f"values, tensors = {{{held}}}, shared_tensors(self)", f"{' = '.join(self.given.values())} = None"]
+        calls = [f"part{number}(self, values, tensors)" for number in range(len(parts))]
+        found = [f"{name} = values[{name!r}]" for name in dict.fromkeys(self.ends)]
+        yield signature, [*start, *calls, *found, self.result]
+
+    def _written(self, part: Sequence[Statement], kept: set[str], many: int = MANY) -> list[str]:
+        """Statements under the headings of their time steps; values that are not used any more are freed."""
+        last = {name: number for number, each in enumerate(part) for name in (*each.made, *each.reads)}
+        modules = Counter(each.module for each in part if each.module)
+        called = {module: f"_module{k}" for k, (module, count) in enumerate(modules.items()) if count >= many}
+        lines = [f"{name} = {_module(module.split('.'))}" for module, name in called.items()]
+        now = -1
+        for number, each in enumerate(part):
+            if each.t >= 0 and each.t != now:
+                now = each.t
+                lines += ["", f"# t = {now}"]
+            text = each.text
+            if each.module:
+                text = f"{called.get(each.module) or _module(each.module.split('.'))}({text})"
+            names = dict.fromkeys((*each.reads, *each.made))
+            freed = [name for name in names if last[name] == number and name not in kept and name not in self.tensors]
+            lines.append(f"{', '.join(each.made)} = {text}" + (f";  {' = '.join(freed)} = None" if freed else ""))
+        return lines
 
 
-def _statements(nodes: Sequence[fx.Node], lines: Sequence[str]) -> Iterator[_Statement]:
-    texts = dict(line.strip().split(" = ", 1) for line in lines if " = " in line)
-    for node in nodes:
-        if node.op not in ("get_attr", "placeholder", "output"):
-            expression, _, freed = texts[repr(node)].partition(";  ")
-            yield _Statement(node, expression, tuple(freed.split(" = ")[:-1]))
-
-
-def _parted(statements: Iterable[_Statement]) -> Iterator[list[_Statement]]:
+def _parted(statements: Iterable[Statement]) -> Iterator[list[Statement]]:
     """Statements in parts of few names each."""
-    part: list[_Statement] = []
+    part: list[Statement] = []
     names: set[str] = set()
     for each in statements:
-        mine = {each.name, *each.reads}
+        mine = {*each.made, *each.reads}
         if part and len(names | mine) > LOCALS:
             yield part
             part, names = [], set()
@@ -114,42 +124,56 @@ def _parted(statements: Iterable[_Statement]) -> Iterator[list[_Statement]]:
         yield part
 
 
-def _read(tensors: Sequence[fx.Node]) -> list[str]:
-    """Parameters and statistics, read from their modules."""
-    return ["", "# parameters and statistics", *(f"{node!r} = {_tensor(node)}" for node in tensors)] if tensors else []
-
-
-def _written(part: Sequence[_Statement], stay: Container[str]) -> list[str]:
-    """Statements under the headings of their time steps; what is not used any more is freed, unless it stays anyway."""
-    lines: list[str] = []
-    now: Any = None
-    for each in part:
-        t = each.node.meta.get("t", -1)
-        if t >= 0 and t != now:
-            now = t
-            lines += ["", f"# t = {t}"]
-        expression = each.expression
-        if each.node.op == "call_module":
-            expression = _module(str(each.node.target).split(".")) + expression[expression.index("(") :]
-        freed = [name for name in each.freed if name not in stay]
-        lines.append(f"{each.name} = {expression}" + (f";  {' = '.join(freed)} = None" if freed else ""))
+def _read(tensors: Mapping[str, str], many: int = MANY) -> list[str]:
+    """Parameters and statistics, read from their modules; what many of them stand in is reached once."""
+    if not tensors:
+        return []
+    paths = {name: target.split(".") for name, target in tensors.items()}
+    holders = Counter(tuple(path[:-2]) for path in paths.values())
+    often = {holder: f"_modules{k}" for k, (holder, count) in enumerate(holders.items()) if holder and count >= many}
+    lines = ["", "# parameters and statistics"]
+    lines += [f"{name} = {_module(holder)}._modules" for holder, name in often.items()]
+    for name, path in paths.items():
+        holder = often.get(tuple(path[:-2]))
+        where = f"{holder}[{path[-2]!r}]" if holder else _module(path[:-1])
+        lines.append(f"{name} = {where}.{path[-1]}")
     return lines
 
 
-def _module(places: Sequence[str]) -> str:
+def _module(places: Iterable[str]) -> str:
     """How code reaches a module: by the dictionaries that modules are held in, whatever names there are."""
-    return "self" + "".join(f"._modules[{place!r}]" for place in places)
+    return "self" + "".join([f"._modules[{place!r}]" for place in places])
 
 
-def _tensor(node: fx.Node) -> str:
-    *places, role = str(node.target).split(".")
-    return f"{_module(places)}.{role}"
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"    {line}" if line else "" for number, line in enumerate(lines) if line or number]
 
 
-def _list(names: Iterable[str]) -> str:
-    return f"return [{', '.join(names)}]"
+class PartedCode(CodeGen):
+    """The code of a graph as a `Forward`, from the one function that fx writes."""
+
+    def _gen_python_code(self, nodes: Any, *given: Any, **settings: Any) -> Any:
+        code = super()._gen_python_code(nodes, *given, **settings)
+        if not any(settings.get(name) for name in ("verbose", "colored", "record_func", "expanded_def")):
+            head, _, body = code.src.rpartition(SIGNATURE)
+            signature, *lines = (SIGNATURE + body).rstrip().split("\n")
+            code.src = head + _forward_of(list(nodes), lines).source(signature)
+        return code
 
 
-def _indented(lines: Iterable[str]) -> list[str]:
-    kept = [line for number, line in enumerate(lines) if line or number]
-    return [f"    {line}" if line else "" for line in kept]
+def _forward_of(nodes: Sequence[fx.Node], lines: Sequence[str]) -> Forward:
+    """The forward pass of nodes, and of the lines that fx writes for them; nodes are called as `repr` says."""
+    texts = dict(line.strip().split(" = ", 1) for line in lines if " = " in line)
+    names = {node: repr(node) for node in nodes}
+    statements = []
+    for node in nodes:
+        if node.op not in ("get_attr", "placeholder", "output"):
+            text = texts[names[node]].partition(";  ")[0]
+            module = str(node.target) if node.op == "call_module" else ""
+            arguments = text[text.index("(") + 1 : -1] if module else text
+            reads = tuple([names[each] for each in node.all_input_nodes])
+            statements.append(Statement((names[node],), module, arguments, reads, node.meta.get("t", -1)))
+    given = {names[node]: str(node.target) for node in nodes if node.op == "placeholder"}
+    tensors = {names[node]: str(node.target) for node in nodes if node.op == "get_attr"}
+    ends = [names[node] for node in nodes[-1].all_input_nodes]
+    return Forward(given, tensors, statements, lines[-1].strip(), ends)

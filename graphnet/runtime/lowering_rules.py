@@ -31,6 +31,10 @@ class Writer(Protocol[V_co]):
     def custom(self, kind: str, *arguments: object, **settings: object) -> V_co: ...
 
 
+class Quoted(str):
+    """A text that is an argument, not the name of a value."""
+
+
 Rule = Callable[[Writer[V], Line, Sequence[V]], V]
 """`rule(writer, line, given)`: the line's arguments and then its tensors are `given`, in their order."""
 
@@ -123,7 +127,7 @@ def _convs(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
         return writer.call("torch.split", made, parts, 1)
     sources, weights = list(given[:count]), given[count:]
     axis = 1 if op["transposed"] else 0
-    more = [sources, writer.training(), f"{kind}{_rank(line)}d", parts, axis, *weights]
+    more = [sources, writer.training(), Quoted(f"{kind}{_rank(line)}d"), parts, axis, *weights]
     return writer.call("graphnet.runtime.fused_ops.convs", *more, **settings)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
 from collections.abc import Mapping
 from copy import deepcopy
 from functools import cached_property
@@ -14,7 +13,15 @@ from torch import Tensor, fx, nn
 
 from graphnet.planning.body import IMAGE
 from graphnet.planning.plan import Plan
-from graphnet.runtime.graphs import PROGRAMS, flat_graph, graph_of_calls
+from graphnet.planning.programs import Run, runs_of
+from graphnet.runtime.graphs import (
+    PROGRAMS,
+    flat_graph,
+    forward_of_calls,
+    graph_of_calls,
+    numbered_programs,
+)
+from graphnet.runtime.program_code import ProgramModule, function_of
 
 
 class Memory(NamedTuple):
@@ -37,28 +44,57 @@ class Net(fx.GraphModule):
     hold parameters and statistics. `meta` holds the plan, the plan that is executed, the spec and the options.
     """
 
-    def __init__(self, plan: Plan, executed: Plan, stepwise: bool, modules: nn.Module, origin: Origin) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        executed: Plan,
+        stepwise: bool,
+        modules: nn.Module,
+        origin: Origin,
+        like: Net | None = None,
+    ) -> None:
         super().__init__(nn.Module(), _nothing(), class_name="Net")
-        self.__dict__ |= {"origin": origin, "stepwise": stepwise}
-        self.meta |= {"plan": plan, "executed": executed}
+        self.__dict__["_origin"] = origin
+        self.meta |= {"plan": plan, "executed": executed, "stepwise": stepwise}
         self._modules |= modules._modules  # whatever their names are: attributes of this class are no hindrance
-        if stepwise:
-            graph, programs = graph_of_calls(executed)
-            held = nn.Module()
-            held._modules |= {f"program{number}": module for number, module in enumerate(programs.values())}
-            self._modules[PROGRAMS] = held
-            made = defaultdict[str, int](int)
-            for node in graph.nodes:
-                if node.op == "call_module":
-                    made[str(node.target)] += 1
-            sizes = [
-                sum(math.prod(line[3]) for line in program.lines if line[0].kind != "weights") for program in programs
-            ]
-            self.__dict__["work"] = [made[f"{PROGRAMS}.program{k}"] * size for k, size in enumerate(sizes)]
+        if not stepwise:
+            self.graph = flat_graph(executed)
         else:
-            graph = flat_graph(executed)
-        self.graph = graph
-        self.__dict__["generated"] = self._code
+            numbers = numbered_programs(executed)
+            held = nn.Module()
+            held._modules |= {f"program{number}": ProgramModule(program) for program, number in numbers.items()}
+            self._modules[PROGRAMS] = held
+            self._write(like)
+        self.__dict__["_generated"] = self._code
+
+    def _write(self, like: Net | None) -> None:
+        """Take the forward pass of a net of the same structure, or write it; the graph is made when asked for."""
+        if like is None:
+            source = forward_of_calls(self.meta["executed"]).source("def forward(self, input):")
+            self.__dict__["_code"], forward = source, function_of(source)
+        else:
+            self.__dict__["_code"], forward = like._code, type(like).forward
+        self.__dict__["_graph"] = None
+        type(self).forward = forward
+
+    @property
+    def graph(self) -> fx.Graph:
+        """Every value as a node, or the calls of the programs and the values of states between them."""
+        if self._graph is None:
+            self.__dict__["_graph"] = made = graph_of_calls(self.meta["executed"])
+            made.owning_module = self
+        return self._graph
+
+    @graph.setter
+    def graph(self, graph: fx.Graph) -> None:
+        self.__dict__["_graph"] = graph
+        graph.owning_module = self
+        self.recompile()
+
+    def recompile(self) -> Any:
+        """Write the forward pass from the graph anew; to be called when that was edited."""
+        assert self.graph is not None
+        return super().recompile()
 
     # ---- modules by name
 
@@ -77,8 +113,8 @@ class Net(fx.GraphModule):
         """The generated forward pass, and the programs that it calls; for reading, modules stand as attributes."""
         held = self._modules.get(PROGRAMS)
         programs = held._modules.items() if held is not None else ()
-        texts = (f"# {name}{module.code}" for name, module in programs if isinstance(module, fx.GraphModule))
-        text = "\n\n".join([self._code.strip("\n"), *texts]) + "\n"
+        texts = (f"# {name}\n{module.code}" for name, module in programs if isinstance(module, ProgramModule))
+        text = "\n\n\n".join([self._code.strip("\n"), *texts])
         return re.sub(r"\._modules\['(\w+)'\]", r".\1", text)
 
     @property
@@ -92,32 +128,27 @@ class Net(fx.GraphModule):
 
         Compiling takes seconds for each, and what runs once among many is not worth them.
         """
-        if not self.stepwise:
+        if not self.meta["stepwise"]:
             super().compile(*given, **settings)
             return
-        for work, program in zip(self.__dict__["work"], self.programs, strict=True):
-            if 10 * work >= sum(self.__dict__["work"]):
+        work = work_of_programs(self.meta["executed"])
+        for mine, program in zip(work, self.programs, strict=True):
+            if 10 * mine >= sum(work):
                 program.compile(*given, **{"dynamic": False, **settings})
 
     # ---- copies
 
     def _own_state(self) -> dict[str, Any]:
         """All that the structure does not say: the modules of states, hooks, mode, what users added."""
-        if self._code != self.generated:
+        if self._code != self._generated:
             raise RuntimeError(
                 "the graph of this net was edited, and only graphnet's own can be copied or pickled\n"
                 "  make a torch.fx.GraphModule(net, net.graph) of it"
             )
         state = {key: value for key, value in self.__dict__.items() if key not in GENERATED}
         state["_modules"] = {key: value for key, value in self._modules.items() if key != PROGRAMS}
-        known = self.origin_meta
-        state["meta"] = {key: value for key, value in self.meta.items() if key not in known}
+        state["meta"] = {key: value for key, value in self.meta.items() if key not in STRUCTURE}
         return state
-
-    @property
-    def origin_meta(self) -> tuple[str, ...]:
-        """The keys of `meta` that the structure brings along."""
-        return ("plan", "executed", "spec", "options", "optimize", "stepwise", "mode")
 
     def _adopt(self, state: Mapping[str, Any]) -> None:
         programs = self._modules.get(PROGRAMS)
@@ -129,9 +160,9 @@ class Net(fx.GraphModule):
     def __deepcopy__(self, memo: dict[int, Any]) -> Net:
         """A net of its own with the same structure, modules, hooks and mode."""
         made = Net(
-            self.meta["plan"], self.meta["executed"], self.meta["stepwise"], nn.Module(), self.__dict__["origin"]
+            self.meta["plan"], self.meta["executed"], self.meta["stepwise"], nn.Module(), self.__dict__["_origin"], self
         )
-        made.meta |= {key: self.meta[key] for key in self.origin_meta if key in self.meta}
+        made.meta |= {key: self.meta[key] for key in STRUCTURE if key in self.meta}
         memo[id(self)] = made
         made._adopt(deepcopy(self._own_state(), memo))
         return made
@@ -148,7 +179,7 @@ class Net(fx.GraphModule):
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (self.origin, self._own_state())
+        return _restored, (self._origin, self._own_state())
 
     # ---- step by step
 
@@ -256,10 +287,14 @@ GENERATED = frozenset(
     (
         *("_graph", "_code", "_lineno_map", "_prologue_start", "_tracer_cls", "_tracer_extras", "shape_env"),
         *("_replace_hooks", "_create_node_hooks", "_erase_node_hooks", "_deepcopy_hooks", "_compiled_call_impl"),
-        *("origin", "stepwise", "work", "generated", "_timeline"),
+        *("_origin", "_generated", "_timeline"),
     )
 )
 """The attributes that follow from what a net was made from."""
+
+
+STRUCTURE = ("plan", "executed", "spec", "options", "optimize", "stepwise", "mode")
+"""The keys of `meta` that follow from it too."""
 
 
 def _restored(origin: Origin, state: Mapping[str, Any]) -> Net:
@@ -267,6 +302,17 @@ def _restored(origin: Origin, state: Mapping[str, Any]) -> Net:
     made = origin.structure()
     made._adopt(state)
     return made
+
+
+def work_of_programs(plan: Plan) -> list[int]:
+    """How many numbers each distinct program makes in a pass, at all its times."""
+    work = dict.fromkeys(numbered_programs(plan), 0)
+    for _, piece in runs_of(plan):
+        if isinstance(piece, Run):
+            work[piece.program] += sum(
+                math.prod(shape) for op, *_, shape in piece.program.lines if op.kind != "weights"
+            )
+    return list(work.values())
 
 
 def _nothing() -> fx.Graph:

@@ -10,7 +10,7 @@ from typing import Any
 from graphnet.network.functions.lipschitz import Bound, SpectralNorm, work_out
 from graphnet.network.functions.ops import KINDS, Op
 from graphnet.planning.plan import Line, Plan
-from graphnet.runtime.lowering_rules import say, say_operator
+from graphnet.runtime.lowering_rules import Quoted, say, say_operator
 
 SIGNS = {"operator.add": "+", "operator.mul": "*", "operator.truediv": "/"}
 WIDTH = 110
@@ -52,11 +52,11 @@ from torch import Tensor
 def _imports(plan: Plan) -> str:
     """Imports of the modules whose functions users registered."""
     kinds = dict.fromkeys(line.op.kind for line in plan.lines)
-    modules = {_full_name(kind).rpartition(".")[0] for kind in kinds if KINDS[kind].function}
+    modules = {full_name(kind).rpartition(".")[0] for kind in kinds if KINDS[kind].function}
     return "".join(f"import {module}\n" for module in sorted(modules))
 
 
-def _full_name(kind: str) -> str:
+def full_name(kind: str) -> str:
     function: Any = KINDS[kind].function
     return f"{function.__module__}.{function.__qualname__}"
 
@@ -68,7 +68,7 @@ def _plain(text: str) -> str:
 
 def _statement(line: Line) -> list[str]:
     given = [*line.arguments, *(f"w[{name!r}]".replace("'", '"') for name in line.tensors)]
-    expression = given[0] if line.op.kind == "value" else say(_Writer(), line, given)
+    expression = given[0] if line.op.kind == "value" else say(SourceWriter(), line, given)
     text = f"{line.name} = {expression}"
     if len(text) + 4 <= WIDTH or not text.endswith(")") or "(" not in text:
         return [text]
@@ -76,12 +76,12 @@ def _statement(line: Line) -> list[str]:
     return [f"{start}(", *(f"    {part}," for part in _parts(inside)), ")"]
 
 
-def _parts(text: str) -> list[str]:
+def _parts(text: str, separator: str = ",") -> list[str]:
     """Split arguments at the commas that stand in no bracket."""
     parts, depth, start = [], 0, 0
     for at, character in enumerate(text):
         depth += (character in "([{") - (character in ")]}")
-        if character == "," and not depth:
+        if character == separator and not depth:
             parts.append(text[start:at].strip())
             start = at + 1
     return [*parts, text[start:].strip()]
@@ -90,7 +90,7 @@ def _parts(text: str) -> list[str]:
 class _Divisor:
     """Writes max(bound / mu, 1), each norm of the bound from its vector."""
 
-    def __init__(self, writer: _Writer, op: Op, given: Sequence[str]) -> None:
+    def __init__(self, writer: SourceWriter, op: Op, given: Sequence[str]) -> None:
         bound = op["bound"]
         assert isinstance(bound, Bound)
         self.writer, self.bound, self.mu = writer, bound, op["mu"]
@@ -132,7 +132,7 @@ SPECTRAL_NORM = """def spectral_norm(operator, vector, training):
 """
 
 
-class _Writer:
+class SourceWriter:
     """Writes calls as Python expressions."""
 
     def call(self, function: str, *arguments: Any, **settings: Any) -> str:
@@ -141,7 +141,8 @@ class _Writer:
             left = f"({left})" if " " in left and function != "operator.add" else left
             return f"{left} {SIGNS[function]} {right}"
         if function == "operator.getitem":
-            return f"{arguments[0]}[{', '.join(map(self._value, arguments[1]))}]"
+            where = arguments[1] if isinstance(arguments[1], tuple) else (arguments[1],)
+            return f"{arguments[0]}[{', '.join(map(self._value, where))}]"
         name = function.replace("torch.nn.functional.", "F.")
         given = [self._value(argument) for argument in arguments]
         given += [f"{key}={self._value(value)}" for key, value in settings.items()]
@@ -149,10 +150,12 @@ class _Writer:
 
     def method(self, name: str, *arguments: Any) -> str:
         first, *rest = map(self._value, arguments)
+        if len(_parts(first, " ")) > 1:
+            first = f"({first})"
         return f"{first}.{name}({', '.join(rest)})"
 
     def custom(self, kind: str, *arguments: Any, **settings: Any) -> str:
-        return self.call(_full_name(kind), *arguments, **settings)
+        return self.call(full_name(kind), *arguments, **settings)
 
     def divisor(self, line: Line, given: Sequence[str]) -> str:
         return _Divisor(self, line.op, given).text()
@@ -161,6 +164,8 @@ class _Writer:
         return "training"
 
     def _value(self, value: Any) -> str:
+        if isinstance(value, Quoted):
+            return repr(str(value))
         if isinstance(value, list | tuple):
             inner = ", ".join(map(self._value, value))
             return f"[{inner}]" if isinstance(value, list) else f"({inner})"

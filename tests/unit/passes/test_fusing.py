@@ -175,3 +175,22 @@ def test_biases_are_not_zeros() -> None:
     given = spec({"h1": {"h2": "I"}, "h2": {"h2": [{"conv": {"bias": True}}]}}, unpopulated="zeros", readout={"t": 1})
     plan = graphnet.plan(given)
     assert kinds(passes.fold_zeros(plan))["conv"] == kinds(plan)["conv"] > 0
+
+
+def test_what_is_read_again_later_is_made_once() -> None:
+    """h1 is read with a delay of one step and of three, by the same weights: what they make of it is made once."""
+    given = BASE | {
+        "states": {"h1": [2, 6, 6], "h2": [2, 6, 6], "h3": [2, 6, 6]},
+        "transitions": [
+            {"t": "1..inf", "h1": {"h1": "BRC+I", "h2": "CRC"}, "h2": {"h3": "I"}, "h3": {"h3": "I"}},
+            {"t": "1..inf", "delay": 3, "h1": {"h3": "CRC"}},
+        ],
+        "sharing": {"sets": [{"members": ["h1->h2", "h1->h3"]}]},
+        "readout": {"t": 9, "state": "h3"},
+    }
+    before = graphnet.plan(given)
+    after = passes.run_passes(before, 1)
+    saved = kinds(before)["conv"] - kinds(after)["conv"]
+    assert saved >= 2 * 5, "two convolutions, at all times that both read"
+    assert len(after.bodies) <= len(before.bodies) + 3
+    hold_together(given)

@@ -172,7 +172,7 @@ def test_rows_are_from_and_columns_to() -> None:
 def test_a_panel_for_each_distinct_step(compiled: Plan) -> None:
     found = panels(compiled)
     calls = [piece for _, piece in runs_of(compiled) if isinstance(piece, Run)]
-    assert len(found) == len({call.step for call in calls})
+    assert len(found) == len({call.program for call in calls})
     assert sum(len(panel.times) for panel in found) == len(calls)
     assert len(picture(compiled, PictureOptions("plan", width=0)).nodes) <= len(found)
 

@@ -67,15 +67,26 @@ def test_compiled_steps_serve_all_times() -> None:
     counts = torch._dynamo.utils.counters
     found = []
     for t in (6, 12):
+        torch._dynamo.reset()
         counts.clear()
         net = stepped(recurrent(t))
         net.compile(backend="aot_eager")
         net(images().float())
         compiled = sum(program._compiled_call_impl is not None for program in net.programs)
         found.append((counts["stats"]["unique_graphs"], compiled, len(net.programs)))
-    assert all(graphs == compiled < steps for graphs, compiled, steps in found)  # what runs once is not compiled
+    assert all(graphs == compiled < steps for graphs, compiled, steps in found), found  # what runs once is not compiled
     assert found[0][2] == found[1][2]
     assert found[0][1] >= found[1][1] > 0
+
+
+def test_long_passes_are_parted() -> None:
+    """What a part hands on is there as long as it is read, and no longer."""
+    net, flat = stepped(recurrent(90)).double(), graphnet.compile(recurrent(90), stepwise=False).double()
+    load_into(flat, net.state_dict())
+    for each in (net, flat):
+        assert each._code.count("def part") > 2
+    for found, expected in zip(measured(net, images()), measured(flat, images()), strict=True):
+        assert float((found - expected).abs().max()) <= 1e-10 * max(float(expected.abs().max()), 1e-6)
 
 
 def test_taps_are_called_once_for_each_time_and_may_change_values() -> None:

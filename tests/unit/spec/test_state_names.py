@@ -46,6 +46,6 @@ def test_no_state_can_hide_an_attribute_of_a_compiled_net() -> None:
     net = graphnet.compile(small())
     traced = fx.symbolic_trace(nn.Identity())
     annotated = {name for kind in (nn.Module, fx.GraphModule) for name in vars(kind).get("__annotations__", {})}
-    public = {*dir(nn.Module), *dir(fx.GraphModule), *dir(traced), *annotated, *(set(dir(net)) - {"h1", "h2"})}
+    public = {*dir(nn.Module), *dir(fx.GraphModule), *dir(traced), *annotated, *(set(vars(net)) - {"h1", "h2"})}
     missing = {name for name in public if not name.startswith("_") and name_fault(name) is None}
     assert not missing, f"torch {torch.__version__} has more attributes"

@@ -1,0 +1,81 @@
+"""Programs as functions of Python: each is written and compiled once, whatever the nets that run it."""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from graphnet.network.functions.ops import KINDS, Line
+from graphnet.planning.programs import Program
+from graphnet.runtime import fused_ops
+from graphnet.runtime.fx_writer import TRAINED
+from graphnet.runtime.lowering_rules import say
+from graphnet.runtime.python_source import SourceWriter
+
+_COUNT = itertools.count()
+_GLOBALS = {"torch": torch, "F": F, "fused_ops": fused_ops}
+
+
+class ProgramModule(nn.Module):
+    """A program: values, then tensors, then whether the net trains → its result, or a tuple of them."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__()
+        self.forward, self.code = _function(program)
+
+
+def asks_for_training(program: Program) -> bool:
+    """Whether a program is another one in training."""
+    return any(op.kind in TRAINED for op, *_ in program.lines)
+
+
+def function_of(source: str, more: dict[str, Any] | None = None) -> Callable[..., Any]:
+    """The function called `forward` of a source text, which tracebacks show."""
+    file = f"<graphnet {next(_COUNT)}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
+    functions: dict[str, Any] = {**_GLOBALS, **(more or {})}
+    exec(compile(source, file, "exec"), functions)
+    found: Callable[..., Any] = functions["forward"]
+    return found
+
+
+class _Writer(SourceWriter):
+    """Writes calls; functions that users registered are called by the names of their ops."""
+
+    def call(self, function: str, *arguments: Any, **settings: Any) -> str:
+        return super().call(function.removeprefix("graphnet.runtime."), *arguments, **settings)
+
+    def custom(self, kind: str, *arguments: Any, **settings: Any) -> str:
+        return super().call(f"custom_{kind}", *arguments, **settings)
+
+
+@lru_cache(maxsize=1024)
+def _function(program: Program) -> tuple[Callable[..., Any], str]:
+    """A program as a function, and its source; what is not used any more is freed."""
+    given = 1 + max((-1 - each for _, arguments, _, _ in program.lines for each in arguments), default=-1)
+    tensors = 1 + max((each for _, _, used, _ in program.lines for each in used), default=-1)
+    parameters = [*(f"value{k}" for k in range(given)), *(f"tensor{k}" for k in range(tensors))]
+    parameters += ["training"] if asks_for_training(program) else []
+    lines, last = [], {}
+    for number, (op, arguments, used, shape) in enumerate(program.lines):
+        read = tuple(f"line{each}" if each >= 0 else f"value{-1 - each}" for each in arguments)
+        last.update(dict.fromkeys((f"line{number}", *read), number))
+        lines.append(Line(f"line{number}", op, read, tuple(f"tensor{each}" for each in used), shape, 0, ""))
+    results = [f"line{number}" for number in program.results]
+    body = []
+    for number, line in enumerate(lines):
+        text = say(_Writer(), line, [*line.arguments, *line.tensors])
+        names = dict.fromkeys((*line.arguments, line.name))
+        freed = [name for name in names if last[name] == number and name not in results]
+        body.append(f"{line.name} = {text}" + (f";  {' = '.join(freed)} = None" if freed else ""))
+    body.append(f"return {', '.join(results)}")
+    source = "\n    ".join([f"def forward({', '.join(parameters)}):", *body]) + "\n"
+    kinds = {op.kind for op, *_ in program.lines if KINDS[op.kind].function is not None}
+    return function_of(source, {f"custom_{kind}": KINDS[kind].function for kind in kinds}), source
