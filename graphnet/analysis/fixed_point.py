@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from graphnet.analysis.error_curves import is_wrong
-from graphnet.analysis.interpreter import needed, run, tensors_of
+from graphnet.analysis.interpreter import run, tensors_of
 from graphnet.analysis.perturb import find, origin_of
+from graphnet.planning.body import without_unread
 from graphnet.planning.plan import IMAGE, Line
 from graphnet.planning.time_expansion import expand_in_time
 from graphnet.rewrite.perturbations import RepeatLastBlock
@@ -91,9 +92,9 @@ class _Iteration:
             for t in (last, last + 1)
         )
         self.output = found.plan.outputs[-1][1]
-        self.first = needed(lines, {self.before})
-        self.step = _less(needed(lines, {self.after}), self.first)
-        self.rest = _less(needed(lines, {self.output}), [*self.first, *self.step])
+        self.first = without_unread(lines, {self.before}, acting=False)
+        self.step = _less(without_unread(lines, {self.after}, acting=False), self.first)
+        self.rest = _less(without_unread(lines, {self.output}, acting=False), [*self.first, *self.step])
         made = {IMAGE, *(line.name for line in self.first)}
         read = {name for line in (*self.step, *self.rest) for name in line.arguments}
         self.kept = (made & read) | {self.before}
@@ -120,6 +121,6 @@ class _Iteration:
         return is_wrong(run(self.rest, self.tensors, kept | {self.after: z}, {self.output})[self.output], targets)
 
 
-def _less(lines: list[Line], others: list[Line]) -> list[Line]:
+def _less(lines: Sequence[Line], others: Sequence[Line]) -> list[Line]:
     names = {line.name for line in others}
     return [line for line in lines if line.name not in names]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,13 +92,3 @@ class Merged:
                 self.lines.append(line._replace(name=self.known[key], arguments=arguments, tensors=tensors))
             names[line.name] = self.known[key]
         self.outputs.append(names[plan.outputs[-1][1]])
-
-
-def needed(lines: Iterable[Line], wanted: Collection[str]) -> list[Line]:
-    """The lines that the wanted values are made of, in order."""
-    found, kept = set(wanted), []
-    for line in reversed(list(lines)):
-        if line.name in found:
-            found.update(line.arguments)
-            kept.append(line)
-    return kept[::-1]

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from graphnet.runtime.machine_profile import wait
+
 
 class Ratio(NamedTuple):
     """The median of paired ratios, with the 95 % interval of its bootstrap over rounds."""
@@ -27,7 +29,7 @@ def seconds(net: nn.Module, images: Tensor, backward: bool, clock: Clock = time.
 
     By `time.process_time` it is the time of the processor: on one thread that of the net, whatever else runs beside it.
     """
-    _wait(images)
+    wait(images.device)
     started = clock()
     if backward:
         output = net(images)
@@ -36,7 +38,7 @@ def seconds(net: nn.Module, images: Tensor, backward: bool, clock: Clock = time.
     else:
         with torch.no_grad():
             net(images)
-    _wait(images)
+    wait(images.device)
     elapsed = clock() - started
     for parameter in net.parameters():
         parameter.grad = None
@@ -69,9 +71,3 @@ def ratio(slow: list[float], fast: list[float]) -> Ratio:
     medians = np.median(np.random.default_rng(0).choice(pairs, (2000, len(pairs))), axis=1)
     low, high = np.quantile(medians, [0.025, 0.975])
     return Ratio(float(np.median(pairs)), float(low), float(high))
-
-
-def _wait(images: Tensor) -> None:
-    """Until a GPU has done what it was asked to do."""
-    if images.is_cuda:
-        torch.cuda.synchronize(images.device)

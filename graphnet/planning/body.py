@@ -169,12 +169,12 @@ ACTING = ("batch_norm", "shared_norm", "noise", "value", "lipschitz")
 """Ops that do more than make their value: they change statistics, draw, or are tapped."""
 
 
-def without_unread(lines: Iterable[Line], results: Container[str]) -> tuple[Line, ...]:
-    """Lines without those that no result is made of, and that only make their value."""
+def without_unread(lines: Iterable[Line], results: Container[str], acting: bool = True) -> tuple[Line, ...]:
+    """Lines without those that no result is made of; those that do more than make their value stay if `acting`."""
     kept: list[Line] = []
     read: set[str] = set()
     for line in reversed(list(lines)):
-        acts = line.op.kind in ACTING or KINDS[line.op.kind].function is not None
+        acts = acting and (line.op.kind in ACTING or KINDS[line.op.kind].function is not None)
         if line.name in results or line.name in read or acts:
             kept.append(line)
             read.update(line.arguments)

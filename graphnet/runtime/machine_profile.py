@@ -120,18 +120,19 @@ def _seconds(
     times = []
     given = tuple(each.clone().requires_grad_(mode == "train") for each in given)
     for _ in range(rounds + 1):
-        _wait(device)
+        wait(device)
         started = time.perf_counter()
         with torch.set_grad_enabled(mode == "train"):
             made = function(*given)
             if mode == "train":
                 torch.autograd.grad(made, given, torch.ones_like(made))
-        _wait(device)
+        wait(device)
         times.append(time.perf_counter() - started)
     return min(times[1:])
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
+    """Until a GPU has done what it was asked to do."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

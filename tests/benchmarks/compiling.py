@@ -48,7 +48,7 @@ def measure(form: str, steps: int, threads: int) -> None:
     compiling = first - seconds(net, images, backward=True)
     found = {"form": form, "n": steps, "seconds": round(compiling, 1), "starting": round(starting, 1)}
     if form == "steps":
-        found["distinct_steps"] = len(net.steps)
+        found["distinct_steps"] = len(net.programs)
     print(json.dumps(found))
 
 

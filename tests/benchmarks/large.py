@@ -28,7 +28,7 @@ IMPORT = "from pydantic import BaseModel"
 COMMAND = "import sys; from graphnet.cli.main import main; sys.argv[0] = 'graphnet'; main()"
 TIMED = """
 import sys, time
-import torch, graphnet.runtime.fx
+import torch, graphnet.runtime.net
 import graphnet
 def seconds(run, t):
     spec = graphnet.load(sys.argv[1], settings=[f"readout.t={t}"])
