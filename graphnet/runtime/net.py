@@ -131,6 +131,7 @@ class Net(fx.GraphModule):
         if not self.meta["stepwise"]:
             super().compile(*given, **settings)
             return
+        self.__dict__["_compiled"] = given, settings
         work = work_of_programs(self.meta["executed"])
         for mine, program in zip(work, self.programs, strict=True):
             if 10 * mine >= sum(work):
@@ -165,6 +166,9 @@ class Net(fx.GraphModule):
         made.meta |= {key: self.meta[key] for key in STRUCTURE if key in self.meta}
         memo[id(self)] = made
         made._adopt(deepcopy(self._own_state(), memo))
+        if "_compiled" in self.__dict__:
+            given, settings = self.__dict__["_compiled"]
+            made.compile(*given, **settings)
         return made
 
     def __copy__(self) -> Net:
@@ -287,7 +291,7 @@ GENERATED = frozenset(
     (
         *("_graph", "_code", "_lineno_map", "_prologue_start", "_tracer_cls", "_tracer_extras", "shape_env"),
         *("_replace_hooks", "_create_node_hooks", "_erase_node_hooks", "_deepcopy_hooks", "_compiled_call_impl"),
-        *("_origin", "_generated", "_timeline"),
+        *("_origin", "_generated", "_compiled", "_timeline"),
     )
 )
 """The attributes that follow from what a net was made from."""
