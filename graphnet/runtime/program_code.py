@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import operator
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -20,7 +21,7 @@ from graphnet.runtime.lowering_rules import say
 from graphnet.runtime.python_source import SourceWriter
 
 _COUNT = itertools.count()
-_GLOBALS = {"torch": torch, "F": F, "fused_ops": fused_ops}
+_GLOBALS = {"torch": torch, "operator": operator, "F": F, "fused_ops": fused_ops}
 
 
 class ProgramModule(nn.Module):

@@ -436,7 +436,7 @@ MUTANTS = [
     ),
     Mutant(
         "memory is changed",
-        "runtime/net.py",
+        "runtime/stepping.py",
         "{} if memory is None else dict(memory.values)",
         "{} if memory is None else memory.values",
         named("test_memory_does_not_grow_and_is_not_changed", "tests/unit/runtime/test_stream.py"),
