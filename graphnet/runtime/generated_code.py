@@ -7,6 +7,7 @@ into parts, which hand values on by name.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ LOCALS = 250
 MANY = 3
 """What is reached so often in a part of a long pass is reached once."""
 SIGNATURE = "def forward("
+NAME = re.compile(r"\b[A-Za-z_]\w*")
 
 
 class Statement(NamedTuple):
@@ -69,6 +71,7 @@ class Forward(NamedTuple):
                 first[name] = number
                 last.setdefault(name, number)
         shared = {name: target for name, target in self.tensors.items() if first.get(name, 0) < last.get(name, 0)}
+        uses = Counter(name for each in self.statements for name in each.reads)
         own: dict[int, dict[str, str]] = {}
         for name, target in self.tensors.items():
             if name in first and name not in shared:
@@ -80,7 +83,11 @@ class Forward(NamedTuple):
             body = [f"{name} = tensors[{k}]" for k, name in enumerate(shared) if name in used[number]]
             for name in sorted(used[number] - made - self.tensors.keys()):
                 body.append(f"{name} = values{f'[{name!r}]' if last[name] > number else f'.pop({name!r})'}")
-            body += [*_read(own.get(number, {})), *self._written(part, set(kept)), ""]
+            mine = own.get(number, {})
+            once = {name: target for name, target in mine.items() if uses[name] == 1}
+            holders, inside = _reached(once)
+            body += [*_read({name: target for name, target in mine.items() if name not in once}), *holders]
+            body += [*self._written(part, set(kept), MANY, inside), ""]
             body += [f"values[{name!r}] = {name}" for name in kept]
             yield f"def part{number}(self, values, tensors):", body
         held = ", ".join(f"{name!r}: {argument}" for name, argument in self.given.items())
@@ -89,8 +96,13 @@ class Forward(NamedTuple):
         found = [f"{name} = values[{name!r}]" for name in dict.fromkeys(self.ends)]
         yield signature, [*start, *calls, *found, self.result]
 
-    def _written(self, part: Sequence[Statement], kept: set[str], many: int = MANY) -> list[str]:
-        """Statements under the headings of their time steps; values that are not used any more are freed."""
+    def _written(
+        self, part: Sequence[Statement], kept: set[str], many: int, inside: Mapping[str, str] | None = None
+    ) -> list[str]:
+        """Statements under the headings of their time steps; values that are not used any more are freed.
+
+        Tensors that are read `inside` the statements stand there as the code that reaches them.
+        """
         last = {name: number for number, each in enumerate(part) for name in (*each.made, *each.reads)}
         modules = Counter(each.module for each in part if each.module)
         called = {module: f"_module{k}" for k, (module, count) in enumerate(modules.items()) if count >= many}
@@ -101,6 +113,8 @@ class Forward(NamedTuple):
                 now = each.t
                 lines += ["", f"# t = {now}"]
             text = each.text
+            if inside and not inside.keys().isdisjoint(each.reads):
+                text = NAME.sub(lambda found: inside.get(found[0], found[0]), text)
             if each.module:
                 text = f"{called.get(each.module) or _module(each.module.split('.'))}({text})"
             names = dict.fromkeys((*each.reads, *each.made))
@@ -128,16 +142,21 @@ def _read(tensors: Mapping[str, str], many: int = MANY) -> list[str]:
     """Parameters and statistics, read from their modules; what many of them stand in is reached once."""
     if not tensors:
         return []
+    holders, reached = _reached(tensors, many)
+    return ["", "# parameters and statistics", *holders, *(f"{name} = {text}" for name, text in reached.items())]
+
+
+def _reached(tensors: Mapping[str, str], many: int = MANY) -> tuple[list[str], dict[str, str]]:
+    """How code reaches tensors, by name, and the lines that must stand before."""
     paths = {name: target.split(".") for name, target in tensors.items()}
     holders = Counter(tuple(path[:-2]) for path in paths.values())
     often = {holder: f"_modules{k}" for k, (holder, count) in enumerate(holders.items()) if holder and count >= many}
-    lines = ["", "# parameters and statistics"]
-    lines += [f"{name} = {_module(holder)}._modules" for holder, name in often.items()]
+    reached = {}
     for name, path in paths.items():
         holder = often.get(tuple(path[:-2]))
         where = f"{holder}[{path[-2]!r}]" if holder else _module(path[:-1])
-        lines.append(f"{name} = {where}.{path[-1]}")
-    return lines
+        reached[name] = f"{where}.{path[-1]}"
+    return [f"{name} = {_module(holder)}._modules" for holder, name in often.items()], reached
 
 
 def _module(places: Iterable[str]) -> str:

@@ -14,8 +14,9 @@ from torch.overrides import TorchFunctionMode
 import graphnet
 from graphnet.analysis import error_curves as curves
 from graphnet.analysis.error_curves import KINDS, IterativeConvergence, is_wrong, iterative_convergence
-from graphnet.analysis.interpreter import Merged, needed, run, tensors_of
+from graphnet.analysis.interpreter import Merged, run, tensors_of
 from graphnet.edits import DropBlock, EditError, ReadOutEarly, RepeatLastBlock
+from graphnet.planning.body import without_unread
 from graphnet.planning.plan import IMAGE
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -386,10 +387,10 @@ def test_parts_of_a_net_are_run() -> None:
     net = staged()
     lines, tensors, read = net.meta["plan"].lines, tensors_of(net), "h1_t4"
     (_, output) = net.meta["plan"].outputs[-1]
-    before = needed(lines, {read})
+    before = without_unread(lines, {read}, acting=False)
     assert {line.t for line in before} <= {0, 1, 2, 3, 4}
     given = run(before, tensors, {IMAGE: PHOTOS}, {read, IMAGE})
-    after = [line for line in needed(lines, {output}) if line not in before]
+    after = [line for line in without_unread(lines, {output}, acting=False) if line not in before]
     result = run(after, tensors, {read: given[read]}, {output, read})
     with torch.no_grad():
         close(result[output], net(PHOTOS))

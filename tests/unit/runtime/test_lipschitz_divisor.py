@@ -18,8 +18,9 @@ import graphnet
 from graphnet import SpecError
 from graphnet.analysis.calibrate import calibrate
 from graphnet.analysis.fixed_point import fixed_point
-from graphnet.analysis.interpreter import needed, run, tensors_of
+from graphnet.analysis.interpreter import run, tensors_of
 from graphnet.analysis.lipschitz_bounds import bounds
+from graphnet.planning.body import without_unread
 from graphnet.planning.plan import Line
 from graphnet.runtime.parameters import settle_divisors
 from graphnet.runtime.python_source import write_source
@@ -702,8 +703,8 @@ def block(net: nn.Module, first: Tensor) -> Callable[[Tensor], Tensor]:
     """The last block of a net as a function of the state, with the state's first value given."""
     lines, tensors = net.meta["plan"].lines, tensors_of(net)
     made = [line.name for line in lines if line.op.kind == "value" and line.place == "h"]
-    last = needed(lines, {made[-1]})
-    known = {line.name for line in needed(lines, set(made[:-1])) if line.op.kind != "lipschitz"}
+    last = without_unread(lines, {made[-1]}, acting=False)
+    known = {line.name for line in without_unread(lines, set(made[:-1]), acting=False) if line.op.kind != "lipschitz"}
     step = [line for line in last if line.name not in known]
 
     def function(z: Tensor) -> Tensor:
