@@ -1,8 +1,8 @@
 """The Python code of a net: functions of few locals, which reach modules without attribute look-ups.
 
-A frame of thousands of locals that calls functions is slow wherever it happens to end near the end of one of the chunks
-that the interpreter keeps frames in: then each call maps a new one and frees it again. So a long forward pass is split
-into parts, which hand values on by name.
+The interpreter keeps frames in chunks of 16 KB. A function whose frame happens to end near the end of one is slow: each
+function that it calls maps a new chunk and frees it again. So a forward pass begins a chunk of its own, with room for
+all that it calls, and a long one is split into parts of few locals, which hand values on by name.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from torch import fx
@@ -21,6 +22,17 @@ MANY = 3
 """What is reached so often in a part of a long pass is reached once."""
 SIGNATURE = "def forward("
 NAME = re.compile(r"\b[A-Za-z_]\w*")
+
+
+ROOM = 2_100
+"""Words of a frame that fits into no chunk of 16 KB: it is given one of 32 KB, half of which is left for others."""
+
+
+def with_room(forward: Any) -> Any:
+    """A forward pass that begins a chunk of frames of its own."""
+    assert isinstance(forward, FunctionType)
+    forward.__code__ = forward.__code__.replace(co_stacksize=ROOM)
+    return forward
 
 
 class Statement(NamedTuple):

@@ -13,6 +13,7 @@ from torch import Tensor, fx, nn
 
 from graphnet.planning.plan import Plan
 from graphnet.planning.programs import Run, runs_of
+from graphnet.runtime.generated_code import with_room
 from graphnet.runtime.graphs import (
     PROGRAMS,
     flat_graph,
@@ -65,11 +66,11 @@ class Net(fx.GraphModule):
         """Take the forward pass of a net of the same structure, or write it; the graph is made when asked for."""
         if like is None:
             source = forward_of_calls(self.meta["executed"]).source("def forward(self, input):")
-            self.__dict__["_code"], forward = source, function_of(source)
+            type(self).forward = with_room(function_of(source))
         else:
-            self.__dict__["_code"], forward = like._code, type(like).forward
-        self.__dict__["_graph"] = None
-        type(self).forward = forward
+            source = like._code
+            type(self).forward = type(like).forward
+        self.__dict__ |= {"_code": source, "_graph": None}
 
     @property
     def graph(self) -> fx.Graph:
@@ -88,7 +89,9 @@ class Net(fx.GraphModule):
     def recompile(self) -> Any:
         """Write the forward pass from the graph anew; to be called when that was edited."""
         assert self.graph is not None
-        return super().recompile()
+        code = super().recompile()
+        type(self).forward = with_room(type(self).forward)
+        return code
 
     # ---- modules by name
 

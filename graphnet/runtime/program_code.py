@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import linecache
 import operator
-from collections.abc import Callable
 from functools import lru_cache
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -37,13 +37,13 @@ def asks_for_training(program: Program) -> bool:
     return any(op.kind in TRAINED for op, *_ in program.lines)
 
 
-def function_of(source: str, more: dict[str, Any] | None = None) -> Callable[..., Any]:
+def function_of(source: str, more: dict[str, Any] | None = None) -> FunctionType:
     """The function called `forward` of a source text, which tracebacks show."""
     file = f"<graphnet {next(_COUNT)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
     functions: dict[str, Any] = {**_GLOBALS, **(more or {})}
     exec(compile(source, file, "exec"), functions)
-    found: Callable[..., Any] = functions["forward"]
+    found: FunctionType = functions["forward"]
     return found
 
 
@@ -58,7 +58,7 @@ class _Writer(SourceWriter):
 
 
 @lru_cache(maxsize=1024)
-def _function(program: Program) -> tuple[Callable[..., Any], str]:
+def _function(program: Program) -> tuple[FunctionType, str]:
     """A program as a function, and its source; what is not used any more is freed."""
     given = 1 + max((-1 - each for _, arguments, _, _ in program.lines for each in arguments), default=-1)
     tensors = 1 + max((each for _, _, used, _ in program.lines for each in used), default=-1)

@@ -16,7 +16,7 @@ from torch.nn.utils import parametrize
 
 import graphnet
 from graphnet import zoo
-from graphnet.runtime.generated_code import LOCALS
+from graphnet.runtime.generated_code import LOCALS, ROOM
 from graphnet.runtime.net import Net
 from tests.small import recurrent, small
 
@@ -241,3 +241,4 @@ def test_functions_of_a_net_have_few_locals_and_look_nothing_up(path: str, setti
     assert max(count for _, count, _ in calls) <= LOCALS + 60
     looked_up = sum(called == "__getattr__" for _, _, called in calls)
     assert looked_up <= len(net.state_dict())  # each weight is read once
+    assert type(net).forward.__code__.co_stacksize >= ROOM, "its frame begins a chunk"
