@@ -168,7 +168,9 @@ class SourceWriter:
             return repr(str(value))
         if isinstance(value, list | tuple):
             inner = ", ".join(map(self._value, value))
-            return f"[{inner}]" if isinstance(value, list) else f"({inner})"
+            if isinstance(value, list):
+                return f"[{inner}]"
+            return f"({inner},)" if len(value) == 1 else f"({inner})"
         if isinstance(value, slice):
             return ":" if value.step is None else f"::{value.step}"
         return str(value)

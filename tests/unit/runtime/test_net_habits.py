@@ -18,6 +18,7 @@ import graphnet
 from graphnet import zoo
 from graphnet.runtime.generated_code import LOCALS, ROOM
 from graphnet.runtime.net import Net
+from graphnet.runtime.python_source import write_source
 from tests.small import recurrent, small
 
 FORMS = pytest.mark.parametrize("stepwise", [False, True])
@@ -242,3 +243,23 @@ def test_functions_of_a_net_have_few_locals_and_look_nothing_up(path: str, setti
     looked_up = sum(called == "__getattr__" for _, _, called in calls)
     assert looked_up <= len(net.state_dict())  # each weight is read once
     assert type(net).forward.__code__.co_stacksize >= ROOM, "its frame begins a chunk"
+
+
+def test_norms_of_vectors_are_generated_right() -> None:
+    """Their shape has one size: as text it is still a tuple."""
+    spec = small(
+        {"h1": {"h1": "BL+I", "h2": "BRL"}, "h2": {"h1": "BL", "h2": "BL+I"}},
+        input={"shape": [3]},
+        states={"h1": [4], "h2": [2]},
+        norm={"kind": "layer", "affine": "shared"},
+        pre_net={"ops": "L"},
+        post_net={"ops": "BRL", "classes": 3},
+        readout={"t": 6},
+    )
+    flat, net = (graphnet.compile(spec, stepwise=each).eval() for each in (False, True))
+    assert "layer_norm(value0, (4,)" in net.code
+    batch = torch.randn(3, 3)
+    assert torch.equal(net(batch), flat(batch))
+    functions: dict[str, Any] = {}
+    exec(write_source(net.meta["plan"]), functions)
+    assert torch.allclose(functions["forward"](batch, net.state_dict()), flat(batch), rtol=1e-5)
