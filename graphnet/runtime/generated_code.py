@@ -7,7 +7,6 @@ all that it calls, and a long one is split into parts of few locals, which hand 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import FunctionType
@@ -16,12 +15,13 @@ from typing import Any, NamedTuple
 from torch import fx
 from torch.fx.graph import CodeGen
 
+from graphnet.planning.body import at
+
 LOCALS = 250
 """So many names a generated function may have, or hardly more."""
 MANY = 3
 """What is reached so often in a part of a long pass is reached once."""
 SIGNATURE = "def forward("
-NAME = re.compile(r"\b[A-Za-z_]\w*")
 
 
 ROOM = 2_100
@@ -44,6 +44,8 @@ class Statement(NamedTuple):
         text: the call's arguments, or the expression.
         reads: the names of the values and tensors that it reads.
         t: its time.
+        tensors: further arguments: names of tensors in the net, `{t}` for the time in them.
+        tail: the last argument.
     """
 
     made: tuple[str, ...]
@@ -51,6 +53,18 @@ class Statement(NamedTuple):
     text: str
     reads: tuple[str, ...]
     t: int
+    tensors: tuple[str, ...] = ()
+    tail: str = ""
+
+    def with_arguments(self, further: Sequence[str], reads: Iterable[str] = ()) -> Statement:
+        """The statement with its further arguments written out."""
+        text = ", ".join(filter(None, (self.text, *further, self.tail)))
+        return Statement(self.made, self.module, text, (*self.reads, *reads), self.t)
+
+
+def local(tensor: str) -> str:
+    """What a tensor is called in generated code."""
+    return tensor.replace(".", "_")
 
 
 class Forward(NamedTuple):
@@ -64,17 +78,33 @@ class Forward(NamedTuple):
 
     def source(self, signature: str) -> str:
         """The functions that it consists of."""
-        parts = list(_parted(self.statements))
-        functions = self._one(signature) if len(parts) < 2 else self._many(signature, parts)
+        names = len(self.tensors) + sum(len(each.made) for each in self.statements)
+        functions = self._one(signature) if names <= LOCALS else self._many(signature)
         return "\n\n\n".join("\n".join([head, *_indented(body)]) for head, body in functions) + "\n"
 
     def _one(self, signature: str) -> Iterator[tuple[str, list[str]]]:
         body = [f"{name} = {argument}" for name, argument in self.given.items() if name != argument]
-        body += [*_read(self.tensors, 1 << 30), *self._written(self.statements, set(self.ends), 1 << 30)]
+        statements = []
+        for each in self.statements:
+            further = [local(at(name, each.t)) for name in each.tensors]
+            statements.append(each.with_arguments(further, further))
+        body += [*_read(self.tensors, 1 << 30), *self._written(statements, set(self.ends), 1 << 30)]
         yield signature, [*body, "", self.result]
 
-    def _many(self, signature: str, parts: Sequence[Sequence[Statement]]) -> Iterator[tuple[str, list[str]]]:
-        """Functions for the parts, and `forward`, which calls them; `values` are handed on, `tensors` shared."""
+    def _many(self, signature: str) -> Iterator[tuple[str, list[str]]]:
+        """Functions for the parts, and `forward`, which calls them; `values` are handed on, `tensors` shared.
+
+        What programs are given of tensors is a function each, with the time as its argument.
+        """
+        helpers: dict[tuple[str, ...], int] = {}
+        statements = []
+        for each in self.statements:
+            further = []
+            if each.tensors:
+                number = helpers.setdefault(each.tensors, len(helpers))
+                further.append(f"*tensors{number}(self, tensors, {each.t})")
+            statements.append(each.with_arguments(further))
+        parts = list(_parted(statements))
         used = [{name for each in part for name in each.reads} for part in parts]
         first: dict[str, int] = {}
         last = dict.fromkeys(self.ends, len(parts))
@@ -83,23 +113,24 @@ class Forward(NamedTuple):
                 first[name] = number
                 last.setdefault(name, number)
         shared = {name: target for name, target in self.tensors.items() if first.get(name, 0) < last.get(name, 0)}
-        uses = Counter(name for each in self.statements for name in each.reads)
+        shared |= {local(name): name for names in helpers for name in names if "{t" not in name}
+        place = {target: f"tensors[{number}]" for number, target in enumerate(shared.values())}
         own: dict[int, dict[str, str]] = {}
         for name, target in self.tensors.items():
             if name in first and name not in shared:
                 own.setdefault(first[name], {})[name] = target
         yield "def shared_tensors(self):", [*_read(shared), f"return [{', '.join(shared)}]"]
+        for templates, number in helpers.items():
+            holders, reached = _reached({name: name for name in templates if name not in place})
+            found = [place.get(name) or reached[name] for name in templates]
+            yield f"def tensors{number}(self, tensors, t):", [*holders, f"return ({', '.join(found)},)"]
         for number, part in enumerate(parts):
             made = {name for each in part for name in each.made}
             kept = [name for each in part for name in each.made if last.get(name, -1) > number]
             body = [f"{name} = tensors[{k}]" for k, name in enumerate(shared) if name in used[number]]
             for name in sorted(used[number] - made - self.tensors.keys()):
                 body.append(f"{name} = values{f'[{name!r}]' if last[name] > number else f'.pop({name!r})'}")
-            mine = own.get(number, {})
-            once = {name: target for name, target in mine.items() if uses[name] == 1}
-            holders, inside = _reached(once)
-            body += [*_read({name: target for name, target in mine.items() if name not in once}), *holders]
-            body += [*self._written(part, set(kept), MANY, inside), ""]
+            body += [*_read(own.get(number, {})), *self._written(part, set(kept), MANY), ""]
             body += [f"values[{name!r}] = {name}" for name in kept]
             yield f"def part{number}(self, values, tensors):", body
         held = ", ".join(f"{name!r}: {argument}" for name, argument in self.given.items())
@@ -108,13 +139,8 @@ class Forward(NamedTuple):
         found = [f"{name} = values[{name!r}]" for name in dict.fromkeys(self.ends)]
         yield signature, [*start, *calls, *found, self.result]
 
-    def _written(
-        self, part: Sequence[Statement], kept: set[str], many: int, inside: Mapping[str, str] | None = None
-    ) -> list[str]:
-        """Statements under the headings of their time steps; values that are not used any more are freed.
-
-        Tensors that are read `inside` the statements stand there as the code that reaches them.
-        """
+    def _written(self, part: Sequence[Statement], kept: set[str], many: int) -> list[str]:
+        """Statements under the headings of their time steps; values that are not used any more are freed."""
         last = {name: number for number, each in enumerate(part) for name in (*each.made, *each.reads)}
         modules = Counter(each.module for each in part if each.module)
         called = {module: f"_module{k}" for k, (module, count) in enumerate(modules.items()) if count >= many}
@@ -125,8 +151,6 @@ class Forward(NamedTuple):
                 now = each.t
                 lines += ["", f"# t = {now}"]
             text = each.text
-            if inside and not inside.keys().isdisjoint(each.reads):
-                text = NAME.sub(lambda found: inside.get(found[0], found[0]), text)
             if each.module:
                 text = f"{called.get(each.module) or _module(each.module.split('.'))}({text})"
             names = dict.fromkeys((*each.reads, *each.made))
@@ -166,14 +190,19 @@ def _reached(tensors: Mapping[str, str], many: int = MANY) -> tuple[list[str], d
     reached = {}
     for name, path in paths.items():
         holder = often.get(tuple(path[:-2]))
-        where = f"{holder}[{path[-2]!r}]" if holder else _module(path[:-1])
+        where = f"{holder}[{_key(path[-2])}]" if holder else _module(path[:-1])
         reached[name] = f"{where}.{path[-1]}"
     return [f"{name} = {_module(holder)}._modules" for holder, name in often.items()], reached
 
 
 def _module(places: Iterable[str]) -> str:
     """How code reaches a module: by the dictionaries that modules are held in, whatever names there are."""
-    return "self" + "".join([f"._modules[{place!r}]" for place in places])
+    return "self" + "".join([f"._modules[{_key(place)}]" for place in places])
+
+
+def _key(place: str) -> str:
+    """A module's name as code; `t` is the time."""
+    return f"f{place!r}" if "{t" in place else repr(place)
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

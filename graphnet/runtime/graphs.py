@@ -9,11 +9,11 @@ import torch
 from torch import fx
 
 from graphnet.network.functions.ops import Line
-from graphnet.planning.body import IMAGE, inlined
+from graphnet.planning.body import IMAGE, at, inlined
 from graphnet.planning.plan import Plan
 from graphnet.planning.programs import Program, Run, cut, runs_of
 from graphnet.runtime.fx_writer import TRAINED, GraphWriter
-from graphnet.runtime.generated_code import Forward, PartedCode, Statement
+from graphnet.runtime.generated_code import Forward, PartedCode, Statement, local
 from graphnet.runtime.program_code import asks_for_training
 
 PROGRAMS = "_programs"
@@ -127,7 +127,7 @@ def graph_of_calls(plan: Plan) -> fx.Graph:
 def forward_of_calls(plan: Plan) -> Forward:
     """What `graph_of_calls` does as statements: of a long net they are written ten times as fast."""
     numbers = numbered_programs(plan)
-    tensors = {tensor.name.replace(".", "_"): tensor.name for tensor in plan.tensors}
+    tensors = {local(tensor.name): tensor.name for tensor in plan.tensors}
     statements: list[Statement] = []
     laid_out: dict[str, str] = {}
 
@@ -141,11 +141,11 @@ def forward_of_calls(plan: Plan) -> Forward:
         lay_out(IMAGE, -1)
     for t, piece in runs_of(plan):
         if isinstance(piece, Run):
-            run = piece.at(t)
-            reads = [laid_out.get(name, name) for name in run.given] + [name.replace(".", "_") for name in run.tensors]
-            text = ", ".join([*reads, *(["self.training"] if asks_for_training(run.program) else [])])
-            module = f"{PROGRAMS}.program{numbers[run.program]}"
-            statements.append(Statement(run.results, module, text, tuple(reads), t))
+            reads = tuple([laid_out.get(name, name) for name in (at(each, t) for each in piece.given)])
+            made = tuple([at(name, t) for name in piece.results])
+            module = f"{PROGRAMS}.program{numbers[piece.program]}"
+            tail = "self.training" if asks_for_training(piece.program) else ""
+            statements.append(Statement(made, module, ", ".join(reads), reads, t, piece.tensors, tail))
             continue
         line = inlined(piece, t)
         if line.op.kind == "slice":
@@ -156,9 +156,7 @@ def forward_of_calls(plan: Plan) -> Forward:
             read = laid_out.get(line.arguments[0], line.arguments[0])
             statements.append(Statement((line.name,), f"{line.place}.output", read, (read,), t))
         else:  # what a function is divided by
-            reads = [name.replace(".", "_") for name in line.tensors]
-            module = f"{line.place}.{line.name}"
-            statements.append(Statement((line.name,), module, ", ".join(reads), tuple(reads), t))
+            statements.append(Statement((line.name,), f"{line.place}.{line.name}", "", (), t, line.tensors))
     outputs = {t: laid_out.get(name, name) for t, name in plan.outputs}
     several = "{" + ", ".join(f"{t}: {name}" for t, name in outputs.items()) + "}"
     result = next(iter(outputs.values())) if len(outputs) == 1 else several

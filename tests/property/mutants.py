@@ -423,8 +423,8 @@ MUTANTS = [
     Mutant(
         "a program is called with the statistics of the step before",
         "runtime/graphs.py",
-        "            run = piece.at(t)\n            reads",
-        "            run = piece.at(max(t - 1, 0))\n            reads",
+        "reads, t, piece.tensors, tail))",
+        "reads, max(t - 1, 0), piece.tensors, tail))",
         named("test_stepwise_is_flat", "tests/unit/runtime/test_steps.py"),
     ),
     Mutant(
