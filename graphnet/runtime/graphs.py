@@ -51,7 +51,7 @@ class _Nodes:
         self.values["training"] = self.graph.create_node("get_attr", "training", name="training")
 
     def line(self, line: Line, t: int) -> None:
-        """Append a line that is said by its rule."""
+        """Append a line by its lowering rule."""
         start = len(self.graph.nodes)
         self.writer.write(line)
         if line.op.kind == "slice":

@@ -87,7 +87,7 @@ class Net(fx.GraphModule):
         self.recompile()
 
     def recompile(self) -> Any:
-        """Write the forward pass from the graph anew; to be called when that was edited."""
+        """Write the forward pass from the graph again, after it was edited."""
         assert self.graph is not None
         code = super().recompile()
         type(self).forward = with_room(type(self).forward)
