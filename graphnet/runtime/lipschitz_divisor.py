@@ -7,12 +7,15 @@ which needs no transpose, is never above the true norm (but for rounding), and h
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Container, Mapping, Sequence
+from types import FrameType
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils import checkpoint
 
 from graphnet.network.functions.lipschitz import Bound, SpectralNorm, work_out
 from graphnet.network.functions.ops import Op, Shape
@@ -172,5 +175,20 @@ class Torch:
 
 
 def _is_recomputing() -> bool:
-    """Whether a backward pass is on: then checkpointing computes a forward pass again."""
-    return not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1
+    """Whether activation checkpointing computes a pass again: then one of these functions is among our callers.
+
+    A forward pass that somebody else makes during a backward pass, as in a hook, is one like any other.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name in RECOMPUTING and code.co_filename == checkpoint.__file__:
+            return True
+        frame = frame.f_back
+    return False
+
+
+RECOMPUTING = ("unpack_hook", "backward")
+"""The functions of `torch.utils.checkpoint` that compute again: without and with reentrant autograd."""

@@ -389,6 +389,32 @@ def test_two_checkpointed_passes_before_one_backward_pass(reentrant: bool) -> No
         close(theirs[name], ours[name])
 
 
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_checkpoints_within_checkpoints_give_the_same_vectors(reentrant: bool) -> None:
+    net = shaken(spec(bounded("BRCx2+I")), training=True)
+    other = copy.deepcopy(net)
+
+    def inner(images: torch.Tensor) -> torch.Tensor:
+        made: torch.Tensor = checkpoint(other, images * 1, use_reentrant=False)
+        return made
+
+    net(IMAGES).square().sum().backward()
+    checkpoint(inner, IMAGES.clone().requires_grad_(), use_reentrant=reentrant).square().sum().backward()
+    assert same(vectors(net), vectors(other))
+    assert same(gradients(net), gradients(other))
+
+
+def test_a_forward_pass_in_a_backward_hook_is_one_like_any_other() -> None:
+    net = shaken(spec(bounded("BRCx2+I")), training=True)
+    other, seen = copy.deepcopy(net), []
+    net(IMAGES)
+    images = IMAGES.clone().requires_grad_()
+    images.register_hook(lambda gradient: seen.append(other(IMAGES)))
+    (images * 2).sum().backward()
+    assert len(seen) == 1
+    assert same(vectors(net), vectors(other))
+
+
 @pytest.mark.parametrize("norm", NORMS)
 def test_two_passes_before_one_backward_pass(norm: str) -> None:
     net = shaken(spec(bounded("BRCx2+I"), norm=NORMS[norm]), training=True)
