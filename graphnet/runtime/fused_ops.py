@@ -1,25 +1,27 @@
-"""What several transitions do alike, done at once: batch norms of one value, convolutions of one value."""
+"""What several lines do, done at once: batch norms or convolutions of one value, a layer and the norm after it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
+R = TypeVar("R")
 
-def _one_node(function: Callable[..., list[Tensor]]) -> Callable[..., list[Tensor]]:
+
+def _one_node(function: Callable[..., R]) -> Callable[..., R]:
     """For a tracer the function is one node, in training and evaluation alike; its first argument is x, or several."""
 
     @wraps(function)
-    def called(x: Any, *given: Any, **settings: Any) -> list[Tensor]:
+    def called(x: Any, *given: Any, **settings: Any) -> R:
         seen = tuple(x) if isinstance(x, list | tuple) else (x,)
         if has_torch_function(seen):
-            traced: list[Tensor] = handle_torch_function(called, seen, x, *given, **settings)
+            traced: R = handle_torch_function(called, seen, x, *given, **settings)
             return traced
         return function(x, *given, **settings)
 
@@ -77,6 +79,27 @@ def convs(
     weights = torch.split(weight, list(parts), axis)
     biases = [None] * len(parts) if bias is None else torch.split(bias, list(parts))
     return [convolve(x, w, b, **settings) for x, w, b in zip(sources, weights, biases, strict=True)]
+
+
+@_one_node
+def normed(x: Tensor, kind: str, biased: bool, eps: float, weight: Tensor, *given: Tensor, **settings: int) -> Tensor:
+    """A convolution or linear layer and the batch norm after it, folded into its weights by the running statistics.
+
+    `kind` is `linear`, `conv2d`, `conv_transpose2d` or another rank of these; `given` is the bias if there is one, the
+    running mean and variance `[C]`, and the norm's weight and bias if it has them.
+    """
+    bias, (mean, variance, *affine) = (given[0], given[1:]) if biased else (0, given)
+    scale = torch.rsqrt(variance + eps)
+    if affine:
+        scale = scale * affine[0]
+    shift = (bias - mean) * scale
+    if affine:
+        shift = shift + affine[1]
+    shape = [1] * weight.dim()
+    shape["transpose" in kind] = -1
+    function = F.linear if kind == "linear" else getattr(torch, kind)
+    made: Tensor = function(x, weight * scale.reshape(shape), shift, **settings)
+    return made
 
 
 def add_into(a: Tensor, b: Tensor) -> Tensor:

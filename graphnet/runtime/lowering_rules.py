@@ -39,6 +39,8 @@ Rule = Callable[[Writer[V], Line, Sequence[V]], V]
 """`rule(writer, line, given)`: the line's arguments and then its tensors are `given`, in their order."""
 
 DEFAULTS = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
+CONV = ("stride", "padding", "dilation", "groups")
+CONV_TRANSPOSE = ("stride", "padding", "output_padding", "groups", "dilation")
 
 
 def _rank(line: Line) -> int:
@@ -51,12 +53,12 @@ def _settings(op: Op, *names: str) -> dict[str, object]:
 
 
 def _conv(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
-    settings = _settings(line.op, "stride", "padding", "dilation", "groups")
+    settings = _settings(line.op, *CONV)
     return writer.call(f"torch.conv{_rank(line)}d", *given, **settings)
 
 
 def _conv_transpose(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
-    settings = _settings(line.op, "stride", "padding", "output_padding", "groups", "dilation")
+    settings = _settings(line.op, *CONV_TRANSPOSE)
     return writer.call(f"torch.conv_transpose{_rank(line)}d", *given, **settings)
 
 
@@ -73,19 +75,13 @@ def _shared_norm(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
 
 def _folded(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
     """A convolution or linear layer with weights that are scaled, and a bias, by a norm's running statistics."""
-    kind, size = line.op.kind.removesuffix("_norm"), 2 if line.op["bias"] else 1
-    x, weight, *bias = given[: 1 + size]
-    mean, variance, *affine = given[1 + size :]
-    scale = writer.call("torch.rsqrt", writer.call("operator.add", variance, line.op["eps"]))
-    if affine:
-        scale = writer.call("operator.mul", scale, affine[0])
-    shift = writer.call("operator.mul", writer.call("operator.sub", bias[0] if bias else 0, mean), scale)
-    if affine:
-        shift = writer.call("operator.add", shift, affine[1])
-    shape = (1, -1, *[1] * _rank(line)) if kind == "conv_transpose" else (-1, *[1] * (_rank(line) + 1))
-    scaled = writer.call("operator.mul", weight, writer.call("torch.reshape", scale, shape))
-    plain = line._replace(op=Op(kind, line.op.attributes))
-    return say(writer, plain, [x, scaled, shift])
+    kind, (x, *tensors) = line.op.kind.removesuffix("_norm"), given
+    names = {"conv": CONV, "conv_transpose": CONV_TRANSPOSE}.get(kind, ())
+    function = Quoted(kind if kind == "linear" else f"{kind}{_rank(line)}d")
+    settings = _settings(line.op, *names)
+    return writer.call(
+        "graphnet.runtime.fused_ops.normed", x, function, line.op["bias"], line.op["eps"], *tensors, **settings
+    )
 
 
 def _group_norm(writer: Writer[V], line: Line, given: Sequence[V]) -> V:

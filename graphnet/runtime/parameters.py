@@ -37,9 +37,9 @@ def modules_of(plan: Plan, seed: int, given: Mapping[str, torch.Tensor], layout:
         if line.op.kind == "value":
             holder = _module(places, line.place)
             if "output" not in holder._modules:
-                holder.add_module("output", nn.Identity())
+                holder._modules["output"] = nn.Identity()
         elif line.op.kind == "lipschitz":
-            _module(places, line.place).add_module(line.name, Divisor(line.op))
+            _module(places, line.place)._modules[line.name] = Divisor(line.op)
     return root
 
 
@@ -74,15 +74,18 @@ def settle_divisors(
 
 def initial(tensor: Tensor, seed: int) -> torch.Tensor:
     """A tensor's first values, from a generator of its own (rule 17), drawn in float32; in torch's default type."""
+    if tensor.init[0] in FILLED:
+        return FILLED[tensor.init[0]](tensor.shape)
     return _first_values(tensor, seed).to(torch.get_default_dtype())
+
+
+FILLED = {"zeros": torch.zeros, "ones": torch.ones}
 
 
 def _first_values(tensor: Tensor, seed: int) -> torch.Tensor:
     scheme, fan_in, fan_out, value = tensor.init
     if scheme == "constant":
         return torch.tensor(value, dtype=torch.float64).expand(tensor.shape).clone()
-    if scheme in ("zeros", "ones"):
-        return torch.full(tensor.shape, float(scheme == "ones"))
     if scheme == "identity":
         return _identity(tensor.shape)
     digest = hashlib.sha256(f"{seed} {tensor.seed}".encode()).digest()
@@ -111,18 +114,26 @@ def _identity(shape: Shape) -> torch.Tensor:
 
 def _own(places: dict[str, nn.Module], tensor: Tensor, values: torch.Tensor, learns: bool = True) -> None:
     place, _, role = tensor.name.rpartition(".")
-    holder = _module(places, place)
+    holder = places.get(place) or _module(places, place)
     if tensor.trainable:
-        holder.register_parameter(role, nn.Parameter(values, learns))
+        holder._parameters[role] = nn.Parameter(values, learns)
     else:
-        holder.register_buffer(role, values)
+        holder._buffers[role] = values
 
 
 def _module(places: dict[str, nn.Module], path: str) -> nn.Module:
     """The module at a dotted path, made where it is missing; `places` are those there are."""
     if path not in places:
         above, _, name = path.rpartition(".")
-        made = nn.Module()
-        _module(places, above).add_module(name, made)
-        places[path] = made
+        places[path] = _module(places, above)._modules[name] = twin(_EMPTY)
     return places[path]
+
+
+def twin(module: nn.Module) -> nn.Module:
+    """A module with the same attributes and dictionaries of its own; a long net has thousands that are alike."""
+    made = object.__new__(type(module))
+    made.__dict__ |= {key: value.copy() if isinstance(value, dict) else value for key, value in vars(module).items()}
+    return made
+
+
+_EMPTY = nn.Module()
