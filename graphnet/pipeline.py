@@ -6,7 +6,7 @@ import gc
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -211,8 +211,8 @@ def compile_net(spec: Spec, options: Options, given: Mapping[str, Tensor] | None
         raise ValueError(f"backend '{options.backend}': one of {', '.join(BACKENDS)}")
     compiled = plan(spec, keep_dead=options.keep_dead, unlimited=options.unlimited)
     with uncollected():
-        executed = run_passes(compiled, options.optimize, options.mode, _target(options))
-        modules = modules_of(compiled, options.seed, given or {}, executed.layout)
+        executed = _executed(compiled, options)
+        modules = modules_of(compiled, options.seed, given or {})
         net = _assembled(spec, options, compiled, executed, modules)
     settle_divisors(net, FIRST_ITERATIONS, given or {})
     if options.backend == "inductor":
@@ -233,7 +233,7 @@ class _Origin:
 
         compiled = plan(self.spec, keep_dead=self.options.keep_dead, unlimited=self.options.unlimited)
         with uncollected():
-            executed = run_passes(compiled, self.options.optimize, self.options.mode, _target(self.options))
+            executed = _executed(compiled, self.options)
             net = _assembled(self.spec, self.options, compiled, executed, nn.Module())
         if self.options.backend == "inductor":
             net.compile(dynamic=False)
@@ -245,6 +245,13 @@ class _Origin:
 
 def _origin(data: Mapping[str, Any], options: Options) -> _Origin:
     return _Origin(load(data), options)
+
+
+def _executed(compiled: Plan, options: Options) -> Plan:
+    """The plan that runs: passes go across layers, which are called without them."""
+    if options.optimize == 0:
+        return replace(compiled, calls_layers=True)
+    return run_passes(compiled, options.optimize, options.mode, _target(options))
 
 
 def _assembled(spec: Spec, options: Options, compiled: Plan, executed: Plan, modules: nn.Module) -> Net:

@@ -19,6 +19,9 @@ from graphnet.planning.plan import Plan
 from graphnet.planning.time_expansion import TimeExpansion, expand_in_time
 
 if TYPE_CHECKING:
+    from torch import Tensor as Values
+    from torch import nn
+
     from graphnet.runtime.net import Net
 
 SMALL: dict[str, Any] = {
@@ -45,6 +48,11 @@ def recurrent(t: int, **more: Any) -> dict[str, Any]:
     data = graphnet.load(zoo.path("frnn-3-state")).as_data()
     data["states"] = {"h1": [4, 8, 8], "h2": [6, 4, 4], "h3": [8, 2, 2]}
     return data | {"input": {"shape": [3, 8, 8], "t": 1}, "readout": {"t": t}} | more
+
+
+def statistics(net: nn.Module) -> dict[str, Values]:
+    """The running statistics and singular vectors of a net; not what batch norms count."""
+    return {name: buffer for name, buffer in net.named_buffers() if buffer.is_floating_point()}
 
 
 def expansion(spec: dict[str, Any]) -> TimeExpansion:

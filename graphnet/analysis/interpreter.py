@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from graphnet.network.functions.ops import KINDS, Op
+from graphnet.planning.holders import flags_of
 from graphnet.planning.plan import IMAGE, Line, Plan
 from graphnet.runtime.eager_writer import Eager
 from graphnet.runtime.lipschitz_divisor import Divisor
@@ -52,7 +53,8 @@ def steps(
         if line.op.kind == "value":
             value = arguments[0]
         else:
-            value = say(INTERPRETER, line, [*arguments, *(tensors[name] for name in line.tensors)])
+            flags = [False for _ in flags_of(line)]
+            value = say(INTERPRETER, line, [*arguments, *(tensors[name] for name in line.tensors), *flags])
         yield line, value
         if line.name in last:
             values[line.name] = value

@@ -89,7 +89,7 @@ class Run:
         if self.training:
             ours = dict(self.a.named_buffers())
             for name, buffer in self.b.named_buffers():
-                if name in self.names and self.names[name][0] in ours:
+                if buffer.is_floating_point() and name in self.names and self.names[name][0] in ours:
                     source, index = self.names[name]
                     yield self._found(f"the statistic {source}", _apart(ours[source][index], buffer))
 

@@ -57,8 +57,9 @@ class JoinedWeights:
         first = body_of(lines, [line.name for line in lines], (), {})
         calls = list(plan.calls)
         if calls[0].t == BEFORE:
-            first = body_of((*calls[0].body.lines, *lines), (*calls[0].body.results, *first.results), (), {})
-            calls = calls[1:]
+            old_first = calls.pop(0).body
+            results = (*old_first.results, *first.results)
+            first = body_of((*old_first.lines, *lines), results, old_first.tensors, old_first.shapes)
         return replace(plan, calls=(Call(first, BEFORE), *calls))
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 from graphnet.network.functions.ops import KINDS, Line, Shape, op
 from graphnet.network.network import Tensor
@@ -222,9 +222,21 @@ def body_of(
     return Body(tuple(lines), tuple(results), tuple(tensors), tuple([(name, shapes[name]) for name in reads]))
 
 
-def first_uses(calls: Iterable[Call], tensors: Callable[[Body], Sequence[Tensor]]) -> Iterable[Tensor]:
+class Timed(Protocol):
+    """What belongs to the time, if its name has a time in it."""
+
+    @property
+    def name(self) -> str: ...
+
+    def at(self, t: int) -> Self: ...
+
+
+T = TypeVar("T", bound=Timed)
+
+
+def first_uses(calls: Iterable[Call], tensors: Callable[[Body], Sequence[T]]) -> Iterable[T]:
     """The tensors of bodies at the times at which they are called, each once, in the order of first use."""
-    found: dict[str, Tensor] = {}
+    found: dict[str, T] = {}
     left: dict[Body, bool] = {}  # whether a body that was seen has other tensors at other times
     for body, t in calls:
         if left.get(body, True):

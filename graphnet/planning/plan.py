@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -16,6 +16,7 @@ from graphnet.network.functions.ops import Shape
 from graphnet.network.network import System, Tensor
 from graphnet.planning.body import IMAGE as IMAGE
 from graphnet.planning.body import Body, Call, at, first_uses, trainable
+from graphnet.planning.holders import Holder, holders_of, place_of
 
 
 class Fate(StrEnum):
@@ -89,6 +90,7 @@ class Plan:
         weights: the weight of each readout's loss; empty where all are equal.
         warnings: what is legal but hardly meant.
         layout: how maps lie in memory, `contiguous` (N, C, H, W) or `channels_last`.
+        calls_layers: whether layers are called, or functions of what they hold.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Plan:
     weights: tuple[float, ...] = ()
     warnings: tuple[Fault, ...] = ()
     layout: str = "contiguous"
+    calls_layers: bool = False
 
     @property
     def last_time(self) -> int:
@@ -125,6 +128,36 @@ class Plan:
     def tensors(self) -> tuple[Tensor, ...]:
         """The parameters and statistics of the net, in the order of first use."""
         return tuple(first_uses(self.calls, lambda body: body.tensors))
+
+    @cached_property
+    def holders(self) -> Mapping[str, Holder]:
+        """The layers that hold the tensors, by name, as bodies say it."""
+        lines = (line for body in self.bodies for line in body.lines)
+        return holders_of(lines, (tensor for body in self.bodies for tensor in body.tensors))
+
+    def layers_of(self, names: Container[str]) -> Iterable[Holder]:
+        """The layers of these names, as bodies say them, at all times at which they hold tensors."""
+
+        def of(body: Body) -> list[Holder]:
+            places = dict.fromkeys(tensor.name.rpartition(".")[0] for tensor in body.tensors)
+            return [self.holders[place] for place in places if place in names and place in self.holders]
+
+        return first_uses(self.calls, of)
+
+    @property
+    def used_apart(self) -> frozenset[str]:
+        """The names of the layers some of whose tensors are used by lines that are no calls of them."""
+        names = set()
+        for line in (line for body in self.bodies for line in body.lines):
+            holder = self.holders.get(place_of(line))
+            left = line.tensors if holder is None or not holder.is_called_by(line) else holder.left_by(line)
+            names |= {name.rpartition(".")[0] for name in left}
+        return frozenset(names)
+
+    def called(self, line: Line) -> Holder | None:
+        """The layer that a line of a body calls, if layers are called."""
+        holder = self.holders.get(place_of(line)) if self.calls_layers else None
+        return holder if holder is not None and holder.is_called_by(line) else None
 
     @cached_property
     def is_sequence(self) -> bool:

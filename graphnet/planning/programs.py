@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 from graphnet.network.functions.ops import Line, Op, Shape
 from graphnet.planning.body import Body, at
+from graphnet.planning.holders import flags_of
 from graphnet.planning.plan import Plan
 
 Relative = tuple[Op, tuple[int, ...], tuple[int, ...], Shape]
-"""A line without names: arguments are numbers of lines, or -1, -2, … for what the program is given; then tensors."""
+"""A line without names: arguments are numbers of lines, or -1, -2, … for what the program is given; then tensors, and
+whether the layers of norms are in training."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Program:
 
 
 class Run(NamedTuple):
-    """A program in a body: the names of what it is given, of its tensors and of its results; and its lines."""
+    """A program in a body: the names of what it is given, of its tensors and flags, of its results; and its lines."""
 
     program: Program
     given: tuple[str, ...]
@@ -50,8 +52,11 @@ ALONE = ("value", "lipschitz", "slice")
 """Ops whose lines stand alone: a state's value, which can be tapped, a Lipschitz divisor, a frame of a sequence."""
 
 
-def cut(body: Body) -> tuple[Run | Line, ...]:
-    """The programs and the single lines that a body consists of, in order: a new program after a value that is read."""
+def cut(plan: Plan, body: Body) -> tuple[Run | Line, ...]:
+    """The programs and the single lines that a body consists of, in order: a new program after a value that is read.
+
+    Lines that are calls of layers stand alone.
+    """
     readers: dict[str, set[str]] = {}
     for line in body.lines:
         for name in line.arguments:
@@ -65,7 +70,11 @@ def cut(body: Body) -> tuple[Run | Line, ...]:
         if inside and (line.t != inside[-1].t or any(value.name in line.arguments for value in values)):
             pieces += [_run(inside, readers), *values]
             inside, values = [], []
-        if line.op.kind not in ALONE:
+        called = plan.called(line) is not None
+        if called and inside:
+            pieces += [_run(inside, readers), *values]
+            inside, values = [], []
+        if line.op.kind not in ALONE and not called:
             inside.append(line)
         elif inside and line.op.kind == "value":
             values.append(line)
@@ -83,7 +92,7 @@ def _run(lines: Sequence[Line], readers: Mapping[str, set[str]]) -> Run:
         arguments = tuple(
             numbers[name] if name in numbers else -1 - given.setdefault(name, len(given)) for name in line.arguments
         )
-        used = tuple(tensors.setdefault(name, len(tensors)) for name in line.tensors)
+        used = tuple(tensors.setdefault(name, len(tensors)) for name in (*line.tensors, *flags_of(line)))
         relative.append((line.op, arguments, used, line.shape))
     results = tuple(k for name, k in numbers.items() if readers.get(name, set()) - numbers.keys())
     names = tuple(lines[k].name for k in results)
@@ -92,7 +101,7 @@ def _run(lines: Sequence[Line], readers: Mapping[str, set[str]]) -> Run:
 
 def runs_of(plan: Plan) -> Iterator[tuple[int, Run | Line]]:
     """Time and piece, of all calls of a plan in order; names are those in the body."""
-    pieces = {body: cut(body) for body in plan.bodies}
+    pieces = {body: cut(plan, body) for body in plan.bodies}
     for body, t in plan.calls:
         for piece in pieces[body]:
             yield t, piece

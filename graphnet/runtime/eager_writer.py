@@ -23,9 +23,6 @@ class Eager:
         owner, *rest = arguments
         return getattr(owner, name)(*rest)
 
-    def training(self) -> Any:
-        return False
-
     def divisor(self, line: Line, given: Sequence[Any]) -> Any:
         raise AssertionError("a linear operator has no divisor")
 

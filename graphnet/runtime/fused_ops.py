@@ -30,15 +30,15 @@ def _one_node(function: Callable[..., R]) -> Callable[..., R]:
 
 @_one_node
 def shared_norm(
-    x: Tensor, training: bool, relu: bool, momentum: float, eps: float, *statistics: Tensor
+    x: Tensor, training: Sequence[bool], relu: bool, momentum: float, eps: float, *statistics: Tensor
 ) -> list[Tensor]:
     """What several batch norms without affine part make of one value, each with its running mean and variance `[C]`.
 
-    In training all of them normalise by the batch alike: it is done once, and each one's statistics are brought up to
-    date as it would do itself. In evaluation each has its own statistics. With `relu` that follows.
+    Where all are in training they normalise by the batch alike: it is done once, and each one's statistics are brought
+    up to date as it would do itself. Else each is done by itself. With `relu` that follows.
     """
     means, variances = statistics[::2], statistics[1::2]
-    if training:
+    if all(training):
         kept = 1 - momentum
         with torch.no_grad():
             firsts = [means[0], variances[0]]
@@ -51,7 +51,8 @@ def shared_norm(
             torch._foreach_add_(others, [steps[0]] * len(means[1:]) + [steps[1]] * len(means[1:]))
         return [torch.relu_(y) if relu else y] * len(means)
     normed = [
-        F.batch_norm(x, mean, var, None, None, False, momentum, eps) for mean, var in zip(means, variances, strict=True)
+        F.batch_norm(x, mean, variance, None, None, trains, momentum, eps)
+        for mean, variance, trains in zip(means, variances, training, strict=True)
     ]
     return [torch.relu_(y) for y in normed] if relu else normed
 
@@ -59,7 +60,6 @@ def shared_norm(
 @_one_node
 def convs(
     sources: Sequence[Tensor],
-    training: bool,
     kind: str,
     parts: Sequence[int],
     axis: int,
@@ -67,13 +67,13 @@ def convs(
     bias: Tensor | None = None,
     **settings: int,
 ) -> list[Tensor]:
-    """Convolutions of sources that are one value in training, by weights that are joined along `axis`.
+    """Convolutions of sources that may be one value, by weights that are joined along `axis`.
 
-    `parts` are their channels; `kind` is `conv2d`, `conv_transpose2d` or another rank of these. In evaluation, where
-    each source has been normalised by statistics of its own, each is convolved by itself.
+    `parts` are their channels; `kind` is `conv2d`, `conv_transpose2d` or another rank of these. Sources that have been
+    normalised by statistics of their own, as in evaluation, are convolved one by one.
     """
     convolve = getattr(torch, kind)
-    if training:
+    if all(source is sources[0] for source in sources):
         made: Tensor = convolve(sources[0], weight, bias, **settings)
         return list(torch.split(made, list(parts), 1))
     weights = torch.split(weight, list(parts), axis)
@@ -100,6 +100,19 @@ def normed(x: Tensor, kind: str, biased: bool, eps: float, weight: Tensor, *give
     function = F.linear if kind == "linear" else getattr(torch, kind)
     made: Tensor = function(x, weight * scale.reshape(shape), shift, **settings)
     return made
+
+
+@_one_node
+def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """What a batch norm does after it has normalised, if its weight and bias `[C]` are another layer's."""
+    shape = (-1, *[1] * (x.dim() - 2))
+    return x * weight.reshape(shape) + bias.reshape(shape)
+
+
+@_one_node
+def channels_last(x: Tensor) -> Tensor:
+    """A map `[N, C, H, W]` or weight laid out as N, H, W, C; in a way that vmap can do."""
+    return x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
 def add_into(a: Tensor, b: Tensor) -> Tensor:

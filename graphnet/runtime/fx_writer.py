@@ -11,11 +11,9 @@ import torch
 from torch import fx
 
 from graphnet.network.functions.ops import KINDS
+from graphnet.planning.holders import Holder, flags_of
 from graphnet.planning.plan import Line
-from graphnet.runtime.lowering_rules import say
-
-TRAINED = ("batch_norm", "shared_norm", "convs")
-"""Ops that are others in training: they ask for `values["training"]`."""
+from graphnet.runtime.lowering_rules import AFFINE, say
 
 
 class GraphWriter:
@@ -24,12 +22,19 @@ class GraphWriter:
     def __init__(self, nodes: fx.Graph, values: dict[str, fx.Node]) -> None:
         self.nodes, self.values = nodes, values
 
-    def write(self, line: Line) -> None:
-        given = [self.values[name] for name in line.arguments] + [self.values[name] for name in line.tensors]
-        if line.op.kind == "value":
+    def write(self, line: Line, layer: Holder | None = None) -> None:
+        """Write a line, as a call of its layer if there is one."""
+        given = [self.values[name] for name in line.arguments]
+        if layer is not None:
+            node = self.nodes.call_module(layer.name, tuple(given))
+            affine = [self.values[name] for name in layer.left_by(line)]
+            if affine:
+                node.name = f"{line.name}_normed"
+                node = self.call(AFFINE, node, *affine)
+        elif line.op.kind == "value":
             node = self.nodes.call_module(f"{line.place}.output", tuple(given))
         else:
-            node = say(self, line, given)
+            node = say(self, line, [*given, *(self.values[name] for name in (*line.tensors, *flags_of(line)))])
         if node not in given:  # a sum of one thing is that thing
             node.name = line.name
         self.values[line.name] = node
@@ -47,9 +52,6 @@ class GraphWriter:
 
     def divisor(self, line: Line, given: Sequence[fx.Node]) -> fx.Node:
         return self.nodes.call_module(f"{line.place}.{line.name}", tuple(given))
-
-    def training(self) -> fx.Node:
-        return self.values["training"]
 
 
 def _function(name: str) -> Any:

@@ -8,7 +8,7 @@ all that it calls, and a long one is split into parts of few locals, which hand 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -44,8 +44,8 @@ class Statement(NamedTuple):
         text: the call's arguments, or the expression.
         reads: the names of the values and tensors that it reads.
         t: its time.
-        tensors: further arguments: names of tensors in the net, `{t}` for the time in them.
-        tail: the last argument.
+        tensors: further arguments: names of tensors and flags in the net, `{t}` for the time in them.
+        function: the function that it calls, if it calls no module but one.
     """
 
     made: tuple[str, ...]
@@ -54,12 +54,12 @@ class Statement(NamedTuple):
     reads: tuple[str, ...]
     t: int
     tensors: tuple[str, ...] = ()
-    tail: str = ""
+    function: str = ""
 
     def with_arguments(self, further: Sequence[str], reads: Iterable[str] = ()) -> Statement:
         """The statement with its further arguments written out."""
-        text = ", ".join(filter(None, (self.text, *further, self.tail)))
-        return Statement(self.made, self.module, text, (*self.reads, *reads), self.t)
+        text = ", ".join(filter(None, (self.text, *further)))
+        return Statement(self.made, self.module, text, (*self.reads, *reads), self.t, (), self.function)
 
 
 def local(tensor: str) -> str:
@@ -68,27 +68,38 @@ def local(tensor: str) -> str:
 
 
 class Forward(NamedTuple):
-    """A forward pass: its values by name → its parameter, its tensors by name → their names in the net, its result."""
+    """A forward pass.
+
+    Attributes:
+        given: its values by name → its parameter.
+        tensors: its tensors by name → their names in the net, beside those that statements name themselves.
+        statements, result: what it does, and its last statement.
+        ends: the names of the values that it results in.
+        maps: the names of the tensors that are laid out with channels last when they are read.
+    """
 
     given: Mapping[str, str]
     tensors: Mapping[str, str]
     statements: Sequence[Statement]
     result: str
     ends: Sequence[str]
+    maps: Container[str] = ()
 
     def source(self, signature: str) -> str:
         """The functions that it consists of."""
-        names = len(self.tensors) + sum(len(each.made) for each in self.statements)
+        read = {name if "{t" not in name else (name, each.t) for each in self.statements for name in each.tensors}
+        names = len(self.tensors) + len(read) + sum(len(each.made) for each in self.statements)
         functions = self._one(signature) if names <= LOCALS else self._many(signature)
         return "\n\n\n".join("\n".join([head, *_indented(body)]) for head, body in functions) + "\n"
 
     def _one(self, signature: str) -> Iterator[tuple[str, list[str]]]:
         body = [f"{name} = {argument}" for name, argument in self.given.items() if name != argument]
-        statements = []
+        statements, tensors = [], dict(self.tensors)
         for each in self.statements:
-            further = [local(at(name, each.t)) for name in each.tensors]
-            statements.append(each.with_arguments(further, further))
-        body += [*_read(self.tensors, 1 << 30), *self._written(statements, set(self.ends), 1 << 30)]
+            further = {local(name): name for name in (at(name, each.t) for name in each.tensors)}
+            tensors |= further
+            statements.append(each.with_arguments(tuple(further), further))
+        body += [*self._read(tensors, 1 << 30), *self._written(statements, {*self.ends, *tensors}, 1 << 30)]
         yield signature, [*body, "", self.result]
 
     def _many(self, signature: str) -> Iterator[tuple[str, list[str]]]:
@@ -119,9 +130,9 @@ class Forward(NamedTuple):
         for name, target in self.tensors.items():
             if name in first and name not in shared:
                 own.setdefault(first[name], {})[name] = target
-        yield "def shared_tensors(self):", [*_read(shared), f"return [{', '.join(shared)}]"]
+        yield "def shared_tensors(self):", [*self._read(shared), f"return [{', '.join(shared)}]"]
         for templates, number in helpers.items():
-            holders, reached = _reached({name: name for name in templates if name not in place})
+            holders, reached = self._reached({name: name for name in templates if name not in place})
             found = [place.get(name) or reached[name] for name in templates]
             yield f"def tensors{number}(self, tensors, t):", [*holders, f"return ({', '.join(found)},)"]
         for number, part in enumerate(parts):
@@ -130,7 +141,7 @@ class Forward(NamedTuple):
             body = [f"{name} = tensors[{k}]" for k, name in enumerate(shared) if name in used[number]]
             for name in sorted(used[number] - made - self.tensors.keys()):
                 body.append(f"{name} = values{f'[{name!r}]' if last[name] > number else f'.pop({name!r})'}")
-            body += [*_read(own.get(number, {})), *self._written(part, set(kept), MANY), ""]
+            body += [*self._read(own.get(number, {})), *self._written(part, set(kept), MANY), ""]
             body += [f"values[{name!r}] = {name}" for name in kept]
             yield f"def part{number}(self, values, tensors):", body
         held = ", ".join(f"{name!r}: {argument}" for name, argument in self.given.items())
@@ -151,12 +162,32 @@ class Forward(NamedTuple):
                 now = each.t
                 lines += ["", f"# t = {now}"]
             text = each.text
-            if each.module:
-                text = f"{called.get(each.module) or _module(each.module.split('.'))}({text})"
+            if each.module or each.function:
+                text = f"{each.function or called.get(each.module) or _module(each.module.split('.'))}({text})"
             names = dict.fromkeys((*each.reads, *each.made))
             freed = [name for name in names if last[name] == number and name not in kept and name not in self.tensors]
             lines.append(f"{', '.join(each.made)} = {text}" + (f";  {' = '.join(freed)} = None" if freed else ""))
         return lines
+
+    def _read(self, tensors: Mapping[str, str], many: int = MANY) -> list[str]:
+        """Parameters and statistics, read from their modules; what many of them stand in is reached once."""
+        if not tensors:
+            return []
+        holders, reached = self._reached(tensors, many)
+        return ["", "# parameters and statistics", *holders, *(f"{name} = {text}" for name, text in reached.items())]
+
+    def _reached(self, tensors: Mapping[str, str], many: int = MANY) -> tuple[list[str], dict[str, str]]:
+        """How code reaches tensors, by name, and the lines that must stand before."""
+        paths = {name: target.split(".") for name, target in tensors.items()}
+        holders = Counter(tuple(path[:-2]) for path in paths.values())
+        often = {each: f"_modules{k}" for k, (each, count) in enumerate(holders.items()) if each and count >= many}
+        reached = {}
+        for name, path in paths.items():
+            holder = often.get(tuple(path[:-2]))
+            where = f"{holder}[{_key(path[-2])}]" if holder else _module(path[:-1])
+            text = f"{where}.{path[-1]}" if "{t" not in path[-1] else f"getattr({where}, {_key(path[-1])})"
+            reached[name] = f"fused_ops.channels_last({text})" if tensors[name] in self.maps else text
+        return [f"{name} = {_module(holder)}._modules" for holder, name in often.items()], reached
 
 
 def _parted(statements: Iterable[Statement]) -> Iterator[list[Statement]]:
@@ -172,27 +203,6 @@ def _parted(statements: Iterable[Statement]) -> Iterator[list[Statement]]:
         names |= mine
     if part:
         yield part
-
-
-def _read(tensors: Mapping[str, str], many: int = MANY) -> list[str]:
-    """Parameters and statistics, read from their modules; what many of them stand in is reached once."""
-    if not tensors:
-        return []
-    holders, reached = _reached(tensors, many)
-    return ["", "# parameters and statistics", *holders, *(f"{name} = {text}" for name, text in reached.items())]
-
-
-def _reached(tensors: Mapping[str, str], many: int = MANY) -> tuple[list[str], dict[str, str]]:
-    """How code reaches tensors, by name, and the lines that must stand before."""
-    paths = {name: target.split(".") for name, target in tensors.items()}
-    holders = Counter(tuple(path[:-2]) for path in paths.values())
-    often = {holder: f"_modules{k}" for k, (holder, count) in enumerate(holders.items()) if holder and count >= many}
-    reached = {}
-    for name, path in paths.items():
-        holder = often.get(tuple(path[:-2]))
-        where = f"{holder}[{_key(path[-2])}]" if holder else _module(path[:-1])
-        reached[name] = f"{where}.{path[-1]}"
-    return [f"{name} = {_module(holder)}._modules" for holder, name in often.items()], reached
 
 
 def _module(places: Iterable[str]) -> str:

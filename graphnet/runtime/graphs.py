@@ -10,11 +10,12 @@ from torch import fx
 
 from graphnet.network.functions.ops import Line
 from graphnet.planning.body import IMAGE, at, inlined
+from graphnet.planning.holders import Holder, flags_of
 from graphnet.planning.plan import Plan
 from graphnet.planning.programs import Program, Run, cut, runs_of
-from graphnet.runtime.fx_writer import TRAINED, GraphWriter
+from graphnet.runtime.fx_writer import GraphWriter
 from graphnet.runtime.generated_code import Forward, PartedCode, Statement, local
-from graphnet.runtime.program_code import asks_for_training
+from graphnet.runtime.lowering_rules import AFFINE, CHANNELS_LAST
 
 PROGRAMS = "_programs"
 """The module that holds the programs; no state is called so, as their names begin with letters."""
@@ -28,32 +29,30 @@ class _Nodes:
         self.graph.set_codegen(PartedCode())
         self.plan = plan
         self.values: dict[str, fx.Node] = {}
+        self.writer = GraphWriter(self.graph, self.values)
         image = self.graph.placeholder(IMAGE, type_expr=torch.Tensor)
         image.name = IMAGE
         self.values[IMAGE] = image if plan.is_sequence else self._laid_out(image)
-        self.writer = GraphWriter(self.graph, self.values)
 
-    def _laid_out(self, image: fx.Node) -> fx.Node:
-        """An image in the layout of the maps."""
+    def _laid_out(self, node: fx.Node) -> fx.Node:
+        """An image or a weight in the layout of the maps."""
         if self.plan.layout != "channels_last":
-            return image
-        made = self.graph.call_method("contiguous", (image,), {"memory_format": torch.channels_last})
-        made.name = f"{image.name}_channels_last"
+            return node
+        made = self.writer.call(CHANNELS_LAST, node)
+        made.name = f"{node.name}_channels_last"
         return made
 
     def tensors(self, names: Iterable[str]) -> None:
-        """Read parameters and statistics, each once."""
-        for name in names:
-            self.values[name] = self.graph.create_node("get_attr", name, name=name.replace(".", "_"))
+        """Read the parameters, statistics and flags of these names, each once."""
+        maps = weights_of_maps(self.plan)
+        for name in dict.fromkeys(names):
+            node = self.graph.create_node("get_attr", name, name=local(name))
+            self.values[name] = self._laid_out(node) if name in maps else node
 
-    def training(self) -> None:
-        """Read whether the net is in training."""
-        self.values["training"] = self.graph.create_node("get_attr", "training", name="training")
-
-    def line(self, line: Line, t: int) -> None:
-        """Append a line by its lowering rule."""
+    def line(self, line: Line, t: int, layer: Holder | None = None) -> None:
+        """Append a line by its lowering rule, or as a call of its layer."""
         start = len(self.graph.nodes)
-        self.writer.write(line)
+        self.writer.write(line, layer)
         if line.op.kind == "slice":
             self.values[line.name].meta["frame"] = True
             self.values[line.name] = self._laid_out(self.values[line.name])
@@ -63,7 +62,6 @@ class _Nodes:
         """Append a call of a program, at a time; its results are one value or several."""
         start = len(self.graph.nodes)
         arguments = [self.values[name] for name in (*run.given, *run.tensors)]
-        arguments += [self.values["training"]] if asks_for_training(run.program) else []
         made = self.graph.call_module(f"{PROGRAMS}.program{number}", tuple(arguments))
         if len(run.results) == 1:
             made.name = run.results[0]
@@ -90,52 +88,75 @@ class _Nodes:
 def flat_graph(plan: Plan) -> fx.Graph:
     """All lines of a plan as nodes under their names."""
     nodes = _Nodes(plan)
-    nodes.tensors(tensor.name for tensor in plan.tensors)
-    if any(line.op.kind in TRAINED for body in plan.bodies for line in body.lines):
-        nodes.training()
-    for call in plan.calls:
-        for line in call.lines:
-            nodes.line(line, line.t)
+    lines = [(inlined(line, t), _layer(plan, line, t)) for body, t in plan.calls for line in body.lines]
+    nodes.tensors(name for line, layer in lines for name in _read(line, layer))
+    for line, layer in lines:
+        nodes.line(line, line.t, layer)
     return nodes.finish()
+
+
+def _layer(plan: Plan, line: Line, t: int) -> Holder | None:
+    """The layer that a line calls, at a time."""
+    called = plan.called(line)
+    return None if called is None else called.at(t)
+
+
+def _read(line: Line, layer: Holder | None) -> tuple[str, ...]:
+    """The names of the tensors and flags that a line reads."""
+    return (*line.tensors, *flags_of(line)) if layer is None else layer.left_by(line)
+
+
+def weights_of_maps(plan: Plan) -> frozenset[str]:
+    """The names of the weights that are laid out as maps are, as bodies say them and as they are at a time."""
+    if plan.layout != "channels_last":
+        return frozenset()
+    named = (*plan.tensors, *(tensor for body in plan.bodies for tensor in body.tensors))
+    return frozenset(tensor.name for tensor in named if tensor.trainable and len(tensor.shape) == 4)
 
 
 def numbered_programs(plan: Plan) -> dict[Program, int]:
     """The distinct programs of a plan in the order of their first run."""
     numbers: dict[Program, int] = {}
     for body in plan.bodies:
-        for piece in cut(body):
+        for piece in cut(plan, body):
             if isinstance(piece, Run):
                 numbers.setdefault(piece.program, len(numbers))
     return numbers
 
 
 def graph_of_calls(plan: Plan) -> fx.Graph:
-    """The calls of a plan's programs, and the values of states between them."""
+    """The calls of a plan's programs, and between them the values of states and the calls of layers."""
     nodes = _Nodes(plan)
-    nodes.tensors(tensor.name for tensor in plan.tensors)
     numbers = numbered_programs(plan)
-    if any(map(asks_for_training, numbers)):
-        nodes.training()
+    pieces: list[tuple[int, Run | Line, Holder | None]] = []
+    read: dict[str, None] = {}
     for t, piece in runs_of(plan):
         if isinstance(piece, Run):
-            nodes.call(piece.at(t), numbers[piece.program], t)
+            pieces.append((t, piece.at(t), None))
+            read |= dict.fromkeys(pieces[-1][1].tensors)
         else:
-            nodes.line(inlined(piece, t), t)
+            line, layer = inlined(piece, t), _layer(plan, piece, t)
+            pieces.append((t, line, layer))
+            read |= dict.fromkeys(_read(line, layer))
+    nodes.tensors(read)
+    for t, piece, layer in pieces:
+        if isinstance(piece, Run):
+            nodes.call(piece, numbers[piece.program], t)
+        else:
+            nodes.line(piece, t, layer)
     return nodes.finish()
 
 
 def forward_of_calls(plan: Plan) -> Forward:
     """What `graph_of_calls` does as statements: of a long net they are written ten times as fast."""
     numbers = numbered_programs(plan)
-    tensors = {local(tensor.name): tensor.name for tensor in plan.tensors}
     statements: list[Statement] = []
     laid_out: dict[str, str] = {}
 
     def lay_out(name: str, t: int) -> None:
         if plan.layout == "channels_last":
             laid_out[name] = made = f"{name}_channels_last"
-            text = f"{name}.contiguous(memory_format = torch.channels_last)"
-            statements.append(Statement((made,), "", text, (name,), t))
+            statements.append(Statement((made,), "", name, (name,), t, function=_short(CHANNELS_LAST)))
 
     if not plan.is_sequence:
         lay_out(IMAGE, -1)
@@ -144,20 +165,29 @@ def forward_of_calls(plan: Plan) -> Forward:
             reads = tuple([laid_out.get(name, name) for name in (at(each, t) for each in piece.given)])
             made = tuple([at(name, t) for name in piece.results])
             module = f"{PROGRAMS}.program{numbers[piece.program]}"
-            tail = "self.training" if asks_for_training(piece.program) else ""
-            statements.append(Statement(made, module, ", ".join(reads), reads, t, piece.tensors, tail))
+            statements.append(Statement(made, module, ", ".join(reads), reads, t, piece.tensors))
             continue
-        line = inlined(piece, t)
-        if line.op.kind == "slice":
+        line, layer = inlined(piece, t), _layer(plan, piece, t)
+        reads = tuple([laid_out.get(name, name) for name in line.arguments])
+        if layer is not None:
+            left = layer.left_by(line)
+            called = f"{line.name}_normed" if left else line.name
+            statements.append(Statement((called,), layer.name, ", ".join(reads), reads, t))
+            if left:
+                statements.append(Statement((line.name,), "", called, (called,), t, left, _short(AFFINE)))
+        elif line.op.kind == "slice":
             text = f"torch.select({IMAGE}, 1, {line.op['index']})"
             statements.append(Statement((line.name,), "", text, (IMAGE,), t))
             lay_out(line.name, t)
         elif line.op.kind == "value":
-            read = laid_out.get(line.arguments[0], line.arguments[0])
-            statements.append(Statement((line.name,), f"{line.place}.output", read, (read,), t))
+            statements.append(Statement((line.name,), f"{line.place}.output", reads[0], reads, t))
         else:  # what a function is divided by
             statements.append(Statement((line.name,), f"{line.place}.{line.name}", "", (), t, line.tensors))
     outputs = {t: laid_out.get(name, name) for t, name in plan.outputs}
     several = "{" + ", ".join(f"{t}: {name}" for t, name in outputs.items()) + "}"
     result = next(iter(outputs.values())) if len(outputs) == 1 else several
-    return Forward({IMAGE: IMAGE}, tensors, statements, f"return {result}", list(outputs.values()))
+    return Forward({IMAGE: IMAGE}, {}, statements, f"return {result}", list(outputs.values()), weights_of_maps(plan))
+
+
+def _short(function: str) -> str:
+    return function.removeprefix("graphnet.runtime.")

@@ -124,17 +124,16 @@ class Divisor(nn.Module):
         bound = op["bound"]
         assert isinstance(bound, Bound)
         self.bound, self.mu = bound, op.real("mu", 1)
-        self.seen: tuple[Tensor, ...] = ()
+        self.seen: tuple[Tensor | None, ...] = ()
 
     def forward(self, *tensors: Tensor) -> Tensor:
         """c, a scalar, of the bound's tensors and its vectors."""
         if self.training and not _is_recomputing():
             self.improve(tensors)
-            self.seen = tuple(
-                t if t.requires_grad else t.clone() for t in tensors
-            )  # a later step changes them in place
+            self.seen = tuple(None if t.requires_grad else t.clone() for t in tensors)  # a later step changes them
         if self.training:
-            tensors = tuple(now if now.requires_grad else then for now, then in zip(tensors, self.seen, strict=True))
+            pairs = zip(tensors, self.seen, strict=True)
+            tensors = tuple(now if then is None or now.requires_grad else then for now, then in pairs)
         with torch.autocast(tensors[0].device.type, enabled=False):
             named = dict(zip(self.bound.names, tensors, strict=False))
             vectors = dict(zip(self.bound.searched, tensors[len(named) :], strict=True))

@@ -24,8 +24,6 @@ class Writer(Protocol[V_co]):
 
     def method(self, name: str, *arguments: object) -> V_co: ...
 
-    def training(self) -> V_co: ...
-
     def divisor(self, line: Line, given: Sequence[Any]) -> V_co: ...
 
     def custom(self, kind: str, *arguments: object, **settings: object) -> V_co: ...
@@ -36,7 +34,7 @@ class Quoted(str):
 
 
 Rule = Callable[[Writer[V], Line, Sequence[V]], V]
-"""`rule(writer, line, given)`: the line's arguments and then its tensors are `given`, in their order."""
+"""`rule(writer, line, given)`: `given` are the line's arguments, its tensors, and its flags, each in their order."""
 
 DEFAULTS = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
 CONV = ("stride", "padding", "dilation", "groups")
@@ -63,14 +61,16 @@ def _conv_transpose(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
 
 
 def _batch_norm(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
-    settings = {"training": writer.training(), "momentum": line.op["momentum"], "eps": line.op["eps"]}
+    *given, training = given
+    settings = {"training": training, "momentum": line.op["momentum"], "eps": line.op["eps"]}
     return writer.call("torch.nn.functional.batch_norm", *given, **settings)
 
 
 def _shared_norm(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
-    x, *statistics = given
+    x, *rest = given
+    statistics, flags = rest[: len(rest) // 3 * 2], rest[len(rest) // 3 * 2 :]
     settings = [line.op[name] for name in ("relu", "momentum", "eps")]
-    return writer.call("graphnet.runtime.fused_ops.shared_norm", x, writer.training(), *settings, *statistics)
+    return writer.call("graphnet.runtime.fused_ops.shared_norm", x, list(flags), *settings, *statistics)
 
 
 def _folded(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
@@ -114,7 +114,7 @@ def _pad_identity(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
 
 
 def _convs(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
-    """Convolutions at once, with joined weights; one by one in evaluation, if sources are alike in training alone."""
+    """Convolutions at once, with joined weights; one by one where sources differ, as those of a shared norm may."""
     op, count, parts = line.op, line.op.number("sources"), line.op["parts"]
     kind = "conv_transpose" if op["transposed"] else "conv"
     settings = _settings(op, "stride", "padding", *(["output_padding"] if op["transposed"] else []), "dilation")
@@ -123,7 +123,7 @@ def _convs(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
         return writer.call("torch.split", made, parts, 1)
     sources, weights = list(given[:count]), given[count:]
     axis = 1 if op["transposed"] else 0
-    more = [sources, writer.training(), Quoted(f"{kind}{_rank(line)}d"), parts, axis, *weights]
+    more = [sources, Quoted(f"{kind}{_rank(line)}d"), parts, axis, *weights]
     return writer.call("graphnet.runtime.fused_ops.convs", *more, **settings)
 
 
@@ -150,6 +150,8 @@ def _chain(function: str, writer: Writer[V], line: Line, given: Sequence[V]) -> 
 
 
 ADD_INTO = "graphnet.runtime.fused_ops.add_into"
+AFFINE = "graphnet.runtime.fused_ops.affine"
+CHANNELS_LAST = "graphnet.runtime.fused_ops.channels_last"
 
 
 def _sum(writer: Writer[V], line: Line, given: Sequence[V]) -> V:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
-from functools import cached_property
+from functools import cached_property, wraps
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, fx, nn
 
+from graphnet.network.functions.ops import Shape
 from graphnet.planning.plan import Plan
 from graphnet.planning.programs import Run, runs_of
 from graphnet.runtime.generated_code import with_room
@@ -21,6 +23,7 @@ from graphnet.runtime.graphs import (
     graph_of_calls,
     numbered_programs,
 )
+from graphnet.runtime.layer_check import LayerCheck
 from graphnet.runtime.program_code import ProgramModule, function_of
 from graphnet.runtime.stepping import Memory as Memory
 from graphnet.runtime.stepping import Timeline, step
@@ -66,7 +69,7 @@ class Net(fx.GraphModule):
         """Take the forward pass of a net of the same structure, or write it; the graph is made when asked for."""
         if like is None:
             source = forward_of_calls(self.meta["executed"]).source("def forward(self, input):")
-            type(self).forward = with_room(function_of(source))
+            type(self).forward = _checked(with_room(function_of(source)))
         else:
             source = like._code
             type(self).forward = type(like).forward
@@ -90,8 +93,19 @@ class Net(fx.GraphModule):
         """Write the forward pass from the graph again, after it was edited."""
         assert self.graph is not None
         code = super().recompile()
-        type(self).forward = with_room(type(self).forward)
+        type(self).forward = _checked(with_room(type(self).forward))
         return code
+
+    def _check(self, image: Any, shape: Shape) -> None:
+        """Raise ValueError if an image is not of a shape, and RuntimeError if layers are not what they were."""
+        if not (isinstance(image, Tensor) and image.shape[1:] == shape and image.is_floating_point()):
+            _refuse(image, shape)
+        if torch.compiler.is_compiling():
+            return
+        known: LayerCheck | None = self.__dict__.get("_layers")
+        if known is None or not known.holds():
+            plan, executed = self.meta["plan"], self.meta["executed"]
+            self.__dict__["_layers"] = LayerCheck(self, plan, executed, self.meta["mode"])
 
     # ---- modules by name
 
@@ -171,7 +185,7 @@ class Net(fx.GraphModule):
     def __copy__(self) -> Net:
         """The same modules in another object."""
         made: Net = object.__new__(type(self))
-        made.__dict__ |= self.__dict__ | {"_modules": dict(self._modules)}
+        made.__dict__ |= self.__dict__ | {"_modules": dict(self._modules), "_layers": None}
         return made
 
     def _replicate_for_data_parallel(self) -> Net:
@@ -204,6 +218,8 @@ class Net(fx.GraphModule):
         Raises:
             ValueError: the net is at its end, an image is missing, or one is given that does not arrive.
         """
+        if image is not None:
+            self._check(image, self.meta["plan"].arriving_shape)
         return step(self, self._timeline, image, memory)
 
     @cached_property
@@ -215,7 +231,7 @@ GENERATED = frozenset(
     (
         *("_graph", "_code", "_lineno_map", "_prologue_start", "_tracer_cls", "_tracer_extras", "shape_env"),
         *("_replace_hooks", "_create_node_hooks", "_erase_node_hooks", "_deepcopy_hooks", "_compiled_call_impl"),
-        *("_origin", "_generated", "_compiled", "_timeline"),
+        *("_origin", "_generated", "_compiled", "_timeline", "_layers"),
     )
 )
 """The attributes that follow from what a net was made from."""
@@ -241,6 +257,28 @@ def work_of_programs(plan: Plan) -> list[int]:
                 math.prod(shape) for op, *_, shape in piece.program.lines if op.kind != "weights"
             )
     return list(work.values())
+
+
+def _checked(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """A forward pass that looks at its input, and at the layers, before it begins."""
+
+    @wraps(forward)
+    def checked_forward(self: Net, input: Tensor) -> Any:
+        self._check(input, self.meta["plan"].input_shape)
+        return forward(self, input)
+
+    return checked_forward
+
+
+def _refuse(image: Any, shape: Shape) -> None:
+    """Raise ValueError if an image is not what a net takes; what a tracer gives in its place has no shape yet."""
+    if isinstance(image, fx.Proxy) or torch.jit.is_tracing():  # type: ignore[no-untyped-call, attr-defined]
+        return
+    wanted = f"floating-point numbers of shape [N, {', '.join(map(str, shape))}]"
+    if not isinstance(image, Tensor):
+        raise ValueError(f"the net takes a tensor of {wanted}, not a {type(image).__name__}")
+    given = f"{str(image.dtype).removeprefix('torch.')} of shape {list(image.shape)}"
+    raise ValueError(f"the net takes {wanted}, but is given {given}")
 
 
 def _nothing() -> fx.Graph:

@@ -11,36 +11,62 @@ from torch import nn
 
 from graphnet.network.functions.ops import Line, Shape
 from graphnet.network.network import VECTOR, Tensor
+from graphnet.planning.holders import Holder
 from graphnet.planning.plan import Plan
+from graphnet.runtime.layers import module_of, twin
 from graphnet.runtime.lipschitz_divisor import Divisor, random_unit
 
 
-def modules_of(plan: Plan, seed: int, given: Mapping[str, torch.Tensor], layout: str = "contiguous") -> nn.Module:
+def modules_of(plan: Plan, seed: int, given: Mapping[str, torch.Tensor]) -> nn.Module:
     """The modules of a plan; draws its initial weights from `seed` and nothing else at random.
 
-    Tensors that are `given`, by name, are those of another net: they share its storage. The weights of convolutions lie
-    in memory as the maps do, in the `layout` of the plan that is executed: else each convolution would turn them, and
-    each backward pass their gradients.
+    Tensors that are `given`, by name, are those of another net: they share its storage.
     """
     root = nn.Module()
-    places = {"": root}
+    places = _Places({"": root}, {holder.name: holder for holder in plan.layers_of(plan.holders)})
     like = next(iter(given.values()), None)
     for tensor in plan.tensors:
         if tensor.name in given:
-            _own(places, tensor, given[tensor.name].detach(), given[tensor.name].requires_grad)
+            places.own(tensor, given[tensor.name].detach(), given[tensor.name].requires_grad)
         else:
             values = initial(tensor, seed)
-            if layout == "channels_last" and tensor.trainable and values.dim() == 4:
-                values = values.contiguous(memory_format=torch.channels_last)
-            _own(places, tensor, values if like is None else values.to(like))
+            places.own(tensor, values if like is None else values.to(like))
     for line in (line for body in plan.bodies for line in body.lines):
         if line.op.kind == "value":
-            holder = _module(places, line.place)
+            holder = places.module(line.place)
             if "output" not in holder._modules:
                 holder._modules["output"] = nn.Identity()
         elif line.op.kind == "lipschitz":
-            _module(places, line.place)._modules[line.name] = Divisor(line.op)
+            places.module(line.place)._modules[line.name] = Divisor(line.op)
     return root
+
+
+class _Places:
+    """The modules at dotted paths, made where they are missing."""
+
+    def __init__(self, modules: dict[str, nn.Module], holders: Mapping[str, Holder]) -> None:
+        self.modules, self.holders = modules, holders
+
+    def own(self, tensor: Tensor, values: torch.Tensor, learns: bool = True) -> None:
+        """Put a tensor where it belongs."""
+        place, _, role = tensor.name.rpartition(".")
+        module = self.modules.get(place) or self.module(place)
+        if tensor.trainable:
+            module._parameters[role] = nn.Parameter(values, learns)
+        else:
+            module._buffers[role] = values
+
+    def module(self, path: str) -> nn.Module:
+        """The module at a path: the layer that it is, or one that holds others."""
+        if path not in self.modules:
+            above, _, name = path.rpartition(".")
+            holder = self.holders.get(path)
+            made = twin(_EMPTY) if holder is None else module_of(holder)
+            self.modules[path] = self.module(above)._modules[name] = made
+        return self.modules[path]
+
+
+_EMPTY = nn.Module()
 
 
 def divisors_of(plan: Plan) -> list[Line]:
@@ -110,30 +136,3 @@ def _identity(shape: Shape) -> torch.Tensor:
     for channel in range(min(shape[:2])):
         values[(channel, channel, *middle)] = 1
     return values
-
-
-def _own(places: dict[str, nn.Module], tensor: Tensor, values: torch.Tensor, learns: bool = True) -> None:
-    place, _, role = tensor.name.rpartition(".")
-    holder = places.get(place) or _module(places, place)
-    if tensor.trainable:
-        holder._parameters[role] = nn.Parameter(values, learns)
-    else:
-        holder._buffers[role] = values
-
-
-def _module(places: dict[str, nn.Module], path: str) -> nn.Module:
-    """The module at a dotted path, made where it is missing; `places` are those there are."""
-    if path not in places:
-        above, _, name = path.rpartition(".")
-        places[path] = _module(places, above)._modules[name] = twin(_EMPTY)
-    return places[path]
-
-
-def twin(module: nn.Module) -> nn.Module:
-    """A module with the same attributes and dictionaries of its own; a long net has thousands that are alike."""
-    made = object.__new__(type(module))
-    made.__dict__ |= {key: value.copy() if isinstance(value, dict) else value for key, value in vars(module).items()}
-    return made
-
-
-_EMPTY = nn.Module()

@@ -16,7 +16,6 @@ from torch import nn
 from graphnet.network.functions.ops import KINDS, Line
 from graphnet.planning.programs import Program
 from graphnet.runtime import fused_ops
-from graphnet.runtime.fx_writer import TRAINED
 from graphnet.runtime.lowering_rules import say
 from graphnet.runtime.python_source import SourceWriter
 
@@ -25,16 +24,11 @@ _GLOBALS = {"torch": torch, "operator": operator, "F": F, "fused_ops": fused_ops
 
 
 class ProgramModule(nn.Module):
-    """A program: values, then tensors, then whether the net trains → its result, or a tuple of them."""
+    """A program: values, then tensors and flags of layers → its result, or a tuple of them."""
 
     def __init__(self, program: Program) -> None:
         super().__init__()
         self.forward, self.code = _function(program)
-
-
-def asks_for_training(program: Program) -> bool:
-    """Whether a program is another one in training."""
-    return any(op.kind in TRAINED for op, *_ in program.lines)
 
 
 def function_of(source: str, more: dict[str, Any] | None = None) -> FunctionType:
@@ -63,7 +57,6 @@ def _function(program: Program) -> tuple[FunctionType, str]:
     given = 1 + max((-1 - each for _, arguments, _, _ in program.lines for each in arguments), default=-1)
     tensors = 1 + max((each for _, _, used, _ in program.lines for each in used), default=-1)
     parameters = [*(f"value{k}" for k in range(given)), *(f"tensor{k}" for k in range(tensors))]
-    parameters += ["training"] if asks_for_training(program) else []
     lines, last = [], {}
     for number, (op, arguments, used, shape) in enumerate(program.lines):
         read = tuple(f"line{each}" if each >= 0 else f"value{-1 - each}" for each in arguments)

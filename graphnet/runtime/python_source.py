@@ -9,6 +9,7 @@ from typing import Any
 
 from graphnet.network.functions.lipschitz import Bound, SpectralNorm, work_out
 from graphnet.network.functions.ops import KINDS, Op
+from graphnet.planning.holders import flags_of
 from graphnet.planning.plan import Line, Plan
 from graphnet.runtime.lowering_rules import Quoted, say, say_operator
 
@@ -68,6 +69,7 @@ def _plain(text: str) -> str:
 
 def _statement(line: Line) -> list[str]:
     given = [*line.arguments, *(f"w[{name!r}]".replace("'", '"') for name in line.tensors)]
+    given += ["training" for _ in flags_of(line)]
     expression = given[0] if line.op.kind == "value" else say(SourceWriter(), line, given)
     text = f"{line.name} = {expression}"
     if len(text) + 4 <= WIDTH or not text.endswith(")") or "(" not in text:
@@ -159,9 +161,6 @@ class SourceWriter:
 
     def divisor(self, line: Line, given: Sequence[str]) -> str:
         return _Divisor(self, line.op, given).text()
-
-    def training(self) -> str:
-        return "training"
 
     def _value(self, value: Any) -> str:
         if isinstance(value, Quoted):

@@ -9,6 +9,7 @@ from torch import Tensor, fx, nn
 
 from graphnet.planning.body import IMAGE
 from graphnet.planning.plan import Plan
+from graphnet.runtime.graphs import PROGRAMS
 
 
 class Memory(NamedTuple):
@@ -19,9 +20,15 @@ class Memory(NamedTuple):
 
 
 class Timeline(NamedTuple):
-    """When nodes run: those of each time, when values are read last, when images arrive and outputs are made."""
+    """When nodes run, when values are read last, when images arrive and outputs are made.
+
+    Attributes:
+        nodes: those of each time.
+        weights: what is made of weights alone: at each time again, so that it is of the weights as they are.
+    """
 
     nodes: dict[int, list[fx.Node]]
+    weights: list[fx.Node]
     ends: dict[str, int]
     arrivals: list[int]
     outputs: dict[int, str]
@@ -33,8 +40,9 @@ class Timeline(NamedTuple):
         times: dict[int, list[fx.Node]] = {}
         arrivals: dict[int, None] = {}
         start = min(t for call in executed.calls if (t := call.t) >= 0)
+        weights = _of_weights_alone(graph)
         for node in graph.nodes:
-            if node.op not in ("placeholder", "get_attr", "output"):
+            if node.op not in ("placeholder", "get_attr", "output") and node not in weights:
                 t = node.meta.get("t", start)
                 times.setdefault(t, []).append(node)
                 if node.meta.get("frame"):
@@ -51,7 +59,17 @@ class Timeline(NamedTuple):
             ends[name] = max(ends[name], t)
         if executed.is_sequence:
             ends[IMAGE] = -1
-        return cls(times, ends, list(arrivals) or [start], outputs, max(outputs), executed.is_sequence)
+        return cls(times, list(weights), ends, list(arrivals) or [start], outputs, max(outputs), executed.is_sequence)
+
+
+def _of_weights_alone(graph: fx.Graph) -> dict[fx.Node, None]:
+    """The nodes that are made of parameters alone, by functions or programs; Lipschitz divisors have a state."""
+    found: dict[fx.Node, None] = {}
+    for node in graph.nodes:
+        pure = node.op == "call_function" or (node.op == "call_module" and str(node.target).startswith(PROGRAMS))
+        if pure and all(given.op == "get_attr" or given in found for given in node.all_input_nodes):
+            found[node] = None
+    return found
 
 
 def step(net: nn.Module, times: Timeline, image: Tensor | None, memory: Memory | None) -> tuple[Tensor | None, Memory]:
@@ -66,6 +84,8 @@ def step(net: nn.Module, times: Timeline, image: Tensor | None, memory: Memory |
     values: dict[str, Any] = {} if memory is None else dict(memory.values)
     if image is not None:
         values[IMAGE] = image
+    for node in times.weights:
+        values[node.name] = _run(net, node, values)
     for now in range(-1 if memory is None else t, t + 1):
         for node in times.nodes.get(now, ()):
             values[node.name] = _run(net, node, values)

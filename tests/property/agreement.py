@@ -10,6 +10,7 @@ from torch import Tensor
 
 import graphnet
 from tests.property.oracle import Oracle, tensor_shapes
+from tests.small import statistics
 
 TOLERANCE = 1e-10
 """Largest difference over largest value, in float64: rounding is 1e-16, and nets here are under 100 ops deep."""
@@ -47,7 +48,7 @@ def make_case(spec: dict[str, Any], training: bool, seed: int = 0, batch: int = 
     with torch.no_grad():
         for parameter in net.parameters():
             parameter += 0.1 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-        for name, buffer in net.named_buffers():
+        for name, buffer in statistics(net).items():
             drawn = 0.5 + torch.rand(buffer.shape, generator=generator, dtype=torch.float64)
             buffer.copy_(drawn / drawn.norm() if "singular_vector" in name else drawn)
     tensors = {name: tensor.detach().clone() for name, tensor in net.state_dict().items()}
@@ -72,13 +73,13 @@ def compare(spec: dict[str, Any], training: bool, seed: int = 0, batch: int = 3,
     assert list(found) == list(expected)
     _total(found).backward()
     gradients = [given.grad, *(net.get_parameter(name).grad for name in names)]
-    statistics = [(running[name], net.get_buffer(name)) for name in running] if training else []
+    moved = [(running[name], net.get_buffer(name)) for name in running] if training else []
     if not training:
-        assert all(torch.equal(tensors[name], buffer) for name, buffer in net.named_buffers())
+        assert all(torch.equal(tensors[name], buffer) for name, buffer in statistics(net).items())
     return Difference(
         max(_apart([pair]) for pair in zip(expected.values(), found.values(), strict=True)),
         _apart(list(zip(reference, gradients, strict=True))),
-        _apart(statistics),
+        _apart(moved),
     )
 
 

@@ -423,8 +423,8 @@ MUTANTS = [
     Mutant(
         "a program is called with the statistics of the step before",
         "runtime/graphs.py",
-        "reads, t, piece.tensors, tail))",
-        "reads, max(t - 1, 0), piece.tensors, tail))",
+        "reads, t, piece.tensors))",
+        "reads, max(t - 1, 0), piece.tensors))",
         named("test_stepwise_is_flat", "tests/unit/runtime/test_steps.py"),
     ),
     Mutant(

@@ -15,6 +15,7 @@ import graphnet
 from graphnet.runtime.net import Net
 from tests.property.agreement import make_case
 from tests.property.strategies import specs
+from tests.small import statistics
 
 TOLERANCE = 1e-10
 """Of the largest value: a net, and the same net another way, differ by the order of sums alone."""
@@ -60,7 +61,7 @@ def test_steps_together_are_the_forward_pass(spec: dict[str, Any], stepwise: boo
             assert close(output, wanted[t])
         else:
             assert output is None or t in wanted
-    for name, buffer in net.named_buffers():
+    for name, buffer in statistics(net).items():
         assert torch.allclose(twin.get_buffer(name), buffer, rtol=1e-9, atol=1e-12), name
 
 

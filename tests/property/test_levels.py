@@ -12,7 +12,7 @@ import graphnet
 from graphnet.training.checkpoint import load_into
 from tests.property.agreement import make_case
 from tests.property.strategies import specs
-from tests.small import built
+from tests.small import built, statistics
 from tests.unit.passes.test_passes import FUSING
 
 TOLERANCE = 1e-9
@@ -33,7 +33,7 @@ def results(net: nn.Module, image: Tensor, training: bool) -> dict[str, Tensor]:
     if training:
         torch.autograd.backward(sum(value.square().sum() for value in outputs.values()))
         found |= {f"gradient {name}": each.grad for name, each in net.named_parameters() if each.grad is not None}
-        found |= {f"statistic {name}": buffer.clone() for name, buffer in net.named_buffers()}
+        found |= {f"statistic {name}": buffer.clone() for name, buffer in statistics(net).items()}
     return found
 
 

@@ -17,6 +17,7 @@ from torch.nn.functional import conv2d, max_pool2d, relu
 import graphnet
 from tests.conftest import ROOT
 from tests.property.test_published_cells import Counter
+from tests.small import statistics
 
 PATH = f"{ROOT}/specs/vision/{{}}.toml"
 TOLERANCE = 1e-10  # of the largest value of a tensor, in float64
@@ -277,7 +278,7 @@ def test_specs_are_the_published_models(name: str, keep_dead: bool, training: bo
     for own, gradient in gradients.items():
         zero = name.startswith("blt") and own == "pre_net.conv1.bias"  # before a norm of each channel
         assert_close(ours.get_parameter(own).grad, gradient, own, largest if zero else None)
-    for own, statistic in ours.named_buffers():
+    for own, statistic in statistics(ours).items():
         assert_close(statistic, theirs.get_buffer(names[own]), own)
 
 

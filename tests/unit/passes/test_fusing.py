@@ -15,7 +15,7 @@ from graphnet.planning.cost import Target
 from graphnet.planning.plan import Plan
 from graphnet.planning.reference_machine import TYPICAL
 from graphnet.training.checkpoint import load_into
-from tests.small import built
+from tests.small import built, statistics
 from tests.unit.passes.test_passes import FUSING, measured
 
 BASE: dict[str, Any] = {"graphnet": 1, "input": {"shape": [2, 6, 6]}, "readout": {"t": 3}}
@@ -42,7 +42,7 @@ def hold_together(given: Any, mode: passes.Mode = "train") -> None:
     plan = graphnet.plan(given)
     plain, fused = built(given, optimize=0).double(), built(given, FUSING, seed=1, optimize=3, mode=mode).double()
     with torch.no_grad():
-        for number, buffer in enumerate(plain.buffers()):  # no two statistics are alike
+        for number, buffer in enumerate(statistics(plain).values()):  # no two statistics are alike
             buffer.add_(torch.rand(buffer.shape, generator=torch.Generator().manual_seed(number)).double())
     load_into(fused, plain.state_dict())
     images = torch.randn(3, *plan.input_shape, generator=torch.Generator().manual_seed(0)).double()
@@ -193,4 +193,15 @@ def test_what_is_read_again_later_is_made_once() -> None:
     saved = kinds(before)["conv"] - kinds(after)["conv"]
     assert saved >= 2 * 5, "two convolutions, at all times that both read"
     assert len(after.bodies) <= len(before.bodies) + 3
+    hold_together(given)
+
+
+def test_weights_are_joined_beside_the_zeros_that_stand_before_the_first_step() -> None:
+    bias = [{"conv": {"bias": True}}]
+    given = spec({"h1": {"h1": bias, "h2": bias}, "h2": {"h2": bias}}, unpopulated="zeros", merge="sum")
+    given["states"] = {name: {"shape": [2, 6, 6], "hold": True} for name in ("h1", "h2")}
+    given["transitions"][0]["t"] = "1..inf"
+    given |= {"input": {"shape": [2, 6, 6], "t": "1..3"}, "readout": {"t": 2}}
+    plan = executed(given)
+    assert {line.op.kind for line in plan.calls[0].body.lines} == {"zeros", "weights"}
     hold_together(given)

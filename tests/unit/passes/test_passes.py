@@ -18,7 +18,7 @@ from graphnet.planning.reference_machine import TYPICAL
 from graphnet.planning.verify import verify
 from graphnet.training.checkpoint import load_into
 from tests.conftest import zoo_up_to
-from tests.small import built, flattened, small
+from tests.small import built, flattened, small, statistics
 
 
 def rename(plan: Plan) -> Plan:
@@ -125,17 +125,24 @@ def test_maps_lie_as_the_target_is_faster() -> None:
     assert passes.run_passes(graphnet.plan(zoo.path("resnet18")), 3, "train", target).layout == "contiguous"
 
 
-def test_weights_lie_as_maps_do() -> None:
-    """Whatever lies how: values, names and checkpoints are the same."""
+def test_weights_are_contiguous_until_the_user_says_otherwise() -> None:
+    """However maps lie: values, names and checkpoints are the same."""
     first, last = (graphnet.compile(zoo.path("resnet-3-state"), optimize=level) for level in (1, 2))
     assert [net.meta["executed"].layout for net in (first, last)] == ["contiguous", "channels_last"]
     for (name, a), (other, b) in zip(first.named_parameters(), last.named_parameters(), strict=True):
         assert name == other
         assert torch.equal(a, b)
         assert a.is_contiguous()
-        assert b.dim() != 4 or b.is_contiguous(memory_format=torch.channels_last)
-    last(torch.randn(2, 3, 32, 32)).sum().backward()
-    assert all(b.grad is not None and b.grad.stride() == b.stride() for b in last.parameters())
+        assert b.is_contiguous()
+    images = torch.randn(2, 3, 32, 32)
+    last(images).sum().backward()
+    assert all(b.grad is not None and b.grad.is_contiguous() for b in last.parameters())
+    first.to(memory_format=torch.channels_last)
+    torch.optim.SGD(first.parameters(), lr=1e-3).step(lambda: first(images).sum().backward())
+    for a in first.parameters():
+        assert a.dim() != 4 or a.is_contiguous(memory_format=torch.channels_last)
+        assert a.grad is not None
+        assert a.grad.stride() == a.stride()
 
 
 def test_statistics_that_serve_several_times_may_be_differentiated_through() -> None:
@@ -143,8 +150,8 @@ def test_statistics_that_serve_several_times_may_be_differentiated_through() -> 
     spec: dict[str, Any] = {"graphnet": 1, "input": {"shape": [2, 6, 6], "t": "0..inf"}}
     alone = {"t": 1, "h1": {"h1": "-"}}  # then the norm of h1->h2 is by itself
     spec |= {"states": {"h1": [2, 6, 6], "h2": [2, 6, 6]}, "transitions": [slab, alone], "readout": {"t": [2, 4]}}
-    for statistics in ("shared", "per-time"):
-        nets = [graphnet.compile(spec | {"norm": {"statistics": statistics}}, optimize=k).double() for k in (0, 2)]
+    for kind in ("shared", "per-time"):
+        nets = [graphnet.compile(spec | {"norm": {"statistics": kind}}, optimize=k).double() for k in (0, 2)]
         images = torch.randn(3, 2, 6, 6, generator=torch.Generator().manual_seed(0)).double()
         for a, b in zip(*(measured(net, images) for net in nets), strict=True):
             assert float((a - b).abs().max()) <= 1e-10 * max(float(a.abs().max()), 1e-6)
@@ -157,12 +164,12 @@ def measured(net: Any, images: torch.Tensor) -> list[torch.Tensor]:
     outputs = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
     torch.autograd.backward(sum(each.square().sum() + each.sum() for each in outputs))
     gradients = [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
-    statistics = [buffer.clone() for buffer in net.buffers()]
+    moved = [buffer.clone() for buffer in statistics(net).values()]
     with torch.no_grad():
         tested = net.eval()(images)
     tested = tested.values() if isinstance(tested, dict) else [tested]
     assert images.grad is not None
-    return [each.detach() for each in (*outputs, images.grad, *gradients, *statistics, *tested)]
+    return [each.detach() for each in (*outputs, images.grad, *gradients, *moved, *tested)]
 
 
 FUSING = Target(replace(TYPICAL, launch={key: 1.0 if "conv" in key else 0.1 for key in TYPICAL.launch}), 32, "train")
@@ -174,7 +181,7 @@ def test_nets_compute_the_same_at_every_level(path: Path) -> None:
     """Float64, 1e-10 of each tensor; what is next to nothing is held against the largest of its net."""
     plain = graphnet.compile(path, optimize=0).double()
     images = torch.randn(3, *plain.meta["plan"].input_shape, generator=torch.Generator().manual_seed(0)).double()
-    for name, buffer in plain.named_buffers():
+    for name, buffer in statistics(plain).items():
         if name.endswith("running_var"):
             buffer.add_(torch.rand(buffer.shape, generator=torch.Generator().manual_seed(1)))
     state = {name: tensor.clone() for name, tensor in plain.state_dict().items()}

@@ -12,7 +12,7 @@ import graphnet
 from graphnet import zoo
 from graphnet.runtime.net import Memory, Net
 from graphnet.training.checkpoint import load_into
-from tests.small import recurrent
+from tests.small import recurrent, statistics
 from tests.unit.runtime.test_steps import images, stepped
 
 MOVIE: dict[str, Any] = {
@@ -53,7 +53,7 @@ def test_frame_by_frame_is_the_whole_sequence(optimize: int, training: bool) -> 
         output = found[t]
         assert output is not None
         assert float((output - expected).detach().abs().max()) <= 1e-10 * float(expected.detach().abs().max())
-    for name, buffer in flat.named_buffers():
+    for name, buffer in statistics(flat).items():
         assert torch.allclose(net.get_buffer(name), buffer, rtol=1e-10, atol=1e-12), name
     assert [memory.t for memory in memories] == list(range(9))
 

@@ -1,0 +1,79 @@
+"""Which layer each module of a net is: the layers that hold its tensors, and the lines that are a call of one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from graphnet.network.functions.ops import Line, Op, Shape
+from graphnet.network.network import Tensor
+
+LAYERS = ("conv", "conv_transpose", "linear", "batch_norm", "group_norm", "layer_norm")
+"""The ops whose tensors a layer holds: the one in whose place the first tensor is."""
+
+
+class Holder(NamedTuple):
+    """A layer that holds tensors.
+
+    Attributes:
+        name: of its module, as bodies say it: `h2.from_h1.conv1`, or `….norm1.t{t}` for the tensors of a time.
+        op, shape: what it does, and the shape of what it makes.
+        tensors: what it holds.
+    """
+
+    name: str
+    op: Op
+    shape: Shape
+    tensors: tuple[Tensor, ...]
+
+    def at(self, t: int) -> Holder:
+        """The layer of arrival time t."""
+        if "{t}" not in self.name:
+            return self
+        return Holder(self.name.format(t=t), self.op, self.shape, tuple([tensor.at(t) for tensor in self.tensors]))
+
+    def is_called_by(self, line: Line) -> bool:
+        """Whether a line is a call of it, after which a batch norm may have its weight and bias from elsewhere."""
+        held, left = {tensor.name for tensor in self.tensors}, self.left_by(line)
+        is_whole = len(held) + len(left) == len(line.tensors) and (not left or left == line.tensors[2:])
+        may_leave = line.op.kind == "batch_norm" or not left
+        return line.op == self.op and len(line.shape) == len(self.shape) and is_whole and may_leave
+
+    def left_by(self, line: Line) -> tuple[str, ...]:
+        """The tensors of a line that it does not hold."""
+        held = {tensor.name for tensor in self.tensors}
+        return tuple([name for name in line.tensors if name not in held])
+
+
+def place_of(line: Line) -> str:
+    """The name of the layer whose op a line does, or would if its tensors were in one place; empty if it has none."""
+    return line.tensors[0].rpartition(".")[0] if line.op.kind in LAYERS and line.tensors else ""
+
+
+def flags_of(line: Line) -> tuple[str, ...]:
+    """For each norm that a line is, the name of its layer's flag: whether it is in training."""
+    if line.op.kind not in ("batch_norm", "shared_norm"):
+        return ()
+    means = (name for name in line.tensors if name.endswith("running_mean"))
+    return tuple(f"{name.rpartition('.')[0]}.training" for name in means)
+
+
+def holders_of(lines: Iterable[Line], tensors: Iterable[Tensor]) -> dict[str, Holder]:
+    """The layers that hold tensors, by name. One whose weight is used in several ways is what it is named after."""
+    held: dict[str, dict[str, Tensor]] = {}
+    for tensor in tensors:
+        place, _, role = tensor.name.rpartition(".")
+        held.setdefault(place, {})[role] = tensor
+    chosen: dict[str, Line] = {}
+    for line in lines:
+        place = place_of(line)
+        if place in held and (place not in chosen or (_is_own(line, place) and not _is_own(chosen[place], place))):
+            chosen[place] = line
+    return {place: Holder(place, line.op, line.shape, tuple(held[place].values())) for place, line in chosen.items()}
+
+
+def _is_own(line: Line, place: str) -> bool:
+    """Whether a place is named after a line: it is that of the line's transition, and of its layer there."""
+    label = re.sub(r"\.t(\{t\}|\d+)$", "", place).removeprefix(f"{line.place}.")
+    return line.name.endswith("_" + label.replace(".", "_"))
