@@ -78,6 +78,11 @@ class Tensor(NamedTuple):
         """Whether an optimiser sees it: statistics and singular vectors are buffers."""
         return not self.role.startswith(("running_", VECTOR))
 
+    @property
+    def is_weight_of_maps(self) -> bool:
+        """Whether it is a weight of two dimensions of space, which lies in memory as images may."""
+        return self.trainable and len(self.shape) == 4
+
     def at(self, t: int) -> Tensor:
         """The tensor of arrival time t."""
         if "{t}" not in self.name:

@@ -134,6 +134,9 @@ def seconds_by_kind(plan: Plan, target: Target, layout: str) -> dict[str, float]
     for body, count in plan.bodies.items():
         found = target.seconds_by_kind(body.lines, sizes_of(plan, body), layout)
         total.update({kind: count * value for kind, value in found.items()})
+    if layout == "channels_last":  # weights are contiguous: they are laid out as maps are, once a pass
+        weights = sum(math.prod(tensor.shape) for tensor in plan.tensors if tensor.is_weight_of_maps)
+        total["other"] += 8 * weights * target.machine.moving[f"elementwise contiguous {target.mode}"]
     return dict(total)
 
 

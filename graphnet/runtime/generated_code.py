@@ -94,10 +94,16 @@ class Forward(NamedTuple):
 
     def _one(self, signature: str) -> Iterator[tuple[str, list[str]]]:
         body = [f"{name} = {argument}" for name, argument in self.given.items() if name != argument]
-        statements, tensors = [], dict(self.tensors)
+        statements, tensors, maps = [], dict(self.tensors), dict[str, str]()
         for each in self.statements:
             further = {local(name): name for name in (at(name, each.t) for name in each.tensors)}
-            tensors |= further
+            for name, target in further.items():
+                if target not in self.maps:
+                    tensors[name] = target
+                elif name not in maps:  # laid out where it is used first, and freed where it is used last
+                    maps[name] = target
+                    _, reached = self._reached({name: target})
+                    statements.append(Statement((name,), "", reached[name], (), each.t))
             statements.append(each.with_arguments(tuple(further), further))
         body += [*self._read(tensors, 1 << 30), *self._written(statements, {*self.ends, *tensors}, 1 << 30)]
         yield signature, [*body, "", self.result]

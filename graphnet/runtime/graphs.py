@@ -27,7 +27,7 @@ class _Nodes:
     def __init__(self, plan: Plan) -> None:
         self.graph = fx.Graph()
         self.graph.set_codegen(PartedCode())
-        self.plan = plan
+        self.plan, self.maps = plan, weights_of_maps(plan)
         self.values: dict[str, fx.Node] = {}
         self.writer = GraphWriter(self.graph, self.values)
         image = self.graph.placeholder(IMAGE, type_expr=torch.Tensor)
@@ -44,14 +44,20 @@ class _Nodes:
 
     def tensors(self, names: Iterable[str]) -> None:
         """Read the parameters, statistics and flags of these names, each once."""
-        maps = weights_of_maps(self.plan)
         for name in dict.fromkeys(names):
-            node = self.graph.create_node("get_attr", name, name=local(name))
-            self.values[name] = self._laid_out(node) if name in maps else node
+            self.values[name] = self.graph.create_node("get_attr", name, name=local(name))
+
+    def lay_out(self, names: Iterable[str]) -> None:
+        """Lay weights out as maps are, where they are used first."""
+        for name in self.maps.intersection(names):
+            if self.values[name].op == "get_attr":
+                self.values[name] = self._laid_out(self.values[name])
 
     def line(self, line: Line, t: int, layer: Holder | None = None) -> None:
         """Append a line by its lowering rule, or as a call of its layer."""
         start = len(self.graph.nodes)
+        if layer is None:
+            self.lay_out(line.tensors)
         self.writer.write(line, layer)
         if line.op.kind == "slice":
             self.values[line.name].meta["frame"] = True
@@ -61,6 +67,7 @@ class _Nodes:
     def call(self, run: Run, number: int, t: int) -> None:
         """Append a call of a program, at a time; its results are one value or several."""
         start = len(self.graph.nodes)
+        self.lay_out(run.tensors)
         arguments = [self.values[name] for name in (*run.given, *run.tensors)]
         made = self.graph.call_module(f"{PROGRAMS}.program{number}", tuple(arguments))
         if len(run.results) == 1:
@@ -111,7 +118,7 @@ def weights_of_maps(plan: Plan) -> frozenset[str]:
     if plan.layout != "channels_last":
         return frozenset()
     named = (*plan.tensors, *(tensor for body in plan.bodies for tensor in body.tensors))
-    return frozenset(tensor.name for tensor in named if tensor.trainable and len(tensor.shape) == 4)
+    return frozenset(tensor.name for tensor in named if tensor.is_weight_of_maps)
 
 
 def numbered_programs(plan: Plan) -> dict[Program, int]:
