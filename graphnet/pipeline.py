@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from graphnet.compile_options import BACKENDS, Options, check_device
 from graphnet.errors import Fault, SpecError
 from graphnet.passes import DEFAULT, Mode, run_passes
 from graphnet.planning.cost import BATCH, Target, seconds
@@ -173,30 +174,18 @@ def compile(
         A `torch.fx.GraphModule` from images `[N, C, H, W]` to logits `[N, classes]`, or to a dict of them by
         readout time if the spec has several. Its `meta` holds its plan and its spec.
 
-        Convolutions' weights may lie in memory with channels last, as PyTorch's memory formats do: what wants them
-        contiguous, as FSDP2 does, gets so by `net.to(memory_format=torch.contiguous_format)`.
+        Its states' modules hold the layers as the classes of `torch.nn`; level 0 calls them. Above it functions use
+        what they hold: a hook on a layer, or another class or setting of one, is refused in the next forward pass.
+        Weights are contiguous; `net.to(memory_format=torch.channels_last)` saves what laying them out costs, once a
+        pass, where maps lie so.
 
     Raises:
         SpecError: the spec is wrong.
+        ValueError: no option of that value.
     """
     return compile_net(
         load(spec), Options(seed, keep_dead, unlimited, mode, optimize, backend, stepwise, device, batch_size)
     )
-
-
-@dataclass(frozen=True)
-class Options:
-    """What `compile` takes beside a spec."""
-
-    seed: int = 0
-    keep_dead: bool = False
-    unlimited: bool = False
-    mode: Mode = "train"
-    optimize: int = DEFAULT
-    backend: Literal["eager", "inductor"] = "eager"
-    stepwise: bool | None = None
-    device: str | None = None
-    batch_size: int = BATCH
 
 
 def compile_net(spec: Spec, options: Options, given: Mapping[str, Tensor] | None = None) -> Net:
@@ -205,15 +194,16 @@ def compile_net(spec: Spec, options: Options, given: Mapping[str, Tensor] | None
     Tensors that are `given`, by name, are those of another net: they share its storage; all others are drawn from the
     options' seed.
     """
+    check_device(options.device)
     from graphnet.runtime.parameters import FIRST_ITERATIONS, modules_of, settle_divisors
 
-    if options.backend not in BACKENDS:
-        raise ValueError(f"backend '{options.backend}': one of {', '.join(BACKENDS)}")
     compiled = plan(spec, keep_dead=options.keep_dead, unlimited=options.unlimited)
     with uncollected():
         executed = _executed(compiled, options)
         modules = modules_of(compiled, options.seed, given or {})
         net = _assembled(spec, options, compiled, executed, modules)
+    for state, times in executed.made_at.items():
+        vars(net.get_submodule(state))["times"] = times
     settle_divisors(net, FIRST_ITERATIONS, given or {})
     if options.backend == "inductor":
         net.compile(dynamic=False)
@@ -274,10 +264,6 @@ def _target(options: Options) -> Target | None:
     from graphnet.runtime.machine_profile import machine_of
 
     return Target(machine_of(options.device), options.batch_size, options.mode)
-
-
-BACKENDS = {"eager": 0, "inductor": 300}
-"""Of how many lines a whole net takes a minute to compile, so that its programs are compiled one by one."""
 
 
 def _is_slow(plan: Plan, options: Options) -> bool:

@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import graphnet
 from graphnet import pipeline, zoo
+from graphnet.compile_options import Options
 from graphnet.errors import Fault
 from graphnet.network.functions.ops import Line
 from graphnet.network.network import Tensor
@@ -93,4 +94,4 @@ def flattened(plan: Plan, lines: Iterable[Line] | None = None, tensors: Iterable
 def built(spec: Any, target: Target | None = None, **options: Any) -> Net:
     """The net of a spec; at level 3 for a target, not for this machine."""
     with patch.object(pipeline, "_target", lambda _: target):
-        return pipeline.compile_net(graphnet.load(spec), pipeline.Options(**options))
+        return pipeline.compile_net(graphnet.load(spec), Options(**options))

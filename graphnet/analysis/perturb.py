@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from graphnet.analysis.calibrate import Batch, calibrate
+from graphnet.compile_options import Options
 from graphnet.errors import SpecError
 from graphnet.network.network import VECTOR
-from graphnet.pipeline import Options, compile_net
+from graphnet.pipeline import compile_net
 from graphnet.pipeline import plan as plan_of
 from graphnet.planning.plan import Line, Plan
 from graphnet.planning.time_expansion import expand_in_time

@@ -12,8 +12,9 @@ import typer
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, Settings, SpecPath, planned
 from graphnet.cli.evaluate import Device
+from graphnet.compile_options import Options
 from graphnet.passes import Mode
-from graphnet.pipeline import Options, compile_net
+from graphnet.pipeline import compile_net
 from graphnet.planning.cost import Target, seconds, seconds_by_kind
 from graphnet.planning.plan import Plan
 from graphnet.spec.model import Spec

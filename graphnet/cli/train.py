@@ -10,7 +10,8 @@ import typer
 
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, Settings, SpecPath, Unlimited, planned
-from graphnet.pipeline import Options, compile_net
+from graphnet.compile_options import Options
+from graphnet.pipeline import compile_net
 from graphnet.planning.plan import Plan
 from graphnet.spec.model import Spec
 from graphnet.training.errors import TrainingError

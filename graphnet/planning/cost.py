@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -130,10 +130,11 @@ def seconds(plan: Plan, target: Target, layout: str) -> float:
 
 def seconds_by_kind(plan: Plan, target: Target, layout: str) -> dict[str, float]:
     """As `seconds`, for `convolutions`, `norms`, `other` and `launches`."""
-    total = Counter[str]()
+    total = defaultdict[str, float](float)
     for body, count in plan.bodies.items():
         found = target.seconds_by_kind(body.lines, sizes_of(plan, body), layout)
-        total.update({kind: count * value for kind, value in found.items()})
+        for kind, value in found.items():
+            total[kind] += count * value
     if layout == "channels_last":  # weights are contiguous: they are laid out as maps are, once a pass
         weights = sum(math.prod(tensor.shape) for tensor in plan.tensors if tensor.is_weight_of_maps)
         total["other"] += 8 * weights * target.machine.moving[f"elementwise contiguous {target.mode}"]

@@ -130,6 +130,16 @@ class Plan:
         return tuple(first_uses(self.calls, lambda body: body.tensors))
 
     @cached_property
+    def made_at(self) -> Mapping[str, tuple[int, ...]]:
+        """The times at which each state is made, as far as anything needs it: when its `output` is called."""
+        states = {body: [line.place for line in body.lines if line.op.kind == "value"] for body in self.bodies}
+        made: dict[str, list[int]] = {}
+        for body, t in self.calls:
+            for state in states[body]:
+                made.setdefault(state, []).append(t)
+        return {state: tuple(times) for state, times in made.items()}
+
+    @cached_property
     def holders(self) -> Mapping[str, Holder]:
         """The layers that hold the tensors, by name, as bodies say it."""
         lines = (line for body in self.bodies for line in body.lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from functools import cached_property, wraps
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from torch import Tensor, fx, nn
 from graphnet.network.functions.ops import Shape
 from graphnet.planning.plan import Plan
 from graphnet.planning.programs import Run, runs_of
+from graphnet.runtime.activations import Activations, activations
 from graphnet.runtime.generated_code import with_room
 from graphnet.runtime.graphs import (
     PROGRAMS,
@@ -195,6 +196,24 @@ class Net(fx.GraphModule):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self._origin, self._own_state())
+
+    def activations(self, images: Tensor, at: str | Iterable[str]) -> Activations:
+        """The values of states at times, by a forward pass in the mode that the net is in.
+
+            net.activations(images, ["V2@3", "IT@*"])["V2", 3]
+
+        Args:
+            images: as for a call of the net.
+            at: states and times: `V2@3`, `V2@2..4`, `V2@T-1`; `V2@*` or `V2` for all times at which it is made.
+
+        Returns:
+            (state, t) → `[N, C, H, W]` or `[N, C]`, in the order of `at`; part of the graph of autograd, unless it is
+            switched off. `net.V2.times` are the times at which V2 is made, which its `output` is called for.
+
+        Raises:
+            ValueError: no state of that name, or it is not made then.
+        """
+        return activations(self, self.meta["executed"], images, at)
 
     # ---- step by step
 

@@ -72,7 +72,7 @@ def train(net: nn.Module, dataset: Dataset, recipe: Recipe, report: Report) -> R
     has then had every whole epoch, and the net holds what the last step made of it.
 
     Raises:
-        DivergenceError: the loss is not finite; the net holds the weights from before that step.
+        DivergenceError: the loss is not finite; the net holds the weights and statistics from before that step.
         RecipeError: the readout weights do not name the net's readout times.
         TrainingError: the device is not there, or the net has nothing to train.
     """
@@ -203,10 +203,13 @@ def _train_epoch(
     with _mode(net, training=True):
         for step, batch in enumerate(batches, start=1):
             images, labels = data.train_images[batch], data.train_labels[batch]
+            statistics = [(buffer, buffer.clone()) for buffer in net.buffers()]
             output = net(images if data.augment is None else data.augment(images, generator))
             loss = readout_loss(output, labels, recipe.readout_weights)
             value = loss.item()
             if not math.isfinite(value):
+                for buffer, before in statistics:
+                    buffer.copy_(before)
                 raise DivergenceError(_diverged(value, epoch, step, len(batches), rate))
             optimizer.zero_grad()
             torch.autograd.backward(loss)

@@ -135,7 +135,7 @@ def test_steps_are_programs_wherever_one_recurs() -> None:
     assert form(recurrent(120), optimize=0, stepwise=True)
     assert not form(recurrent(6), backend="inductor")  # small: calls would cost more
     assert form(recurrent(20), backend="inductor")
-    with pytest.raises(ValueError, match="backend 'triton': one of eager, inductor"):
+    with pytest.raises(ValueError, match="backend='triton': one of 'eager', 'inductor'"):
         graphnet.compile(recurrent(6), backend="triton")  # type: ignore[arg-type]
 
 

@@ -6,11 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import graphnet
 from graphnet.training.data import Dataset, load_dataset
 from graphnet.training.errors import DivergenceError, RecipeError, TrainingError
 from graphnet.training.events import EpochDone, Event, Started, StepDone, ignore
 from graphnet.training.loop import choose_device, evaluate, split_batches, train
 from graphnet.training.recipe import Recipe
+from tests.small import small
 
 
 class TwoReadouts(nn.Module):
@@ -239,6 +241,22 @@ def test_training_stops_where_the_loss_is_not_finite(few: Dataset) -> None:
     assert str(caught.value).startswith("the loss is nan in epoch 2, step 2 of 3, at learning rate 0.01\n")
     assert net[0].weight.isfinite().all()  # type: ignore[index]
     assert isinstance(caught.value, TrainingError)
+
+
+def test_after_a_divergence_statistics_are_as_before_the_step(few: Dataset) -> None:
+    spec = small(input={"shape": [1, 8, 8]}, post_net={"ops": "BRGL", "classes": 10})
+    net, seen = graphnet.compile(spec), []
+
+    def spoil(event: Event) -> None:
+        if event == StepDone(2, 1, getattr(event, "loss", 0.0)):
+            seen.extend((name, buffer.clone()) for name, buffer in net.named_buffers())
+            with torch.no_grad():
+                net.get_parameter("pre_net.conv1.weight").fill_(math.inf)
+
+    with pytest.raises(DivergenceError):
+        train(net, few, Recipe(epochs=3, device="cpu"), spoil)
+    assert seen
+    assert all(buffer.isfinite().all() and torch.equal(buffer, net.get_buffer(name)) for name, buffer in seen)
 
 
 def test_an_interrupt_passes_through_and_tidies_up(few: Dataset) -> None:

@@ -1,0 +1,73 @@
+"""What the states of a net are at given times, as a forward pass makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import Tensor, nn
+
+from graphnet.errors import did_you_mean
+from graphnet.planning.plan import Plan
+from graphnet.spec.notation.integers import Misspelt
+from graphnet.spec.notation.times import parse_times
+
+Activations = dict[tuple[str, int], Tensor]
+"""State and time → `[N, C, H, W]`, or `[N, C]`."""
+
+
+def activations(net: nn.Module, plan: Plan, images: Tensor, at: str | Iterable[str]) -> Activations:
+    """See `Net.activations`; `plan` is the one that is executed."""
+    wanted = selected(plan, at)
+    found: Activations = {}
+    handles = []
+    for state in dict.fromkeys(state for state, _ in wanted):
+        output = net.get_submodule(f"{state}.output")
+        handles.append(output.register_forward_hook(_Keeper(state, plan.made_at[state], set(wanted), found)))
+    try:
+        net.forward(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {key: found[key] for key in wanted}
+
+
+class _Keeper:
+    """A hook that keeps the values of a state at the times that are wanted."""
+
+    def __init__(self, state: str, times: Iterable[int], wanted: set[tuple[str, int]], found: Activations) -> None:
+        self.state, self.times, self.wanted, self.found = state, iter(times), wanted, found
+
+    def __call__(self, module: nn.Module, given: Any, value: Tensor) -> None:
+        key = self.state, next(self.times)
+        if key in self.wanted:
+            self.found[key] = value
+
+
+def selected(plan: Plan, at: str | Iterable[str]) -> list[tuple[str, int]]:
+    """States and times of texts such as `V2@3`, `V2@2..4` or `IT@*`, in their order, each once.
+
+    Raises:
+        ValueError: no state of that name, or it is not made then.
+    """
+    texts = [at] if isinstance(at, str) else list(at)
+    return list(dict.fromkeys(pair for text in texts for pair in _selected(plan, text)))
+
+
+def _selected(plan: Plan, text: str) -> list[tuple[str, int]]:
+    state, _, when = text.partition("@")
+    made = plan.made_at.get(state)
+    if made is None:
+        raise ValueError(f"'{text}': no state of this net is called so\n  {did_you_mean(state, list(plan.made_at))}")
+    if when in ("", "*"):
+        return [(state, t) for t in made]
+    try:
+        meant = parse_times(when).times({"T": plan.last_time})
+    except Misspelt as error:
+        raise ValueError(f"'{text}': {error}\n  write {state}@3, {state}@2..4 or {state}@*") from None
+    found = [(state, t) for t in made if t in meant]
+    if not found:
+        times = ", ".join(map(str, made))
+        what = f"'{text}': '{state}' is not made then, but at t = {times}"
+        raise ValueError(f"{what}\n  what no readout needs is made with keep_dead=True, or by a later readout")
+    return found
