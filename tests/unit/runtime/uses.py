@@ -530,10 +530,9 @@ def meta_device_and_back(net: Any) -> None:
 @use
 def forked_workers(net: Any) -> None:
     wanted = still(net)
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            close(torch.from_numpy(pool.apply(_numbers, (net,))), wanted, 1e-5)
+    with multiprocessing.get_context("fork").Pool(1) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        close(torch.from_numpy(pool.apply(_numbers, (net,))), wanted, 1e-5)
 
 
 def _numbers(net: Any) -> Any:
