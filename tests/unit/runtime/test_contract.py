@@ -1,4 +1,4 @@
-"""What PyTorch's users do to a module works on a net, or is refused with one sentence; at every level, in both forms."""
+"""What PyTorch's users do to a module works on a net, or is refused with a sentence: at every level, in both forms."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ REFUSED: dict[str, dict[str, str]] = {
         dict.fromkeys(("level 1", "level 2", "infer"), SETTING),
     ),
     **dict.fromkeys(
-        ("a layer of another class", "dynamic quantisation", "conversion to SyncBatchNorm"),
+        ("a layer of another class", "dynamic quantisation", "conversion to sync batch norm"),
         dict.fromkeys(("level 1", "level 2", "infer"), CLASS),
     ),
-    "train by SGD": {"infer": TRAINS},
+    "train by sgd": {"infer": TRAINS},
     "a frozen area": {"infer": TRAINS},
     "torchvision s feature extractor": {"infer": TRAINS},  # it traces a net in training too
 }

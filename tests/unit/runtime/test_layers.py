@@ -154,7 +154,7 @@ def test_changes_that_would_do_nothing_are_refused(spoil: Callable[[Any], None],
         net(IMAGES)
     spoil(net)
     for call in (net, net.step):
-        with pytest.raises(RuntimeError, match="optimize=0|any more"):
+        with pytest.raises(RuntimeError, match=r"optimize=0|any more"):
             call(IMAGES)
 
 

@@ -71,7 +71,7 @@ def layers(net: Any, kind: type[nn.Module]) -> list[nn.Module]:
 
 
 @use
-def train_by_SGD(net: Any) -> None:
+def train_by_sgd(net: Any) -> None:
     before, net = still(net), net.train()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
     losses = []
@@ -87,7 +87,7 @@ def train_by_SGD(net: Any) -> None:
 
 
 @use
-def train_by_LBFGS(net: Any) -> None:
+def train_by_lbfgs(net: Any) -> None:
     optimizer, losses = torch.optim.LBFGS(net.parameters(), lr=0.1), []
 
     def closure() -> Tensor:
@@ -133,7 +133,7 @@ def autocast(net: Any) -> None:
 
 
 @use
-def GradScaler(net: Any) -> None:
+def a_scaler_of_gradients(net: Any) -> None:
     scaler, optimizer = torch.amp.GradScaler("cpu", init_scale=8.0), torch.optim.SGD(net.parameters(), lr=0.1)
     before = parameters_to_vector(net.parameters()).clone()
     scaler.scale(loss_of(net(IMAGES))).backward()
@@ -322,7 +322,7 @@ def dynamic_quantisation(net: Any) -> None:
 
 
 @use
-def conversion_to_SyncBatchNorm(net: Any) -> None:
+def conversion_to_sync_batch_norm(net: Any) -> None:
     before = still(net)
     made = nn.SyncBatchNorm.convert_sync_batchnorm(net)
     assert layers(made, nn.SyncBatchNorm)
@@ -618,12 +618,12 @@ def one_process() -> Iterator[None]:
 
 
 @use
-def DistributedDataParallel(net: Any) -> None:
+def data_parallel(net: Any) -> None:
     _in_parallel(net)
 
 
 @use
-def DistributedDataParallel_of_a_static_graph(net: Any) -> None:
+def data_parallel_of_a_static_graph(net: Any) -> None:
     _in_parallel(net, static_graph=True)
 
 
@@ -640,7 +640,7 @@ def _in_parallel(net: Any, **settings: Any) -> None:
 
 
 @use
-def FSDP2(net: Any) -> None:
+def fully_sharded(net: Any) -> None:
     from torch.distributed.fsdp import fully_shard
 
     wanted = still(net)
