@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import attrgetter, call, is_
-from typing import NamedTuple
+from typing import Any
 
 from torch import nn
 from torch.nn.utils.parametrize import type_before_parametrizations
@@ -25,15 +25,6 @@ SETTINGS: dict[str, tuple[str, ...]] = {
 """What users may set on a layer, and functions that use its tensors do not look at."""
 
 
-class _Looked(NamedTuple):
-    """A module as it was when it was looked at: where it is, its class, and its settings if it is a layer."""
-
-    modules: dict[str, nn.Module | None]
-    name: str
-    module: nn.Module
-    settings: tuple[str, ...]
-
-
 class LayerCheck:
     """Looks at the layers of a net whose tensors functions use; `holds` says quickly whether nothing has changed.
 
@@ -42,19 +33,18 @@ class LayerCheck:
     """
 
     def __init__(self, net: nn.Module, plan: Plan, executed: Plan, mode: str) -> None:
-        self.looked: list[_Looked] = []
-        self.infers = mode == "infer"
-        self.reason = _REASONS[executed.calls_layers]
+        self.calls_layers, self.infers = executed.calls_layers, mode == "infer"
+        self.reason = _REASONS[self.calls_layers]
+        self.dicts: list[dict[str, nn.Module | None]] = []
+        self.names: list[str] = []
+        self.modules: list[nn.Module] = []
+        self.layers: list[nn.Module] = []
+        self.getters: list[attrgetter[Any]] = []
         seen: dict[str, nn.Module] = {"": net}
-        for holder in plan.layers_of(plan.used_apart if executed.calls_layers else plan.holders):
+        for holder in plan.layers_of(plan.used_apart if self.calls_layers else plan.holders):
             self._look(holder, seen)
-        self.dicts = [each.modules for each in self.looked]
-        self.names = [each.name for each in self.looked]
-        self.modules = [each.module for each in self.looked]
-        self.classes = [type(each.module) for each in self.looked]
+        self.classes = list(map(type, self.modules))
         self.hooks = [getattr(module, name) for module in self.modules for name in HOOKS]
-        layers = [(attrgetter(*each.settings), each.module) for each in self.looked if each.settings]
-        self.getters, self.layers = [getter for getter, _ in layers], [layer for _, layer in layers]
         self.settings = list(map(call, self.getters, self.layers))
 
     def holds(self) -> bool:
@@ -75,17 +65,19 @@ class LayerCheck:
                 module = above._modules.get(name)
                 if module is None:
                     raise RuntimeError(f"the net has no module '{path}' any more")
-                self._refuse_hooks(path, module)
+                if any(getattr(module, each) for each in HOOKS) and not self.calls_layers:
+                    raise RuntimeError(f"'{path}' has a hook, which would not run: {self.reason}")
+                self.dicts.append(above._modules)
+                self.names.append(name)
+                self.modules.append(module)
                 seen[path] = module
-                names = SETTINGS[holder.op.kind] if path == holder.name else ()
-                names += ("training",) if self.infers and holder.op.kind == "batch_norm" and names else ()
-                self.looked.append(_Looked(above._modules, name, module, names))
             above = seen[path]
+        names = SETTINGS[holder.op.kind]
+        if names:
+            names += ("training",) if self.infers and holder.op.kind == "batch_norm" else ()
+            self.getters.append(attrgetter(*names))
+            self.layers.append(above)
         self._refuse_changes(holder, above)
-
-    def _refuse_hooks(self, path: str, module: nn.Module) -> None:
-        if any(getattr(module, name) for name in HOOKS):
-            raise RuntimeError(f"'{path}' has a hook, which would not run: {self.reason}")
 
     def _refuse_changes(self, holder: Holder, module: nn.Module) -> None:
         expected = template_of(holder)
@@ -98,6 +90,10 @@ class LayerCheck:
             if now != before:
                 what = f"'{holder.name}' has {name} = {now}, not {before}"
                 raise RuntimeError(f"{what}, which would not be used: {self.reason}")
+        for tensor in holder.tensors:  # pruning makes them by a hook, when the layer is called
+            role = tensor.name.rpartition(".")[2]
+            if role in vars(module):
+                raise RuntimeError(f"'{tensor.name}' is made by a hook, which would not run: {self.reason}")
         if self.infers and holder.op.kind == "batch_norm" and module.training:
             raise RuntimeError(
                 f"'{holder.name}' is in training, but the net was compiled for inference\n"

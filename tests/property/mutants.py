@@ -24,6 +24,7 @@ def named(name: str, file: str = "tests/property/test_rules.py") -> str:
 
 
 FUSING = "tests/unit/passes/test_fusing.py"
+LAYERS = "tests/unit/runtime/test_layers.py"
 
 MUTANTS = [
     Mutant(
@@ -440,5 +441,40 @@ MUTANTS = [
         "{} if memory is None else dict(memory.values)",
         "{} if memory is None else memory.values",
         named("test_memory_does_not_grow_and_is_not_changed", "tests/unit/runtime/test_stream.py"),
+    ),
+    Mutant(
+        "hooks on layers are not looked at after the first pass",
+        "runtime/layer_check.py",
+        "            and not any(self.hooks)\n",
+        "",
+        named("test_changes_that_would_do_nothing_are_refused", LAYERS),
+    ),
+    Mutant(
+        "one norm in training puts those that share its value in training",
+        "runtime/fused_ops.py",
+        "if all(training):",
+        "if any(training):",
+        named("test_each_norm_s_own_mode_decides", LAYERS),
+    ),
+    Mutant(
+        "a layer is called whatever the stride of the line",
+        "planning/holders.py",
+        "return line.op == self.op and",
+        "return",
+        named("test_a_weight_of_several_geometries_belongs_to_the_layer_that_it_is_named_after", LAYERS),
+    ),
+    Mutant(
+        "values of a state are taken for those of the time before",
+        "runtime/activations.py",
+        "iter(times), wanted, found",
+        "iter((-1, *times)), wanted, found",
+        named("test_activations_are_what_hooks_give_and_the_oracle", "tests/unit/runtime/test_activations.py"),
+    ),
+    Mutant(
+        "statistics are not put back after a divergence",
+        "training/loop.py",
+        "buffer.copy_(before)",
+        "before.copy_(buffer)",
+        named("test_after_a_divergence_statistics_are_as_before_the_step", "tests/unit/training/test_loop.py"),
     ),
 ]

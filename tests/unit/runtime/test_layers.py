@@ -72,10 +72,21 @@ def test_a_weight_of_several_geometries_belongs_to_the_layer_that_it_is_named_af
     images = torch.randn(2, 2, 8, 8, generator=torch.Generator().manual_seed(0)).double()
     wanted = graphnet.compile(SHARED_GEOMETRY, optimize=1).double()(images)
     close(net(images), wanted)
-    layer.register_forward_hook(lambda *given: None)
-    reason = "also used by another function" if level == 0 else "compile with optimize=0"
-    with pytest.raises(RuntimeError, match=reason):
+    calls: list[int] = []
+    handle = layer.register_forward_hook(lambda *given: calls.append(1))
+    if level == 0:
         net(images)
+        uses = [line for line in net.meta["plan"].lines if line.op.kind == "conv" and line.place == "h1.from_h1"]
+        assert len(calls) == len(uses) > 1
+    else:
+        with pytest.raises(RuntimeError, match="compile with optimize=0"):
+            net(images)
+    handle.remove()
+    prune.l1_unstructured(layer, "weight", 0.5)
+    with pytest.raises(RuntimeError, match="compile with optimize=0" if level else "also used by another function"):
+        net(images)
+    prune.remove(layer, "weight")
+    net(images)
 
 
 def test_loading_ignores_what_batch_norms_count() -> None:
