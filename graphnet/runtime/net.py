@@ -24,7 +24,7 @@ from graphnet.runtime.graphs import (
     graph_of_calls,
     numbered_programs,
 )
-from graphnet.runtime.layer_check import LayerCheck
+from graphnet.runtime.checks import LayerCheck
 from graphnet.runtime.program_code import ProgramModule, function_of
 from graphnet.runtime.stepping import Memory as Memory
 from graphnet.runtime.stepping import Timeline, step

@@ -444,7 +444,7 @@ MUTANTS = [
     ),
     Mutant(
         "hooks on layers are not looked at after the first pass",
-        "runtime/layer_check.py",
+        "runtime/checks.py",
         "            and not any(self.hooks)\n",
         "",
         named("test_changes_that_would_do_nothing_are_refused", LAYERS),
