@@ -1,13 +1,15 @@
-"""Whether the layers of a net are what its plan takes them for, where functions use what they hold."""
+"""What a forward pass looks at before it begins: its input, and the layers whose tensors functions use."""
 
 from __future__ import annotations
 
 from operator import attrgetter, call, is_
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, fx, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
+from graphnet.network.functions.ops import Shape
 from graphnet.planning.holders import Holder
 from graphnet.planning.plan import Plan
 from graphnet.runtime.layers import template_of
@@ -105,3 +107,14 @@ _REASONS = {
     False: "passes go across layers\n  compile with optimize=0, where layers are called",
     True: "its weight is also used by another function than its own\n  give that one a weight of its own",
 }
+
+
+def refuse_input(image: Any, shape: Shape) -> None:
+    """Raise ValueError if an image is not what a net takes; what a tracer gives in its place has no shape yet."""
+    if isinstance(image, fx.Proxy) or torch.jit.is_tracing():  # type: ignore[no-untyped-call, attr-defined]
+        return
+    wanted = f"floating-point numbers of shape [N, {', '.join(map(str, shape))}]"
+    if not isinstance(image, Tensor):
+        raise ValueError(f"the net takes a tensor of {wanted}, not a {type(image).__name__}")
+    given = f"{str(image.dtype).removeprefix('torch.')} of shape {list(image.shape)}"
+    raise ValueError(f"the net takes {wanted}, but is given {given}")

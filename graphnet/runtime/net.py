@@ -16,6 +16,7 @@ from graphnet.network.functions.ops import Shape
 from graphnet.planning.plan import Plan
 from graphnet.planning.programs import Run, runs_of
 from graphnet.runtime.activations import Activations, activations
+from graphnet.runtime.checks import LayerCheck, refuse_input
 from graphnet.runtime.generated_code import with_room
 from graphnet.runtime.graphs import (
     PROGRAMS,
@@ -24,7 +25,6 @@ from graphnet.runtime.graphs import (
     graph_of_calls,
     numbered_programs,
 )
-from graphnet.runtime.checks import LayerCheck
 from graphnet.runtime.program_code import ProgramModule, function_of
 from graphnet.runtime.stepping import Memory as Memory
 from graphnet.runtime.stepping import Timeline, step
@@ -100,7 +100,7 @@ class Net(fx.GraphModule):
     def _check(self, image: Any, shape: Shape) -> None:
         """Raise ValueError if an image is not of a shape, and RuntimeError if layers are not what they were."""
         if not (isinstance(image, Tensor) and image.shape[1:] == shape and image.is_floating_point()):
-            _refuse(image, shape)
+            refuse_input(image, shape)
         if torch.compiler.is_compiling():
             return
         known: LayerCheck | None = self.__dict__.get("_layers")
@@ -287,17 +287,6 @@ def _checked(forward: Callable[..., Any]) -> Callable[..., Any]:
         return forward(self, input)
 
     return checked_forward
-
-
-def _refuse(image: Any, shape: Shape) -> None:
-    """Raise ValueError if an image is not what a net takes; what a tracer gives in its place has no shape yet."""
-    if isinstance(image, fx.Proxy) or torch.jit.is_tracing():  # type: ignore[no-untyped-call, attr-defined]
-        return
-    wanted = f"floating-point numbers of shape [N, {', '.join(map(str, shape))}]"
-    if not isinstance(image, Tensor):
-        raise ValueError(f"the net takes a tensor of {wanted}, not a {type(image).__name__}")
-    given = f"{str(image.dtype).removeprefix('torch.')} of shape {list(image.shape)}"
-    raise ValueError(f"the net takes {wanted}, but is given {given}")
 
 
 def _nothing() -> fx.Graph:
