@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 from graphnet.network.functions.ops import Line, Op, Shape
 from graphnet.network.network import Tensor
+from graphnet.planning.body import Body
 
 LAYERS = ("conv", "conv_transpose", "linear", "batch_norm", "group_norm", "layer_norm")
 """The ops whose tensors a layer holds: the one in whose place the first tensor is."""
@@ -71,6 +73,43 @@ def holders_of(lines: Iterable[Line], tensors: Iterable[Tensor]) -> dict[str, Ho
         if place in held and (place not in chosen or (_is_own(line, place) and not _is_own(chosen[place], place))):
             chosen[place] = line
     return {place: Holder(place, line.op, line.shape, tuple(held[place].values())) for place, line in chosen.items()}
+
+
+class Holders:
+    """The layers of bodies. Those of a time are of its body alone: another time may have another function there."""
+
+    def __init__(self, bodies: Iterable[Body]) -> None:
+        self.bodies = list(bodies)
+        tensors = (tensor for body in self.bodies for tensor in body.tensors if not _is_timed(tensor))
+        self.always = holders_of((line for body in self.bodies for line in body.lines), tensors)
+        self.known: dict[Body, dict[str, Holder]] = {}
+
+    def of(self, body: Body) -> Mapping[str, Holder]:
+        """The layers that a body may use, by name as it says it."""
+        if body not in self.known:
+            own = holders_of(body.lines, (tensor for tensor in body.tensors if _is_timed(tensor)))
+            self.known[body] = self.always | own
+        return self.known[body]
+
+    def used_apart(self, body: Body) -> frozenset[str]:
+        """The names of the layers some of whose tensors are used by lines that are no calls of them."""
+        return self._apart(body) | {name for name in self._always_apart if "{t}" not in name}
+
+    @cached_property
+    def _always_apart(self) -> frozenset[str]:
+        return frozenset().union(*map(self._apart, self.bodies))
+
+    def _apart(self, body: Body) -> frozenset[str]:
+        names = set()
+        for line in body.lines:
+            holder = self.of(body).get(place_of(line))
+            left = line.tensors if holder is None or not holder.is_called_by(line) else holder.left_by(line)
+            names |= {name.rpartition(".")[0] for name in left}
+        return frozenset(names)
+
+
+def _is_timed(tensor: Tensor) -> bool:
+    return "{t}" in tensor.name.rpartition(".")[0]
 
 
 def _is_own(line: Line, place: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -16,7 +16,7 @@ from graphnet.network.functions.ops import Shape
 from graphnet.network.network import System, Tensor
 from graphnet.planning.body import IMAGE as IMAGE
 from graphnet.planning.body import Body, Call, at, first_uses, trainable
-from graphnet.planning.holders import Holder, holders_of, place_of
+from graphnet.planning.holders import Holder, Holders, place_of
 
 
 class Fate(StrEnum):
@@ -139,34 +139,23 @@ class Plan:
                 made.setdefault(state, []).append(t)
         return {state: tuple(times) for state, times in made.items()}
 
-    @cached_property
-    def holders(self) -> Mapping[str, Holder]:
-        """The layers that hold the tensors, by name, as bodies say it."""
-        lines = (line for body in self.bodies for line in body.lines)
-        return holders_of(lines, (tensor for body in self.bodies for tensor in body.tensors))
-
-    def layers_of(self, names: Container[str]) -> Iterable[Holder]:
-        """The layers of these names, as bodies say them, at all times at which they hold tensors."""
+    def layers(self, apart: bool = False) -> Iterable[Holder]:
+        """The layers that hold the tensors, at all their times; `apart`: those that are not only called."""
 
         def of(body: Body) -> list[Holder]:
             places = dict.fromkeys(tensor.name.rpartition(".")[0] for tensor in body.tensors)
-            return [self.holders[place] for place in places if place in names and place in self.holders]
+            known, wanted = self._holders.of(body), self._holders.used_apart(body) if apart else places
+            return [known[place] for place in places if place in known and place in wanted]
 
         return first_uses(self.calls, of)
 
-    @property
-    def used_apart(self) -> frozenset[str]:
-        """The names of the layers some of whose tensors are used by lines that are no calls of them."""
-        names = set()
-        for line in (line for body in self.bodies for line in body.lines):
-            holder = self.holders.get(place_of(line))
-            left = line.tensors if holder is None or not holder.is_called_by(line) else holder.left_by(line)
-            names |= {name.rpartition(".")[0] for name in left}
-        return frozenset(names)
+    @cached_property
+    def _holders(self) -> Holders:
+        return Holders(self.bodies)
 
-    def called(self, line: Line) -> Holder | None:
+    def called(self, body: Body, line: Line) -> Holder | None:
         """The layer that a line of a body calls, if layers are called."""
-        holder = self.holders.get(place_of(line)) if self.calls_layers else None
+        holder = self._holders.of(body).get(place_of(line)) if self.calls_layers else None
         return holder if holder is not None and holder.is_called_by(line) else None
 
     @cached_property

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from graphnet.network.functions.ops import Line, Op, Shape
-from graphnet.planning.body import Body, at
-from graphnet.planning.holders import flags_of
+from graphnet.planning.body import Body, at, inlined
+from graphnet.planning.holders import Holder, flags_of
 from graphnet.planning.plan import Plan
 
 Relative = tuple[Op, tuple[int, ...], tuple[int, ...], Shape]
@@ -48,11 +48,24 @@ class Run(NamedTuple):
         return Run(self.program, given, tensors, results, self.lines)
 
 
+class LayerCall(NamedTuple):
+    """A line that is a call of a layer."""
+
+    line: Line
+    layer: Holder
+
+    def at(self, t: int) -> LayerCall:
+        """The call at a time."""
+        return LayerCall(inlined(self.line, t), self.layer.at(t))
+
+
+Piece = Run | LayerCall | Line
+
 ALONE = ("value", "lipschitz", "slice")
 """Ops whose lines stand alone: a state's value, which can be tapped, a Lipschitz divisor, a frame of a sequence."""
 
 
-def cut(plan: Plan, body: Body) -> tuple[Run | Line, ...]:
+def cut(plan: Plan, body: Body) -> tuple[Piece, ...]:
     """The programs and the single lines that a body consists of, in order: a new program after a value that is read.
 
     Lines that are calls of layers stand alone.
@@ -63,18 +76,18 @@ def cut(plan: Plan, body: Body) -> tuple[Run | Line, ...]:
             readers.setdefault(name, set()).add(line.name)
     for name in body.results:
         readers.setdefault(name, set()).add("another step")
-    pieces: list[Run | Line] = []
+    pieces: list[Piece] = []
     inside: list[Line] = []
     values: list[Line] = []  # of the program that is being gathered
     for line in body.lines:
         if inside and (line.t != inside[-1].t or any(value.name in line.arguments for value in values)):
             pieces += [_run(inside, readers), *values]
             inside, values = [], []
-        called = plan.called(line) is not None
-        if called and inside:
-            pieces += [_run(inside, readers), *values]
+        layer = plan.called(body, line)
+        if layer is not None:
+            pieces += [*([_run(inside, readers)] if inside else []), *values, LayerCall(line, layer)]
             inside, values = [], []
-        if line.op.kind not in ALONE and not called:
+        elif line.op.kind not in ALONE:
             inside.append(line)
         elif inside and line.op.kind == "value":
             values.append(line)
@@ -99,7 +112,7 @@ def _run(lines: Sequence[Line], readers: Mapping[str, set[str]]) -> Run:
     return Run(Program(tuple(relative), results), tuple(given), tuple(tensors), names, tuple(lines))
 
 
-def runs_of(plan: Plan) -> Iterator[tuple[int, Run | Line]]:
+def runs_of(plan: Plan) -> Iterator[tuple[int, Piece]]:
     """Time and piece, of all calls of a plan in order; names are those in the body."""
     pieces = {body: cut(plan, body) for body in plan.bodies}
     for body, t in plan.calls:

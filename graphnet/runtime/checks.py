@@ -43,7 +43,7 @@ class LayerCheck:
         self.layers: list[nn.Module] = []
         self.getters: list[attrgetter[Any]] = []
         seen: dict[str, nn.Module] = {"": net}
-        for holder in plan.layers_of(plan.used_apart if self.calls_layers else plan.holders):
+        for holder in plan.layers(apart=self.calls_layers):
             self._look(holder, seen)
         self.classes = list(map(type, self.modules))
         self.hooks = [getattr(module, name) for module in self.modules for name in HOOKS]

@@ -12,7 +12,7 @@ from graphnet.network.functions.ops import Line
 from graphnet.planning.body import IMAGE, at, inlined
 from graphnet.planning.holders import Holder, flags_of
 from graphnet.planning.plan import Plan
-from graphnet.planning.programs import Program, Run, cut, runs_of
+from graphnet.planning.programs import LayerCall, Piece, Program, Run, cut, runs_of
 from graphnet.runtime.fx_writer import GraphWriter
 from graphnet.runtime.generated_code import Forward, PartedCode, Statement, local
 from graphnet.runtime.lowering_rules import AFFINE, CHANNELS_LAST
@@ -95,17 +95,15 @@ class _Nodes:
 def flat_graph(plan: Plan) -> fx.Graph:
     """All lines of a plan as nodes under their names."""
     nodes = _Nodes(plan)
-    lines = [(inlined(line, t), _layer(plan, line, t)) for body, t in plan.calls for line in body.lines]
+    lines: list[tuple[Line, Holder | None]] = []
+    for body, t in plan.calls:
+        for line in body.lines:
+            layer = plan.called(body, line)
+            lines.append((inlined(line, t), None if layer is None else layer.at(t)))
     nodes.tensors(name for line, layer in lines for name in _read(line, layer))
     for line, layer in lines:
         nodes.line(line, line.t, layer)
     return nodes.finish()
-
-
-def _layer(plan: Plan, line: Line, t: int) -> Holder | None:
-    """The layer that a line calls, at a time."""
-    called = plan.called(line)
-    return None if called is None else called.at(t)
 
 
 def _read(line: Line, layer: Holder | None) -> tuple[str, ...]:
@@ -135,23 +133,22 @@ def graph_of_calls(plan: Plan) -> fx.Graph:
     """The calls of a plan's programs, and between them the values of states and the calls of layers."""
     nodes = _Nodes(plan)
     numbers = numbered_programs(plan)
-    pieces: list[tuple[int, Run | Line, Holder | None]] = []
-    read: dict[str, None] = {}
-    for t, piece in runs_of(plan):
-        if isinstance(piece, Run):
-            pieces.append((t, piece.at(t), None))
-            read |= dict.fromkeys(pieces[-1][1].tensors)
-        else:
-            line, layer = inlined(piece, t), _layer(plan, piece, t)
-            pieces.append((t, line, layer))
-            read |= dict.fromkeys(_read(line, layer))
-    nodes.tensors(read)
-    for t, piece, layer in pieces:
+    pieces = [(t, inlined(piece, t) if isinstance(piece, Line) else piece.at(t)) for t, piece in runs_of(plan)]
+    nodes.tensors(name for _, piece in pieces for name in _read_by(piece))
+    for t, piece in pieces:
         if isinstance(piece, Run):
             nodes.call(piece, numbers[piece.program], t)
+        elif isinstance(piece, LayerCall):
+            nodes.line(piece.line, t, piece.layer)
         else:
-            nodes.line(piece, t, layer)
+            nodes.line(piece, t)
     return nodes.finish()
+
+
+def _read_by(piece: Piece) -> tuple[str, ...]:
+    if isinstance(piece, Run):
+        return piece.tensors
+    return _read(*piece) if isinstance(piece, LayerCall) else _read(piece, None)
 
 
 def forward_of_calls(plan: Plan) -> Forward:
@@ -174,7 +171,7 @@ def forward_of_calls(plan: Plan) -> Forward:
             module = f"{PROGRAMS}.program{numbers[piece.program]}"
             statements.append(Statement(made, module, ", ".join(reads), reads, t, piece.tensors))
             continue
-        line, layer = inlined(piece, t), _layer(plan, piece, t)
+        line, layer = piece.at(t) if isinstance(piece, LayerCall) else (inlined(piece, t), None)
         reads = tuple([laid_out.get(name, name) for name in line.arguments])
         if layer is not None:
             left = layer.left_by(line)

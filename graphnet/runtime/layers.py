@@ -41,7 +41,10 @@ def twin(module: nn.Module) -> nn.Module:
 @lru_cache(maxsize=1024)
 def _template(op: Op, shape: Shape, roles: Roles) -> nn.Module:
     made: nn.Module = _MODULES[op.kind](op, shape, dict(roles))
-    missing = [name for name, _ in roles if name not in {*made._parameters, *made._buffers}]
+    known = {name for name, _ in roles}
+    for held in (made._parameters, made._buffers):  # what a set keeps in another place is not here
+        held.update({name: None for name in held if name not in {*known, "num_batches_tracked"}})
+    missing = known - {*made._parameters, *made._buffers}
     assert not missing, f"{type(made).__name__} has no {missing}"
     return made
 

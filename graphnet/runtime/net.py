@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
-from functools import cached_property, wraps
+from functools import cached_property, update_wrapper
 from typing import Any, Protocol
 
 import torch
@@ -281,12 +281,12 @@ def work_of_programs(plan: Plan) -> list[int]:
 def _checked(forward: Callable[..., Any]) -> Callable[..., Any]:
     """A forward pass that looks at its input, and at the layers, before it begins."""
 
-    @wraps(forward)
     def checked_forward(self: Net, input: Tensor) -> Any:
         self._check(input, self.meta["plan"].input_shape)
         return forward(self, input)
 
-    return checked_forward
+    checked_forward.__code__ = checked_forward.__code__.replace()  # torch.compile counts what it makes of a code object
+    return update_wrapper(checked_forward, forward)
 
 
 def _nothing() -> fx.Graph:

@@ -23,7 +23,7 @@ def modules_of(plan: Plan, seed: int, given: Mapping[str, torch.Tensor]) -> nn.M
     Tensors that are `given`, by name, are those of another net: they share its storage.
     """
     root = nn.Module()
-    places = _Places({"": root}, {holder.name: holder for holder in plan.layers_of(plan.holders)})
+    places = _Places({"": root}, {holder.name: holder for holder in plan.layers()})
     like = next(iter(given.values()), None)
     for tensor in plan.tensors:
         if tensor.name in given:

@@ -53,7 +53,7 @@ def panels(plan: Plan) -> list[Panel]:
     panel: Panel | None = None
     for t, piece in runs_of(plan):
         if not isinstance(piece, Run):
-            if panel and piece.op.kind == "value":
+            if panel and isinstance(piece, Line) and piece.op.kind == "value":
                 panel.makes[names.get(piece.place, piece.place)] = None
             continue
         if piece.program not in found:

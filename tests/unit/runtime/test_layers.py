@@ -99,6 +99,25 @@ def test_loading_ignores_what_batch_norms_count() -> None:
         norm.load_state_dict(norm.state_dict() | {"other": torch.zeros(1)})
 
 
+def test_functions_that_differ_from_time_to_time_have_layers_of_their_own() -> None:
+    slabs = [{"t": 1, "h1": {"h1": "BRC", "h2": "C"}}, {"t": "2..inf", "h1": {"h1": [{"conv": {"bias": True}}]}}]
+    spec = small(*slabs, {"t": "2..inf", "h2": {"h2": "I"}, "h1": {"h2": "C"}}, sharing={"over_time": False})
+    for level in (0, 1, 2):
+        net = graphnet.compile(spec, optimize=level).double()
+        assert not any(tensor.is_meta for tensor in (*net.parameters(), *net.buffers()))
+        assert net.h1.from_h1.conv1.t1.bias is None
+        assert net.h1.from_h1.conv1.t2.bias is not None
+        close(net(IMAGES), graphnet.compile(spec, optimize=2).double()(IMAGES))
+
+
+def test_many_nets_are_compiled_by_torch_in_one_process() -> None:
+    """torch counts what it makes of one code object, so that each net has one of its own."""
+    for seed in range(10):
+        net = graphnet.compile(small(), seed=seed).eval()
+        made = torch.compile(net, backend="eager", fullgraph=True)(IMAGES.float())
+        close(made, net(IMAGES.float()), 1e-5)
+
+
 # ---- what is called
 
 
