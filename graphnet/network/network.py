@@ -87,7 +87,9 @@ class Tensor(NamedTuple):
         """The tensor of arrival time t."""
         if "{t}" not in self.name:
             return self
-        return self._replace(name=self.name.format(t=t), seed=self.seed.format(t=t))
+        now = str(t)
+        name, seed = self.name.replace("{t}", now), self.seed.replace("{t}", now)
+        return Tensor(name, self.role, self.shape, self.init, seed, self.coupled)
 
 
 class Binding(NamedTuple):

@@ -21,30 +21,30 @@ class Holder(NamedTuple):
     Attributes:
         name: of its module, as bodies say it: `h2.from_h1.conv1`, or `….norm1.t{t}` for the tensors of a time.
         op, shape: what it does, and the shape of what it makes.
-        tensors: what it holds.
+        roles: what it holds, and their shapes.
     """
 
     name: str
     op: Op
     shape: Shape
-    tensors: tuple[Tensor, ...]
+    roles: tuple[tuple[str, Shape], ...]
 
     def at(self, t: int) -> Holder:
         """The layer of arrival time t."""
         if "{t}" not in self.name:
             return self
-        return Holder(self.name.format(t=t), self.op, self.shape, tuple([tensor.at(t) for tensor in self.tensors]))
+        return Holder(self.name.format(t=t), self.op, self.shape, self.roles)
 
     def is_called_by(self, line: Line) -> bool:
         """Whether a line is a call of it, after which a batch norm may have its weight and bias from elsewhere."""
-        held, left = {tensor.name for tensor in self.tensors}, self.left_by(line)
-        is_whole = len(held) + len(left) == len(line.tensors) and (not left or left == line.tensors[2:])
+        left = self.left_by(line)
+        is_whole = len(self.roles) + len(left) == len(line.tensors) and (not left or left == line.tensors[2:])
         may_leave = line.op.kind == "batch_norm" or not left
         return line.op == self.op and len(line.shape) == len(self.shape) and is_whole and may_leave
 
     def left_by(self, line: Line) -> tuple[str, ...]:
         """The tensors of a line that it does not hold."""
-        held = {tensor.name for tensor in self.tensors}
+        held = [f"{self.name}.{role}" for role, _ in self.roles]
         return tuple([name for name in line.tensors if name not in held])
 
 
@@ -63,16 +63,16 @@ def flags_of(line: Line) -> tuple[str, ...]:
 
 def holders_of(lines: Iterable[Line], tensors: Iterable[Tensor]) -> dict[str, Holder]:
     """The layers that hold tensors, by name. One whose weight is used in several ways is what it is named after."""
-    held: dict[str, dict[str, Tensor]] = {}
+    held: dict[str, dict[str, Shape]] = {}
     for tensor in tensors:
         place, _, role = tensor.name.rpartition(".")
-        held.setdefault(place, {})[role] = tensor
+        held.setdefault(place, {})[role] = tensor.shape
     chosen: dict[str, Line] = {}
     for line in lines:
         place = place_of(line)
         if place in held and (place not in chosen or (_is_own(line, place) and not _is_own(chosen[place], place))):
             chosen[place] = line
-    return {place: Holder(place, line.op, line.shape, tuple(held[place].values())) for place, line in chosen.items()}
+    return {place: Holder(place, line.op, line.shape, tuple(held[place].items())) for place, line in chosen.items()}
 
 
 class Holders:

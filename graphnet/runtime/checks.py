@@ -92,10 +92,9 @@ class LayerCheck:
             if now != before:
                 what = f"'{holder.name}' has {name} = {now}, not {before}"
                 raise RuntimeError(f"{what}, which would not be used: {self.reason}")
-        for tensor in holder.tensors:  # pruning makes them by a hook, when the layer is called
-            role = tensor.name.rpartition(".")[2]
+        for role, _ in holder.roles:  # pruning makes them by a hook, when the layer is called
             if role in vars(module):
-                raise RuntimeError(f"'{tensor.name}' is made by a hook, which would not run: {self.reason}")
+                raise RuntimeError(f"'{holder.name}.{role}' is made by a hook, which would not run: {self.reason}")
         if self.infers and holder.op.kind == "batch_norm" and module.training:
             raise RuntimeError(
                 f"'{holder.name}' is in training, but the net was compiled for inference\n"

@@ -75,7 +75,7 @@ class Forward(NamedTuple):
         tensors: its tensors by name → their names in the net, beside those that statements name themselves.
         statements, result: what it does, and its last statement.
         ends: the names of the values that it results in.
-        maps: the names of the tensors that are laid out with channels last when they are read.
+        maps: the names, as statements say them, of tensors that are laid out with channels last when they are read.
     """
 
     given: Mapping[str, str]
@@ -94,17 +94,20 @@ class Forward(NamedTuple):
 
     def _one(self, signature: str) -> Iterator[tuple[str, list[str]]]:
         body = [f"{name} = {argument}" for name, argument in self.given.items() if name != argument]
-        statements, tensors, maps = [], dict(self.tensors), dict[str, str]()
+        statements, tensors, maps = [], dict(self.tensors), set[str]()
         for each in self.statements:
-            further = {local(name): name for name in (at(name, each.t) for name in each.tensors)}
-            for name, target in further.items():
-                if target not in self.maps:
+            further = []
+            for template in each.tensors:
+                target = at(template, each.t)
+                name = local(target)
+                further.append(name)
+                if template not in self.maps:
                     tensors[name] = target
                 elif name not in maps:  # laid out where it is used first, and freed where it is used last
-                    maps[name] = target
-                    _, reached = self._reached({name: target})
-                    statements.append(Statement((name,), "", reached[name], (), each.t))
-            statements.append(each.with_arguments(tuple(further), further))
+                    maps.add(name)
+                    text = f"fused_ops.channels_last({self._reached({name: target})[1][name]})"
+                    statements.append(Statement((name,), "", text, (), each.t))
+            statements.append(each.with_arguments(further, further))
         body += [*self._read(tensors, 1 << 30), *self._written(statements, {*self.ends, *tensors}, 1 << 30)]
         yield signature, [*body, "", self.result]
 

@@ -27,7 +27,8 @@ class _Nodes:
     def __init__(self, plan: Plan) -> None:
         self.graph = fx.Graph()
         self.graph.set_codegen(PartedCode())
-        self.plan, self.maps = plan, weights_of_maps(plan)
+        self.plan = plan
+        self.maps = {tensor.name for tensor in plan.tensors if tensor.is_weight_of_maps}
         self.values: dict[str, fx.Node] = {}
         self.writer = GraphWriter(self.graph, self.values)
         image = self.graph.placeholder(IMAGE, type_expr=torch.Tensor)
@@ -112,11 +113,10 @@ def _read(line: Line, layer: Holder | None) -> tuple[str, ...]:
 
 
 def weights_of_maps(plan: Plan) -> frozenset[str]:
-    """The names of the weights that are laid out as maps are, as bodies say them and as they are at a time."""
+    """The names of the weights that are laid out as maps are, as bodies say them."""
     if plan.layout != "channels_last":
         return frozenset()
-    named = (*plan.tensors, *(tensor for body in plan.bodies for tensor in body.tensors))
-    return frozenset(tensor.name for tensor in named if tensor.is_weight_of_maps)
+    return frozenset(tensor.name for body in plan.bodies for tensor in body.tensors if tensor.is_weight_of_maps)
 
 
 def numbered_programs(plan: Plan) -> dict[Program, int]:

@@ -20,22 +20,32 @@ def module_of(holder: Holder) -> nn.Module:
     """The module of a layer, its tensors yet to come: they are on the meta device."""
     made = twin(template_of(holder))
     if isinstance(made, nn.modules.batchnorm._BatchNorm):
-        made._buffers["num_batches_tracked"] = torch.tensor(0)
+        made._buffers["num_batches_tracked"] = _NONE_YET.clone()
     return made
 
 
 def template_of(holder: Holder) -> nn.Module:
     """A module with the class and settings of a layer's."""
-    roles = tuple((tensor.name.rpartition(".")[2], tensor.shape) for tensor in holder.tensors)
-    return _template(holder.op, holder.shape, roles)
+    return _template(holder.op, holder.shape, holder.roles)
 
 
 def twin(module: nn.Module) -> nn.Module:
     """A module with the same attributes and dictionaries of its own; a long net has thousands that are alike."""
     made = object.__new__(type(module))
-    own = {key: value.copy() if isinstance(value, dict | set) else value for key, value in vars(module).items()}
-    made.__dict__ |= own
+    own = vars(made)
+    own |= vars(module)
+    for key in _dictionaries(module):
+        own[key] = own[key].copy()
     return made
+
+
+@lru_cache(maxsize=1024)
+def _dictionaries(module: nn.Module) -> tuple[str, ...]:
+    """The attributes of a module that each module has its own of."""
+    return tuple(key for key, value in vars(module).items() if isinstance(value, dict | set))
+
+
+_NONE_YET = torch.tensor(0)
 
 
 @lru_cache(maxsize=1024)
