@@ -93,7 +93,7 @@ class LayerCheck:
                 what = f"'{holder.name}' has {name} = {now}, not {before}"
                 raise RuntimeError(f"{what}, which would not be used: {self.reason}")
         for role, _ in holder.roles:  # pruning makes them by a hook, when the layer is called
-            if role in vars(module):
+            if role in vars(module) and "_is_replica" not in vars(module):
                 raise RuntimeError(f"'{holder.name}.{role}' is made by a hook, which would not run: {self.reason}")
         if self.infers and holder.op.kind == "batch_norm" and module.training:
             raise RuntimeError(
