@@ -58,8 +58,8 @@ def perturb(
         edits: list[Edit] = [ReadOutEarly(*_block(text)) for text in early or ()]
         edits += [DropBlock(*_block(text)) for text in drop or ()]
         edits += [RepeatLastBlock(*_block(text)) for text in repeat or ()]
-        edits += [Lesion(*_times(text)) for text in lesion or ()]
-        edits += [Silence(*_times(text)) for text in silence or ()]
+        edits += [Lesion(text) for text in lesion or ()]
+        edits += [Silence(text) for text in silence or ()]
         edits += [_noise(text) for text in noise or ()]
         edits += [ShowAnother(mask)] if mask is not None else []
         edits += [Override((_slab(text),)) for text in slab or ()]
@@ -109,16 +109,10 @@ def _block(text: str) -> tuple[str, int]:
     return state, int(number)
 
 
-def _times(text: str) -> tuple[str, str | None]:
-    what, at, times = text.partition("@")
-    return what, times if at else None
-
-
 def _noise(text: str) -> AddNoise:
     where, _, std = text.rpartition(":")
-    what, times = _times(where)
     try:
-        return AddNoise(what, float(std), times)
+        return AddNoise(where, float(std))
     except ValueError:
         raise EditError(f"'{text}' has no standard deviation\n  write h1->h2:0.1") from None
 

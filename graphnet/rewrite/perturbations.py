@@ -77,11 +77,23 @@ class RepeatLastBlock:
 
 
 @dataclass(frozen=True)
-class Lesion:
-    """A transition `h1->h2`, or all that arrives at a state `h1`, is cut: nothing arrives."""
+class _AtTimes:
+    """An edit of a transition or a state at some times, all if none are given; `V2@3` is V2 at t = 3."""
 
     what: str
     t: When = None
+
+    def __post_init__(self) -> None:
+        what, at, when = self.what.partition("@")
+        if at:
+            _check(self.t is None, f"'{self.what}' says its time, and so does t = {self.t!r}", [])
+            object.__setattr__(self, "what", what)
+            object.__setattr__(self, "t", None if when == "*" else when)
+
+
+@dataclass(frozen=True)
+class Lesion(_AtTimes):
+    """A transition `h1->h2`, or all that arrives at a state `h1`, is cut: nothing arrives. `h1->h2@3`: at t = 3."""
 
     def apply(self, draft: Draft) -> None:
         when = {} if self.t is None else {"t": self.t}
@@ -96,11 +108,8 @@ class Lesion:
 
 
 @dataclass(frozen=True)
-class Silence:
-    """A transition arrives as zeros, or a state is zeros: it is there, but says nothing."""
-
-    what: str
-    t: When = None
+class Silence(_AtTimes):
+    """A transition arrives as zeros, or a state is zeros: it is there, but says nothing. `h1@3`: at t = 3."""
 
     def apply(self, draft: Draft) -> None:
         if "->" not in self.what:
@@ -136,6 +145,11 @@ class AddNoise:
     what: str
     std: float
     t: When = None
+
+    def __post_init__(self) -> None:
+        apart = _AtTimes(self.what, self.t)
+        object.__setattr__(self, "what", apart.what)
+        object.__setattr__(self, "t", apart.t)
 
     def apply(self, draft: Draft) -> None:
         _check("->" in self.what, f"noise is added to a transition, such as h1->h2, not to '{self.what}'", [])

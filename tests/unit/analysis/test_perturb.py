@@ -298,6 +298,15 @@ WHERE = [("h2->h1", None, range(4)), ("h2->h1", 2, [2]), ("h1->h1", "2..inf", [2
 WHERE += [("h2->h2", 7, []), ("h2", 1, [1]), ("h1", 2, [2]), ("h1", [1, 2], [1, 2])]
 
 
+def test_a_state_or_transition_may_be_named_with_its_time() -> None:
+    assert Lesion("h1->h2@2..3") == Lesion("h1->h2", "2..3")
+    assert Silence("h2@2") == Silence("h2", "2")
+    assert Silence("h2@*") == Silence("h2")
+    assert AddNoise("h1->h2@2", 0.5) == AddNoise("h1->h2", 0.5, "2")
+    with pytest.raises(EditError, match="says its time, and so does"):
+        Lesion("h1->h2@2", 3)
+
+
 @pytest.mark.parametrize("variant", ["mean", "no time between areas, untied", "zeros, mean, update", "gain"])
 def test_lesions_and_silence(variant: str) -> None:
     net = looped(**LOOPED[variant])
