@@ -125,8 +125,8 @@ class Draft:
             selector = parse_selector(what)
         except Misspelt as fault:
             raise EditError(f"{fault.what}\n  {fault.fix}") from None
-        if selector.times or selector.layer:
-            raise EditError(f"'{what}' says more than from where to where\n  give the times as t")
+        if selector.layer:
+            raise EditError(f"'{what}' names a layer\n  an edit is of whole transitions")
         found = [cell for cell in cells if selector.matches(*cell.key)]
         if not found:
             known = list(dict.fromkeys(f"{cell.source}->{cell.target}" for cell in cells))

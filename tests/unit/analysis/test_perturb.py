@@ -562,7 +562,7 @@ WRONG: list[tuple[Any, str]] = [
     (ReadOutEarly("h2", -1), r"'h2' has 3 blocks, not -1\n"),
     (RepeatLastBlock("h2", -1), "a block is not repeated -1 times"),
     (Lesion("h2->h1"), r"there is no transition h2->h1\n  there are h1->h1, h1->h2, h2->h2$"),
-    (Lesion("h1->h1@3"), r"'h1->h1@3' says more than from where to where\n  give the times as t$"),
+    (Lesion("h1->h1#conv1"), r"'h1->h1#conv1' names a layer\n  an edit is of whole transitions$"),
     (Lesion("h1->"), "'h1->' selects no transitions\n"),
     (Lesion("h1"), "then no input arrives at all"),
     (Silence("h3->h1"), "there is no transition h3->h1\n"),
