@@ -9,7 +9,7 @@ from typing import NamedTuple
 from graphnet.errors import Fault
 from graphnet.network.functions.ops import NEEDS_ALL, Shape
 from graphnet.network.network import INPUT, Net, Network, State, Transition
-from graphnet.spec.notation.times import Times
+from graphnet.spec.notation.times import Times, TimeSpan, union
 
 Node = tuple[str, int]
 """A state at a time."""
@@ -178,14 +178,13 @@ def follow(network: Network, faults: list[Fault]) -> tuple[Activity, ...]:
     return tuple(activities)
 
 
-def _reached(reached: Sequence[int], network: Network, last: int) -> tuple[str, str]:
-    """When signals reach the state that is read, and what to do about other times."""
-    later = [t for t in reached if t >= last]
-    if reached and last < reached[0] and reached == list(range(reached[0], reached[-1] + 1)) and len(reached) > 1:
+def _reached(reached: Sequence[int], network: Network, horizon: int, empty: Sequence[int]) -> tuple[str, str]:
+    """When signals reach the state that is read, as far as `horizon`, and what to do about readouts that are empty."""
+    if len(reached) > 1 and reached == list(range(reached[0], horizon + 1)):
         return f"signals reach it from t = {reached[0]} on", f"use {reached[0]} or later"
     times = " and ".join(f"t = {r}" for r in reached[:4]) + (", …" if len(reached) > 4 else "")
     only = " only" if len(reached) < 5 else ""
-    near = reached[:4] if len(reached) < 5 else (later or reached)[:2]
+    near = reached if len(reached) < 5 else sorted(sorted(reached, key=lambda t: abs(t - empty[0]))[:2])
     fix = f"use {' or '.join(map(str, near))}, or give '{network.read}' a self-transition"
     return f"signals reach it at {times}{only}", fix
 
@@ -215,9 +214,10 @@ def _result_shape(network: Network, transition: Transition) -> Shape:
 
 
 def _readout_faults(network: Network, net: Net) -> Iterator[Fault]:
-    activity = trace(network, net, max(net.readouts) + len(network.states) + 1)
+    activity, horizon = _traced_on(network, net)
     reached = [t for name, t in sorted(activity.populated) if name == network.read and t >= 0]
-    here, fix = _reached(reached, network, max(net.readouts))
+    empty = [t for t in net.readouts if t not in reached]
+    here, fix = _reached(reached, network, horizon, empty)
     waiting = [
         arrival.transition
         for node, arrivals in activity.arrivals.items()
@@ -232,6 +232,24 @@ def _readout_faults(network: Network, net: Net) -> Iterator[Fault]:
     elif not reached:
         here = "no signal ever reaches it"
         fix = f"give it a transition that leads from '{network.states[0].name}' to '{network.read}'"
-    for t in net.readouts:
-        if t not in reached:
-            yield Fault(("readout", "t"), f"'{network.read}' is empty at t = {t}: {here}", fix, code="GN302")
+    when = union(Times((TimeSpan(t, t),)) for t in empty)
+    yield Fault(("readout", "t"), f"'{network.read}' is empty at t = {when}: {here}", fix, code="GN302")
+
+
+MUCH_LATER = 1000
+"""An input that goes on for so many steps after the last readout is taken for one without end."""
+
+
+def _traced_on(network: Network, net: Net) -> tuple[Activity, int]:
+    """What happens when until signals have passed all states after the last readout and the end of the input.
+
+    Arrows that run in a circle after the last readout end it before that.
+    """
+    last = max(net.readouts)
+    shown = network.input_times.spans[-1].last
+    horizon = max(last, shown if shown < last + MUCH_LATER else 0) + len(network.states) + 1
+    while True:
+        try:
+            return trace(network, net, horizon), horizon
+        except ZeroDelayCycle as cycle:
+            horizon = max(cycle.arrivals[0].t - 1, last)

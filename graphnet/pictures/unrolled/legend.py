@@ -148,5 +148,7 @@ def legend(
 
 def _tabs(lines: Sequence[LegendLine]) -> tuple[float, float, float]:
     """Where the two texts of a line start and where the second one ends, from the line's left end."""
+    if not lines:
+        return GAP, 2 * GAP, 2 * GAP
     first, second, third = (max(widths) for widths in zip(*(line.widths for line in lines), strict=True))
     return first + GAP, first + second + 2 * GAP, first + second + third + 2 * GAP

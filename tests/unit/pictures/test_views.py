@@ -246,3 +246,14 @@ def test_activity_spreads_as_the_plan_says(view: str) -> None:
         assert faults(still) == []
     assert not any(label.colour == FAINT for label in shown[-1].labels if view == "unrolled")
     assert any(label.colour == FAINT for label in shown[0].labels)
+
+
+@pytest.mark.parametrize("elide", [False, True])
+@pytest.mark.parametrize("dead", [False, True])
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_net_without_arrows_is_drawn(view: Any, dead: bool, elide: bool) -> None:
+    states = {"A": [2], "B": {"shape": [2], "unpopulated": "zeros"}}
+    spec = {"graphnet": 1, "input": {"shape": [2]}, "states": states, "readout": {"t": 1, "state": "B"}}
+    shown = picture(graphnet.plan(spec), PictureOptions(view, dead=dead, elide=elide))
+    assert shown.labels
+    assert faults(shown) == []

@@ -159,6 +159,12 @@ def test_arrows_without_delay_may_run_in_a_circle_at_different_times() -> None:
             "'h2' is empty at t = 3: no signal ever reaches it",
             "give it a transition that leads from 'h1' to 'h2'",
         ),
+        (
+            {"t": "2..inf", "delay": 0, "h1": {"h1": "I"}},  # a circle, but only after the readout
+            1,
+            "'h2' is empty at t = 1: no signal ever reaches it",
+            "give it a transition that leads from 'h1' to 'h2'",
+        ),
     ],
 )
 def test_a_readout_of_an_empty_state_names_the_times_that_would_do(
@@ -172,7 +178,43 @@ def test_a_readout_of_an_empty_state_names_the_times_that_would_do(
         assert not faults(small(slab, readout={"t": time}))
 
 
+CHAIN: dict[str, Any] = {
+    "graphnet": 1,
+    "states": {"A": [2], "B": [2], "C": [2]},
+    "transitions": [{"A": {"B": "I"}, "B": {"C": "I"}}],
+}
+
+
+@pytest.mark.parametrize(
+    ("shown", "holds", "readouts", "what", "fix"),
+    [
+        ("0..inf", True, [0, 2], "'C' is empty at t = 0: signals reach it from t = 2 on", "use 2 or later"),
+        ("1..5", True, [0, 2], "'C' is empty at t = 0, 2: signals reach it from t = 3 on", "use 3 or later"),
+        ("1..11", True, [0, 2], "'C' is empty at t = 0, 2: signals reach it from t = 3 on", "use 3 or later"),
+        (
+            "1..11",
+            False,
+            [2],
+            "'C' is empty at t = 2: signals reach it at t = 3 and t = 4 and t = 5 and t = 6, …",
+            "use 3 or 4, or give 'C' a self-transition",
+        ),
+        (
+            "1..11",
+            False,
+            "14..20",
+            "'C' is empty at t = 14..20: signals reach it at t = 3 and t = 4 and t = 5 and t = 6, …",
+            "use 12 or 13, or give 'C' a self-transition",
+        ),
+    ],
+)
+def test_times_of_readouts_are_told_at_once(shown: str, holds: bool, readouts: Any, what: str, fix: str) -> None:
+    slabs = [*CHAIN["transitions"], *([{"C": {"C": "I"}}] if holds else [])]
+    spec = CHAIN | {"input": {"shape": [2], "t": shown}, "transitions": slabs, "readout": {"t": readouts}}
+    found = fault(spec)
+    assert (found.what, found.fix) == (what, fix)
+
+
 def test_every_readout_is_looked_at() -> None:
     found = faults(small({"h1": {"h2": "C"}}, readout={"t": "0..2"}))
-    assert [each.what.partition(":")[0] for each in found] == ["'h2' is empty at t = 0", "'h2' is empty at t = 2"]
+    assert [each.what.partition(":")[0] for each in found] == ["'h2' is empty at t = 0, 2"]
     assert graphnet.plan(small({"h1": {"h2": "C"}}, readout={"t": 1})).outputs == ((1, "logits_t1"),)
