@@ -6,16 +6,17 @@ which time of the old spec each time of the new one is, so that weights and stat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from graphnet.errors import SpecError
-from graphnet.network.network import Transition
+from graphnet.network.network import INPUT, Transition
 from graphnet.planning.time_expansion import expand_in_time
 from graphnet.rewrite.repeat import Repetition
 from graphnet.rewrite.spec_editor import Draft, EditError, Moved, Slab, When
 from graphnet.spec.model import Spec
+from graphnet.spec.notation.times import Times, TimeSpan, union
 from graphnet.spec.read import placed, read
 
 MOST_REPEATS = 10_000
@@ -204,11 +205,67 @@ def edited(spec: Spec, edits: Sequence[Edit], untied: bool = False) -> tuple[Spe
     for edit in edits:
         draft = Draft(spec, expand_in_time(spec))
         edit.apply(draft)
+        if isinstance(edit, Lesion | Silence | AddNoise):
+            _check_fires(draft, edit.what, edit.t)
         spec = _read(draft.data)
+        if isinstance(edit, ShowAnother):
+            _check_is_seen(draft.spec, spec, edit.t)
         moved = {(place, new): moved.get((place, old), old) for (place, new), old in draft.moved.items()} | {
             key: old for key, old in moved.items() if key not in draft.moved
         }
     return spec, moved
+
+
+def _check_fires(draft: Draft, what: str, when: When) -> None:
+    """Raise EditError if an edit of a transition, or of all into a state, changes nothing that a readout depends on."""
+    keys = {cell.key for cell in draft.cells(what)} | ({(INPUT, what)} if what == draft.entry else set())
+    fired, read = set(), set()
+    for activity in draft.expansion.activities:
+        for node, arrivals in activity.firing.items():
+            if any(arrival.transition.key in keys for arrival in arrivals):
+                fired.add(node[1])
+                read |= {node[1]} if node in activity.needed else set()
+    meant = draft.times(when)
+    if any(t in meant for t in read):
+        return
+    then = "" if when is None else f" at t = {meant}"
+    if unread := _times(t for t in fired if t in meant):
+        problem, does = f"'{what}' fires at t = {unread}, but no readout depends on that", "one does"
+    else:
+        problem, does = f"'{what}' selects nothing that fires{then}", "it does"
+    raise EditError(
+        f"{problem}\n  {f'{does} at t = {_times(read)}' if read else 'no readout depends on it at any time'}"
+    )
+
+
+def _check_is_seen(before: Spec, after: Spec, t: int) -> None:
+    """Raise EditError if another image that is shown from time t on reaches no readout."""
+    if _is_seen(after, t):
+        return
+    earlier = next((u for u in range(t - 1, -1, -1) if _is_seen(_edited_once(before, ShowAnother(u)), u)), None)
+    fix = "it would at no time" if earlier is None else f"until t = {earlier} it would"
+    raise EditError(f"an image that comes at t = {t} reaches no readout\n  {fix}")
+
+
+def _is_seen(spec: Spec, t: int) -> bool:
+    """Whether an image that comes at time t or later reaches a readout."""
+    return any(
+        arrival.transition.source == INPUT and node[1] >= t
+        for activity in expand_in_time(spec).activities
+        for node in activity.needed
+        for arrival in activity.firing[node]
+    )
+
+
+def _edited_once(spec: Spec, edit: Edit) -> Spec:
+    """A spec with one edit made, whether it changes anything or not."""
+    draft = Draft(spec, expand_in_time(spec))
+    edit.apply(draft)
+    return _read(draft.data)
+
+
+def _times(times: Iterable[int]) -> Times:
+    return union(Times((TimeSpan(t, t),)) for t in sorted(times))
 
 
 def _read(data: dict[str, Any]) -> Spec:

@@ -295,7 +295,7 @@ def test_what_else_is_read_stays_as_it_was(variant: str) -> None:
 
 
 WHERE = [("h2->h1", None, range(4)), ("h2->h1", 2, [2]), ("h1->h1", "2..inf", [2, 3]), ("h1->h2", [1, "3..4"], [1, 3])]
-WHERE += [("h2->h2", 7, []), ("h2", 1, [1]), ("h1", 2, [2]), ("h1", [1, 2], [1, 2])]
+WHERE += [("h2", 1, [1]), ("h1", 2, [2]), ("h1", [1, 2], [1, 2])]
 
 
 def test_a_state_or_transition_may_be_named_with_its_time() -> None:
@@ -563,6 +563,11 @@ WRONG: list[tuple[Any, str]] = [
     (RepeatLastBlock("h2", -1), "a block is not repeated -1 times"),
     (Lesion("h2->h1"), r"there is no transition h2->h1\n  there are h1->h1, h1->h2, h2->h2$"),
     (Lesion("h1->h1#conv1"), r"'h1->h1#conv1' names a layer\n  an edit is of whole transitions$"),
+    (Lesion("h1->h2@7"), r"'h1->h2' selects nothing that fires at t = 7\n  it does at t = 5$"),
+    (Silence("h1->h1", 99), r"'h1->h1' selects nothing that fires at t = 99\n  it does at t = 1\.\.4$"),
+    (Silence("h2@77"), r"'h2' selects nothing that fires at t = 77\n  it does at t = 5\.\.8$"),
+    (AddNoise("h2->h2@1", 1.0), r"'h2->h2' selects nothing that fires at t = 1\n  it does at t = 6\.\.8$"),
+    (ShowAnother(6), r"an image that comes at t = 6 reaches no readout\n  until t = 4 it would$"),
     (Lesion("h1->"), "'h1->' selects no transitions\n"),
     (Lesion("h1"), "then no input arrives at all"),
     (Silence("h3->h1"), "there is no transition h3->h1\n"),
@@ -580,6 +585,13 @@ WRONG: list[tuple[Any, str]] = [
 def test_what_does_not_fit_is_said(edit: Any, message: str) -> None:
     with pytest.raises(EditError, match=message):
         graphnet.perturb(staged(), edit)
+
+
+def test_what_fires_but_is_not_read_is_said() -> None:
+    """h1 at t = 3 is read by no readout: h2 would read it a step later."""
+    net = shaken({"h1": {"h1": "BRC+I", "h2": "BRC"}}, t=3)
+    with pytest.raises(EditError, match=r"'h1->h1' fires at t = 3, but no readout depends on that\n  one does at t = "):
+        graphnet.perturb(net, Lesion("h1->h1@3"))
 
 
 def test_what_else_is_refused() -> None:
