@@ -300,10 +300,9 @@ def test_many_edits_at_once(runs: dict[str, Path], tmp_path: Path) -> None:
         (["--repeat", "h1:0"], True),
         (["--slab", 't = 9, h1 = { h1 = "I" }'], True),
         (["--noise", "h1->h1:1e-30"], True),
-        (["--lesion", "h1->h2@7"], True),
         (["--silence", "h1->h2"], False),
     ],
-    ids=["early", "repeat", "slab", "noise", "lesion", "silence"],
+    ids=["early", "repeat", "slab", "noise", "silence"],
 )
 def test_predictions_are_compared(options: list[str], same: bool, runs: dict[str, Path]) -> None:
     done = run("perturb", runs["staged"], *options, "--device", "cpu")
@@ -314,6 +313,11 @@ def test_predictions_are_compared(options: list[str], same: bool, runs: dict[str
     accuracies = re.search(r"test accuracy (\S+), unperturbed (\S+)", done.stdout)
     assert accuracies
     assert (accuracies[1] == accuracies[2]) or not same
+
+
+def test_a_lesion_that_touches_nothing_is_refused(runs: dict[str, Path]) -> None:
+    said = refused("perturb", runs["staged"], "--lesion", "h1->h2@7", "--device", "cpu")
+    assert said == "error: 'h1->h2' selects nothing that fires at t = 7\n  it does at t = 4\n"
 
 
 def test_what_never_happened_is_calibrated(runs: dict[str, Path], tmp_path: Path) -> None:
