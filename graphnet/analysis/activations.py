@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from copy import deepcopy
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from graphnet.analysis.calibrate import Batch
 from graphnet.runtime.activations import Activations, selected
 from graphnet.runtime.net import Net
+from graphnet.training.loop import in_mode
 
 
 @torch.no_grad()
@@ -48,24 +49,11 @@ def activations(
         net = deepcopy(net).to(device)
         like = like.to(device)
     found: dict[tuple[str, int], list[Tensor]] = {}
-    modes = [(module, module.training) for module in net.modules()]
-    try:
-        net.eval()
-        for batch in _batches(images, batch_size):
-            made = net.activations(batch.to(device=like.device, dtype=like.dtype), at)
-            for key, value in made.items():
+    with in_mode(net, training=False):
+        for batch in torch.split(images, batch_size) if isinstance(images, Tensor) else images:
+            given = batch if isinstance(batch, Tensor) else batch[0]
+            for key, value in net.activations(given.to(like), at).items():
                 found.setdefault(key, []).append(value.cpu())
-    finally:
-        for module, mode in modes:
-            module.training = mode
     if not found:
         raise ValueError("there are no images")
     return {key: torch.cat(values) for key, values in found.items()}
-
-
-def _batches(images: Tensor | Iterable[Batch], size: int) -> Iterator[Tensor]:
-    if isinstance(images, Tensor):
-        yield from torch.split(images, size)
-    else:
-        for batch in images:
-            yield batch if isinstance(batch, Tensor) else batch[0]

@@ -15,6 +15,7 @@ from graphnet.errors import did_you_mean
 from graphnet.runtime.fused_ops import shared_norm
 from graphnet.runtime.lipschitz_divisor import Divisor
 from graphnet.runtime.parameters import FIRST_ITERATIONS, settle_divisors
+from graphnet.training.loop import in_mode
 
 Batch = Tensor | tuple[Tensor, ...] | list[Tensor]
 """Images `[N, …]`, or images first and then what is of no use here, such as labels."""
@@ -78,18 +79,12 @@ def _pass(net: nn.Module, batches: Iterable[Batch], chosen: list[str], known: di
     """The statistics of one pass over the data; nothing is changed."""
     moments = {name.rpartition(".")[0]: Moments() for name in chosen}
     like = next((each for each in net.parameters()), None)
-    modes = [(module, module.training) for module in net.modules()]
     empty = True
-    try:
-        net.eval()  # norms see the batch all the same
-        with torch.no_grad(), _BatchStatistics(known, moments):
-            for batch in batches:
-                empty = False
-                images = batch if isinstance(batch, Tensor) else batch[0]
-                net(images if like is None else images.to(like))
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    with in_mode(net, training=False), torch.no_grad(), _BatchStatistics(known, moments):
+        for batch in batches:
+            empty = False
+            images = batch if isinstance(batch, Tensor) else batch[0]
+            net(images if like is None else images.to(like))
     if empty:
         raise ValueError("there are no batches to calibrate on")
     found = {name: moments[name.rpartition(".")[0]].statistic(name.rpartition(".")[2]) for name in chosen}

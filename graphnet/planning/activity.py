@@ -9,7 +9,7 @@ from typing import NamedTuple
 from graphnet.errors import Fault
 from graphnet.network.functions.ops import NEEDS_ALL, Shape
 from graphnet.network.network import INPUT, Net, Network, State, Transition
-from graphnet.spec.notation.times import Times, TimeSpan, union
+from graphnet.spec.notation.times import Times, times_at
 
 Node = tuple[str, int]
 """A state at a time."""
@@ -232,8 +232,8 @@ def _readout_faults(network: Network, net: Net) -> Iterator[Fault]:
     elif not reached:
         here = "no signal ever reaches it"
         fix = f"give it a transition that leads from '{network.states[0].name}' to '{network.read}'"
-    when = union(Times((TimeSpan(t, t),)) for t in empty)
-    yield Fault(("readout", "t"), f"'{network.read}' is empty at t = {when}: {here}", fix, code="GN302")
+    what = f"'{network.read}' is empty at t = {times_at(empty)}: {here}"
+    yield Fault(("readout", "t"), what, fix, code="GN302")
 
 
 MUCH_LATER = 1000

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from graphnet.planning.plan import Fate, Firing, Plan
-from graphnet.spec.notation.times import Times, TimeSpan, union
+from graphnet.spec.notation.times import times_at
 
 Meanings = dict[tuple[str, str], dict[int, str]]
 """What each transition computes at each time at which it fires."""
@@ -180,4 +180,4 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 def _times(times: Sequence[int]) -> str:
     """Times as ranges: `1..3, 5`."""
-    return str(union(Times((TimeSpan(t, t),)) for t in times))
+    return str(times_at(times))

@@ -6,7 +6,7 @@ which time of the old spec each time of the new one is, so that weights and stat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from graphnet.planning.time_expansion import expand_in_time
 from graphnet.rewrite.repeat import Repetition
 from graphnet.rewrite.spec_editor import Draft, EditError, Moved, Slab, When
 from graphnet.spec.model import Spec
-from graphnet.spec.notation.times import Times, TimeSpan, union
+from graphnet.spec.notation.times import times_at
 from graphnet.spec.read import placed, read
 
 MOST_REPEATS = 10_000
@@ -77,12 +77,11 @@ class RepeatLastBlock:
             Repetition(draft, *blocks[-1], self.more).write()
 
 
-@dataclass(frozen=True)
 class _AtTimes:
     """An edit of a transition or a state at some times, all if none are given; `V2@3` is V2 at t = 3."""
 
     what: str
-    t: When = None
+    t: When
 
     def __post_init__(self) -> None:
         what, at, when = self.what.partition("@")
@@ -96,6 +95,9 @@ class _AtTimes:
 class Lesion(_AtTimes):
     """A transition `h1->h2`, or all that arrives at a state `h1`, is cut: nothing arrives. `h1->h2@3`: at t = 3."""
 
+    what: str
+    t: When = None
+
     def apply(self, draft: Draft) -> None:
         when = {} if self.t is None else {"t": self.t}
         draft.add([{**when, cell.source: {cell.target: "-"}} for cell in draft.cells(self.what)])
@@ -106,17 +108,22 @@ class Lesion(_AtTimes):
             draft.data["input"]["t"] = left
             if not draft.network.sequence:  # looked at once, at its first time
                 draft.moved["pre_net", left[0]] = shown.first
+        _check_fires(draft, self.what, self.t)
 
 
 @dataclass(frozen=True)
 class Silence(_AtTimes):
     """A transition arrives as zeros, or a state is zeros: it is there, but says nothing. `h1@3`: at t = 3."""
 
+    what: str
+    t: When = None
+
     def apply(self, draft: Draft) -> None:
         if "->" not in self.what:
             self._check_state(draft, draft.state(self.what))
         for cell in draft.cells(self.what):
             draft.add(_changed(draft, cell, self.t, _silent))
+        _check_fires(draft, self.what, self.t)
 
     def _check_state(self, draft: Draft, name: str) -> None:
         state, times = draft.network.state(name), draft.times(self.t)
@@ -140,23 +147,19 @@ KEEP_ZERO = ("relu", "elu", "gelu", "leaky_relu", "silu", "tanh")
 
 
 @dataclass(frozen=True)
-class AddNoise:
+class AddNoise(_AtTimes):
     """Normal noise of standard deviation `std` is added to what a transition makes, in every pass."""
 
     what: str
     std: float
     t: When = None
 
-    def __post_init__(self) -> None:
-        apart = _AtTimes(self.what, self.t)
-        object.__setattr__(self, "what", apart.what)
-        object.__setattr__(self, "t", apart.t)
-
     def apply(self, draft: Draft) -> None:
         _check("->" in self.what, f"noise is added to a transition, such as h1->h2, not to '{self.what}'", [])
         _check(self.std > 0, f"a standard deviation is above 0, not {self.std}", [])
         for cell in draft.cells(self.what):
             draft.add(_changed(draft, cell, self.t, lambda table: table | {"noise": float(self.std)}))
+        _check_fires(draft, self.what, self.t)
 
 
 @dataclass(frozen=True)
@@ -169,14 +172,32 @@ class ShowAnother:
     t: int
 
     def apply(self, draft: Draft) -> None:
-        network = draft.network
         last = draft.last
-        _check(not network.sequence, "the input is a sequence already: give it other images", [])
+        _check(not draft.network.sequence, "the input is a sequence already: give it other images", [])
         _check(0 <= self.t <= last, f"t = {self.t} is not between 0 and the last readout, {last}", [])
-        before = network.input_times.upto(last)
-        times = sorted({*before, self.t})
+        if not _is_seen(draft, self.t):
+            seen = next((t for t in range(self.t - 1, -1, -1) if _is_seen(draft, t)), None)
+            fix = "it would at no time" if seen is None else f"until t = {seen} it would"
+            raise EditError(f"an image that comes at t = {self.t} reaches no readout\n  {fix}")
+        times = _times_of_two_images(draft, self.t)
         draft.data["input"] |= {"t": times, "sequence": True}
-        draft.moved |= {("pre_net", t): before[0] for t in times}
+        draft.moved |= {("pre_net", t): times[0] for t in times}
+
+
+def _times_of_two_images(draft: Draft, t: int) -> list[int]:
+    """When an image arrives, if another one follows at t."""
+    return sorted({*draft.network.input_times.upto(draft.last), t})
+
+
+def _is_seen(draft: Draft, t: int) -> bool:
+    """Whether an image that comes at t, after those that came before, reaches a readout."""
+    data = draft.data | {"input": draft.data["input"] | {"t": _times_of_two_images(draft, t), "sequence": True}}
+    return any(
+        arrival.transition.source == INPUT and node[1] >= t
+        for activity in expand_in_time(_read(data)).activities
+        for node in activity.needed
+        for arrival in activity.firing[node]
+    )
 
 
 @dataclass(frozen=True)
@@ -205,11 +226,7 @@ def edited(spec: Spec, edits: Sequence[Edit], untied: bool = False) -> tuple[Spe
     for edit in edits:
         draft = Draft(spec, expand_in_time(spec))
         edit.apply(draft)
-        if isinstance(edit, Lesion | Silence | AddNoise):
-            _check_fires(draft, edit.what, edit.t)
         spec = _read(draft.data)
-        if isinstance(edit, ShowAnother):
-            _check_is_seen(draft.spec, spec, edit.t)
         moved = {(place, new): moved.get((place, old), old) for (place, new), old in draft.moved.items()} | {
             key: old for key, old in moved.items() if key not in draft.moved
         }
@@ -229,43 +246,13 @@ def _check_fires(draft: Draft, what: str, when: When) -> None:
     if any(t in meant for t in read):
         return
     then = "" if when is None else f" at t = {meant}"
-    if unread := _times(t for t in fired if t in meant):
+    if unread := times_at(t for t in fired if t in meant):
         problem, does = f"'{what}' fires at t = {unread}, but no readout depends on that", "one does"
     else:
         problem, does = f"'{what}' selects nothing that fires{then}", "it does"
     raise EditError(
-        f"{problem}\n  {f'{does} at t = {_times(read)}' if read else 'no readout depends on it at any time'}"
+        f"{problem}\n  {f'{does} at t = {times_at(read)}' if read else 'no readout depends on it at any time'}"
     )
-
-
-def _check_is_seen(before: Spec, after: Spec, t: int) -> None:
-    """Raise EditError if another image that is shown from time t on reaches no readout."""
-    if _is_seen(after, t):
-        return
-    earlier = next((u for u in range(t - 1, -1, -1) if _is_seen(_edited_once(before, ShowAnother(u)), u)), None)
-    fix = "it would at no time" if earlier is None else f"until t = {earlier} it would"
-    raise EditError(f"an image that comes at t = {t} reaches no readout\n  {fix}")
-
-
-def _is_seen(spec: Spec, t: int) -> bool:
-    """Whether an image that comes at time t or later reaches a readout."""
-    return any(
-        arrival.transition.source == INPUT and node[1] >= t
-        for activity in expand_in_time(spec).activities
-        for node in activity.needed
-        for arrival in activity.firing[node]
-    )
-
-
-def _edited_once(spec: Spec, edit: Edit) -> Spec:
-    """A spec with one edit made, whether it changes anything or not."""
-    draft = Draft(spec, expand_in_time(spec))
-    edit.apply(draft)
-    return _read(draft.data)
-
-
-def _times(times: Iterable[int]) -> Times:
-    return union(Times((TimeSpan(t, t),)) for t in sorted(times))
 
 
 def _read(data: dict[str, Any]) -> Spec:

@@ -50,8 +50,8 @@ class _Nodes:
 
     def lay_out(self, names: Iterable[str]) -> None:
         """Lay weights out as maps are, where they are used first."""
-        for name in self.maps.intersection(names):
-            if self.values[name].op == "get_attr":
+        for name in names:
+            if name in self.maps and self.values[name].op == "get_attr":
                 self.values[name] = self._laid_out(self.values[name])
 
     def line(self, line: Line, t: int, layer: Holder | None = None) -> None:

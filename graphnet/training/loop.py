@@ -116,7 +116,7 @@ def evaluate(net: nn.Module, images: Tensor, labels: Tensor, batch_size: int = E
     losses: dict[int | None, float] = {}
     hits: dict[int | None, int] = {}
     predictions: list[Tensor] = []
-    with _mode(net, training=False), torch.no_grad():
+    with in_mode(net, training=False), torch.no_grad():
         for some, wanted in zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True):
             targets = wanted.to(device)
             for t, logits in by_time(net(some.to(device))).items():
@@ -200,7 +200,7 @@ def _train_epoch(
     order = torch.randperm(len(data.train_labels), generator=generator).to(data.train_labels.device)
     batches = split_batches(order, recipe.batch_size)
     total, hits, seen, started = 0.0, 0, 0, time.perf_counter()
-    with _mode(net, training=True):
+    with in_mode(net, training=True):
         for step, batch in enumerate(batches, start=1):
             images, labels = data.train_images[batch], data.train_labels[batch]
             statistics = [(buffer, buffer.clone()) for buffer in net.buffers()]
@@ -242,7 +242,7 @@ def _weights_do_not_fit(weights: Mapping[int, float], readouts: Mapping[int | No
 
 
 @contextmanager
-def _mode(net: nn.Module, training: bool) -> Iterator[None]:
+def in_mode(net: nn.Module, training: bool) -> Iterator[None]:
     """Training or evaluation mode for a while, each module's own mode afterwards."""
     modes = [(module, module.training) for module in net.modules()]
     net.train(training)

@@ -13,7 +13,7 @@ from graphnet.network.matrix import WrittenCell, holding
 from graphnet.network.network import INPUT, LOGITS, Function, Transition
 from graphnet.network.parts import Expanded, WrittenState
 from graphnet.spec.model import Cell, Norm, Spec
-from graphnet.spec.notation.times import ALWAYS, Times, TimeSpan, union
+from graphnet.spec.notation.times import ALWAYS, Times, times_at
 from graphnet.spec.notation.transition_functions import FunctionFault, Ops, parse_function
 
 
@@ -49,7 +49,7 @@ class CellReader:
             if state.state.update is not None:
                 cells.append(self._update(name, state))
         if self.spec.post_net is not None:
-            cells.append(self._post_net(union(Times((TimeSpan(t, t),)) for t in readouts)))
+            cells.append(self._post_net(times_at(readouts)))
         return cells
 
     def _transition(self, entry: WrittenCell, times: Times) -> Transition:

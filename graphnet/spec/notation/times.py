@@ -83,6 +83,11 @@ def _both(times: Times, other: Times) -> Times:
 ALWAYS = Times((TimeSpan(0, FOREVER),))
 
 
+def times_at(moments: Iterable[int]) -> Times:
+    """The set of these times."""
+    return union(Times((TimeSpan(t, t),)) for t in moments)
+
+
 def union(parts: Iterable[Times]) -> Times:
     """The times in any of the sets."""
     merged: list[TimeSpan] = []
