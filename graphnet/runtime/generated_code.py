@@ -105,7 +105,8 @@ class Forward(NamedTuple):
                     tensors[name] = target
                 elif name not in maps:  # laid out where it is used first, and freed where it is used last
                     maps.add(name)
-                    text = f"fused_ops.channels_last({self._reached({name: target})[1][name]})"
+                    *places, role = target.split(".")
+                    text = f"fused_ops.channels_last({_module(places)}.{role})"
                     statements.append(Statement((name,), "", text, (), each.t))
             statements.append(each.with_arguments(further, further))
         body += [*self._read(tensors, 1 << 30), *self._written(statements, {*self.ends, *tensors}, 1 << 30)]

@@ -1,4 +1,4 @@
-"""The layers of a net as modules of torch.nn, and whether they are what a plan takes them for."""
+"""The layers of a net as modules of torch.nn."""
 
 from __future__ import annotations
 

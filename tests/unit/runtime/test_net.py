@@ -261,6 +261,9 @@ def test_a_shared_weight_is_one_parameter_whose_gradient_is_the_sum_over_its_use
     assert net.code.count("self.h1.from_h1.conv1.weight") == 1
     assert net.code.count("(h1_from_h1_conv1_weight)") == 1, "it is laid out as maps are once"
     assert net.code.count("h1_from_h1_conv1_weight_channels_last, padding") == 3
+    bodies = graphnet.compile(spec, stepwise=True)
+    assert bodies.code.count("fused_ops.channels_last(self.h1.from_h1.conv1.weight)") == 1
+    assert bodies.code.count("channels_last(") == 1 + len([each for each in net.parameters() if each.dim() == 4])
 
 
 def test_evaluation_changes_no_statistics_and_training_those_of_each_time_once() -> None:
