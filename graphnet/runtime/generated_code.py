@@ -144,7 +144,8 @@ class Forward(NamedTuple):
         for templates, number in helpers.items():
             holders, reached = self._reached({name: name for name in templates if name not in place})
             found = [place.get(name) or reached[name] for name in templates]
-            yield f"def tensors{number}(self, tensors, t):", [*holders, f"return ({', '.join(found)},)"]
+            body = ["now = f't{t}'", *holders, f"return ({', '.join(found)},)"]
+            yield f"def tensors{number}(self, tensors, t):", body
         for number, part in enumerate(parts):
             made = {name for each in part for name in each.made}
             kept = [name for each in part for name in each.made if last.get(name, -1) > number]
@@ -221,7 +222,9 @@ def _module(places: Iterable[str]) -> str:
 
 
 def _key(place: str) -> str:
-    """A module's name as code; `t` is the time."""
+    """A module's name as code; `t` is the time, and `now` that of a module of its own at each time."""
+    if place == "t{t}":
+        return "now"
     return f"f{place!r}" if "{t" in place else repr(place)
 
 
