@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -94,6 +95,18 @@ def dotted(path: KeyPath) -> str:
 def printable(text: str) -> str:
     """A text of which nothing moves the cursor, changes colours or hides: a spec may come from a stranger."""
     return text if text.isprintable() else "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+_LINE_BREAKS = re.compile(r"[\t\n\r\x85\u2028\u2029]+")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+"""Controls of a terminal and of the direction of text, and what XML or UTF-8 cannot hold."""
+
+
+def clean(text: str) -> str:
+    """A spec's text as it is printed and drawn: one line, U+FFFD for each control character."""
+    if text.isprintable():
+        return text
+    return _CONTROLS.sub("\ufffd", _LINE_BREAKS.sub(" ", text))
 
 
 MOST_LISTED = 20

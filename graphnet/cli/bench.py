@@ -13,6 +13,7 @@ from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, Settings, SpecPath, planned
 from graphnet.cli.evaluate import Device
 from graphnet.compile_options import Options
+from graphnet.errors import clean
 from graphnet.passes import Mode
 from graphnet.pipeline import compile_net
 from graphnet.planning.cost import Target, seconds, seconds_by_kind
@@ -55,7 +56,7 @@ def bench(
     except TrainingError as error:
         raise Failure(f"error: {error}") from None
     machine = machine_of(where, again=measure)
-    print(f"{plan.name}: {batch_size} images, {rounds} rounds, on {machine.device}")
+    print(f"{clean(plan.name)}: {batch_size} images, {rounds} rounds, on {machine.device}")
     images = torch.randn(batch_size, *plan.input_shape, device=where)
     modes: tuple[Mode, ...] = ("train", "infer")
     for mode in modes:

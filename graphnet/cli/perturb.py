@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +23,7 @@ from graphnet.rewrite.perturbations import (
     Silence,
 )
 from graphnet.rewrite.spec_editor import EditError
-from graphnet.spec.write import to_toml
+from graphnet.spec.write import to_json, to_toml
 from graphnet.training.run_folder import RunFolder
 
 Many = list[str] | None
@@ -98,7 +97,7 @@ def _perturb(
     if output is not None:
         data = edited.meta["spec"].as_data()
         is_json = output.suffix == ".json"
-        write(output, json.dumps(data, indent=1, ensure_ascii=False) + "\n" if is_json else to_toml(data))
+        write(output, to_json(data) if is_json else to_toml(data))
         print(f"the edited spec is in {output}")
 
 

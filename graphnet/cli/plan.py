@@ -33,6 +33,6 @@ def plan(
         if passes:
             print(passes_text(compiled, optimize, "infer" if infer else "train"), end="")
         elif as_json:
-            print(json.dumps(plan_data(compiled), indent=1, ensure_ascii=False))
+            print(json.dumps(plan_data(compiled), indent=1))
         else:
             print(plan_text(compiled), end="")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Settings, SpecPath, Unlimited, planned
+from graphnet.errors import clean
 from graphnet.planning.plan import Plan
 
 if TYPE_CHECKING:
@@ -57,7 +58,6 @@ def _graph(plan: Plan) -> Iterator[Text]:
     """The recurrent graph as a list: each state, and below it the arrows that leave it."""
     from rich.text import Text
 
-    from graphnet.pictures.elements import clean
     from graphnet.pictures.recurrent.wiring import wire
 
     wiring = wire(plan)
@@ -77,8 +77,6 @@ def _graph(plan: Plan) -> Iterator[Text]:
 def _arrow(branch: str, target: str, each: Wire) -> Text:
     from rich.text import Text
 
-    from graphnet.pictures.elements import clean
-
     look = "dim" if each.dead else ""
     never = "  (never fires)" if each.dead else ""
     return Text.assemble((branch, look), (target, look or "cyan"), (f"  {clean('; '.join(each.texts))}{never}", look))
@@ -91,7 +89,6 @@ def _table(plan: Plan, matrix: Matrix) -> Table:
     from rich.text import Text
 
     from graphnet.pictures.captions import row_names
-    from graphnet.pictures.elements import clean
 
     names = {name: clean(text) for name, text in row_names(plan).items()}
     states = [area.name for area in plan.areas]
@@ -114,7 +111,6 @@ def _list(plan: Plan, matrix: Matrix) -> Iterator[Text]:
     from rich.text import Text
 
     from graphnet.pictures.captions import row_names
-    from graphnet.pictures.elements import clean
 
     names = row_names(plan)
     for (source, target), entry in matrix.entries.items():
@@ -124,8 +120,6 @@ def _list(plan: Plan, matrix: Matrix) -> Iterator[Text]:
 def _entry(entry: MatrixCell) -> Text:
     """A cell; in brackets if it never fires at these times."""
     from rich.text import Text
-
-    from graphnet.pictures.elements import clean
 
     text = clean("; ".join(entry.texts))
     return Text(text) if entry.fires else Text(f"({text})", style="dim")

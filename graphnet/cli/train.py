@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from graphnet.compile_options import Options
 from graphnet.pipeline import compile_net
 from graphnet.planning.plan import Plan
 from graphnet.spec.model import Spec
+from graphnet.spec.write import to_json
 from graphnet.training.errors import TrainingError
 from graphnet.training.recipe import Recipe
 from graphnet.training.run_folder import RunFolder
@@ -62,8 +62,8 @@ def _train(spec: Spec, plan: Plan, recipe: Recipe, data: str, data_root: Path | 
     dataset = load_dataset(data, data_root)
     check_fits(dataset, plan.input_shape, plan.classes)
     folder = RunFolder.create(output, spec.name)
-    text = json.dumps(spec.as_data(), indent=1, ensure_ascii=False)
-    folder.write_text("spec.json", text + "\n")
+    text = to_json(spec.as_data())
+    folder.write_text("spec.json", text)
     folder.write_text("plan.txt", plan_text(plan))
     folder.write_text("diagram.svg", draw_unrolled(plan))
     net = compile_net(spec, Options(seed=recipe.seed, unlimited=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Settings, SpecPath, planned, told, write
 from graphnet.pipeline import unroll as unrolled
-from graphnet.spec.write import to_toml
+from graphnet.spec.write import to_json, to_toml
 
 
 def unroll(
@@ -24,5 +23,5 @@ def unroll(
     loaded, _ = planned(spec, settings)
     with told():
         data = unrolled(loaded).as_data()
-    write(output, json.dumps(data, indent=1, ensure_ascii=False) + "\n" if output.suffix == ".json" else to_toml(data))
+    write(output, to_json(data) if output.suffix == ".json" else to_toml(data))
     print(output)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, NamedTuple
+
+from graphnet.errors import clean
 
 INK, PALE, FAINT = "#222222", "#777777", "#cccccc"
 PAPER, FILL, ACCENT = "#ffffff", "#f2f2f2", "#ffd873"
@@ -212,14 +213,6 @@ def wrapped(text: str, size: float, width: float, bold: bool = False) -> list[st
 
 def _fits(text: str, size: float, width: float, bold: bool) -> bool:
     return text_width(text, size, bold) <= width
-
-
-def clean(text: str) -> str:
-    """The text on one line, with U+FFFD for characters that XML or UTF-8 cannot hold."""
-    if text.isprintable():
-        return text
-    text = re.sub(r"[\t\n\r\x85\u2028\u2029]+", " ", text)
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\ufffd", text)
 
 
 def arrowhead(curve: Curve) -> tuple[Point, Point, Point]:

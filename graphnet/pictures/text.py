@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
+from graphnet.errors import clean
 from graphnet.network.functions.ops import Attribute
 from graphnet.network.network import INPUT, LOGITS, System
 from graphnet.passes import Mode, trace_passes
@@ -18,7 +19,7 @@ from graphnet.planning.programs import Run, runs_of
 
 def plan_text(plan: Plan) -> str:
     """The plan for a reader, by time step; plain text that ends with a newline."""
-    lines = [f"{plan.name}{f' — {plan.cite}' if plan.cite else ''}", ""]
+    lines = [clean(f"{plan.name}{f' — {plan.cite}' if plan.cite else ''}"), ""]
     lines += _columns([(f"{name}:", value) for name, value in _figures(plan)], indent=0)
     for t, now in groupby(plan.firings, key=lambda firing: firing.t):
         lines += ["", *_step(t, list(now))]

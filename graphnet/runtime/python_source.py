@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from graphnet.errors import clean
 from graphnet.network.functions.lipschitz import Bound, SpectralNorm, work_out
 from graphnet.network.functions.ops import KINDS, Op
 from graphnet.planning.holders import flags_of
@@ -64,7 +65,7 @@ def full_name(kind: str) -> str:
 
 def _plain(text: str) -> str:
     """Text that may stand in a docstring."""
-    return json.dumps(text, ensure_ascii=False)[1:-1]
+    return json.dumps(clean(text), ensure_ascii=False)[1:-1]
 
 
 def _statement(line: Line) -> list[str]:

@@ -1,4 +1,4 @@
-"""Spec → TOML text, in the order of the spec; the inverse of reading, comments aside."""
+"""Spec → TOML or JSON text, in the order of the spec; the inverse of reading, comments aside."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ BLOCKS = ("transitions", "sets")
 def to_toml(data: Mapping[str, Any]) -> str:
     """TOML that says the same as a spec's plain data (`Spec.as_data()`); the order of states is kept."""
     return "\n".join(_table((), data)).strip() + "\n"
+
+
+def to_json(data: Mapping[str, Any]) -> str:
+    """JSON of a spec's plain data, in which all that is not printable is an escape."""
+    text = json.dumps(data, indent=1, ensure_ascii=False)
+    return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text) + "\n"
 
 
 def _table(path: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[str]:
@@ -55,4 +61,8 @@ def _key(key: str) -> str:
 
 
 def _string(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """A basic string, in which all that is not printable is an escape."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    if quoted.isprintable():
+        return quoted
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in quoted)

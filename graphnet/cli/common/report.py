@@ -13,7 +13,7 @@ import typer
 
 from graphnet.cli.common.failure import Failure as Failure
 from graphnet.cli.common.fault_formats import painter
-from graphnet.errors import Fault, SpecError
+from graphnet.errors import Fault, SpecError, clean
 from graphnet.pipeline import load
 from graphnet.pipeline import plan as plan_of
 from graphnet.planning.plan import Plan
@@ -62,7 +62,7 @@ def pictures_told() -> Iterator[None]:
         warnings.simplefilter("always", PictureWarning)
         yield
     for text in dict.fromkeys(str(each.message) for each in found):
-        print(f"warning: {text}", file=sys.stderr)
+        print(f"warning: {clean(text)}", file=sys.stderr)
 
 
 def show(faults: Iterable[Fault]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from graphnet.errors import Fault, KeyPath
+from graphnet.errors import Fault, KeyPath, clean
 from graphnet.network.functions.fit import Ends, fit
 from graphnet.network.functions.ops import Shape
 from graphnet.network.functions.sizes import size_text
@@ -153,7 +153,7 @@ class CellReader:
 def ops_text(ops: Ops) -> str:
     """A transition function for tables and pictures."""
     if not isinstance(ops, list | tuple):
-        return str(ops)
+        return clean(str(ops))
     words = []
     for entry in ops:
         if isinstance(entry, str):

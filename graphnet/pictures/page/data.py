@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from graphnet.errors import clean
 from graphnet.network.network import INPUT, LOGITS
 from graphnet.pictures.captions import row_names, shape_text
-from graphnet.pictures.elements import clean
 from graphnet.pictures.unrolled.arrows import Feed, Weights, feeds, is_value, weigh
 from graphnet.pictures.unrolled.legend import letter_order, ops_text
 from graphnet.planning.plan import IMAGE, Line, Plan

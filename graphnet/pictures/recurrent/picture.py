@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import graphviz  # type: ignore[import-untyped]
 
+from graphnet.errors import clean
 from graphnet.network.network import INPUT, LOGITS
 from graphnet.pictures.captions import MARGIN, SMALL, TEXT, heading, unbroken
 from graphnet.pictures.elements import (
@@ -23,7 +24,6 @@ from graphnet.pictures.elements import (
     Picture,
     Point,
     Stroke,
-    clean,
     fitted,
     label,
     text_width,

@@ -17,7 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from xml.sax.saxutils import escape, quoteattr
 
-from graphnet.pictures.elements import NOWHERE, Curve, Facts, Label, Node, Picture, Stroke, arrowhead, clean
+from graphnet.errors import clean
+from graphnet.pictures.elements import NOWHERE, Curve, Facts, Label, Node, Picture, Stroke, arrowhead
 
 FONTS = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
