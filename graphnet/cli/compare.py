@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 
 from graphnet.cli.common.plugins import Plugins
-from graphnet.cli.common.report import Failure, Other, SpecPath, planned
+from graphnet.cli.common.report import Failure, Other, SettingsOfBoth, SpecPath, planned
 
 
 def compare(
     spec: SpecPath,
     other: Other,
+    settings: SettingsOfBoth = None,
     seeds: Annotated[int, typer.Option(help="How many random weights and images are tried.")] = 3,
     tolerance: Annotated[float, typer.Option(help="Largest difference over the largest value, in float64.")] = 1e-10,
     plugins: Plugins = None,
@@ -21,8 +22,8 @@ def compare(
 
     Exit status 1 if they differ; then the state and time where they part are named.
     """
-    first, _ = planned(spec)
-    second, _ = planned(other)
+    first, _ = planned(spec, settings)
+    second, _ = planned(other, settings)
     from graphnet.equivalence import NoTable
     from graphnet.equivalence import compare as run
 

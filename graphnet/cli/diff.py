@@ -5,16 +5,16 @@ from __future__ import annotations
 import typer
 
 from graphnet.cli.common.plugins import Plugins
-from graphnet.cli.common.report import Other, SpecPath, planned
+from graphnet.cli.common.report import Other, SettingsOfBoth, SpecPath, planned
 from graphnet.rewrite.diff import difference
 
 
-def diff(spec: SpecPath, other: Other, plugins: Plugins = None) -> None:
+def diff(spec: SpecPath, other: Other, settings: SettingsOfBoth = None, plugins: Plugins = None) -> None:
     """Say what differs between two specs in meaning: transitions and their times, sets, shapes; not in text.
 
     Exit status 1 if anything does.
     """
-    found = difference(planned(spec)[1], planned(other)[1])
+    found = difference(planned(spec, settings)[1], planned(other, settings)[1])
     print("\n".join(found) if found else "the specs mean the same")
     if found:
         raise typer.Exit(1)

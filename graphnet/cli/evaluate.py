@@ -42,12 +42,11 @@ def evaluate(run: RunPath, data_root: DataRoot = None, device: Device = "auto", 
 def _evaluate(folder: RunFolder, data_root: Path | None, device: str) -> None:
     from graphnet.training.load_run import load_data, load_net
     from graphnet.training.loop import evaluate as test
-    from graphnet.training.progress import accuracies
+    from graphnet.training.progress import accuracies, agreement
 
     dataset = load_data(folder, data_root)
     result = test(load_net(folder, device), dataset.test_images, dataset.test_labels)
     print(f"test accuracy {accuracies(result.accuracy)}")
     if folder.predictions.exists():
         before = folder.read_predictions()
-        same = sum(a == b for a, b in zip(result.predictions.tolist(), before, strict=True))
-        print(f"{same} of {len(before)} predictions are those made after training")
+        print(agreement(result.predictions.tolist(), before, result.accuracy, "made after training"))

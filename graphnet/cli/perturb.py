@@ -76,7 +76,7 @@ def _perturb(
     from graphnet.rewrite.perturbations import edited as made
     from graphnet.training.load_run import load_data, load_net
     from graphnet.training.loop import evaluate
-    from graphnet.training.progress import accuracies
+    from graphnet.training.progress import accuracies, agreement
 
     net, dataset = load_net(folder, device), load_data(folder, data_root)
     other = next((edit.t for edit in edits if isinstance(edit, ShowAnother)), None)
@@ -92,8 +92,8 @@ def _perturb(
     before = evaluate(net, images, dataset.test_labels)
     after = evaluate(edited, shown(images), dataset.test_labels)
     print(f"test accuracy {accuracies(after.accuracy)}, unperturbed {accuracies(before.accuracy)}")
-    same = int((before.predictions == after.predictions).sum())
-    print(f"{same} of {len(before.predictions)} predictions are those of the unperturbed net")
+    predictions = (each.predictions.tolist() for each in (after, before))
+    print(agreement(*predictions, after.accuracy, "of the unperturbed net"))
     if output is not None:
         data = edited.meta["spec"].as_data()
         is_json = output.suffix == ".json"

@@ -20,6 +20,8 @@ from graphnet.spec.notation.times import times_at
 from graphnet.spec.read import placed, read
 
 MOST_REPEATS = 10_000
+UNREACHED = "GN302"
+"""The code of the fault that a readout's state is empty."""
 
 
 def _instead(draft: Draft, blocks: Sequence[tuple[int, Transition]]) -> None:
@@ -104,11 +106,25 @@ class Lesion(_AtTimes):
         if self.what == draft.entry:
             shown = draft.network.input_times
             left = shown.minus(draft.times(self.t)).upto(draft.last)
-            _check(bool(left), "then no input arrives at all", [])
+            _check(
+                bool(left), "then no input arrives at all\n  lesion what else arrives, or show zeros as the image", []
+            )
             draft.data["input"]["t"] = left
             if not draft.network.sequence:  # looked at once, at its first time
                 draft.moved["pre_net", left[0]] = shown.first
         _check_fires(draft, self.what, self.t)
+        self._check_leaves_a_way(draft)
+
+    def _check_leaves_a_way(self, draft: Draft) -> None:
+        """Raise EditError where nothing reaches a readout without what is cut."""
+        try:
+            expand_in_time(_read(draft.data))
+        except SpecError as error:
+            if unreached := next((fault.what for fault in error.faults if fault.code == UNREACHED), ""):
+                at = "" if self.t is None else f"@{draft.times(self.t)}"
+                fix = f"silence it instead: zeros arrive then (--silence '{self.what}{at}', Silence in Python)"
+                raise EditError(f"'{self.what}{at}' is the only way to a readout: then {unreached}\n  {fix}") from None
+            raise
 
 
 @dataclass(frozen=True)

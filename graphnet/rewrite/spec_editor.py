@@ -118,6 +118,8 @@ class Draft:
         """The cells from one state to another, `h1->h2`, or all into a state, `h1`."""
         cells = [cell for net in self.network.nets for cell in net.transitions if cell.kind == "cell"]
         cells = list({(cell.path, cell.key, cell.times): cell for cell in cells}.values())
+        if what.endswith("-"):  # a shell took `>h2` of h1->h2 to be the name of a file
+            raise EditError(f"'{what}' is half a transition\n  put it into quotes: '{what}>…'")
         if "->" not in what:
             name = self.state(what)
             return [cell for cell in cells if cell.target == name]
@@ -130,7 +132,7 @@ class Draft:
         found = [cell for cell in cells if selector.matches(*cell.key)]
         if not found:
             known = list(dict.fromkeys(f"{cell.source}->{cell.target}" for cell in cells))
-            raise EditError(f"there is no transition {what}\n  there are {', '.join(known)}")
+            raise EditError("\n  ".join(filter(None, (f"there is no transition {what}", did_you_mean(what, known)))))
         return found
 
     def blocks(self, name: str) -> list[tuple[int, Transition]]:

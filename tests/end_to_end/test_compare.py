@@ -41,6 +41,16 @@ def test_nets_that_do_not_correspond_are_not_compared() -> None:
     assert "error: nothing in 'quickstart' corresponds to" in done.stderr
 
 
+def test_settings_hold_for_both_specs(tmp_path: Path) -> None:
+    deep = tmp_path / "deep.json"
+    deep.write_text(json.dumps(graphnet.load(QUICKSTART, settings=["readout.t=5"]).as_data()))
+    assert run("diff", QUICKSTART, deep).returncode == 1
+    same = run("diff", QUICKSTART, deep, "--set", "readout.t=3")
+    assert (same.returncode, same.stdout) == (0, "the specs mean the same\n")
+    equal = run("compare", QUICKSTART, deep, "--set", "readout.t=2", "--seeds", "1")
+    assert equal.returncode == 0
+
+
 def test_what_cannot_be_unrolled_is_said(tmp_path: Path) -> None:
     done = run("unroll", zoo.path("resnet-2-state-once"), "-o", tmp_path / "x.toml", "--set", "readout.t=[7, 9]")
     assert done.returncode == 1

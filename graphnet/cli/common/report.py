@@ -26,6 +26,10 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Put a value into the spec, as in readout.t=3; may be repeated."),
 ]
+SettingsOfBoth = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Put a value into both specs, as in readout.t=3; may be repeated."),
+]
 
 
 Unlimited = Annotated[bool, typer.Option("--unlimited", help="Compile a net of any size, over the budget too.")]

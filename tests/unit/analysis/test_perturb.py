@@ -561,7 +561,15 @@ WRONG: list[tuple[Any, str]] = [
     (ReadOutEarly("h2", 4), r"'h2' has 3 blocks, not 4\n"),
     (ReadOutEarly("h2", -1), r"'h2' has 3 blocks, not -1\n"),
     (RepeatLastBlock("h2", -1), "a block is not repeated -1 times"),
-    (Lesion("h2->h1"), r"there is no transition h2->h1\n  there are h1->h1, h1->h2, h2->h2$"),
+    (Lesion("h2->h1"), r"there is no transition h2->h1\n  did you mean 'h2->h2'\? known: h1->h1, h1->h2, h2->h2$"),
+    (Lesion("H1->h2"), r"there is no transition H1->h2\n  did you mean 'h1->h2'\? known"),
+    (Lesion("h1-"), r"'h1-' is half a transition\n  put it into quotes: 'h1->…'$"),
+    (
+        Lesion("h1->h2"),
+        r"'h1->h2' is the only way to a readout: then 'h2' is empty at t = 8: no signal ever reaches it\n"
+        r"  silence it instead: zeros arrive then \(--silence 'h1->h2', Silence in Python\)$",
+    ),
+    (Lesion("h2", [6, 8]), r"'h2@6, 8' is the only way to a readout: then 'h2' is empty at t = 8"),
     (Lesion("h1->h1#conv1"), r"'h1->h1#conv1' names a layer\n  an edit is of whole transitions$"),
     (Lesion("h1->h2@7"), r"'h1->h2' selects nothing that fires at t = 7\n  it does at t = 5$"),
     (Silence("h1->h1", 99), r"'h1->h1' selects nothing that fires at t = 99\n  it does at t = 1\.\.4$"),

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from graphnet.training.loop import readout_loss
+from graphnet.training.progress import agreement
 
 LOGITS = {
     2: torch.tensor([[math.log(3.0), 0.0], [0.0, 0.0]]),
@@ -35,3 +36,15 @@ def test_a_readout_of_no_weight_gives_no_gradient() -> None:
     assert logits[2].grad is None
     assert logits[5].grad is not None
     assert logits[5].grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("by_time", "said"),
+    [
+        ({None: 0.5}, "2 of 3 predictions are those made before"),
+        ({4: 0.5}, "2 of 3 predictions are those made before"),
+        ({2: 0.25, 5: 0.5}, "2 of 3 predictions at t = 5 are those made before"),
+    ],
+)
+def test_predictions_say_of_which_readout_they_are(by_time: dict[int | None, float], said: str) -> None:
+    assert agreement([1, 2, 3], [1, 0, 3], by_time, "made before") == said
