@@ -75,7 +75,7 @@ class Run:
             yield self._found("the readout times", float("inf"))
             return
         for t, output in outputs_a.items():
-            yield self._found("the output" if t is None else f"the output at t = {t}", _apart(output, outputs_b[t]))
+            yield self._found("the output" if t is None else f"the output at t = {t}", apart(output, outputs_b[t]))
         if any(output.shape != outputs_b[t].shape for t, output in outputs_a.items()):
             return
         for outputs in (outputs_a, outputs_b):
@@ -83,15 +83,15 @@ class Run:
         gradients = {name: parameter.grad for name, parameter in self.a.named_parameters()}
         sums = self._gradients_of_b()
         largest = max((float(each.abs().max()) for each in gradients.values() if each is not None), default=0.0)
-        yield self._found("the gradient of the image", _apart(image_a.grad, image_b.grad, largest))
+        yield self._found("the gradient of the image", apart(image_a.grad, image_b.grad, largest))
         for name, gradient in gradients.items():
-            yield self._found(f"the gradient of {name}", _apart(gradient, sums.get(name), largest))
+            yield self._found(f"the gradient of {name}", apart(gradient, sums.get(name), largest))
         if self.training:
             ours = dict(self.a.named_buffers())
             for name, buffer in self.b.named_buffers():
                 if buffer.is_floating_point() and name in self.names and self.names[name][0] in ours:
                     source, index = self.names[name]
-                    yield self._found(f"the statistic {source}", _apart(ours[source][index], buffer))
+                    yield self._found(f"the statistic {source}", apart(ours[source][index], buffer))
 
     def _gradients_of_b(self) -> dict[str, Tensor]:
         """The gradients of the second net's weights, added up by the first one's that they are copies of."""
@@ -115,7 +115,7 @@ class Run:
         unrolled = {(origin(flat(state)), t): value for (state, t), value in theirs.items()}
         for (state, t), value in sorted(ours.items(), key=lambda item: item[0][1]):
             other = theirs.get((state, t), unrolled.get((flat(state), t)))
-            if other is not None and (size := _apart(value, other)) > tolerance:
+            if other is not None and (size := apart(value, other)) > tolerance:
                 return Parting(state, t, size)
         return None
 
@@ -168,15 +168,22 @@ def _loss(outputs: Mapping[int | None, Tensor]) -> Tensor:
     return torch.stack(terms).sum()
 
 
-def _apart(a: Tensor | None, b: Tensor | None, largest: float = 0.0) -> float:
-    """The largest difference over the largest value, or over `largest` where both are next to nothing of it."""
+TINY = 1e-3
+"""The share of a net's largest gradient below which a gradient's rounding no longer shrinks with it.
+
+A gradient that theory gives as zero, or that comes near it (a convolution before a layer norm, whose scale the norm
+takes away), is a sum of terms that cancel. Its rounding is that of the terms: about 1e-13 of the net's largest gradient
+(1e-16 times some hundred terms), which is the tolerance of 1e-10 times this share.
+"""
+
+
+def apart(a: Tensor | None, b: Tensor | None, largest: float = 0.0) -> float:
+    """The largest difference over the largest value, for a tiny gradient over `TINY` of the net's largest."""
     if a is None and b is None:
         return 0.0
     zero = torch.zeros_like(b if a is None else a)  # type: ignore[arg-type]
     a, b = zero if a is None else a.detach(), zero if b is None else b.detach()
     if a.shape != b.shape:
         return float("inf")
-    difference, scale = float((a - b).abs().max()), max(float(a.abs().max()), float(b.abs().max()))
-    if scale < 1e-9 * largest:
-        scale = largest
+    difference, scale = float((a - b).abs().max()), max(float(a.abs().max()), float(b.abs().max()), TINY * largest)
     return difference / scale if scale else 0.0
