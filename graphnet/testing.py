@@ -95,7 +95,7 @@ class _Drawing:
         return self.draw(st.sampled_from(options))
 
     def spec(self) -> dict[str, Any]:
-        merge = self.pick("sum", "mean", "max", "product") if self.has("merge") else self.pick("sum", "mean")
+        merge = self.pick("sum", "mean", "max", "product", "product") if self.has("merge") else self.pick("sum", "mean")
         image = [self.pick(1, 2), *self.sizes]
         first = "L" if not self.sizes else self.pick("C", "CBR", "C1", "CBRC", "BC")
         head = (
@@ -264,10 +264,13 @@ class _Drawing:
         if self.has("sets") and not self.has("T"):
             name = self.pick(*self.names)
             times = self.pick("", "@1..2", "@2..inf", "@0..3")
-            layer = self.pick("", "#conv1" if self.sizes else "#linear1")
-            group: dict[str, Any] = {"members": [f"{name}->{name}{times}{layer}"]}
-            if self.pick(False, True):
-                group = {"members": [[name, name, 2], [name, name, 3]]}
+            layer = "#conv1" if self.sizes else "#linear1"
+            members = self.pick(
+                [f"{name}->{name}{times}"],
+                [f"{name}->{name}{times}{layer}"],
+                [[name, name, 2], [name, name, 3]],
+            )
+            group: dict[str, Any] = {"members": members}
             if self.pick(False, True):
                 group["except"] = [f"{name}->{name}@2"]
             if self.pick(False, True):
@@ -293,5 +296,6 @@ class _Drawing:
 
 FEATURES = [
     *("merge", "delay", "unroll", "hold", "zeros", "held", "sequence", "constants", "T", "combine", "update", "gain"),
-    *("I0", "lists", "norm", "sharing", "parts", "concat", "state zeros", "sets", "lipschitz"),
+    *("I0", "lists", "norm", "sharing", "parts", "concat", "state zeros", "lipschitz"),
+    *("sets", "sets"),  # twice as often: many sets tie nothing, or what cannot be tied
 ]
