@@ -38,7 +38,9 @@ def perturb(
         Many, typer.Option(metavar="WHAT[@T]", help="Cut a transition h1->h2, or all into a state.")
     ] = None,
     silence: Annotated[Many, typer.Option(metavar="WHAT[@T]", help="A transition or a state says zeros.")] = None,
-    noise: Annotated[Many, typer.Option(metavar="WHAT[@T]:STD", help="Add normal noise to a transition.")] = None,
+    noise: Annotated[
+        Many, typer.Option(metavar="WHAT[@T]:STD", help="Add normal noise to a transition or a state.")
+    ] = None,
     mask: Annotated[int | None, typer.Option(metavar="T", help="From t on another test image is shown.")] = None,
     slab: Annotated[Many, typer.Option(metavar="TOML", help="Any slab: 't = 3, h1 = { h1 = \"I\" }'.")] = None,
     calibrate: Annotated[bool, typer.Option("--calibrate", help="Find missing statistics on training images.")] = False,
@@ -92,8 +94,8 @@ def _perturb(
     before = evaluate(net, images, dataset.test_labels)
     after = evaluate(edited, shown(images), dataset.test_labels)
     print(f"test accuracy {accuracies(after.accuracy)}, unperturbed {accuracies(before.accuracy)}")
-    predictions = (each.predictions.tolist() for each in (after, before))
-    print(agreement(*predictions, after.accuracy, "of the unperturbed net"))
+    now, then = after.predictions.tolist(), before.predictions.tolist()
+    print(agreement(now, then, after.accuracy, "of the unperturbed net"))
     if output is not None:
         data = edited.meta["spec"].as_data()
         is_json = output.suffix == ".json"

@@ -163,6 +163,11 @@ class State:
     hold: bool = False
     zeros: bool = False
     update: Transition | None = None
+    noise: tuple[float, Times] | None = None
+
+    def noise_at(self, t: int) -> float:
+        """The standard deviation of the noise on its value at a time; 0 for none."""
+        return self.noise[0] if self.noise and t in self.noise[1] else 0.0
 
 
 @dataclass(frozen=True)

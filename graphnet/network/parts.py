@@ -104,6 +104,8 @@ def _add_part(spec: Spec, name: str, state: State, found: Expanded, faults: list
                     if getattr(state, key) is not None and getattr(written, key) is None
                 }
             )
+        if number == len(inner) - 1 and state.noise is not None and written.noise is None:
+            written = written.model_copy(update={"noise": state.noise})
         full = f"{name}.{own}"
         if state.label is not None:
             written = written.model_copy(update={"label": f"{state.label}.{written.label or own}"})

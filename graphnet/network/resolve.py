@@ -21,7 +21,7 @@ from graphnet.network.sharing.tensors import bind
 from graphnet.network.system import classify
 from graphnet.spec.model import Spec
 from graphnet.spec.notation.integers import Misspelt, parse_whole
-from graphnet.spec.notation.times import FOREVER, Times, TimeSpan
+from graphnet.spec.notation.times import ALWAYS, FOREVER, Times, TimeSpan
 
 TIMING = ("t", "delay", "unroll", "unpopulated", "hold", "merge", "let", "readout")
 """Keys that decide what happens when."""
@@ -156,9 +156,19 @@ class _Resolver:
                 bool(written.state.hold),
                 (written.state.unpopulated or self.spec.unpopulated) == "zeros",
                 updates.get(name),
+                self._noise(written),
             )
             for name, written in self.expanded.states.items()
         )
+
+    def _noise(self, written: WrittenState) -> tuple[float, Times] | None:
+        noise = written.state.noise
+        if noise is None:
+            return None
+        if noise.t is None:
+            return noise.std, ALWAYS
+        path = (*written.path, "noise", "t")
+        return noise.std, read_times(noise.t, path, self.constants, self.faults, readout=False).times(self.constants)
 
     def _end(self, table: str, ends: Mapping[str, str], default: str) -> str:
         name: str = getattr(self.spec, table).state or default

@@ -60,11 +60,12 @@ class StepWriter:
         read, firsts = self._read(value.reads)
         images = [self._image(source.arrival) for source in value.sources if source.reads < 0]
         given = [*images, *read] or [IMAGE]  # the image is first in order (rule 3)
-        update = known.update if (known := self.network.state(state)) and t >= 0 else None
+        known = self.network.state(state) if t >= 0 else None
+        update, noise = (known.update, known.noise_at(t)) if known else (None, 0.0)
         used = [source.arrival.transition for source in value.sources] + ([update] if update else [])
-        key = (state, t < 0, *used, *[each.variant(t) for each in used if each.parted])
+        key = (state, t < 0, noise, *used, *[each.variant(t) for each in used if each.parted])
         if key not in self.patterns:
-            self.patterns[key] = self._value(value, update, [self.shapes[name] for name in given])
+            self.patterns[key] = self._value(value, update, noise, [self.shapes[name] for name in given])
         suffix = value.name.removeprefix(stem(state))
         self._take(self.patterns[key], t, suffix, given, {len(images) + at for at in firsts}, value.name in self.stay)
 
@@ -78,8 +79,8 @@ class StepWriter:
             self.names[numbers] = [each.name for each, _ in read], firsts
         return self.names[numbers]
 
-    def _value(self, value: Value, update: Transition | None, given: Sequence[Shape]) -> Pattern:
-        """The lines of a value: its arrivals, their merge, the update, the value itself."""
+    def _value(self, value: Value, update: Transition | None, noise: float, given: Sequence[Shape]) -> Pattern:
+        """The lines of a value: its arrivals, their merge, the update, its noise, the value itself."""
         state, t = value.node
         name = stem(state)
         pattern = Pattern(t)
@@ -102,6 +103,8 @@ class StepWriter:
             (merged,) = arrived
         if update is not None:
             merged = pattern.function(update, merged, merged)
+        if noise:
+            merged = pattern.append(name, "_noise", op("noise", std=noise), (merged,), state)
         if t >= 0:
             pattern.append(name, "", op("value", state=state), (merged,), state)
         return pattern

@@ -6,12 +6,13 @@ which time of the old spec each time of the new one is, so that weights and stat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from graphnet.errors import SpecError
 from graphnet.network.network import INPUT, Transition
+from graphnet.planning.activity import Node
 from graphnet.planning.time_expansion import expand_in_time
 from graphnet.rewrite.repeat import Repetition
 from graphnet.rewrite.spec_editor import Draft, EditError, Moved, Slab, When
@@ -145,6 +146,8 @@ class Silence(_AtTimes):
         state, times = draft.network.state(name), draft.times(self.t)
         if name == draft.entry and draft.network.input_times.both(times):
             raise EditError(f"the input arrives at '{name}' then\n  choose later times, or show zeros as the image")
+        if state and state.noise and state.noise[1].both(times):
+            raise EditError(f"'{name}' has noise of its own, which would still be there\n  silence what reads it")
         layers = state.update.function if state and state.update else ()
         if wrong := [layer for layer in layers if layer.op.kind not in KEEP_ZERO]:
             what = f"'{name}' has an update that makes something of zeros ({wrong[0].label})"
@@ -164,18 +167,37 @@ KEEP_ZERO = ("relu", "elu", "gelu", "leaky_relu", "silu", "tanh")
 
 @dataclass(frozen=True)
 class AddNoise(_AtTimes):
-    """Normal noise of standard deviation `std` is added to what a transition makes, in every pass."""
+    """Normal noise of standard deviation `std` is added to what a transition or a state makes, in every pass.
+
+    All that read a state see the same noise.
+    """
 
     what: str
     std: float
     t: When = None
 
     def apply(self, draft: Draft) -> None:
-        _check("->" in self.what, f"noise is added to a transition, such as h1->h2, not to '{self.what}'", [])
         _check(self.std > 0, f"a standard deviation is above 0, not {self.std}", [])
-        for cell in draft.cells(self.what):
+        cells = draft.cells(self.what)
+        if "->" not in self.what:
+            self._add_to_state(draft)
+            return
+        for cell in cells:
             draft.add(_changed(draft, cell, self.t, lambda table: table | {"noise": float(self.std)}))
         _check_fires(draft, self.what, self.t)
+
+    def _add_to_state(self, draft: Draft) -> None:
+        name = draft.written_state(self.what)
+        written = draft.data["states"][name]
+        table = dict(written) if isinstance(written, dict) else {"shape": written}
+        known = table.get("noise")
+        _check(known is None or self.t is None, f"'{name}' has noise already\n  give no times to replace it", [])
+        nodes = {node for each in draft.expansion.activities for node in each.firing if node[0] == self.what}
+        _check_times(draft, self.what, self.t, nodes)
+        std = float(self.std)
+        times = None if self.t is None else draft.times(self.t).upto(draft.last)
+        table["noise"] = std if times is None else {"std": std, "t": times}
+        draft.data["states"] = draft.data["states"] | {name: table}
 
 
 @dataclass(frozen=True)
@@ -252,13 +274,19 @@ def edited(spec: Spec, edits: Sequence[Edit], untied: bool = False) -> tuple[Spe
 def _check_fires(draft: Draft, what: str, when: When) -> None:
     """Raise EditError if an edit of a transition, or of all into a state, changes nothing that a readout depends on."""
     keys = {cell.key for cell in draft.cells(what)} | ({(INPUT, what)} if what == draft.entry else set())
-    fired, read = set(), set()
-    for activity in draft.expansion.activities:
-        for node, arrivals in activity.firing.items():
-            if any(arrival.transition.key in keys for arrival in arrivals):
-                fired.add(node[1])
-                read |= {node[1]} if node in activity.needed else set()
-    meant = draft.times(when)
+    nodes = {
+        node
+        for activity in draft.expansion.activities
+        for node, arrivals in activity.firing.items()
+        if any(arrival.transition.key in keys for arrival in arrivals)
+    }
+    _check_times(draft, what, when, nodes)
+
+
+def _check_times(draft: Draft, what: str, when: When, nodes: Set[Node]) -> None:
+    """Raise EditError unless a readout depends on one of the nodes at the times that are meant."""
+    needed = {node for activity in draft.expansion.activities for node in activity.needed}
+    fired, read, meant = {t for _, t in nodes}, {t for _, t in nodes & needed}, draft.times(when)
     if any(t in meant for t in read):
         return
     then = "" if when is None else f" at t = {meant}"

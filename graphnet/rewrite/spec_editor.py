@@ -114,6 +114,14 @@ class Draft:
             raise EditError("\n  ".join(filter(None, (f"no state is called '{name}'", did_you_mean(name, known)))))
         return name
 
+    def written_state(self, name: str) -> str:
+        """The key in `[states]` of a state; of the last inner state of a part, the state that is made of the part."""
+        ends = expand(self.spec, read_constants(self.spec, []), []).last
+        written = next((key for key, inner in ends.items() if inner == name), name)
+        if written not in self.data["states"]:
+            raise EditError(f"'{name}' is an inner state of a part, which others do not read\n  edit its transitions")
+        return written
+
     def cells(self, what: str) -> list[Transition]:
         """The cells from one state to another, `h1->h2`, or all into a state, `h1`."""
         cells = [cell for net in self.network.nets for cell in net.transitions if cell.kind == "cell"]

@@ -128,14 +128,15 @@ class _Unrolling:
             table["merge"] = state.merge
         if not value.sources:
             table["unpopulated"] = "zeros"
+        noise = {"noise": std} if t >= 0 and (std := state.noise_at(t)) else {}
         update = state.update
         if update is None or t < 0:
-            self.states[name] = table if len(table) > 1 else table["shape"]
+            self.states[name] = _short(table | noise)
         elif not any(layer.slots for layer in update.function):
-            self.states[name] = table | {"update": self._ops(update)}
+            self.states[name] = table | {"update": self._ops(update)} | noise
         else:  # sets cannot name updates: it becomes a transition of its own
             self.states[f"{name}_{MERGED}"] = table
-            self.states[name] = table["shape"]
+            self.states[name] = _short({"shape": table["shape"]} | noise)
             self._transition(update, t, f"{name}_{MERGED}", name, 0)
             name = f"{name}_{MERGED}"
         for source in value.sources:
@@ -266,6 +267,11 @@ class _Unrolling:
 
 KEPT = ("graphnet", "cite", "let", "norm", "pre_net", "post_net")
 """Tables that are those of the old spec."""
+
+
+def _short(table: dict[str, Any]) -> Any:
+    """A state's shape alone where nothing else is said of it."""
+    return table if len(table) > 1 else table["shape"]
 
 
 def _joined(uses: Mapping[tuple[str, ...], Sequence[str]]) -> dict[tuple[str, ...], list[str]]:

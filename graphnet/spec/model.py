@@ -71,6 +71,21 @@ class Input(Table):
     sequence: bool = False
 
 
+class Noise(Table):
+    """Normal noise on a state's value, at the times `t`, always if they are not given."""
+
+    std: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    t: TimeList | None = None
+
+    @classmethod
+    def long_form(cls, value: Any) -> Any:
+        return {"std": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @classmethod
+    def expects(cls) -> str:
+        return 'a standard deviation such as 0.1, or { std = 0.1, t = "3..5" }'
+
+
 class State(Table):
     """A place that holds one value at each time it is populated."""
 
@@ -80,6 +95,7 @@ class State(Table):
     update: Ops | None = None
     hold: bool | None = None
     unpopulated: Unpopulated | None = None
+    noise: Noise | None = None
     part: str | None = None
 
     @classmethod

@@ -351,7 +351,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["--noise", "h1->h2:-1"], "a standard deviation is above 0"),
     (["--noise", "h1->h2:nan"], ""),
     (["--noise", "h1->h2:inf"], ""),
-    (["--noise", "h1:0.1"], "noise is added to a transition"),
+    (["--noise", "h2@9:0.1"], "'h2' selects nothing that fires at t = 9\n  it does at t = 4..6"),
     (["--mask", "7"], "t = 7 is not between 0 and the last readout, 6"),
     (["--mask", "-1"], "t = -1 is not between"),
     (["--slab", "t = "], "--slab t = "),

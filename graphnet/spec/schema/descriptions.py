@@ -10,6 +10,7 @@ TABLES = {
     "Norm": "How B normalises; pre_net.norm, post_net.norm and a norm op in list form say only what they change.",
     "Input": "What arrives, and when.",
     "State": "A place that holds one value at each time: a shape such as [64, 32, 32], or a table.",
+    "Noise": "Normal noise on a state's value: a standard deviation, or { std = 0.1, t = ... }.",
     "Gain": "A factor for the transition's result: a number, or { init = 0, learn = true }.",
     "Cell": 'A transition function such as "BRCx2+I", as a string or a list; "-", which blocks; or a table with ops.',
     "Slab": "Transition functions from state to state and the times at which they hold: { from = { to = function } }.",
@@ -64,7 +65,12 @@ KEYS = {
         "update": "Applied after the merge; keeps the shape.",
         "hold": "Keep the value at times at which nothing arrives.",
         "unpopulated": "What this state is before anything has arrived; as in the whole net if nothing is said.",
+        "noise": "Normal noise that is added after the update, in every pass.",
         "part": "The name of the part that the state is made of.",
+    },
+    "Noise": {
+        "std": "The standard deviation.",
+        "t": "The times at which it is added; always if nothing is said.",
     },
     "Gain": {
         "init": "The factor, or where learning starts.",

@@ -46,6 +46,7 @@ def schema() -> Schema:
     tables["State"] |= {"type": ["array", "object"], **_sizes()}
     tables["State"]["dependentSchemas"] = {"part": {"properties": {"update": _NOTHING, "hold": _NOTHING}}}
     tables["Gain"] |= {"type": ["number", "object"]}
+    tables["Noise"] |= {"type": ["number", "object"], "exclusiveMinimum": 0, "required": ["std"]}
     tables["Cell"] |= {"type": ["string", "array", "object"], **_ops(patterns.cell())}
     tables["Cell"]["required"] = ["ops"]
     tables["SharingSet"]["required"] = ["members"]
@@ -95,6 +96,7 @@ def _short_forms() -> dict[tuple[str, str], Schema]:
         ("", "states"): states,
         ("Slab", "t"): _times(),
         ("Input", "t"): _times(refused=[patterns.NAMES_READOUT]),
+        ("Noise", "t"): _times(refused=[patterns.NAMES_READOUT]),
         ("Readout", "t"): _times(FOREVER - 1, [patterns.NAMES_READOUT, patterns.OPEN]),
         ("Input", "state"): _ref("state_or_inner"),
         ("Readout", "state"): _ref("state_or_inner"),

@@ -373,6 +373,60 @@ def test_noise() -> None:
     assert float((found.std(0) / sigma - 1).abs().max()) < 5 / (2 * n) ** 0.5
 
 
+STEPS: dict[str, Any] = {"states": {name: [2, 6, 6] for name in ("h1", "h2", "h3")}, "pre_net": None, "post_net": None}
+
+
+def test_noise_on_a_state_comes_after_its_update_at_its_times() -> None:
+    states = {"h1": [2, 6, 6], "h2": {"shape": [2, 6, 6], "update": "R"}}
+    net = shaken({"h1": {"h1": "I", "h2": "C"}, "h2": {"h2": "I"}}, **STEPS | {"states": states}, t=3)
+    weight = net.get_parameter("h2.from_h1.conv1.weight")
+    for when, times in (("h2", (1, 2, 3)), ("h2@2", (2,)), ("h2@2..3", (2, 3))):
+        made = edited(net, AddNoise(when, 0.3))
+        torch.manual_seed(5)
+        found = made(IMAGES)
+        torch.manual_seed(5)
+        wanted = 0 * IMAGES
+        for time in (1, 2, 3):
+            wanted = (wanted + F.conv2d(IMAGES, weight, padding=1)).relu()
+            wanted = wanted + (0.3 * torch.randn(wanted.shape, dtype=wanted.dtype) if time in times else 0)
+        close(found, wanted)
+        for level, stepwise in ((1, False), (2, True)):
+            other = graphnet.compile(made.meta["spec"], optimize=level, stepwise=stepwise).double().eval()
+            other.load_state_dict(made.state_dict())
+            torch.manual_seed(5)
+            close(other(IMAGES), wanted)
+        unrolled = graphnet.compile(graphnet.unroll(made.meta["spec"])).double().eval()
+        assert sum(line.op.kind == "noise" for line in unrolled.meta["plan"].lines) == len(times)
+
+
+def test_all_readers_of_a_state_see_the_same_noise() -> None:
+    slabs = {"h1": {"h2": "I"}}, {"h2": {"h3": {"ops": "I", "delay": 2}}}, {"h3": {"h3": {"ops": "I", "gain": -1}}}
+    net = shaken({"t": 1, **slabs[0]}, {"t": 2, "h2": {"h3": "I"}}, {"t": 3, **slabs[1], **slabs[2]}, **STEPS)
+    assert float(edited(net, AddNoise("h2", 0.3))(IMAGES).abs().max()) == 0  # h2@1 - h2@1
+    assert float(edited(net, AddNoise("h2->h3", 0.3))(IMAGES).abs().max()) > 0.1
+
+
+def test_a_state_that_is_made_of_a_part_has_noise_where_others_read_it() -> None:
+    part = {"pair": {"states": {"r": {}, "s": {}}, "transitions": [{"r": {"s": "C"}}], "unroll": "engineering"}}
+    states = {"h1": [2, 6, 6], "h2": {"shape": [2, 6, 6], "part": "pair"}}
+    net = shaken({"h1": {"h2": "C"}}, **STEPS | {"states": states}, parts=part, t=1)
+    made = edited(net, AddNoise("h2.s", 0.3))
+    assert [(line.place, line.t) for line in made.meta["plan"].lines if line.op.kind == "noise"] == [("h2.s", 1)]
+    assert made.meta["spec"].states["h2"].noise.std == 0.3
+    with pytest.raises(EditError, match=r"'h2\.r' is an inner state of a part"):
+        graphnet.perturb(net, AddNoise("h2.r", 0.3))
+
+
+def test_noise_on_a_state_is_replaced_but_not_silenced() -> None:
+    net = shaken({"h1": {"h1": "I", "h2": "C"}}, **STEPS, t=1, readout={"t": 1, "state": "h2"})
+    noisy = edited(net, AddNoise("h2", 0.3))
+    assert edited(noisy, AddNoise("h2", 0.5)).meta["spec"].states["h2"].noise.std == 0.5
+    with pytest.raises(EditError, match="'h2' has noise already"):
+        graphnet.perturb(noisy, AddNoise("h2", 0.5, 1))
+    with pytest.raises(EditError, match="'h2' has noise of its own, which would still be there"):
+        graphnet.perturb(noisy, Silence("h2"))
+
+
 @pytest.mark.parametrize("own", ["BC+C1+I", "BRC+I0", ["B", {"sum": ["RC", "I"]}], {"ops": "BRC+I", "lipschitz": 0.5}])
 def test_noise_leaves_the_function_as_it_is(own: Any) -> None:
     net = looped(own, norm={"affine": "per-time"}, sharing={"over_time": False})
@@ -581,7 +635,8 @@ WRONG: list[tuple[Any, str]] = [
     (Silence("h3->h1"), "there is no transition h3->h1\n"),
     (Silence("h1"), r"the input arrives at 'h1' then\n  choose later times"),
     (Silence("h1->h1", "5..3"), r"'5\.\.3' runs backwards\n  did you mean '3\.\.5'"),
-    (AddNoise("h1", 1.0), "noise is added to a transition, such as h1->h2, not to 'h1'"),
+    (AddNoise("h2@3", 1.0), r"'h2' selects nothing that fires at t = 3\n  it does at t = 5\.\.8$"),
+    (AddNoise("h3", 1.0), r"no state is called 'h3'\n  did you mean"),
     (AddNoise("h1->h1", 0), "a standard deviation is above 0, not 0"),
     (ShowAnother(9), "t = 9 is not between 0 and the last readout, 8"),
     ({"t": 2, "h1": {"h1": "BRC5+I"}}, r"needs weights that the net does not have: h1\.from_h1\.conv1\.t2\.weight\n"),

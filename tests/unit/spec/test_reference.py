@@ -31,6 +31,7 @@ TABLES: dict[str, type[Table]] = {
     "`[states]`": model.State,
     "`[[transitions]]`": model.Slab,
     "A cell": model.Cell,
+    "`noise` of a state": model.Noise,
     "`gain`": model.Gain,
     "`[parts.NAME]`": model.Part,
     "`[norm]`": model.Norm,
