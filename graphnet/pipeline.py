@@ -111,6 +111,8 @@ def draw(
     dead: bool = False,
     width: float = 174.0,
     elide: bool = False,
+    dpi: float = 300,
+    title: bool = True,
 ) -> Drawing:
     """Draw a spec's net as SVG text that shows itself in a notebook; also write it to `path` if one is given.
 
@@ -118,20 +120,21 @@ def draw(
         spec: a spec, its dict, or the path of its file.
         path: where to write it, in the format of its suffix: .svg, .png, .pdf; of the unrolled and the recurrent
             view also .dot, and .gif, of activity spreading step by step.
-        view, style, dead, width, elide: as in `graphnet.pictures.views.PictureOptions`: `unrolled`, `recurrent`,
-            `matrix` or `plan`; `light` or `dark`; with what never runs; of a page in millimetres, 0 breaks nothing;
-            without the inner ones of many steps that are alike.
+        view, style, dead, width, elide, dpi, title: as in `graphnet.pictures.views.PictureOptions`: `unrolled`,
+            `recurrent`, `matrix` or `plan`; `light` or `dark`; with what never runs; of a page in millimetres, 0 breaks
+            nothing; without the inner ones of many steps that are alike; pixels an inch of PNG and GIF; with the net's
+            name above.
 
     Raises:
         SpecError: the spec is wrong.
-        ValueError: no view, style or format of that name.
+        ValueError: no view, style or format of that name, or no such `dpi`.
         OSError: the file cannot be written.
     """
     from graphnet.pictures.formats import drawn
     from graphnet.pictures.views import PictureOptions, Rendering
     from graphnet.pictures.write.svg import to_svg
 
-    rendering = Rendering(plan(spec), PictureOptions(view, style, dead, width, elide))
+    rendering = Rendering(plan(spec), PictureOptions(view, style, dead, width, elide, dpi, title))
     if path is not None:
         Path(path).write_bytes(drawn(path, rendering))
     return to_svg(rendering.picture)

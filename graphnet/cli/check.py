@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from graphnet.cli.common.bug import bug_fault
 from graphnet.cli.common.fault_formats import FORMATS, Format
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Settings, Unlimited, counted, show
@@ -67,6 +68,8 @@ class _Checker:
             compiled = plan(spec, unlimited=self.unlimited)
         except SpecError as error:
             return "", [self._judged(fault) for fault in error.faults]
+        except Exception as error:  # noqa: BLE001 - a bug of ours ends neither the watching nor the other files' check
+            return "", [bug_fault(error, path)]
         warnings = [self._judged(fault) for fault in placed(compiled.warnings, spec.source)]
         fine = (
             f"{path}: fine: {len(compiled.areas)} states, {compiled.parameters:,} parameters, "

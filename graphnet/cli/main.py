@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from graphnet.cli.common.bug import bug_fault
 from graphnet.cli.common.failure import Failure
 
 COMMANDS = {
@@ -82,4 +83,7 @@ def main() -> None:
         sys.exit(1)
     except BrokenPipeError:
         sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
+        print(bug_fault(error), file=sys.stderr)
         sys.exit(1)

@@ -46,7 +46,7 @@ def show(
         console.print(line, soft_wrap=not sys.stdout.isatty())
     for matrix in matrices(compiled):
         table = _table(compiled, matrix)
-        console.print(f"\nt = {times_text(list(matrix.times))}", style="bold")
+        console.print(f"\nt = {times_text(matrix.times)}", style="bold")
         if console.measure(table, options=console.options.update(width=PIPED)).minimum <= console.width:
             console.print(table)
         else:
@@ -59,6 +59,7 @@ def _graph(plan: Plan) -> Iterator[Text]:
     from rich.text import Text
 
     from graphnet.pictures.recurrent.wiring import wire
+    from graphnet.pictures.states import note_on_states
 
     wiring = wire(plan)
     yield Text.assemble((clean(plan.name), "bold"), clean(f" — {plan.cite}" if plan.cite else ""))
@@ -72,6 +73,9 @@ def _graph(plan: Plan) -> Iterator[Text]:
         for number, each in enumerate(leaving):
             branch = "└─▶" if number == len(leaving) - 1 else "├─▶"
             yield _arrow(f"  {branch} ", texts[each.target].ljust(widest), each)
+    if note := note_on_states(plan):
+        yield Text()
+        yield Text(clean(note), style="dim")
 
 
 def _arrow(branch: str, target: str, each: Wire) -> Text:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphnet.cli.common.bug import bug_fault
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, Settings, Unlimited, pictures_told, show
 from graphnet.cli.common.watch import watch
@@ -80,15 +81,23 @@ class Look:
     measures: Mapping[str, Any] | None
 
     def __call__(self) -> Content:
-        """The net, or the faults, which are also printed."""
-        from graphnet.pictures.page.content import Content, content_of
+        """The net, or the faults, which are also printed; a bug of ours is one of them."""
+        from graphnet.pictures.page.content import Content
 
         try:
-            spec = load(self.spec, settings=self.settings)
-            plan = plan_of(spec, unlimited=self.unlimited)
+            return self._content()
         except SpecError as error:
-            show(error.faults)
-            return Content(faults=error.faults)
+            faults = error.faults
+        except Exception as error:  # noqa: BLE001 - the page stays, and says what happened
+            faults = (bug_fault(error, self.spec),)
+        show(faults)
+        return Content(faults=faults)
+
+    def _content(self) -> Content:
+        from graphnet.pictures.page.content import content_of
+
+        spec = load(self.spec, settings=self.settings)
+        plan = plan_of(spec, unlimited=self.unlimited)
         warnings = tuple(placed(plan.warnings, spec.source))
         show(warnings)
         with pictures_told():

@@ -15,6 +15,12 @@ INK, PALE, FAINT = "#222222", "#777777", "#cccccc"
 PAPER, FILL, ACCENT = "#ffffff", "#f2f2f2", "#ffd873"
 """Colours of text and frames, of what matters less and least; of the page, of boxes, of boxes that are pointed out."""
 
+DPI, LEAST_DPI, MOST_DPI = 300, 10, 2400
+"""Pixels an inch: what journals ask for at least, and the least and most that can be asked for."""
+
+FONT = "DejaVu Sans"
+"""In every format. It comes with matplotlib, so that PNG and PDF are the same everywhere."""
+
 HEAD = 6.0
 """Length of an arrowhead."""
 
@@ -102,7 +108,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class Label:
-    """A line of text within a box; `owner` is the name of the node or curve it belongs to."""
+    """A line of text within a box; `owner` is the name of the node or curve it belongs to.
+
+    `heads` says that it is part of the picture's heading, which can be left out.
+    """
 
     text: str
     box: Box
@@ -111,6 +120,7 @@ class Label:
     bold: bool = False
     colour: str = INK
     owner: str = ""
+    heads: bool = False
 
     @property
     def x(self) -> float:
@@ -140,19 +150,21 @@ class Picture:
 
 
 _EMS = (
-    dict.fromkeys("ijl|.,:;'!()[] \u00a0-", 0.44)
+    dict.fromkeys("ijl.,'! \u00a0", 0.44)
+    | dict.fromkeys("|:;()[]-", 0.46)
     | dict.fromkeys("#&<>^~×–", 0.88)
-    | dict.fromkeys("mwMWOQ@%+=→…—", 1.01)
+    | dict.fromkeys("mwMWOQ@+=→…—", 1.01)
+    | {"%": 1.08}
     | dict.fromkeys("ЖШЩЮМФЫжшщюмфыŒœÆæ©®¼½¾", 1.21)
 )
 _EM, _CAPITAL, _FOREIGN, _WIDE, _BOLD = 0.66, 0.8, 0.95, 1.25, 1.1
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """No less than the width of a line of European or East Asian text in any font of FONTS.
+    """No less than the width of a line of European or East Asian text in FONT, or in Verdana in its place.
 
-    The characters' widths, in ems, are those of DejaVu Sans, the widest of FONTS, rounded up by class; wide
-    East Asian characters and emoji take 1.25, accents nothing. Helvetica needs about a fifth less.
+    The characters' widths, in ems, are those of the wider of the two, rounded up by class; wide East Asian
+    characters and emoji take 1.25, accents nothing.
     """
     ems = 0.0
     for char in unicodedata.normalize("NFD", clean(text)):
@@ -175,12 +187,13 @@ def label(
     bold: bool = False,
     colour: str = INK,
     owner: str = "",
+    heads: bool = False,
 ) -> Label:
     """A label that starts, has its middle or ends at x, and its middle height at y."""
     text = clean(text)
     width = text_width(text, size, bold)
     left = x - width * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
-    return Label(text, Box(left, y - 0.6 * size, width, 1.2 * size), size, anchor, bold, colour, owner)
+    return Label(text, Box(left, y - 0.6 * size, width, 1.2 * size), size, anchor, bold, colour, owner, heads)
 
 
 def fitted(text: str, size: float, width: float, least: float) -> tuple[str, float]:

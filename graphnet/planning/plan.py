@@ -56,12 +56,15 @@ class CellInfo:
 
 @dataclass(frozen=True)
 class Area:
-    """A state, for pictures and tables."""
+    """A state, for pictures and tables; `update` as written, empty where there is none."""
 
     name: str
     label: str
     shape: Shape
     merge: str
+    update: str = ""
+    hold: bool = False
+    zeros: bool = False
 
 
 class Coupling(NamedTuple):

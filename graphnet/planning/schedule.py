@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from graphnet.network.network import Network, Tensor, Transition
+from graphnet.network.network import Network, State, Tensor, Transition
 from graphnet.planning.activity import Activity
 from graphnet.planning.body import IMAGE, trainable
 from graphnet.planning.firings import find_fates, warnings
@@ -34,7 +34,7 @@ def schedule(expansion: TimeExpansion, keep_dead: bool = False) -> Plan:
         cite=network.cite,
         input_shape=writer.shapes[IMAGE],
         input_times=str(network.input_times),
-        areas=tuple(Area(state.name, state.label, state.shape, state.merge) for state in network.states),
+        areas=tuple(map(_area, network.states)),
         cells=_cells(network, transitions),
         firings=firings,
         calls=calls,
@@ -61,6 +61,11 @@ def _values(network: Network, activities: Sequence[Activity], values: Values, ke
                 found.append((node[1], within, which, values.at(which, node)))
     found.sort(key=lambda each: each[:3])
     return [value for *_, value in found]
+
+
+def _area(state: State) -> Area:
+    update = state.update.text if state.update else ""
+    return Area(state.name, state.label, state.shape, state.merge, update, state.hold, state.zeros)
 
 
 def _cells(network: Network, transitions: Sequence[Transition]) -> tuple[CellInfo, ...]:

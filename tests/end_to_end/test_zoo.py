@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 import graphnet
 from graphnet import zoo
+from graphnet.cli.new import _copy
 from tests.end_to_end.test_cli import run
 
 
@@ -36,6 +38,19 @@ def test_a_new_spec_means_what_its_example_means(like: str, tmp_path: Path) -> N
     mine, example = graphnet.load(tmp_path / "mine.toml"), graphnet.load(zoo.path(like))
     assert mine.as_data() == example.as_data() | {"name": "mine"}
     assert (tmp_path / "mine.toml").read_text().startswith(f"# {zoo.summary(like)}\n")
+
+
+@pytest.mark.parametrize("like", zoo.names())
+def test_a_new_spec_names_no_file_that_is_not_there(like: str) -> None:
+    comments = "\n".join(re.findall(r"#.*", _copy(like, "mine")))
+    assert set(re.findall(r"[\w./-]+\.(?:toml|json|py|md|svg|txt)\b", comments)) <= {"mine.toml", "mine.svg"}
+
+
+def test_the_commands_in_a_new_spec_work(tmp_path: Path) -> None:
+    run("new", "mine", cwd=tmp_path)
+    (command,) = re.findall("See it: graphnet (.*)", (tmp_path / "mine.toml").read_text())
+    assert run(*command.split(), cwd=tmp_path).returncode == 0
+    assert (tmp_path / "mine.svg").is_file()
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

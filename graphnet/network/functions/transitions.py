@@ -64,7 +64,7 @@ class CellReader:
             source,
             target,
             f"{target}.from_{source}",
-            ops_text(cell.ops),
+            cell_text(cell),
             times,
             next(delay for delay in delays if delay is not None),
             self._function(cell.ops, ends, path, cell),
@@ -150,6 +150,18 @@ class CellReader:
         return (ops, ends.source, ends.target, ends.between, ends.joins, ends.recurs, *own)
 
 
+def cell_text(cell: Cell) -> str:
+    """A cell for tables and pictures: its function, and what else it does to the result."""
+    text = ops_text(cell.ops)
+    if cell.lipschitz is not None:
+        text += f", lipschitz {cell.lipschitz:g}"
+    if cell.gain is not None:
+        text += f", gain learned from {cell.gain.init:g}" if cell.gain.learn else f", gain {cell.gain.init:g}"
+    if cell.noise is not None:
+        text += f", noise {cell.noise:g}"
+    return text
+
+
 def ops_text(ops: Ops) -> str:
     """A transition function for tables and pictures."""
     if not isinstance(ops, list | tuple):
@@ -161,7 +173,26 @@ def ops_text(ops: Ops) -> str:
         elif isinstance(entry, Mapping):
             for word, settings in entry.items():
                 branches = settings if isinstance(settings, list | tuple) else ()
-                words.append(f"({' + '.join(map(ops_text, branches))})" if word == "sum" else word)
+                words.append(f"({' + '.join(map(ops_text, branches))})" if word == "sum" else _op_text(word, settings))
         else:
             words.append(ops_text(entry))
     return " ".join(words)
+
+
+UNSAID = ("init",)
+"""Settings of ops that change no function, only where its weights start."""
+
+
+def _op_text(word: str, settings: object) -> str:
+    """An op of the list form, as in `conv(kernel=5, bias=true)`."""
+    known = settings if isinstance(settings, Mapping) else {}
+    said = [f"{name}={_setting_text(value)}" for name, value in known.items() if name not in UNSAID]
+    return f"{word}({', '.join(said)})" if said else word
+
+
+def _setting_text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_setting_text, value))}]" if len(value) <= 4 else "[…]"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -77,6 +77,26 @@ def legend_lines(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) 
     )
 
 
+def shared_in_part(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) -> list[str]:
+    """A line for weights with names of their own that have tensors in common: which names, and which tensors."""
+    trainable = {tensor.name for tensor in plan.trainable}
+    users: dict[str, dict[str, None]] = {}
+    for feed, each in zip(found, weights, strict=True):
+        for tensor in filter(trainable.__contains__, feed.tensors):
+            users.setdefault(tensor, {})[each.name] = None
+    groups: dict[tuple[str, ...], dict[str, None]] = {}
+    for tensor, names in users.items():
+        if len(names) > 1:
+            groups.setdefault(tuple(names), {})[_layer(tensor)] = None
+    shown = [f"{', '.join(_few(names))} ({', '.join(_few(tuple(layers)))})" for names, layers in groups.items()]
+    return [f"Weights shared in part: {'; '.join(_few(shown))}."] if shown else []
+
+
+def _layer(tensor: str) -> str:
+    """The layer of a tensor within its transition, as in `skip.conv1`; with its first time if it has one."""
+    return tensor.rpartition(".")[0].partition(".from_")[2].partition(".")[2] or tensor
+
+
 def coupled_notes(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) -> list[str]:
     """A line for each group of weights that are softly coupled; norms' tensors are coupled as their weights are."""
     named: dict[str, str] = {}
@@ -111,7 +131,7 @@ def ops_text(plan: Plan, place: str) -> str:
             times.setdefault(cell.ops, []).append(cell.times)
     if len(times) == 1:
         return next(iter(times))
-    return "; ".join(f"{ops} at {', '.join(dict.fromkeys(when))}" for ops, when in times.items())
+    return "; ".join(f"{ops} at t = {', '.join(dict.fromkeys(when))}" for ops, when in times.items())
 
 
 def least_width(lines: Sequence[LegendLine], width: float) -> float:

@@ -90,6 +90,35 @@ def test_the_picture_is_the_same_each_time(view: str) -> None:
     )
 
 
+@pytest.mark.parametrize("view", VIEWS)
+def test_without_a_title_the_rest_is_the_same_and_moves_up(view: str) -> None:
+    compiled = graphnet.plan(ROOT / "specs" / "vision" / "cornet-s.toml")
+    full, bare = (picture(compiled, PictureOptions(view, width=174, title=title)) for title in (True, False))
+    assert [label.text for label in full.labels if label.heads] == ["cornet-s", "Kubilius et al. 2019"]
+    assert [label.text for label in bare.labels] == [label.text for label in full.labels if not label.heads]
+    assert faults(bare) == []
+    moved = full.height - bare.height
+    assert moved > 20
+    pairs = zip(full.nodes, bare.nodes, strict=True)
+    assert all(one.box.y - moved == pytest.approx(other.box.y) for one, other in pairs)
+    assert min(box.y for box in (*(label.box for label in bare.labels), *(node.box for node in bare.nodes))) < 10
+    assert "<title>cornet-s</title>" in to_svg(bare), "for those who do not see it"
+
+
+# ---- times
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_times_are_written_as_in_specs_in_every_view(view: str) -> None:
+    slabs = [{"t": "1..4", "h1": {"h1": "C", "h2": "C"}}, {"t": "6..9", "h1": {"h1": "C"}, "h2": {"h2": "CR"}}]
+    input = {"shape": [1, 8, 8], "t": "0..5"}
+    compiled = graphnet.plan(small(*slabs, input=input, readout={"t": "1..9", "state": "h1"}))
+    texts = [label.text.replace("\xa0", " ") for label in picture(compiled, PictureOptions(view, width=0)).labels]
+    times = [text for text in texts if "t = " in text]
+    assert not [text for text in times if "–" in text]
+    assert any(".." in text for text in times) or view == "unrolled"
+
+
 # ---- styles
 
 
@@ -183,7 +212,7 @@ def test_panels_add_up_to_the_net() -> None:
     assert [len(panel.times) for panel in found] == [1, 10, 1]
     parameters = sum(len(panel.times) * sum(int(row[3].replace(",", "") or 0) for row in panel.rows) for panel in found)
     assert parameters == compiled.parameters
-    assert found[1].titles == ("t = 2–11 (10 times)", "makes h1")
+    assert found[1].titles == ("t = 2..11 (10 times)", "makes h1")
 
 
 def test_what_a_step_makes_is_cut_to_fit_with_a_sign() -> None:
@@ -212,7 +241,7 @@ def test_counts_are_rounded_to_three_digits(number: int, text: str) -> None:
 
 
 def test_times_are_written_as_ranges() -> None:
-    assert times_text([1, 2, 3, 5, 7, 8]) == "1–3, 5, 7, 8"
+    assert times_text([1, 2, 3, 5, 7, 8]) == "1..3, 5, 7..8"
 
 
 # ---- activity
