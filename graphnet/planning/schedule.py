@@ -42,6 +42,7 @@ def schedule(expansion: TimeExpansion, keep_dead: bool = False) -> Plan:
         system=network.system,
         couplings=_couplings(network, trainable(calls)),
         weights=network.weights,
+        combine=network.combine,
         warnings=(
             *expansion.warnings,
             *warnings(transitions, firings),

@@ -93,6 +93,15 @@ def test_what_differs_in_meaning(first: str, second: str, said: list[str]) -> No
     assert done.returncode == (0 if said == ["the specs mean the same"] else 1)
 
 
+@pytest.mark.parametrize(("one", "other"), [("none", "cumulative"), ("cumulative", "cumulative-sum")])
+def test_ways_to_combine_readouts_differ_in_meaning(one: str, other: str, tmp_path: Path) -> None:
+    for how in (one, other):
+        data = graphnet.load(QUICKSTART, settings=["readout.t=[3,4]", f"readout.combine={how}"]).as_data()
+        (tmp_path / f"{how}.json").write_text(json.dumps(data))
+    done = run("diff", tmp_path / f"{one}.json", tmp_path / f"{other}.json")
+    assert done.stdout == f"readouts combined: {one} / {other}\n"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

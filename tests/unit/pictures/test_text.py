@@ -9,6 +9,7 @@ import pytest
 
 import graphnet
 from graphnet.network.network import System
+from graphnet.pictures.captions import heading
 from graphnet.pictures.text import plan_data, plan_text, system_text
 from graphnet.planning.plan import Fate
 from tests.small import small
@@ -89,6 +90,37 @@ def test_the_data_are_those_of_the_plan_and_json_can_hold_them() -> None:
     assert conv["arguments"] == ["h2_from_h1_t1_relu1"]
     assert conv["tensors"] == ["h2.from_h1.conv1.weight"]
     assert (conv["shape"], conv["t"], conv["place"]) == ([6, 4, 4], 1, "h2.from_h1")
+
+
+@pytest.mark.parametrize(
+    ("combine", "said"),
+    [
+        ("none", "t = 2, 3"),
+        ("mean", "t = 3: the mean of all readouts"),
+        ("cumulative", "t = 2, 3: at each time the mean of the readouts up to then"),
+        ("cumulative-sum", "t = 2, 3: at each time the sum of the readouts up to then"),
+    ],
+)
+def test_how_readouts_are_combined_is_shown(combine: str, said: str) -> None:
+    plan = graphnet.plan(small(readout={"t": [2, 3], "combine": combine}))
+    assert f"readout:          {said}\n" in plan_text(plan)
+    assert plan_data(plan)["combine"] == plan.combine == combine
+    shown = " ".join(each.text for each in heading(plan, 400))
+    assert ("output: " in shown) == (combine != "none")
+    assert said.partition(": ")[2] in shown
+
+
+def test_a_single_readout_is_not_combined() -> None:
+    one = graphnet.plan(small(readout={"t": 3, "combine": "cumulative-sum"}))
+    assert one == graphnet.plan(small(readout={"t": 3}))
+
+
+def test_a_running_sum_adds_once_a_step() -> None:
+    plan = graphnet.plan(small(readout={"t": "2..40", "combine": "cumulative-sum"}))
+    sums = [line for line in plan.lines if "_upto_t" in line.name]
+    assert [line.arguments for line in sums[:2]] == [("logits_t2", "logits_t3"), ("logits_upto_t3", "logits_t4")]
+    assert {len(line.arguments) for line in sums} == {2}
+    assert len({call.body for call in plan.calls if "logits_upto_t{t}" in call.body.shapes}) == 2
 
 
 def test_the_data_tell_the_fate_of_every_cell() -> None:
