@@ -20,6 +20,8 @@ PARAMETERS = {
     "resnet18": 11_689_512,
     "resnet34": 21_797_672,
     "resnet50": 25_557_032,
+    "frnn-3-state": 4_207_562,
+    "frnn-table-1": 4_212_938,
     "cornet-rt": 5_208_936,
     "cornet-rt-skipping": 5_208_936,
     "cornet-s": 53_416_616,
@@ -67,8 +69,12 @@ def test_depth_is_the_number_in_the_name_and_the_pooling(name: str, layers: int)
 
 @pytest.mark.parametrize(("readout", "depth"), [(5, 13), (10, 23)])
 def test_depth_of_liao_and_poggios_table_1(readout: int, depth: int) -> None:
-    spec = graphnet.load(zoo.path("frnn-3-state"), settings=[f"readout.t={readout}"])
+    spec = graphnet.load(zoo.path("frnn-table-1"), settings=[f"readout.t={readout}"])
     assert graphnet.plan(spec).depth == depth
+
+
+def test_the_errors_of_table_1_stand_on_the_net_that_made_them() -> None:
+    assert [name for name in ALL if "7.44" in zoo.text(name)] == ["frnn-table-1"]
 
 
 @pytest.mark.parametrize("readout", [5, 9, 13, 23])
