@@ -57,14 +57,11 @@ def _graph(plan: Plan) -> Iterator[Text]:
     """The recurrent graph as a list: each state, and below it the arrows that leave it."""
     from rich.text import Text
 
-    from graphnet.pictures.captions import COMBINED
     from graphnet.pictures.elements import clean
     from graphnet.pictures.recurrent.wiring import wire
 
     wiring = wire(plan)
     yield Text.assemble((clean(plan.name), "bold"), clean(f" — {plan.cite}" if plan.cite else ""))
-    if combined := COMBINED.get(plan.combine):
-        yield Text(f"output: {combined}")
     yield Text()
     texts = {unit.name: clean(unit.texts[0]) for unit in wiring.units}
     widest = max(map(len, texts.values()))

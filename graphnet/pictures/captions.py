@@ -15,7 +15,7 @@ TITLE, TEXT, SMALL, TINY = 13.0, 11.0, 9.5, 8.0
 
 
 def heading(plan: Plan, width: float) -> Iterator[Label]:
-    """The net's name, whom it is from and how readouts are combined, at the upper left, wrapped to the width."""
+    """The net's name and whom it is from, at the upper left, wrapped to the width."""
     y = MARGIN
     for text in wrapped(plan.name, TITLE, width, bold=True) or ["net"]:
         yield label(text, TITLE, MARGIN, y + 0.6 * TITLE, bold=True)
@@ -23,17 +23,6 @@ def heading(plan: Plan, width: float) -> Iterator[Label]:
     for text in wrapped(plan.cite, SMALL, width):
         yield label(text, SMALL, MARGIN, y + 0.6 * SMALL, colour=PALE)
         y += 1.25 * SMALL
-    for text in wrapped(f"output: {COMBINED[plan.combine]}" if plan.combine in COMBINED else "", SMALL, width):
-        yield label(text, SMALL, MARGIN, y + 0.6 * SMALL)
-        y += 1.25 * SMALL
-
-
-COMBINED = {
-    "mean": "the mean of all readouts",
-    "cumulative": "at each time the mean of the readouts up to then",
-    "cumulative-sum": "at each time the sum of the readouts up to then",
-}
-"""What a net gives that combines its readouts: no arrow says so."""
 
 
 def row_names(plan: Plan) -> dict[str, str]:

@@ -11,10 +11,16 @@ from typing import Any
 from graphnet.network.functions.ops import Attribute
 from graphnet.network.network import INPUT, LOGITS, System
 from graphnet.passes import Mode, trace_passes
-from graphnet.pictures.captions import COMBINED
 from graphnet.planning.cost import BATCH, cost
 from graphnet.planning.plan import Fate, Firing, Plan
 from graphnet.planning.programs import Run, runs_of
+
+COMBINED = {
+    "mean": "the mean of all readouts",
+    "cumulative": "at each time the mean of the readouts up to then",
+    "cumulative-sum": "at each time the sum of the readouts up to then",
+}
+"""What a net gives that combines its readouts."""
 
 
 def plan_text(plan: Plan) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from graphnet.errors import Fault, KeyPath
 from graphnet.network.functions.fit import Ends, fit
@@ -14,7 +13,6 @@ from graphnet.network.matrix import WrittenCell, holding
 from graphnet.network.network import INPUT, LOGITS, Function, Transition
 from graphnet.network.parts import Expanded, WrittenState
 from graphnet.spec.model import Cell, Norm, Spec
-from graphnet.spec.notation.op_words import OPS
 from graphnet.spec.notation.times import ALWAYS, Times, times_at
 from graphnet.spec.notation.transition_functions import FunctionFault, Ops, parse_function
 
@@ -153,7 +151,7 @@ class CellReader:
 
 
 def ops_text(ops: Ops) -> str:
-    """A transition function for tables and pictures; of an op's settings those that a string can hold."""
+    """A transition function for tables and pictures."""
     if not isinstance(ops, list | tuple):
         return str(ops)
     words = []
@@ -163,16 +161,7 @@ def ops_text(ops: Ops) -> str:
         elif isinstance(entry, Mapping):
             for word, settings in entry.items():
                 branches = settings if isinstance(settings, list | tuple) else ()
-                words.append(f"({' + '.join(map(ops_text, branches))})" if word == "sum" else _op_text(word, settings))
+                words.append(f"({' + '.join(map(ops_text, branches))})" if word == "sum" else word)
         else:
             words.append(ops_text(entry))
     return " ".join(words)
-
-
-def _op_text(word: str, settings: Any) -> str:
-    """An op of the list form: as in a string, `C7:64/2`, if it has sizes of its own, otherwise its word."""
-    marks = {"kernel": "", "width": ":", "stride": "/"}
-    rule = OPS.get(word)
-    if rule is None or not rule.letter or not isinstance(settings, Mapping) or marks.keys().isdisjoint(settings):
-        return word
-    return rule.letter + "".join(f"{mark}{settings[name]}" for name, mark in marks.items() if name in settings)
