@@ -16,6 +16,10 @@ GROUPS = ("", "small", "liao-poggio", "lippl", "he", "vision")
 """The folders, simple nets first."""
 
 
+ALIASES = {"blt-as-published": "blt"}
+"""Earlier names of specs: a file is found by them too, and they are not listed."""
+
+
 class UnknownName(LookupError):  # noqa: N818 - it says what is missing
     """There is nothing of this name; the message says what there is."""
 
@@ -28,6 +32,7 @@ def names() -> tuple[str, ...]:
 def path(name: str) -> Path:
     """The file of a spec of the zoo. Raises UnknownName."""
     files = _files()
+    name = ALIASES.get(name, name)
     if name not in files:
         hint = did_you_mean(name, tuple(files)) or "`graphnet zoo` lists them"
         raise UnknownName(f"no spec of the zoo is called '{name}'; {hint}")
@@ -56,9 +61,11 @@ def group(name: str) -> str:
 def foreign_names(name: str) -> dict[str, str]:
     """The names that a net's tensors have in the original implementation: ours → theirs.
 
-    For `resnet18`, `resnet34`, `resnet50` (torchvision's) and `cornet-z`, `cornet-rt`, `cornet-s` (the published
-    modules'); `graphnet.import_state_dict` takes it. Raises UnknownName for others.
+    For `resnet18`, `resnet34`, `resnet50` (torchvision's) and `cornet-z`, `cornet-rt`, `cornet-s`, `blt`, `blt-b`,
+    `blt-bl`, `blt-bt` (the published modules'); `graphnet.import_state_dict` takes it. The published BLT nets hold
+    `v1.lateral.weight` and `v1.top_down.weight` besides, which they never use. Raises UnknownName for others.
     """
+    name = ALIASES.get(name, name)
     if name not in FOREIGN:
         raise UnknownName(f"there is no table of foreign names for '{name}'; there are tables for {', '.join(FOREIGN)}")
     ours = [tensor.name for tensor in plan(path(name)).tensors]
@@ -110,6 +117,15 @@ def _cornet_z(name: str, _: dict[str, int]) -> str:
     return _replaced(name, {"pre_net": "V1", "post_net.linear1": "decoder.linear"})
 
 
+def _blt(name: str, _: dict[str, int]) -> str:
+    """`V2.from_V1.conv1.weight` → `v2.bottom_up.weight`, `V2.update.norm1.bias` → `v2_ln.bias`."""
+    words = {"pre_net.conv1": "retina", "post_net.linear1": "readout", ".update.norm1": "_ln"}
+    for target, source in re.findall(r"^(\w+)\.from_(\w+)", name):
+        kind = "top_down" if ".deconv1" in name else "lateral" if source == target else "bottom_up"
+        words[name.rpartition(".")[0]] = f"{target}.{kind}"
+    return _replaced(name, words).lower()
+
+
 def _replaced(name: str, words: dict[str, str]) -> str:
     for ours, theirs in words.items():
         name = name.replace(ours, theirs)
@@ -123,6 +139,7 @@ FOREIGN: dict[str, Callable[[str, dict[str, int]], str]] = {
     "cornet-z": _cornet_z,
     "cornet-rt": _cornet_rt,
     "cornet-s": _cornet_s,
+    **dict.fromkeys(("blt", "blt-b", "blt-bl", "blt-bt"), _blt),
 }
 """How the original implementation calls a tensor, given the first time at each state."""
 

@@ -82,7 +82,7 @@ class _Resolver:
             nets=nets,
             system=classify(nets, input_times),
             couplings={k: (group.coupling, group.kernel) for k, group in enumerate(sets) if group.coupling is not None},
-            combine=self.spec.readout.combine,
+            combine=self.spec.readout.combine if len(readouts) > 1 else "none",
             weights=self._weights(readouts),
         )
         return network, self.faults

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from graphnet.network.network import LOGITS
 from graphnet.planning.plan import Area, Fate, Plan
 
 SUM = "sum"
@@ -12,6 +11,13 @@ SUM = "sum"
 
 NORMS = ("batch_norm", "layer_norm", "group_norm")
 """What B may stand for."""
+
+COMBINED = {
+    "mean": "the mean of all readouts",
+    "cumulative": "at each time the mean of the readouts up to then",
+    "cumulative-sum": "at each time the sum of the readouts up to then",
+}
+"""What a net gives that combines its readouts."""
 
 
 def arrivals(plan: Plan) -> dict[str, int]:
@@ -51,26 +57,22 @@ def note_on_states(plan: Plan) -> str:
     kinds = dict.fromkeys(line.op.kind for body in plan.bodies for line in body.lines if line.op.kind in NORMS)
     if set(kinds) - {"batch_norm"}:
         found.append(f"B: {', '.join(kind.replace('_', ' ') for kind in kinds)}.")
-    return " ".join([*found, *_note_on_readouts(plan)])
-
-
-def _note_on_readouts(plan: Plan) -> list[str]:
-    """How several readouts are combined, if they are."""
-    read, outputs = read_values(plan), {name for _, name in plan.outputs}
-    kinds = dict.fromkeys(line.op.kind for line in plan.lines if line.name in outputs and line.name not in read)
-    if not kinds:
-        return []
-    what = LOGITS if any(cell.target == LOGITS for cell in plan.cells) else "values"
-    return [f"The output is the {', '.join(kinds)} of the {what} read out{' so far' if len(outputs) > 1 else ''}."]
+    if plan.combine in COMBINED:
+        found.append(f"The output is {COMBINED[plan.combine]}.")
+    return " ".join(found)
 
 
 def read_values(plan: Plan) -> frozenset[str]:
     """The values that are read out: what the outputs are, or are made of where readouts are combined."""
     lines = {line.name: line for line in plan.lines}
     found: set[str] = set()
-    for _, name in plan.outputs:
-        combined = lines[name].op.kind not in ("value", "zeros")
-        found.update(lines[name].arguments if combined else (name,))
+    todo = [name for _, name in plan.outputs]
+    while todo:
+        name = todo.pop()
+        if lines[name].op.kind in ("value", "zeros"):
+            found.add(name)
+        else:
+            todo += lines[name].arguments
     return frozenset(found)
 
 

@@ -13,7 +13,7 @@ from graphnet.planning.plan import Area, CellInfo, Coupling, Plan
 from graphnet.planning.step_writer import StepWriter
 from graphnet.planning.time_expansion import TimeExpansion
 from graphnet.planning.values import Value, Values, find_values
-from graphnet.spec.notation.times import union
+from graphnet.spec.notation.times import ALWAYS, union
 
 
 def schedule(expansion: TimeExpansion, keep_dead: bool = False) -> Plan:
@@ -42,6 +42,7 @@ def schedule(expansion: TimeExpansion, keep_dead: bool = False) -> Plan:
         system=network.system,
         couplings=_couplings(network, trainable(calls)),
         weights=network.weights,
+        combine=network.combine,
         warnings=(
             *expansion.warnings,
             *warnings(transitions, firings),
@@ -64,7 +65,11 @@ def _values(network: Network, activities: Sequence[Activity], values: Values, ke
 
 
 def _area(state: State) -> Area:
-    update = state.update.text if state.update else ""
+    steps = [state.update.text] if state.update else []
+    if state.noise:
+        std, times = state.noise
+        steps.append(f"noise({std:g})" + ("" if times == ALWAYS else f" at t = {times}"))
+    update = ", ".join(steps)
     return Area(state.name, state.label, state.shape, state.merge, update, state.hold, state.zeros)
 
 

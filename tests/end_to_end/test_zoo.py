@@ -31,7 +31,9 @@ def test_one_of_them_is_printed() -> None:
     assert "did you mean 'lstm'" in done.stderr
 
 
-@pytest.mark.parametrize("like", ["quickstart", "frnn-3-state", "gru", "preact-resnet-1001", "blt-as-published"])
+@pytest.mark.parametrize(
+    "like", ["quickstart", "frnn-3-state", "gru", "preact-resnet-1001", "blt-bt", "blt-as-published"]
+)
 def test_a_new_spec_means_what_its_example_means(like: str, tmp_path: Path) -> None:
     done = run("new", "mine", "--like", like, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -71,7 +71,7 @@ def _word(*words: str) -> Reader:
     return read
 
 
-SCHEMES = ("he", "he-fan-out", "glorot", "lecun", "identity", "zeros", "ones")
+SCHEMES = ("he", "he-fan-out", "glorot", "glorot-uniform", "lecun", "identity", "zeros", "ones")
 
 
 def _init(value: Any) -> Setting:

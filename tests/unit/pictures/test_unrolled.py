@@ -277,9 +277,9 @@ def test_notes_say_how_arrivals_are_merged_and_readouts_combined() -> None:
     assert "Zeros where nothing arrives: every state." in said(alike("a b", 2, unpopulated="zeros"))
     assert "B: layer norm." in said(frnn(norm={"kind": "layer", "statistics": "shared"}))
     assert "B:" not in said(frnn())
-    assert "The output is the mean of the logits read out so far." in said(PLANS["combined"]())
+    assert "The output is at each time the mean of the readouts up to then." in said(PLANS["combined"]())
     mean = frnn([3, 4], readout={"t": [3, 4], "combine": "mean"})
-    assert "The output is the mean of the logits read out." in said(mean)
+    assert "The output is the mean of all readouts." in said(mean)
 
 
 def test_weights_shared_in_part_are_explained() -> None:
