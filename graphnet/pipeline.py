@@ -111,7 +111,7 @@ def draw(
     dead: bool = False,
     width: float = 174.0,
     elide: bool = False,
-    dpi: float = 300,
+    dpi: float | None = None,
     title: bool = True,
 ) -> Drawing:
     """Draw a spec's net as SVG text that shows itself in a notebook; also write it to `path` if one is given.
@@ -122,7 +122,7 @@ def draw(
             view also .dot, and .gif, of activity spreading step by step.
         view, style, dead, width, elide, dpi, title: as in `graphnet.pictures.views.PictureOptions`: `unrolled`,
             `recurrent`, `matrix` or `plan`; `light` or `dark`; with what never runs; of a page in millimetres, 0 breaks
-            nothing; without the inner ones of many steps that are alike; pixels an inch of PNG and GIF; with the net's
+            nothing; without the inner ones of many steps that are alike; pixels an inch (300 for PNG, 120 for GIF); with the net's
             name above.
 
     Raises:

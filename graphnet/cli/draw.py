@@ -20,7 +20,7 @@ from graphnet.cli.common.report import (
     planned,
     written,
 )
-from graphnet.pictures.elements import DPI, LEAST_DPI, MOST_DPI
+from graphnet.pictures.elements import LEAST_DPI, MOST_DPI
 
 
 class View(StrEnum):
@@ -78,8 +78,11 @@ def draw(
         bool, typer.Option("--elide", help="Unrolled: of many steps that are alike leave out the inner ones.")
     ] = False,
     dpi: Annotated[
-        float, typer.Option(metavar="N", min=LEAST_DPI, max=MOST_DPI, help="Pixels an inch, of PNG and GIF.")
-    ] = DPI,
+        float | None,
+        typer.Option(
+            metavar="N", min=LEAST_DPI, max=MOST_DPI, help="Pixels an inch: 300 for PNG, 120 for GIF if not given."
+        ),
+    ] = None,
     no_title: Annotated[
         bool, typer.Option("--no-title", help="Leave out the net's name and source, which a caption gives.")
     ] = False,

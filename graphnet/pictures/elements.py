@@ -15,7 +15,7 @@ INK, PALE, FAINT = "#222222", "#777777", "#cccccc"
 PAPER, FILL, ACCENT = "#ffffff", "#f2f2f2", "#ffd873"
 """Colours of text and frames, of what matters less and least; of the page, of boxes, of boxes that are pointed out."""
 
-DPI, LEAST_DPI, MOST_DPI = 300, 10, 2400
+DPI, GIF_DPI, LEAST_DPI, MOST_DPI = 300, 120, 10, 2400
 """Pixels an inch: what journals ask for at least, and the least and most that can be asked for."""
 
 FONT = "DejaVu Sans"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from graphnet.pictures.animation import frames
-from graphnet.pictures.elements import Picture
+from graphnet.pictures.elements import DPI, GIF_DPI, Picture
 from graphnet.pictures.recurrent.picture import draw_recurrent
 from graphnet.pictures.styles import in_style
 from graphnet.pictures.unrolled.dot_text import draw_unrolled_dot
@@ -39,7 +39,7 @@ def _svg(wanted: Rendering) -> bytes:
 def _png(wanted: Rendering) -> bytes:
     from graphnet.pictures.write.matplotlib import png
 
-    return png(wanted.picture, wanted.options.dpi)
+    return png(wanted.picture, wanted.options.dpi or DPI)
 
 
 def _pdf(wanted: Rendering) -> bytes:
@@ -51,7 +51,7 @@ def _pdf(wanted: Rendering) -> bytes:
 def _gif(wanted: Rendering) -> bytes:
     from graphnet.pictures.write.matplotlib import gif
 
-    return gif(list(_frames(wanted)), wanted.options.dpi)
+    return gif(list(_frames(wanted)), wanted.options.dpi or GIF_DPI)
 
 
 def _html(wanted: Rendering) -> bytes:
@@ -103,7 +103,7 @@ def stills(wanted: Rendering) -> Iterator[tuple[str, bytes]]:
         raise NoFormatError(f"activity spreads through the views {' and '.join(GRAPHS)}, not '{wanted.options.view}'")
     digits = len(str(wanted.plan.last_time))
     for t, still in enumerate(_frames(wanted)):
-        yield f"t{t:0{digits}d}.png", png(still, wanted.options.dpi)
+        yield f"t{t:0{digits}d}.png", png(still, wanted.options.dpi or DPI)
 
 
 def _frames(wanted: Rendering) -> Iterator[Picture]:

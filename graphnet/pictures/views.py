@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Literal, get_args
 
 from graphnet.pictures.captions import without_heading
-from graphnet.pictures.elements import DPI, LEAST_DPI, MOST_DPI, Picture
+from graphnet.pictures.elements import LEAST_DPI, MOST_DPI, Picture
 from graphnet.pictures.recurrent.picture import layout as draw_recurrent
 from graphnet.pictures.styles import STYLES, in_style
 from graphnet.pictures.tables.matrix import layout as draw_matrix
@@ -36,7 +36,7 @@ class PictureOptions:
         width: of a page in millimetres, at which text has 6 points and more: what is wider is broken into lines. Two
             columns of a journal are about 174, one is 84; 0 breaks nothing.
         elide: in the unrolled view, leave out the inner ones of many steps that are alike.
-        dpi: pixels an inch, of PNG and GIF.
+        dpi: pixels an inch, of PNG and GIF; None is 300 for PNG, for print, and 120 for GIF, for screens.
         title: whether the net's name and whom it is from stand above the picture.
 
     Raises ValueError where there is no such view or style, or no such number of pixels an inch.
@@ -47,11 +47,11 @@ class PictureOptions:
     dead: bool = False
     width: float = 174.0
     elide: bool = False
-    dpi: float = DPI
+    dpi: float | None = None
     title: bool = True
 
     def __post_init__(self) -> None:
-        if not LEAST_DPI <= self.dpi <= MOST_DPI:
+        if self.dpi is not None and not LEAST_DPI <= self.dpi <= MOST_DPI:
             raise ValueError(f"{self.dpi:g} pixels an inch: there are {LEAST_DPI} to {MOST_DPI}")
         for name, known in ((self.view, VIEWS), (self.style, STYLES)):
             if name not in known:
