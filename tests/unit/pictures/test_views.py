@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 import xml.etree.ElementTree as ET
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 import graphnet
 from graphnet.pictures.animation import frames
-from graphnet.pictures.captions import times_text
+from graphnet.pictures.captions import TITLE, times_text
 from graphnet.pictures.elements import FAINT, INK, PALE, PAPER
 from graphnet.pictures.recurrent import picture as recurrent
 from graphnet.pictures.styles import STYLES, in_style
@@ -88,6 +89,22 @@ def test_the_picture_is_the_same_each_time(view: str) -> None:
     assert to_svg(picture(strange(), PictureOptions(view, width=0))) == to_svg(
         picture(strange(), PictureOptions(view, width=0))
     )
+
+
+@pytest.mark.parametrize("width", [84, 0])
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_name_of_one_long_word_is_cut_at_once(view: str, width: float) -> None:
+    word = "x" * 50_000
+    states = {"h1": {"shape": [4, 8, 8], "label": word}, "h2": [6, 4, 4]}
+    compiled = graphnet.plan(small(name=word, cite=word, states=states))
+    start = time.process_time()
+    shown = picture(compiled, PictureOptions(view, width=width))
+    assert time.process_time() - start < 2, "it was minutes, as time grew with the square of the length"
+    assert faults(shown) == []
+    heading = [label.text for label in shown.labels if label.size == TITLE]
+    assert len(heading) == 4
+    assert heading[-1].endswith("x…")
+    assert shown.title == word
 
 
 # ---- styles
