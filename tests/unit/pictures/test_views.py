@@ -15,7 +15,7 @@ from graphnet.pictures.captions import TITLE, times_text
 from graphnet.pictures.elements import FAINT, INK, PALE, PAPER
 from graphnet.pictures.recurrent import picture as recurrent
 from graphnet.pictures.styles import STYLES, in_style
-from graphnet.pictures.tables.matrix import matrices
+from graphnet.pictures.tables.matrices import matrices
 from graphnet.pictures.tables.plan import panels, rounded_count
 from graphnet.pictures.unrolled.arrows import COLOURS
 from graphnet.pictures.views import MILLIMETRE, VIEWS, PictureOptions, picture
@@ -145,30 +145,97 @@ def test_a_dark_picture_has_no_colour_of_paper_left(view: str) -> None:
 # ---- the matrix
 
 
-def test_a_matrix_for_each_range_of_time_in_which_it_is_the_same() -> None:
+def test_a_cell_that_does_not_always_hold_names_its_times() -> None:
     slabs = [
         {"t": "1..inf", "h1": {"h1": "BRC+I", "h2": "BRC"}, "h2": {"h2": "BRC+I"}},
         {"t": "3..4", "h2": {"h1": "BRD"}, "h1": {"h2": {"ops": "BRC", "delay": 2}}},
     ]
-    found = matrices(graphnet.plan(small(*slabs, readout={"t": 6})))
-    assert [matrix.times for matrix in found] == [(1, 2, 5, 6), (3, 4)]
-    first, second = ({ends: entry.texts for ends, entry in matrix.entries.items()} for matrix in found)
-    assert first == {("h1", "h1"): ("BRC+I",), ("h1", "h2"): ("BRC, delay 1 or 2",), ("h2", "h2"): ("BRC+I",)}
-    assert set(second) == {*first, ("h2", "h1")}
+    (found,) = matrices(graphnet.plan(small(*slabs, readout={"t": 6})))
+    assert found.times == (1, 2, 3, 4, 5, 6)
+    assert {ends: entry.texts for ends, entry in found.entries.items()} == {
+        ("h1", "h1"): ("BRC+I",),
+        ("h1", "h2"): ("BRC, delay 1 or 2",),
+        ("h2", "h1"): ("BRD at t = 3..4",),
+        ("h2", "h2"): ("BRC+I",),
+    }
+
+
+def test_matrices_stay_apart_where_cells_would_hold_too_much() -> None:
+    functions = ["C", "BC", "RC", "BRC", "CB"]
+    slabs = [{"t": t, "h1": {"h1": ops, "h2": "C"}} for t, ops in enumerate(functions, 1)]
+    found = matrices(graphnet.plan(small(*slabs, readout={"t": 5})))
+    assert [matrix.times for matrix in found] == [(1, 2, 3), (4, 5)]
+    assert found[0].entries["h1", "h1"].texts == ("C at t = 1", "BC at t = 2", "RC at t = 3")
+    assert found[1].entries["h1", "h2"].texts == ("C",)
+    slabs = [{"h1": {"h1": "C", "h2": "C"}}, {"t": list(range(2, 40, 2)), "h1": {"h1": "BRC"}}]
+    assert len(matrices(graphnet.plan(small(*slabs, readout={"t": 40})))) == 2
+
+
+def test_a_net_whose_matrices_differ_in_a_cell_has_one() -> None:
+    (found,) = matrices(graphnet.plan(ROOT / "specs" / "vision" / "cornet-s.toml"))
+    timed = {ends: entry.texts for ends, entry in found.entries.items() if " at t = " in entry.texts[0]}
+    assert timed == {("V2", "V4i"): ("C1 at t = 4",), ("V4", "ITi"): ("C1 at t = 9",)}
+
+
+def test_the_matrix_shows_what_states_make_of_their_arrivals() -> None:
+    states = {
+        "h1": {"shape": [4, 8, 8], "merge": "max", "update": "BR"},
+        "h2": {"shape": [6, 4, 4], "update": [{"conv": {"kernel": 1}}]},
+    }
+    shown = picture(graphnet.plan(small(states=states)), PictureOptions("matrix", width=0))
+    feet = {node.name: node.box for node in shown.nodes if node.kind == "foot"}
+    texts = [" ".join(label.text for label in shown.labels if label.owner == name) for name in feet]
+    assert texts == ["max, then BR", "then conv(kernel=1)"]
+    cells = [node for node in shown.nodes if node.kind == "cell"]
+    assert all(box.y > max(cell.box.bottom for cell in cells) for box in feet.values())
+    notes = " ".join(label.text for label in shown.labels if label.colour == PALE and not label.owner)
+    assert "Max: how a state merges its arrivals; others sum. Then …: the state's update" in notes
+    plain = picture(graphnet.plan(small()), PictureOptions("matrix", width=0))
+    assert not [node for node in plain.nodes if node.kind == "foot"]
+    assert any(label.text == "Arrivals at a state are summed." for label in plain.labels)
+
+
+def test_bl_net_shows_its_norms_and_relus_in_the_tables() -> None:
+    compiled = graphnet.plan(ROOT / "specs" / "vision" / "bl-net.toml")
+    texts = [label.text for label in picture(compiled, PictureOptions("matrix", width=174)).labels]
+    assert texts.count("then BR") == len(compiled.areas) == 7
+    assert "pre-net: input → L1 by C7 at\xa0t\xa0=\xa00..7" in texts
+
+
+def test_columns_that_do_not_fit_go_on_below() -> None:
+    compiled = graphnet.plan(ROOT / "specs" / "vision" / "cornet-s.toml")
+    wide = picture(compiled, PictureOptions("matrix", width=174))
+    narrow = picture(compiled, PictureOptions("matrix", width=84))
+    cells = [{node.facts for node in shown.nodes if node.facts} for shown in (wide, narrow)]
+    assert cells[0] == cells[1]
+    titles = [label.text for label in narrow.labels if label.text.startswith("t = ")]
+    assert titles == ["t = 0..11", "t = 0..11, continued", "t = 0..11, continued"]
+    assert sum(node.kind == "blank" for node in narrow.nodes) < sum(node.kind == "blank" for node in wide.nodes)
+
+
+def test_lines_of_long_names_stand_apart() -> None:
+    states = {"h1": {"shape": [4, 8, 8], "label": "0 00000000\u0cc7\u0cc7"}, "h2": [6, 4, 4]}
+    for words in range(60):  # what stands above decides how the places of the lines are rounded
+        compiled = graphnet.plan(small(states=states, cite="word " * words))
+        for view in VIEWS:
+            assert faults(picture(compiled, PictureOptions(view, width=84))) == []
 
 
 def test_what_never_fires_at_the_times_of_a_matrix_is_grey() -> None:
     slabs = [{"t": 1, "h1": {"h1": "BRC", "h2": "BRC"}, "h2": {"h2": "BRC"}}, {"t": 2, "h1": {"h2": "BRC"}}]
     compiled = graphnet.plan(small(*slabs, readout={"t": 2}))
-    first, second = matrices(compiled)
-    assert {ends for ends, entry in first.entries.items() if entry.fires} == {("h1", "h1")}
-    assert {ends for ends, entry in second.entries.items() if entry.fires} == {("h1", "h2")}
+    (found,) = matrices(compiled)
+    assert {ends: (entry.texts, entry.fires) for ends, entry in found.entries.items()} == {
+        ("h1", "h1"): (("BRC at t = 1",), True),
+        ("h1", "h2"): (("BRC",), True),
+        ("h2", "h2"): (("BRC at t = 1",), False),
+    }
     colours = {
         label.owner: label.colour
         for label in picture(compiled, PictureOptions("matrix", width=0)).labels
         if label.owner
     }
-    assert sorted(colours.values()) == [INK, INK, PALE, PALE]
+    assert sorted(colours.values()) == [INK, INK, PALE]
 
 
 def test_rows_are_from_and_columns_to() -> None:
