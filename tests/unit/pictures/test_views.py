@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,16 +14,17 @@ import pytest
 import graphnet
 from graphnet.pictures.animation import frames
 from graphnet.pictures.captions import TITLE, times_text
-from graphnet.pictures.elements import FAINT, INK, PALE, PAPER
+from graphnet.pictures.elements import FAINT, INK, PALE, PAPER, Box
 from graphnet.pictures.recurrent import picture as recurrent
 from graphnet.pictures.styles import STYLES, in_style
 from graphnet.pictures.tables.matrices import matrices
-from graphnet.pictures.tables.plan import panels, rounded_count
+from graphnet.pictures.tables.plan import APART
+from graphnet.pictures.tables.steps import panels, rounded_count
 from graphnet.pictures.unrolled.arrows import COLOURS
 from graphnet.pictures.views import MILLIMETRE, VIEWS, PictureOptions, picture
 from graphnet.pictures.write.svg import to_svg
+from graphnet.planning.body import BEFORE
 from graphnet.planning.plan import Fate, Plan
-from graphnet.planning.programs import Run, runs_of
 from tests.conftest import ROOT, zoo_few
 from tests.pictures import faults
 from tests.small import small
@@ -37,9 +40,13 @@ def compiled(request: pytest.FixtureRequest) -> Plan:
     return graphnet.plan(request.param)
 
 
+@pytest.mark.parametrize("width", [0, 84, 174])
 @pytest.mark.parametrize("view", ["matrix", "plan"])
-def test_tables_can_be_read(compiled: Plan, view: str) -> None:
-    assert faults(picture(compiled, PictureOptions(view, width=0))) == []
+def test_tables_can_be_read(compiled: Plan, view: str, width: float) -> None:
+    shown = picture(compiled, PictureOptions(view, width=width))
+    assert faults(shown) == []
+    assert min(label.size for label in shown.labels) * 0.75 >= 6, "in points"
+    assert shown.width <= (width * MILLIMETRE or math.inf) + 0.01
 
 
 @pytest.mark.parametrize(
@@ -255,37 +262,110 @@ def test_rows_are_from_and_columns_to() -> None:
 
 def test_a_panel_for_each_distinct_step(compiled: Plan) -> None:
     found = panels(compiled)
-    calls = [piece for _, piece in runs_of(compiled) if isinstance(piece, Run)]
-    assert len(found) == len({call.program for call in calls})
-    assert sum(len(panel.times) for panel in found) == len(calls)
-    assert len(picture(compiled, PictureOptions("plan", width=0)).nodes) <= len(found)
+    assert [panel.times for panel in found] == [
+        [t for body, t in compiled.calls if body == each] for each in compiled.bodies
+    ]
+    assert sum(row.counted for panel in found for row in panel.rows) == compiled.parameters
+    for body, panel in zip(compiled.bodies, found, strict=True):
+        lines = sum(line.op.kind != "value" and line.t != BEFORE for line in body.lines)
+        before = {(line.place, line.op.kind, line.shape) for line in body.lines if line.t == BEFORE}
+        assert sum(not row.op.startswith("as ") for row in panel.rows) == lines + len(before)
 
 
-def test_panels_add_up_to_the_net() -> None:
-    compiled = graphnet.plan(ROOT / "specs" / "liao-poggio" / "resnet-1-state-untied.toml")
+def test_parameters_are_counted_once() -> None:
+    untied = panels(graphnet.plan(ROOT / "specs" / "liao-poggio" / "resnet-1-state-untied.toml"))
+    assert [panel.title for panel in untied] == ["t = 1", "t = 2..10 (9 times)", "t = 11"]
+    assert [row.parameters for row in untied[1].rows if row.op.startswith("conv")] == ["9×36,864"] * 2
+    tied = panels(graphnet.plan(ROOT / "specs" / "liao-poggio" / "resnet-1-state.toml"))
+    assert [[row.parameters for row in panel.rows if row.op.startswith("conv")] for panel in tied[1:]] == [
+        ["36,864", "36,864"],
+        ["(36,864)", "(36,864)"],
+    ]
+    shown = [label.text for label in picture(graphnet.plan(small()), PictureOptions("plan", width=0)).labels]
+    assert "(…): parameters shared with a row above, counted there." in shown
+    alone = picture(graphnet.plan(small(readout={"t": 1})), PictureOptions("plan", width=0))
+    assert not any("(" in label.text for label in alone.labels)
+
+
+def test_a_row_may_share_some_parameters_and_have_others_of_its_own() -> None:
+    tied = {"sets": [{"members": ["h1->h1", "h2->h2"]}]}
+    states = {"h1": [4, 8, 8], "h2": [4, 8, 8]}
+    biased = [{"conv": {"bias": True}}]
+    spec = small({"h1": {"h1": "C", "h2": "C"}, "h2": {"h2": biased}}, states=states, sharing=tied)
+    compiled = graphnet.plan(spec)
+    rows = [row for panel in panels(compiled) for row in panel.rows if row.place == "h2 → h2"]
+    assert [row.parameters for row in rows] == ["4 (144)", "(148)"]
+    assert sum(row.counted for panel in panels(compiled) for row in panel.rows) == compiled.parameters
+
+
+def test_logits_stand_in_the_step_that_makes_them() -> None:
+    compiled = graphnet.plan(ROOT / "specs" / "vision" / "bl-net.toml")
     found = panels(compiled)
-    assert [len(panel.times) for panel in found] == [1, 10, 1]
-    parameters = sum(len(panel.times) * sum(int(row[3].replace(",", "") or 0) for row in panel.rows) for panel in found)
-    assert parameters == compiled.parameters
-    assert found[1].titles == ("t = 2–11 (10 times)", "makes h1")
+    assert [panel.title for panel in found] == ["t = 0", "t = 1..7 (7 times)"]
+    for panel in found:
+        assert panel.makes == ("L1", "L2", "L3", "L4", "L5", "L6", "L7", "logits")
+        assert [row.place for row in panel.rows[-2:]] == ["L7 → logits"] * 2
+    assert [(row.place, row.op) for row in found[1].rows[:4]] == [
+        ("L1 → L1", "conv 7×7"),
+        ("L1", "sum of 2"),
+        ("L1 update", "batch norm"),
+        ("L1 update", "relu"),
+    ]
+
+
+def test_values_that_are_others_as_they_are_have_a_row() -> None:
+    states = {"A": [2], "B": [2], "C": [2]}
+    arrows = {"A": {"B": "I"}, "B": {"C": {"ops": "I", "delay": 0}}}
+    spec = {"graphnet": 1, "input": {"shape": [2]}, "states": states, "transitions": [arrows], "readout": {"t": 1}}
+    rows = [[(row.place, row.op) for row in panel.rows] for panel in panels(graphnet.plan(spec))]
+    assert rows == [[("A", "as input")], [("B", "as A at t − 1"), ("C", "as B")]]
+    image = {"shape": [1, 8, 8], "t": "0..1"}
+    held = panels(graphnet.plan(small({"h1": {"h2": "C"}}, input=image, readout={"t": [1, 2]})))
+    assert (held[1].rows[0].place, held[1].rows[0].op) == ("h1", "as input → h1 at t = 0")
+
+
+def test_what_is_made_before_the_first_step_is_told_once() -> None:
+    first = panels(graphnet.plan(ROOT / "specs" / "lippl" / "lpk-pcr.toml"))[0]
+    assert first.title == "before the first step"
+    assert [(row.place, row.op) for row in first.rows] == [
+        (f"h{n} → h{n}", f"lipschitz, {16} times") for n in (1, 2, 3)
+    ]
 
 
 def test_what_a_step_makes_is_cut_to_fit_with_a_sign() -> None:
-    states = {f"s{n}": {"shape": [4, 8, 8], "label": f"a state of many words {n}"} for n in range(9)}
+    states = {f"s{n}": {"shape": [4, 8, 8], "label": f"a state of many words {n}"} for n in range(30)}
     slab = {a: dict.fromkeys(states, "C") for a in states}
     shown = picture(graphnet.plan(small(slab, states=states, readout={"t": 2})), PictureOptions("plan", width=0))
     assert faults(shown) == []
-    made = [label.text for label in shown.labels if label.text.startswith("makes a state of many words 0, ")]
-    assert len(made) == 1
-    assert made[0].endswith("…")
+    makes = [n for n, label in enumerate(shown.labels) if label.text.startswith("makes a state of many words 0, ")]
+    assert len(makes) == 1
+    assert shown.labels[makes[0] + 2].text.endswith("…")
+
+
+def test_a_long_step_goes_on_in_the_next_column() -> None:
+    compiled = graphnet.plan(ROOT / "specs" / "liao-poggio" / "ventral-stream.toml")
+    shown = picture(compiled, PictureOptions("plan", width=174))
+    columns: dict[float, list[Box]] = {}
+    for node in shown.nodes:
+        columns.setdefault(node.box.x, []).append(node.box)
+    ends = [max(box.bottom for box in boxes) for boxes in columns.values()]
+    assert len(ends) == 2
+    assert max(ends) - min(ends) < 0.05 * max(ends), "there are no holes"
+    assert all(below.y - above.bottom == APART for boxes in columns.values() for above, below in pairwise(boxes))
+    assert "t = 4, continued" in [label.text for label in shown.labels]
+    assert sum(label.text == "mean of\xa05" for label in shown.labels) == 2
 
 
 def test_a_long_plan_is_cut_short_with_a_word() -> None:
     compiled = graphnet.plan(ROOT / "specs" / "vision" / "gated-conv-rnn.toml")
     shown = picture(compiled, PictureOptions("plan", width=0))
-    drawn, found = len(shown.nodes), panels(compiled)
-    assert sum(len(panel.rows) for panel in found[:drawn]) <= 400
-    assert (drawn < len(found)) == any("more distinct steps" in label.text for label in shown.labels)
+    found = panels(compiled)
+    titles = {panel.title for panel in found}
+    drawn = len(titles & {label.text for label in shown.labels})
+    assert sum(len(panel.rows) for panel in found[:drawn]) <= 400 < sum(len(panel.rows) for panel in found)
+    assert f"… and {len(found) - drawn} more distinct steps; `graphnet plan --json` lists every line." in [
+        label.text for label in shown.labels
+    ]
 
 
 @pytest.mark.parametrize(
