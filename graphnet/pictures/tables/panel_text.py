@@ -118,10 +118,11 @@ class Tables:
     def _flowing(self, panel: Panel, look: Look) -> Flowing:
         above = len(_title(panel, look, False)) * LEADING * look.head + look.line * len(_made(panel, look)) + 2
         again = len(_title(panel, look, True)) * LEADING * look.head + 2
-        heads = above + look.line + 2 * PAD, again + look.line + 2 * PAD
+        below = _height(_broken(HEADS, look), look) + 2 * PAD
+        heads = above + below, again + below
         starts = frozenset(k for k, row in enumerate(panel.rows) if not k or row.place != panel.rows[k - 1].place)
-        named = tuple(_height(_broken(row, look), look) for row in panel.rows)
-        plain = (_height(_broken(row, look)[1:], look) for row in panel.rows)
+        named = tuple(_height(_broken(_cells(row), look), look) for row in panel.rows)
+        plain = (_height(_broken(_cells(row), look)[1:], look) for row in panel.rows)
         rows = tuple(named[k] if k in starts else height for k, height in enumerate(plain))
         return Flowing(heads, rows, named, starts)
 
@@ -137,11 +138,12 @@ class Tables:
             yield label(text, look.small, x, y, colour=PALE, owner=node.name)
             y += look.line
         y += 2
-        yield from _row([[head] for head in HEADS], look, x, y, node, PALE)
-        y += look.line
+        heads = _broken(HEADS, look)
+        yield from _row(heads, look, x, y, node, PALE)
+        y += _height(heads, look)
         place = ""
         for row in panel.rows[piece.first : piece.end]:
-            cells = _broken(row, look)
+            cells = _broken(_cells(row), look)
             cells[:1] = cells[:1] if row.place != place else [[]]
             yield from _row(cells, look, x, y, node, INK)
             y += _height(cells, look)
@@ -161,10 +163,10 @@ def _height(cells: Sequence[Sequence[str]], look: Look) -> float:
     return look.line * max(map(len, cells))
 
 
-def _broken(row: Row, look: Look) -> list[list[str]]:
+def _broken(cells: Sequence[str], look: Look) -> list[list[str]]:
     """The cells of a row in lines."""
-    cells = enumerate(zip(_cells(row), look.widths, strict=True))
-    return [wrapped(text, look.small, width + 0.01) if k in WORDS else [text] for k, (text, width) in cells]
+    columns = enumerate(zip(cells, look.widths, strict=True))
+    return [wrapped(text, look.small, width + 0.01) if k in WORDS else [text] for k, (text, width) in columns]
 
 
 def _row(cells: Sequence[Sequence[str]], look: Look, x: float, y: float, node: Node, colour: str) -> Iterator[Label]:
