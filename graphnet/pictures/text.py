@@ -11,6 +11,7 @@ from typing import Any
 from graphnet.network.functions.ops import Attribute
 from graphnet.network.network import INPUT, LOGITS, System
 from graphnet.passes import Mode, trace_passes
+from graphnet.pictures.captions import times_text
 from graphnet.planning.cost import BATCH, cost
 from graphnet.planning.plan import Fate, Firing, Plan
 from graphnet.planning.programs import Run, runs_of
@@ -27,12 +28,11 @@ def plan_text(plan: Plan) -> str:
 
 def _figures(plan: Plan) -> list[tuple[str, str]]:
     low, high = plan.milliseconds
-    readouts = ", ".join(str(t) for t, _ in plan.outputs)
     shapes = ", ".join(f"{area.name} {'x'.join(map(str, area.shape))}" for area in plan.areas)
     return [
         ("states", shapes),
         ("input", f"{'x'.join(map(str, plan.input_shape))} at t = {plan.input_times}"),
-        ("readout", f"t = {readouts}"),
+        ("readout", f"t = {times_text(t for t, _ in plan.outputs)}"),
         ("parameters", f"{plan.parameters:,} in {len(plan.trainable)} tensors"),
         ("FLOPs", f"{plan.flops:,} per image (2 a multiply-add; convolutions and linear layers)"),
         ("depth", f"{plan.depth}"),

@@ -15,6 +15,7 @@ import pytest
 
 import graphnet
 from graphnet.cli.common.fault_formats import as_github
+from graphnet.cli.common.watch import watch
 from graphnet.error_codes import codes
 from graphnet.errors import Fault
 from tests.conftest import ROOT
@@ -215,6 +216,20 @@ def test_a_bug_of_the_compiler_does_not_end_watching(watching: tuple[subprocess.
     assert wait_for(output, 3).count("top.toml: fine: 3 states") == 2
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=HANGS) == 0
+
+
+def test_watching_goes_on_whatever_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "net.toml"
+    path.write_text("")
+    ends: list[BaseException] = [RuntimeError("injected"), KeyboardInterrupt()]
+
+    def act() -> None:
+        path.write_text(path.read_text() + "#")
+        raise ends.pop(0)
+
+    watch([str(path)], act)
+    assert not ends
+    assert "graphnet has a bug: RuntimeError: injected\n  please tell us" in capsys.readouterr().err
 
 
 def test_a_bug_of_the_compiler_ends_no_check_of_other_files(tmp_path: Path) -> None:

@@ -217,6 +217,19 @@ def test_draw_every_view(tmp_path: Path) -> None:
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_draw_with_pixels_and_without_a_title(tmp_path: Path) -> None:
+    path = tmp_path / "out.svg"
+    assert run("draw", QUICKSTART, "-o", path, "--no-title").returncode == 0
+    assert "quickstart" not in path.read_text(encoding="utf-8").replace("<title>quickstart</title>", "")
+    for dpi in ("72", "600"):
+        assert run("draw", QUICKSTART, "-o", tmp_path / f"{dpi}.png", "--dpi", dpi).returncode == 0
+    sizes = [struct.unpack(">II", (tmp_path / f"{dpi}.png").read_bytes()[16:24]) for dpi in (72, 600)]
+    assert sizes[1][0] == pytest.approx(sizes[0][0] * 600 / 72, abs=10)
+    done = run("draw", QUICKSTART, "-o", tmp_path / "out.png", "--dpi", "0")
+    assert done.returncode == 2
+    assert "greater than or equal to 10" in done.stderr
+
+
 def test_without_graphviz_the_recurrent_view_is_drawn_with_a_line_of_advice(tmp_path: Path) -> None:
     path = tmp_path / "out.svg"
     done = run("draw", QUICKSTART, "--view", "recurrent", "-o", path, PATH="")
@@ -257,7 +270,8 @@ def test_show_is_plain_where_it_is_piped() -> None:
         "  ├─▶ V4      BRC+I",
         "  └─▶ logits  post-net BRGL at t = 4",
     ]
-    assert "t = 0–4" in lines
+    assert "t = 0..4" in lines
+    assert "Arrivals at a state are summed." in lines
     assert "│ V1          │ BRC+I │  BRC  │   ·   │" in lines
 
 

@@ -26,7 +26,7 @@ PORT, TRACK = 11.5, 5.0
 AXIS, CLOCK = 25.0, 12.0
 """Height of the time axis below the last row, and of biological time below that."""
 
-SIDE, SIDE_LINE = 72.0, 13.0
+SIDE, SIDE_LINE = 84.0, 13.0
 """So wide is what is said of a state at the left before it is wrapped; distance of its lines."""
 
 

@@ -132,7 +132,7 @@ def ops_text(plan: Plan, place: str) -> str:
             times.setdefault(cell.ops, []).append(cell.times)
     if len(times) == 1:
         return next(iter(times))
-    return "; ".join(f"{ops} at {', '.join(dict.fromkeys(when))}" for ops, when in times.items())
+    return "; ".join(f"{ops} at t = {', '.join(dict.fromkeys(when))}" for ops, when in times.items())
 
 
 def least_width(lines: Sequence[LegendLine], width: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
+import warnings
 import xml.etree.ElementTree as ET
 from itertools import pairwise
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 import graphnet
 from graphnet.pictures.animation import frames
 from graphnet.pictures.captions import TITLE, times_text
-from graphnet.pictures.elements import FAINT, INK, PALE, PAPER, Box
+from graphnet.pictures.elements import FAINT, INK, PALE, PAPER, Box, PictureWarning
 from graphnet.pictures.recurrent import picture as recurrent
 from graphnet.pictures.styles import STYLES, in_style
 from graphnet.pictures.tables.matrices import matrices
@@ -76,6 +77,24 @@ def test_a_net_broken_into_systems_can_be_read(
     assert min(label.size for label in shown.labels) * 0.75 >= 6, "in points"
 
 
+@pytest.mark.parametrize("width", [84, 174])
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_picture_is_as_wide_as_asked_or_says_so(
+    compiled: Plan, view: str, width: float, request: pytest.FixtureRequest
+) -> None:
+    if view == "unrolled" and len(compiled.lines) > LARGE and not request.config.getoption("--thorough"):
+        pytest.skip("large: runs with --thorough")
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", PictureWarning)
+        shown = picture(compiled, PictureOptions(view, width=width))
+    assert min(label.size for label in shown.labels) * 0.75 >= 6, "in points"
+    fits = shown.width <= width * MILLIMETRE + 0.01
+    assert fits or view == "recurrent"
+    said = [str(each.message) for each in found if "mm wide" in str(each.message)]
+    wide = f"the recurrent view is {math.ceil(shown.width / MILLIMETRE)} mm wide, not {width}"
+    assert [text.partition(":")[0] for text in said] == ([] if fits else [wide])
+
+
 def strange(**more: Any) -> Plan:
     states = {"h1": {"shape": [4, 8, 8], "label": STRANGE}, "h2": [6, 4, 4]}
     return graphnet.plan(small(name=STRANGE, cite=STRANGE, states=states, **more))
@@ -112,6 +131,35 @@ def test_a_name_of_one_long_word_is_cut_at_once(view: str, width: float) -> None
     assert len(heading) == 4
     assert heading[-1].endswith("x…")
     assert shown.title == word
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_without_a_title_the_rest_is_the_same_and_moves_up(view: str) -> None:
+    compiled = graphnet.plan(ROOT / "specs" / "vision" / "cornet-s.toml")
+    full, bare = (picture(compiled, PictureOptions(view, width=174, title=title)) for title in (True, False))
+    assert [label.text for label in full.labels if label.heads] == ["cornet-s", "Kubilius et al. 2019"]
+    assert [label.text for label in bare.labels] == [label.text for label in full.labels if not label.heads]
+    assert faults(bare) == []
+    moved = full.height - bare.height
+    assert moved > 20
+    pairs = zip(full.nodes, bare.nodes, strict=True)
+    assert all(one.box.y - moved == pytest.approx(other.box.y) for one, other in pairs)
+    assert min(box.y for box in (*(label.box for label in bare.labels), *(node.box for node in bare.nodes))) < 10
+    assert "<title>cornet-s</title>" in to_svg(bare), "for those who do not see it"
+
+
+# ---- times
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_times_are_written_as_in_specs_in_every_view(view: str) -> None:
+    slabs = [{"t": "1..4", "h1": {"h1": "C", "h2": "C"}}, {"t": "6..9", "h1": {"h1": "C"}, "h2": {"h2": "CR"}}]
+    input = {"shape": [1, 8, 8], "t": "0..5"}
+    compiled = graphnet.plan(small(*slabs, input=input, readout={"t": "1..9", "state": "h1"}))
+    texts = [label.text.replace("\xa0", " ") for label in picture(compiled, PictureOptions(view, width=0)).labels]
+    times = [text for text in texts if "t = " in text]
+    assert not [text for text in times if "–" in text]
+    assert any(".." in text for text in times) or view == "unrolled"
 
 
 # ---- styles
@@ -376,7 +424,7 @@ def test_counts_are_rounded_to_three_digits(number: int, text: str) -> None:
 
 
 def test_times_are_written_as_ranges() -> None:
-    assert times_text([1, 2, 3, 5, 7, 8]) == "1–3, 5, 7, 8"
+    assert times_text([1, 2, 3, 5, 7, 8]) == "1..3, 5, 7..8"
 
 
 # ---- activity
