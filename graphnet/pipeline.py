@@ -122,8 +122,8 @@ def draw(
             view also .dot, and .gif, of activity spreading step by step.
         view, style, dead, width, elide, dpi, title: as in `graphnet.pictures.views.PictureOptions`: `unrolled`,
             `recurrent`, `matrix` or `plan`; `light` or `dark`; with what never runs; of a page in millimetres, 0 breaks
-            nothing; without the inner ones of many steps that are alike; pixels an inch, of PNG 300 and of GIF 120 if not
-            given; with the net's name above.
+            nothing; without the inner ones of many steps that are alike; pixels an inch, 300 for PNG and 120 for GIF
+            if None; with the net's name above.
 
     Raises:
         SpecError: the spec is wrong.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from graphnet.pictures.recurrent.wiring import Wire
-    from graphnet.pictures.tables.matrix import Matrix, MatrixCell
+    from graphnet.pictures.tables.matrices import Matrix, MatrixCell
 
 PIPED = 10_000
 """Columns of what is no terminal: nothing is wrapped."""
@@ -36,7 +36,7 @@ def show(
     from rich.console import Console
 
     from graphnet.pictures.captions import times_text
-    from graphnet.pictures.tables.matrix import matrices
+    from graphnet.pictures.tables.matrices import matrices
 
     _, compiled = planned(spec, settings, unlimited=unlimited)
     columns = os.environ.get("COLUMNS", "")

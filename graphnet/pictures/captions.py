@@ -15,14 +15,17 @@ MARGIN = 8.0
 TITLE, TEXT, SMALL, TINY = 13.0, 11.0, 9.5, 8.0
 """Sizes of text: the net's name; names of states; shapes, functions and letters; what is too long otherwise."""
 
+MOST_LINES, MOST_LETTERS = 4, 60
+"""Lines of the net's name and source, letters of a state's name: what is longer ends in `…`."""
+
 
 def heading(plan: Plan, width: float) -> Iterator[Label]:
     """The net's name and whom it is from, at the upper left, wrapped to the width."""
     y = MARGIN
-    for text in wrapped(plan.name, TITLE, width, bold=True) or ["net"]:
+    for text in wrapped(plan.name, TITLE, width, bold=True, most=MOST_LINES) or ["net"]:
         yield label(text, TITLE, MARGIN, y + 0.6 * TITLE, bold=True, heads=True)
         y += 1.25 * TITLE
-    for text in wrapped(plan.cite, SMALL, width):
+    for text in wrapped(plan.cite, SMALL, width, most=MOST_LINES):
         yield label(text, SMALL, MARGIN, y + 0.6 * SMALL, colour=PALE, heads=True)
         y += 1.25 * SMALL
 
@@ -49,8 +52,12 @@ def without_heading(picture: Picture) -> Picture:
 
 
 def row_names(plan: Plan) -> dict[str, str]:
-    """What the states are called in pictures: their labels."""
-    return {area.name: area.label for area in plan.areas} | {LOGITS: LOGITS}
+    """What the states are called in pictures: their labels, cut if they are long."""
+    return {area.name: _cut(area.label) for area in plan.areas} | {LOGITS: LOGITS}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"
 
 
 def shape_text(shape: Shape) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from graphnet.pictures.captions import row_names
 from graphnet.planning.plan import Area, Fate, Plan
 
 SUM = "sum"
@@ -50,7 +51,8 @@ def note_on_states(plan: Plan) -> str:
         found.append("Then …: the state's update, after its arrivals are merged.")
     if any(area.hold for area in plan.areas):
         found.append("Held: the state keeps its value while nothing arrives.")
-    zeros = [area.label for area in plan.areas if area.zeros]
+    names = row_names(plan)
+    zeros = [names[area.name] for area in plan.areas if area.zeros]
     if zeros:
         whose = "every state" if len(zeros) == len(plan.areas) else ", ".join(zeros)
         found.append(f"Zeros where nothing arrives: {whose}.")

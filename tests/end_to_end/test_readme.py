@@ -21,7 +21,7 @@ def test_python_blocks_run_as_printed(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(blocks) == 3
     names: dict[str, object] = {}
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), names)  # noqa: S102 - our own README
+        exec(compile(block, "README.md", "exec"), names)
     assert (tmp_path / "quickstart.svg").exists()
     logits, memory = names["logits"], names["memory"]
     assert isinstance(logits, torch.Tensor)

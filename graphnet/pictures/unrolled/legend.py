@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from graphnet.pictures.captions import row_names
 from graphnet.pictures.elements import PALE, Curve, Label, label, text_width, wrapped
 from graphnet.pictures.unrolled.arrows import OWN_NAMES, Feed, Weights
 from graphnet.planning.plan import Plan
@@ -66,7 +67,7 @@ def legend_lines(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) 
     used: dict[tuple[str, str], dict[Weights, None]] = {}
     for feed, each in zip(found, weights, strict=True):
         used.setdefault((each.letter, feed.place), {})[each] = None
-    names = {area.name: area.label for area in plan.areas}
+    names = row_names(plan)
     between = {
         cell.place: f"{names.get(cell.source, cell.source)} → {names.get(cell.target, cell.target)}"
         for cell in plan.cells

@@ -417,6 +417,7 @@ def test_labels_are_cut_and_wrapped_to_fit() -> None:
     text, size = fitted(LONG, 11, 40, 8)
     assert (text[-1], size) == ("…", 8)
     assert text_width(text, size) <= 40
+    assert fitted(LONG, 11, 5, 8) == ("…", 8)
     lines = wrapped(f"{LONG} {'x' * 50}", 10, 80)
     assert all(text_width(line, 10) <= 80 for line in lines)
     assert "".join(lines).replace(" ", "") == f"{LONG}{'x' * 50}".replace(" ", "")
