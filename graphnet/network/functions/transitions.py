@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from graphnet.errors import Fault, KeyPath, clean
 from graphnet.network.functions.fit import Ends, fit
@@ -139,7 +140,9 @@ class CellReader:
         except FunctionFault as fault:
             span = (fault.place.start, fault.place.end) if fault.place.end else None
             where = (*path, *fault.place.path)
-            self.faults.append(Fault(where, fault.what, fault.fix, span=span, code=fault.code))
+            named = where != path and isinstance(where[-1], str) and fault.code in ("GN201", "GN203")
+            on: Literal["key", "value"] = "key" if named else "value"
+            self.faults.append(Fault(where, fault.what, fault.fix, on, span, code=fault.code))
             return ()
 
     def _key(self, ops: Ops, ends: Ends | None, cell: Cell | None) -> object:

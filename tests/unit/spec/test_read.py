@@ -77,13 +77,11 @@ def test_faults_of_form_and_of_meaning_come_together() -> None:
         "transitions[0].t",
         "transitions[0].h1.h1",
         "transitions[0].h1.h2.opps",
-        "transitions[0].h1.h2.ops",
         "transitions[0].h2.h3",
         "transitions[0].h2.h1",
         "norm.affine",
         "sharing.sets[0].members[0]",
         "sharing.sets[1].membres",
-        "sharing.sets[1].members",
         "readout.state",
     }
 
