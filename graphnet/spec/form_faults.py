@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -19,7 +20,7 @@ def form_faults(errors: Iterable[ErrorDetails], data: Any) -> list[Fault]:
 
 
 def one_each(faults: list[Fault]) -> list[Fault]:
-    """The faults without those that follow from another one, and one of several entries of a list that are alike."""
+    """The faults without those that follow from another one; entries of a list that are alike are one of the list."""
     meant = {fault.meant for fault in faults if fault.meant}
     found: dict[object, Fault] = {}
     for fault in faults:
@@ -28,9 +29,12 @@ def one_each(faults: list[Fault]) -> list[Fault]:
         alike: object = fault.meant or fault.path
         if fault.fix and fault.path and isinstance(fault.path[-1], int):
             alike = (fault.path[:-1], fault.fix)
+            if alike in found:
+                fault, what = found[alike], found[alike].what.replace("this must", "each entry must")
+                found[alike] = replace(fault, path=alike[0], what=what)
         elif fault.on == "key" and not fault.meant:
             alike = (fault.path[:-1], fault.what, fault.fix)
-        found.setdefault((alike, fault.code == "GN009"), fault)
+        found.setdefault(alike, fault)
     return list(found.values())
 
 

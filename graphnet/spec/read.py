@@ -14,9 +14,12 @@ from graphnet.errors import Fault, KeyPath, SpecError
 from graphnet.spec.form_faults import data_path, form_faults, one_each
 from graphnet.spec.model import SLAB_WORDS, Spec
 from graphnet.spec.text.extends import merge
+from graphnet.spec.text.slips import NEW
 from graphnet.spec.text.source import Located, Source, read_file
 
 MAX_ROUNDS = 4
+MOST_ERRORS = 100
+"""Errors of a spec that are told one by one."""
 MOST_ENTRIES = 200_000
 """States and cells that are looked at: more come from a mistake in a program only."""
 
@@ -46,6 +49,8 @@ def read(given: str | os.PathLike[str] | Mapping[str, Any] | Source, settings: S
     else:
         text = given if isinstance(given, Source) else read_file(given)
         source, data, name = text, text.data, text.file if isinstance(given, Source) else os.fspath(given)
+    if text is not None and not data and not settings:
+        raise SpecError([text.locate(Fault((), "there is nothing here", NEW, code="GN009"))])
     if settings or isinstance(data.get("extends"), str):
         source = merge(data, text, name, settings)
         data = source.data
@@ -71,11 +76,18 @@ def _entries(data: Mapping[str, Any]) -> int:
 
 
 def placed(faults: Iterable[Fault], source: Located | None) -> list[Fault]:
-    """The faults with their places in the text, in the order of the text, none twice."""
-    found = list(dict.fromkeys(_located(fault, source) if source and fault.line is None else fault for fault in faults))
+    """The faults with their places in the text, in the order of the text, none twice; of many errors the first ones."""
+    given = list(dict.fromkeys(faults))
+    errors = [fault for fault in given if fault.severity == "error"]
+    if more := errors[MOST_ERRORS:]:
+        given = errors[:MOST_ERRORS]
+    found = list(dict.fromkeys(_located(fault, source) if source and fault.line is None else fault for fault in given))
     if source is not None:
         files = list(dict.fromkeys(fault.file for fault in found))
         found.sort(key=lambda fault: (files.index(fault.file), fault.line or 0, fault.column or 0))
+    if more:
+        what = f"{len(more)} more {'fault' if len(more) == 1 else 'faults'}"
+        found.append(replace(found[-1], path=(), what=what, fix="mend these first", excerpt="", note=""))
     return found
 
 

@@ -54,7 +54,7 @@ def _guesses(reader: CellReader, cells: Sequence[Transition], wrong: Sequence[Fa
     """Shapes that may have been meant: with channels first, or like those of a neighbour."""
     shapes = dict(reader.shapes) | ({INPUT: reader.image} if reader.image else {})
     last = {name: shape for name, shape in shapes.items() if len(shape) == 3 and shape[0] == shape[1] != shape[2]}
-    turned = {name: (shape[2], *shape[:2]) for name, shape in last.items()}
+    turned: dict[str, Shape] = {name: (shape[2], *shape[:2]) for name, shape in last.items()}
     if turned:
         yield turned
         yield from ({name: shape} for name, shape in turned.items())

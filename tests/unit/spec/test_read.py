@@ -10,7 +10,7 @@ import pytest
 
 import graphnet
 from graphnet.errors import Fault, dotted
-from graphnet.spec.read import placed, read, unrelated
+from graphnet.spec.read import MOST_ERRORS, placed, read, unrelated
 from graphnet.spec.text.source import read_text
 from tests.small import SMALL, faults, small
 
@@ -62,6 +62,18 @@ def test_reading_leaves_the_dict_alone(wrong: dict[str, Any]) -> None:
     reading = read(data)
     assert data == before
     assert bool(reading.faults) == bool(wrong)
+
+
+@pytest.mark.parametrize("count", [MOST_ERRORS, MOST_ERRORS + 1, 5000])
+def test_of_many_errors_the_first_are_told(count: int) -> None:
+    text = f"graphnet = 1\nreadout.t = [{', '.join(['1.5'] * count)}]\ninput = 3\nstates = 4\n"
+    source = read_text(text, "toml", "many.toml")
+    with pytest.raises(graphnet.SpecError) as caught:
+        graphnet.load(source)
+    told = caught.value.faults
+    assert len(told) == min(count + 2, MOST_ERRORS + 1)
+    assert told[-1].what.endswith("more faults") == (count > MOST_ERRORS - 2)
+    assert len(str(caught.value)) < 100_000
 
 
 def test_faults_of_form_and_of_meaning_come_together() -> None:
