@@ -112,15 +112,15 @@ SYNONYMS = _read(_WRITTEN)
 """A plain word of other tools: the words of this language that it may mean."""
 
 ELSEWHERE = {
-    "dropout": "no op drops values out; an op of your own is registered by graphnet.register_op",
-    "flatten": "leave it out: L reads a map as one vector",
+    "dropout": "there is no dropout op; register your own with graphnet.register_op",
+    "flatten": "leave it out: L flattens the map that it reads",
     "softmax": "leave it out: the net gives logits, and the loss takes their softmax",
     "instance": "instance norm is group norm with as many groups as channels",
     "upsample": "D doubles the size of a map",
     "residual": 'an identity is a branch of the function, such as "BRC+I"',
     "bias": "a bias stands in the list form: [{ conv = { bias = true } }]",
-    "kernel": 'settings stand in the function, such as "C5:64/2", or in its list form',
-    "optimizer": "a spec holds the net alone; graphnet train has options for its training",
+    "kernel": 'write it in the function, such as "C5:64/2", or in its list form',
+    "optimizer": "a spec describes the net alone; training has its options: graphnet train --help",
     "description": "a comment begins with '#'; `cite` says where a net is from",
 }
 """Words that no entry of a spec stands for: what there is instead."""

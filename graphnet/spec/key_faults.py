@@ -50,11 +50,9 @@ def unknown_key(path: KeyPath, loc: tuple[int | str, ...], data: Any) -> Fault:
 def _top_level(path: KeyPath, value: Any, data: Mapping[str, Any]) -> Fault:
     """A key of the top level inside a table: in TOML a key belongs to the last header above it."""
     key, table = str(path[-1]), _header(path[:-1])
-    what = f"this '{key}' is a key of {table}: a key belongs to the table whose header stands above it"
+    what = f"here '{key}' is a key of {table}: a key belongs to the table header above it"
     write = as_table(key, value)
-    fix = (
-        f"write {write}" if write else f"move the line up, above the first [table]: '{key}' is a key of the whole spec"
-    )
+    fix = f"write {write}" if write else f"move the line above the first [table]: '{key}' is a key of the whole spec"
     return Fault(path, what, fix, on="key", code="GN008", meant=() if key in data else (key,))
 
 
@@ -97,7 +95,7 @@ def no_row(path: KeyPath, value: Any, data: Any) -> Fault:
         return Fault(path, f"no key is called '{key}' here", fix, on="key", code="GN008", meant=entry)
     if ends := arrow_ends(key, states):
         fix = f"write {ends[0]} = {{ {ends[1]} = {function} }}: the row is the source, the column the target"
-        return Fault(path, "a row is a table of its cells", fix, on="key", code="GN010")
+        return Fault(path, "a row is a table with a cell for each target", fix, on="key", code="GN010")
     if key not in states and key in HOMES[""]:
         return _top_level(path, value, data)
     if key in EDGES and not EDGES.isdisjoint(set(slab) - {key}):
@@ -105,17 +103,17 @@ def no_row(path: KeyPath, value: Any, data: Any) -> Fault:
         fix = f"write {source or 'V1'} = {{ {target or 'V2'} = {json_text(ops or 'BRC')} }}"
         return Fault(
             path,
-            "a slab has a row for each source, and in it a cell for each target",
+            "a slab has a row for each source, with a cell for each target",
             fix,
             on="key",
             code="GN010",
         )
-    what = f"a row is a table of its cells, not {shown(value)}"
+    what = f"a row is a table with a cell for each target, not {shown(value)}"
     others = [state for state in states if state != key] or ["V2"]
     if states and key not in states:
         return Fault(
             path,
-            f"'{key}' is no state, and no row: {what}",
+            f"'{key}' is no state: {what}",
             f"states: {', '.join(states)}" if len(states) <= 20 else "",
             code="GN010",
         )

@@ -124,7 +124,9 @@ def _validated(data: Mapping[str, Any]) -> tuple[Spec | None, list[Fault]]:
                 left = deepcopy(dict(data))
             found = form_faults(error.errors(include_url=False), left)
             faults += unrelated(one_each(found), faults)
-            for fault in found:
+            for fault in sorted(
+                found, key=lambda fault: (bool(fault.meant), -len(fault.path))
+            ):  # what moves comes last
                 _mend(left, fault)
     return None, faults
 

@@ -1,4 +1,4 @@
-"""What people put into a spec's file by mistake: other formats, other languages' signs, characters that look alike."""
+"""Slips in a spec's file: another format, signs of another language, characters that look alike."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def other_bytes(raw: bytes) -> tuple[str, str] | None:
         if raw.startswith(start):
             return f"this is {what}, no UTF-8 text", PATH if start in _MAGIC else "save the file as UTF-8"
     if raw[:1000].count(0) > len(raw[:1000]) // 4:
-        return "every second byte of this is zero, as in UTF-16", "save the file as UTF-8"
+        return "this looks like UTF-16: half of its bytes are zero", "save the file as UTF-8"
     return None
 
 
@@ -35,30 +35,34 @@ def other_format(text: str, format: str) -> tuple[int, str, str] | None:
     """Where a text shows that it is in another format, which, and what to do; None if it does not."""
     text = text[:_LOOKED_AT]
     if conflict := re.search(r"^<{7} ", text, re.MULTILINE):
-        return conflict.start(), "a merge of git is not finished here", "keep one of the two sides"
+        return conflict.start(), "this is an unfinished git merge", "keep one side"
     first = re.search(r"\S", text)
     at = first.start() if first else 0
     entries = re.findall(_ENTRY, text, re.MULTILINE)
     if format == "toml":
         if re.match(r"\{\s*(?:[\"}]|//|/\*)", text[at:]):
-            return at, "this is JSON in a file that is read as TOML", "let its name end in .json"
+            return at, "this is JSON in a file that is read as TOML", "rename it to end in .json"
         if python := re.search(r"^(?:import|from|def|class) \w+", text, re.MULTILINE):
-            return python.start(), "this is Python", "a spec is a text of TOML or JSON; Python takes it as a dict, too"
+            return (
+                python.start(),
+                "this is Python",
+                "a spec is a TOML or JSON file; in Python, graphnet.load takes a dict, too",
+            )
         lines = [*re.finditer(_YAML, text, re.MULTILINE)]
         if len(lines) > 2 and not entries:
             return lines[0].start(), "this is YAML", "a spec is TOML, with lines such as t = 5, or JSON"
     elif entries and not text[at:].startswith(("{", '"')):
-        return at, "this is TOML in a file that is read as JSON", "let its name end in .toml"
+        return at, "this is TOML in a file that is read as JSON", "rename it to end in .toml"
     return None
 
 
 _LOOK_ALIKE = {"−": "-", "–": "-", "—": "-"}
 _SIGNS = [
     (r"//|/\*", "a comment begins with '#'"),
-    (r"```", "take this line out: it is of Markdown"),
-    (r";", "take the ';' out: one key = value a line"),
+    (r"```", "remove this Markdown fence"),
+    (r";", "remove the ';': one key = value a line"),
     (r"\(", "a list stands in square brackets"),
-    (r"\r", "let lines end in LF or CR LF"),
+    (r"\r", "save the file with LF or CR LF line endings"),
 ]
 """Signs at which TOML stops, and what is right there."""
 
@@ -80,5 +84,5 @@ def right_sign(before: str, rest: str) -> str:
     meant = _LOOK_ALIKE.get(char) or unicodedata.normalize("NFKC", char)
     name = f"U+{ord(char):04X}"
     if unicodedata.category(char) in ("Zs", "Cf"):
-        return f"take out the invisible character {name}"
+        return f"remove the invisible character {name}"
     return f"write {meant} instead of {char} ({name})" if meant.isascii() and meant.isprintable() else ""

@@ -119,7 +119,7 @@ def test_calls_are_counted_in_all_branches() -> None:
         ("BN", 0, 2, "no op is called 'BN'", "did you mean 'norm'?"),
         ("Conv2d", 0, 6, "no op is called 'Conv2d'", "did you mean 'conv'?"),
         ("brc", 0, 3, "no op is called 'brc'", "letters of ops are upper case: BRC"),
-        ("BRC dropout", 4, 11, "no op is called 'dropout'", "no op drops values out"),
+        ("BRC dropout", 4, 11, "no op is called 'dropout'", "there is no dropout op"),
         ("none", 0, 4, "no op is called 'none'", "leave the cell out"),
         ("C//2", 1, 2, "'/' has no bracket to close or op to join", "take it out"),
     ],
