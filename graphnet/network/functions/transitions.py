@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,6 +17,8 @@ from graphnet.network.parts import Expanded, WrittenState
 from graphnet.spec.model import Cell, Norm, Spec
 from graphnet.spec.notation.times import ALWAYS, Times, times_at
 from graphnet.spec.notation.transition_functions import FunctionFault, Ops, parse_function
+
+_SQUARE = re.compile(r"([CDPA]([3579]|1[13]))x\2(?!\d)")
 
 
 @dataclass
@@ -52,6 +55,16 @@ class CellReader:
         if self.spec.post_net is not None:
             cells.append(self._post_net(times_at(readouts)))
         return cells
+
+    def _warn_of_repeats(self, ops: Ops, path: KeyPath) -> None:
+        """`C5x5` is five convolutions, which people write for one of 5x5."""
+        entries = [(ops, path)] if isinstance(ops, str) else [(entry, (*path, at)) for at, entry in enumerate(ops)]
+        for text, where in entries:
+            if isinstance(text, str) and (found := _SQUARE.search(text)):
+                one, count = re.split(r"[+(]", text[: found.end(1)])[-1].strip(), found[2]
+                what = f"x{count} repeats {one}; the kernel of {found[1]} is {count}x{count} without it"
+                fix = f"write {one} for one convolution of {count}x{count}, ({one})x{count} for {count} of them"
+                self.faults.append(Fault(where, what, fix, span=found.span(), severity="warning", code="GN510"))
 
     def _transition(self, entry: WrittenCell, times: Times) -> Transition:
         source, target, cell = entry.source, entry.target, entry.cell
@@ -128,6 +141,7 @@ class CellReader:
 
     def _function(self, ops: Ops, ends: Ends | None, path: KeyPath, cell: Cell | None = None) -> Function:
         """The fitted function written at `path`; the identity where it is at fault or a shape is not known."""
+        self._warn_of_repeats(ops, path)
         key = self._key(ops, ends, cell)
         if key is not None and key in self.fitted:
             return self.fitted[key]

@@ -158,8 +158,9 @@ def _kinder(fault: Fault, key: str, value: str) -> Fault:
     """A fault of a value, with how the shell wants a string."""
     if not value:
         return replace(fault, path=(), what="there is no value", fix=_PATTERN, code="GN015")
-    if re.fullmatch(r"\d+\s*(,\s*\d+\s*)+", value):
-        return replace(fault, fix=f"a list stands in square brackets: --set {key}='[{value}]'")
+    if re.fullmatch(r"\d[\w.]*(\s*,\s*[\w.]+)+", value):
+        entries = ", ".join(part if part.isdigit() else f'"{part}"' for part in re.findall(r"[\w.]+", value))
+        return replace(fault, fix=f"a list stands in square brackets: --set {key}='[{entries}]'")
     if value[0].isalpha() and '"' not in value and "'" not in value:
         return replace(fault, fix=f"""text stands in quotes, and these in the shell's: --set {key}='"{value}"'""")
     return fault
