@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from graphnet.errors import Fault, KeyPath, closest, did_you_mean
+from graphnet.errors import MOST_LISTED, Fault, KeyPath, closest, did_you_mean
 from graphnet.spec.forms import EXAMPLES, as_table, json_text, shown
 from graphnet.spec.model import SLAB_WORDS, Cell, Norm, PostNet, PreNet, Readout, SharingSet, Spec, State
 from graphnet.spec.notation.op_words import OPS
@@ -50,9 +51,10 @@ def unknown_key(path: KeyPath, loc: tuple[int | str, ...], data: Any) -> Fault:
 def _top_level(path: KeyPath, value: Any, data: Mapping[str, Any]) -> Fault:
     """A key of the top level inside a table: in TOML a key belongs to the last header above it."""
     key, table = str(path[-1]), _header(path[:-1])
-    what = f"here '{key}' is a key of {table}: a key belongs to the table header above it"
+    what = f"here '{key}' is a key of {table}: in TOML a key belongs to the header above it"
     write = as_table(key, value)
-    fix = f"write {write}" if write else f"move the line above the first [table]: '{key}' is a key of the whole spec"
+    top = f"move it to the top level, in TOML above the first [table]: '{key}' is a key of the whole spec"
+    fix = f"write {write}" if write else top
     return Fault(path, what, fix, on="key", code="GN008", meant=() if key in data else (key,))
 
 
@@ -98,6 +100,9 @@ def no_row(path: KeyPath, value: Any, data: Any) -> Fault:
         return Fault(path, "a row is a table with a cell for each target", fix, on="key", code="GN010")
     if key not in states and key in HOMES[""]:
         return _top_level(path, value, data)
+    if re.search("->|=>|→|<-", key):
+        fix = f"write V1 = {{ V2 = {function} }} for V1->V2; states: {', '.join(states[:MOST_LISTED])}"
+        return Fault(path, "a row is a table with a cell for each target", fix, on="key", code="GN010")
     if key in EDGES and not EDGES.isdisjoint(set(slab) - {key}):
         source, target, ops = (_first(slab, words) for words in EDGE_WORDS)
         fix = f"write {source or 'V1'} = {{ {target or 'V2'} = {json_text(ops or 'BRC')} }}"
@@ -114,7 +119,7 @@ def no_row(path: KeyPath, value: Any, data: Any) -> Fault:
         return Fault(
             path,
             f"'{key}' is no state: {what}",
-            f"states: {', '.join(states)}" if len(states) <= 20 else "",
+            f"states: {', '.join(states)}" if len(states) <= MOST_LISTED else "",
             code="GN010",
         )
     return Fault(path, what, f"such as {key} = {{ {others[0]} = {function} }}", code="GN010")
