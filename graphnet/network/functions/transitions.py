@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from graphnet.errors import Fault, KeyPath, clean
 from graphnet.network.functions.fit import Ends, fit
@@ -15,6 +17,8 @@ from graphnet.network.parts import Expanded, WrittenState
 from graphnet.spec.model import Cell, Norm, Spec
 from graphnet.spec.notation.times import ALWAYS, Times, times_at
 from graphnet.spec.notation.transition_functions import FunctionFault, Ops, parse_function
+
+_SQUARE = re.compile(r"([CDPA]([3579]|1[13]))x\2(?!\d)")
 
 
 @dataclass
@@ -51,6 +55,16 @@ class CellReader:
         if self.spec.post_net is not None:
             cells.append(self._post_net(times_at(readouts)))
         return cells
+
+    def _warn_of_repeats(self, ops: Ops, path: KeyPath) -> None:
+        """`C5x5` is five convolutions, which people write for one of 5x5."""
+        entries = [(ops, path)] if isinstance(ops, str) else [(entry, (*path, at)) for at, entry in enumerate(ops)]
+        for text, where in entries:
+            if isinstance(text, str) and (found := _SQUARE.search(text)):
+                one, count = re.split(r"[+(]", text[: found.end(1)])[-1].strip(), found[2]
+                what = f"x{count} repeats {one}; the kernel of {found[1]} is {count}x{count} without it"
+                fix = f"write {one} for one convolution of {count}x{count}, ({one})x{count} for {count} of them"
+                self.faults.append(Fault(where, what, fix, span=found.span(), severity="warning", code="GN510"))
 
     def _transition(self, entry: WrittenCell, times: Times) -> Transition:
         source, target, cell = entry.source, entry.target, entry.cell
@@ -127,6 +141,7 @@ class CellReader:
 
     def _function(self, ops: Ops, ends: Ends | None, path: KeyPath, cell: Cell | None = None) -> Function:
         """The fitted function written at `path`; the identity where it is at fault or a shape is not known."""
+        self._warn_of_repeats(ops, path)
         key = self._key(ops, ends, cell)
         if key is not None and key in self.fitted:
             return self.fitted[key]
@@ -139,7 +154,9 @@ class CellReader:
         except FunctionFault as fault:
             span = (fault.place.start, fault.place.end) if fault.place.end else None
             where = (*path, *fault.place.path)
-            self.faults.append(Fault(where, fault.what, fault.fix, span=span, code=fault.code))
+            named = where != path and isinstance(where[-1], str) and fault.code in ("GN201", "GN203")
+            on: Literal["key", "value"] = "key" if named else "value"
+            self.faults.append(Fault(where, fault.what, fault.fix, on, span, code=fault.code))
             return ()
 
     def _key(self, ops: Ops, ends: Ends | None, cell: Cell | None) -> object:

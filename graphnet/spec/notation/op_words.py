@@ -30,7 +30,8 @@ class OpRule:
 def _whole(least: int, most: int = 1 << 24) -> Reader:
     def read(value: Any) -> Setting:
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise Misspelt(f"this must be a whole number, not {value!r}", 0, 0, 'such as 3, or "N"', code="GN204")
+            shown = list(value) if isinstance(value, tuple) else value
+            raise Misspelt(f"this must be a whole number, not {shown!r}", 0, 0, 'such as 3, or "N"', code="GN204")
         whole = parse_whole(value)
         if whole.literal is not None and not least <= whole.literal <= most:
             raise Misspelt(f"{value} is not between {least} and {most:,}", 0, 0, code="GN204")
@@ -86,7 +87,14 @@ def _array(value: Any) -> Any:
     return tuple(map(_array, value)) if isinstance(value, list | tuple) else _number(value)
 
 
-_WINDOW = {"kernel": _whole(1, 1000), "stride": _whole(1, 1000), "padding": _whole(0, 1000)}
+def _padding(value: Any) -> Setting:
+    if value in ("same", "valid"):
+        fix = "leave it out: padding keeps the size at stride 1" if value == "same" else "padding = 0"
+        raise Misspelt(f"this must be a whole number, not {value!r}", 0, 0, fix, code="GN204")
+    return _whole(0, 1000)(value)
+
+
+_WINDOW = {"kernel": _whole(1, 1000), "stride": _whole(1, 1000), "padding": _padding}
 _WEIGHTS = {"width": _whole(1), "bias": _flag, "init": _init, "bias_init": _init}
 _CONV = {**_WINDOW, "dilation": _whole(1, 1000), "groups": _whole(1), **_WEIGHTS}
 NORM_KINDS = ("batch", "group", "layer", "none")
