@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, get_args
 
 from graphnet.pictures.captions import without_heading
-from graphnet.pictures.elements import DPI, LEAST_DPI, MOST_DPI, Picture
+from graphnet.pictures.elements import DPI, LEAST_DPI, MOST_DPI, Picture, PictureWarning
 from graphnet.pictures.recurrent.picture import layout as draw_recurrent
 from graphnet.pictures.styles import STYLES, in_style
 from graphnet.pictures.tables.matrix import layout as draw_matrix
@@ -75,8 +76,14 @@ assert tuple(VIEWS) == get_args(View)
 
 
 def picture(plan: Plan, options: PictureOptions) -> Picture:
-    """The picture of a plan, no wider than the page where that can be."""
+    """The picture of a plan. Where its text would be too small on the page it is wider, with a PictureWarning."""
     drawn = VIEWS[options.view](plan, options)
+    if drawn.width > options.room + 0.01:
+        wide = math.ceil(drawn.width / MILLIMETRE)
+        text = (
+            f"the {options.view} view is {wide} mm wide, not {options.width:g}: narrower, its text would be too small"
+        )
+        warnings.warn(text, PictureWarning, stacklevel=2)
     return in_style(drawn if options.title else without_heading(drawn), options.style)
 
 
