@@ -34,8 +34,8 @@ class PictureOptions:
             `plan`, what each distinct step computes and costs.
         style: `light` or `dark`.
         dead: in the unrolled view, draw also what never runs, in grey.
-        width: of a page in millimetres, at which text has 6 points and more: what is wider is broken into lines. Two
-            columns of a journal are about 174, one is 84; 0 breaks nothing.
+        width: of a page in millimetres, at which text has 6 points and more: what is wider is broken into lines, but for
+            the recurrent view, which warns. Two columns of a journal are about 174, one is 84; 0 breaks nothing.
         elide: in the unrolled view, leave out the inner ones of many steps that are alike.
         dpi: pixels an inch, of PNG and GIF.
         title: whether the net's name and whom it is from stand above the picture.
