@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, get_args
 
 from graphnet.pictures.captions import without_heading
-from graphnet.pictures.elements import LEAST_DPI, MOST_DPI, Picture
+from graphnet.pictures.elements import LEAST_DPI, MOST_DPI, Picture, PictureWarning
 from graphnet.pictures.recurrent.picture import layout as draw_recurrent
 from graphnet.pictures.styles import STYLES, in_style
 from graphnet.pictures.tables.matrix import layout as draw_matrix
@@ -33,8 +34,8 @@ class PictureOptions:
             `plan`, what each distinct step computes and costs.
         style: `light` or `dark`.
         dead: in the unrolled view, draw also what never runs, in grey.
-        width: of a page in millimetres, at which text has 6 points and more: what is wider is broken into lines. Two
-            columns of a journal are about 174, one is 84; 0 breaks nothing.
+        width: of a page in millimetres, at which text has 6 points and more: what is wider is broken into lines, but
+            for the recurrent view, which warns. Two columns of a journal are about 174, one is 84; 0 breaks nothing.
         elide: in the unrolled view, leave out the inner ones of many steps that are alike.
         dpi: pixels an inch, of PNG and GIF; None is 300 for PNG, for print, and 120 for GIF, for screens.
         title: whether the net's name and whom it is from stand above the picture.
@@ -75,8 +76,14 @@ assert tuple(VIEWS) == get_args(View)
 
 
 def picture(plan: Plan, options: PictureOptions) -> Picture:
-    """The picture of a plan, no wider than the page where that can be."""
+    """The picture of a plan. Where its text would be too small on the page it is wider, with a PictureWarning."""
     drawn = VIEWS[options.view](plan, options)
+    if drawn.width > options.room + 0.01:
+        wide = math.ceil(drawn.width / MILLIMETRE)
+        text = (
+            f"the {options.view} view is {wide} mm wide, not {options.width:g}: narrower, its text would be too small"
+        )
+        warnings.warn(text, PictureWarning, stacklevel=2)
     return in_style(drawn if options.title else without_heading(drawn), options.style)
 
 

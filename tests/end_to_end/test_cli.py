@@ -209,7 +209,7 @@ def test_draw_every_view(tmp_path: Path) -> None:
     assert run("draw", QUICKSTART, "--view", "recurrent", "-o", dot).returncode == 0
     assert dot.read_text(encoding="utf-8") == (ROOT / "tests/golden/specs/quickstart.dot").read_text(encoding="utf-8")
     for view in ("matrix", "plan"):
-        assert run("draw", QUICKSTART, "--view", view, "-o", path).returncode == 0
+        assert run("draw", QUICKSTART, "--view", view, "--width", "0", "-o", path).returncode == 0
         golden = ROOT / f"tests/golden/specs/quickstart.{view}.svg"
         assert path.read_text(encoding="utf-8") == golden.read_text(encoding="utf-8")
     done = run("draw", QUICKSTART, "--dead", "--style", "dark", "-o", tmp_path / "out.png")
@@ -280,7 +280,9 @@ def test_show_is_as_wide_as_the_terminal() -> None:
     narrow = run("show", ROOT / "specs" / "vision" / "cornet-s.toml", COLUMNS="72").stdout
     assert max(map(len, wide.splitlines())) > 100
     assert max(map(len, narrow.splitlines())) <= 72
-    assert "(C1)" in wide, "never fires at t = 4"
+    assert "│ C1 at t = 4 │" in wide
+    dead = run("show", ROOT / "specs" / "liao-poggio" / "frnn-4-state-adjacent.toml", COLUMNS="").stdout
+    assert "(BRDx2)" in dead, "never fires"
     many = run("show", ROOT / "specs" / "vision" / "gated-conv-rnn.toml", COLUMNS="72").stdout
     assert "  V1.xc → V1.c  I, delay 0" in many
     assert "┌" not in many

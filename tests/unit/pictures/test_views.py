@@ -117,6 +117,7 @@ def test_the_picture_is_the_same_each_time(view: str) -> None:
     )
 
 
+@pytest.mark.filterwarnings("ignore:the [a-z]+ view is [0-9]+ mm wide")
 @pytest.mark.parametrize("width", [84, 0])
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_name_of_one_long_word_is_cut_at_once(view: str, width: float) -> None:
@@ -268,6 +269,7 @@ def test_columns_that_do_not_fit_go_on_below() -> None:
     assert sum(node.kind == "blank" for node in narrow.nodes) < sum(node.kind == "blank" for node in wide.nodes)
 
 
+@pytest.mark.filterwarnings("ignore:the [a-z]+ view is [0-9]+ mm wide")
 def test_lines_of_long_names_stand_apart() -> None:
     states = {"h1": {"shape": [4, 8, 8], "label": "0 00000000\u0cc7\u0cc7"}, "h2": [6, 4, 4]}
     for words in range(60):  # what stands above decides how the places of the lines are rounded
