@@ -34,8 +34,8 @@ class PictureOptions:
             `plan`, what each distinct step computes and costs.
         style: `light` or `dark`.
         dead: in the unrolled view, draw also what never runs, in grey.
-        width: of a page in millimetres, at which text has 6 points and more: what is wider is broken into lines, but
-            for the recurrent view, which warns. Two columns of a journal are about 174, one is 84; 0 breaks nothing.
+        width: of a page in millimetres, at which text has 6 points and more: what is wider is broken into lines; the
+            recurrent view is not and warns. Two columns of a journal are about 174, one is 84; 0 breaks nothing.
         elide: in the unrolled view, leave out the inner ones of many steps that are alike.
         dpi: pixels an inch, of PNG and GIF; None is 300 for PNG, for print, and 120 for GIF, for screens.
         title: whether the net's name and whom it is from stand above the picture.
@@ -79,10 +79,8 @@ def picture(plan: Plan, options: PictureOptions) -> Picture:
     """The picture of a plan. Where its text would be too small on the page it is wider, with a PictureWarning."""
     drawn = VIEWS[options.view](plan, options)
     if drawn.width > options.room + 0.01:
-        wide = math.ceil(drawn.width / MILLIMETRE)
-        text = (
-            f"the {options.view} view is {wide} mm wide, not {options.width:g}: narrower, its text would be too small"
-        )
+        wide = f"{math.ceil(drawn.width / MILLIMETRE)} mm wide, not {options.width:g}"
+        text = f"the {options.view} view is {wide}: scaled to that, its text may be under 6 points"
         warnings.warn(text, PictureWarning, stacklevel=2)
     return in_style(drawn if options.title else without_heading(drawn), options.style)
 
