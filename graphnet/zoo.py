@@ -7,13 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from graphnet.errors import did_you_mean
+from graphnet.given_specs import FOLDER as FOLDER
+from graphnet.given_specs import GROUPS as GROUPS
+from graphnet.given_specs import zoo_files
 from graphnet.pipeline import plan
-
-_PACKAGED = Path(__file__).parent / "specs"
-FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "specs"
-"""Where the files are: inside an installed package, beside it in a checkout."""
-GROUPS = ("", "small", "liao-poggio", "lippl", "he", "vision")
-"""The folders, simple nets first."""
 
 
 class UnknownName(LookupError):  # noqa: N818 - it says what is missing
@@ -21,13 +18,13 @@ class UnknownName(LookupError):  # noqa: N818 - it says what is missing
 
 
 def names() -> tuple[str, ...]:
-    """The names of all specs, group by group: `path(name)` is the file, `graphnet.load` reads it."""
-    return tuple(_files())
+    """The names of all specs, group by group: `graphnet.load(name)` reads one, `path(name)` is its file."""
+    return tuple(zoo_files())
 
 
 def path(name: str) -> Path:
     """The file of a spec of the zoo. Raises UnknownName."""
-    files = _files()
+    files = zoo_files()
     if name not in files:
         hint = did_you_mean(name, tuple(files)) or "`graphnet zoo` lists them"
         raise UnknownName(f"no spec of the zoo is called '{name}'; {hint}")
@@ -125,7 +122,3 @@ FOREIGN: dict[str, Callable[[str, dict[str, int]], str]] = {
     "cornet-s": _cornet_s,
 }
 """How the original implementation calls a tensor, given the first time at each state."""
-
-
-def _files() -> dict[str, Path]:
-    return {file.stem: file for folder in GROUPS for file in sorted((FOLDER / folder).glob("*.toml"))}
