@@ -22,9 +22,7 @@ from graphnet.spec.read import placed
 
 SpecPath = Annotated[
     str,
-    typer.Argument(
-        metavar="SPEC", help="A spec file, TOML or JSON, or a name of the zoo; '-' is standard input."
-    ),
+    typer.Argument(metavar="SPEC", help="A spec file, TOML or JSON, or a name of the zoo; '-' is standard input."),
 ]
 Other = Annotated[str, typer.Argument(metavar="OTHER", help="The spec that it is compared with.")]
 Settings = Annotated[

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
+from graphnet.errors import did_you_mean
 from graphnet.spec.notation.integers import Misspelt, Whole, parse_whole
 
 Setting = Whole | bool | int | float | str | tuple[Any, ...]
@@ -130,3 +132,13 @@ WIDTH = ("conv", "deconv", "linear")
 def known_letters() -> str:
     """The letters there are, for error texts."""
     return "letters: " + ", ".join(f"{letter} {op}" for letter, op in LETTERS.items())
+
+
+def known_words(word: str, *more: str) -> str:
+    """What an unknown word may mean, for error texts: a misspelt op, or else perhaps one that is not registered."""
+    known = (*OPS, *more)
+    hint = did_you_mean(word, known)
+    return hint if get_close_matches(word, known, n=1, cutoff=0.8) else f"{OWN}; {hint}".removesuffix("; ")
+
+
+OWN = "an op of your own is registered by graphnet.register_op, in a module that the option --plugin names"

@@ -15,7 +15,7 @@ from typing import Any
 
 from graphnet.errors import KeyPath, did_you_mean
 from graphnet.spec.notation.integers import MAX_DEPTH, MAX_LENGTH, Misspelt, Whole, parse_whole
-from graphnet.spec.notation.op_words import LETTERS, OPS, WIDTH, Setting, known_letters
+from graphnet.spec.notation.op_words import LETTERS, OPS, WIDTH, Setting, known_letters, known_words
 
 MAX_CALLS = 10_000
 """Most ops that one transition function may hold once its repeats are written out."""
@@ -105,7 +105,7 @@ def _entry(entry: Any, path: KeyPath) -> Chain:
         chains = tuple(_parsed(branch, (*here, number)) for number, branch in enumerate(settings))
         return (Branches(chains, Place(here)),)
     if word not in OPS:
-        hint = did_you_mean(word, (*OPS, "sum"))
+        hint = known_words(word, "sum")
         raise FunctionFault(f"no op is called '{word}'", Place(here), hint, code="GN201")
     if not isinstance(settings, Mapping):
         fix = f"such as {{ {word} = {{}} }}"
@@ -200,7 +200,7 @@ class _FunctionReader:
         while end < len(self.text) and self.text[end].isalpha():
             end += 1
         written = self.text[start:end]
-        hint = did_you_mean(written.lower(), tuple(OPS))
+        hint = known_words(written.lower())
         return Misspelt(f"no op is called '{written}'", start, end, hint, code="GN201")
 
     def _group(self, start: int) -> Branches:
