@@ -117,3 +117,8 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     close = get_close_matches(word, known, n=1, cutoff=0.5) or [name for name in known if name.lower() == word.lower()]
     listed = f"known: {', '.join(known)}" if known and len(known) <= MOST_LISTED else ""
     return f"did you mean '{close[0]}'? {listed}".strip() if close else listed
+
+
+def and_more(names: Sequence[str]) -> str:
+    """The first of some names, and how many others there are."""
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from graphnet.errors import did_you_mean
@@ -50,15 +50,23 @@ def group(name: str) -> str:
     return "" if parent == FOLDER else parent.name
 
 
-def foreign_names(name: str) -> dict[str, str]:
+def foreign_names(name: str, tensors: Iterable[str] | None = None) -> dict[str, str]:
     """The names that a net's tensors have in the original implementation: ours → theirs.
 
-    For `resnet18`, `resnet34`, `resnet50` (torchvision's) and `cornet-z`, `cornet-rt`, `cornet-s` (the published
-    modules'); `graphnet.import_state_dict` takes it. Raises UnknownName for others.
+    For `resnet18`, `resnet34`, `resnet50` (torchvision's), `cornet-z`, `cornet-rt`, `cornet-rt-skipping`, `cornet-s`
+    (the published modules') and `bl-net` (the published Keras model's). `graphnet.import_state_dict` makes the table
+    from a name of the zoo itself.
+
+    Args:
+        name: a spec of the zoo.
+        tensors: the names in the `state_dict()` of a net that was compiled from it, with settings of your own perhaps;
+            None takes the net as it comes along.
+
+    Raises UnknownName for other specs.
     """
     if name not in FOREIGN:
         raise UnknownName(f"there is no table of foreign names for '{name}'; there are tables for {', '.join(FOREIGN)}")
-    ours = [tensor.name for tensor in plan(path(name)).tensors]
+    ours = [tensor.name for tensor in plan(path(name)).tensors] if tensors is None else list(tensors)
     first: dict[str, int] = {}
     for place, time in (_TIMED.match(tensor).groups() for tensor in ours if _TIMED.match(tensor)):  # type: ignore[union-attr]
         first[place] = min(first.get(place, int(time)), int(time))
@@ -107,6 +115,22 @@ def _cornet_z(name: str, _: dict[str, int]) -> str:
     return _replaced(name, {"pre_net": "V1", "post_net.linear1": "decoder.linear"})
 
 
+def _bl_net(name: str, _: dict[str, int]) -> str:
+    """`L2.update.norm1.t3.bias` → `BatchNorm_Layer_1_Time_3/beta`, `L2.from_L1.conv1.weight` → `RCL_1_BConv/kernel`."""
+    name = re.sub(r"^pre_net\.", "L1.from_input.", name)
+    if norm := re.fullmatch(r"L(\d)\.update\.norm1\.t(\d+)\.(\w+)", name):
+        return f"BatchNorm_Layer_{int(norm[1]) - 1}_Time_{norm[2]}/{_KERAS[norm[3]]}"
+    if conv := re.fullmatch(r"L(\d)\.from_(\w+)\.conv1\.weight", name):
+        return f"RCL_{int(conv[1]) - 1}_{'L' if conv[2] == f'L{conv[1]}' else 'B'}Conv/kernel"
+    return _replaced(
+        name, {"post_net.linear1.weight": "ReadoutDense/kernel", "post_net.linear1.bias": "ReadoutDense/bias"}
+    )
+
+
+_KERAS = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+"""What batch norm's tensors are called in Keras."""
+
+
 def _replaced(name: str, words: dict[str, str]) -> str:
     for ours, theirs in words.items():
         name = name.replace(ours, theirs)
@@ -119,6 +143,8 @@ FOREIGN: dict[str, Callable[[str, dict[str, int]], str]] = {
     "resnet50": _torchvision_resnet,
     "cornet-z": _cornet_z,
     "cornet-rt": _cornet_rt,
+    "cornet-rt-skipping": _cornet_rt,
     "cornet-s": _cornet_s,
+    "bl-net": _bl_net,
 }
 """How the original implementation calls a tensor, given the first time at each state."""

@@ -167,6 +167,10 @@ def test_foreign_names_are_one_to_one(name: str) -> None:
         ("cornet-rt", "pre_net.norm1.weight", "V1.norm_input.weight"),
         ("cornet-rt", "IT.update.conv1.weight", "IT.conv1.weight"),
         ("cornet-z", "pre_net.conv1.bias", "V1.conv.bias"),
+        ("cornet-rt-skipping", "V4.from_V2.norm1.bias", "V4.norm_input.bias"),
+        ("bl-net", "L2.update.norm1.t3.running_mean", "BatchNorm_Layer_1_Time_3/moving_mean"),
+        ("bl-net", "L7.from_L7.conv1.weight", "RCL_6_LConv/kernel"),
+        ("bl-net", "pre_net.conv1.weight", "RCL_0_BConv/kernel"),
     ],
 )
 def test_foreign_names(name: str, ours: str, theirs: str) -> None:
