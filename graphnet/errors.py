@@ -148,3 +148,8 @@ def closest(word: str, known: Sequence[str], likeness: float) -> str | None:
     """The known word that is meant: by another spelling, by a word of another tool, or else the most like one."""
     close = get_close_matches(word, known, n=1, cutoff=likeness)
     return synonym(word, tuple(known)) or (close[0] if close else None)
+
+
+def and_more(names: Sequence[str]) -> str:
+    """The first of some names, and how many others there are."""
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

@@ -15,10 +15,11 @@ import typer
 
 from graphnet.cli.common.bug import bug_fault
 from graphnet.cli.common.plugins import Plugins
-from graphnet.cli.common.report import Failure, Settings, Unlimited, pictures_told, show
+from graphnet.cli.common.report import Failure, Settings, Unlimited, pictures_told, show, told
 from graphnet.cli.common.watch import watch
 from graphnet.cli.evaluate import DataRoot, Device, run_told
 from graphnet.errors import SpecError
+from graphnet.given_specs import spec_file
 from graphnet.pipeline import load
 from graphnet.pipeline import plan as plan_of
 from graphnet.spec.read import placed
@@ -34,7 +35,7 @@ RunOption = Annotated[
 
 
 def view(
-    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A spec file, TOML or JSON.")],
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A spec file, TOML or JSON, or a name of the zoo.")],
     settings: Settings = None,
     plugins: Plugins = None,
     unlimited: Unlimited = False,
@@ -52,6 +53,8 @@ def view(
 
     if spec == "-":
         raise typer.BadParameter("standard input cannot be watched")
+    with told():
+        spec = spec_file(spec)
     if not os.path.isfile(spec):
         raise Failure(f"{spec}: error: there is no such file")
     board = Board()

@@ -69,3 +69,27 @@ def test_names_that_are_none(name: str, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "is no name for a spec" in done.stderr
     assert not list(tmp_path.rglob("*.toml"))
+
+
+def test_a_name_is_a_spec_for_every_command(tmp_path: Path) -> None:
+    assert run("plan", "elman", cwd=tmp_path).stdout == run("plan", zoo.path("elman"), cwd=tmp_path).stdout
+    assert run("check", "elman", "gru", cwd=tmp_path).stdout.count("fine") == 2
+    assert run("draw", "elman", "-o", "net.svg", cwd=tmp_path).returncode == 0
+    assert run("diff", "elman", zoo.path("elman"), cwd=tmp_path).stdout == "the specs mean the same\n"
+    done = run("plan", "resnet-3-state", "--set", "let.N=2", cwd=tmp_path)
+    assert "resnet-3-state" in done.stdout
+
+
+def test_a_file_of_that_name_is_read_and_that_is_said_once_on_standard_error(tmp_path: Path) -> None:
+    (tmp_path / "elman").write_text(zoo.text("quickstart"))
+    done = run("plan", "elman", cwd=tmp_path)
+    assert done.stdout.startswith("quickstart")
+    assert done.stderr == "warning: 'elman' is the file of that name here, not the spec of the zoo\n"
+
+
+@pytest.mark.parametrize("command", [("plan",), ("view", "--no-browser"), ("check", "--watch")])
+def test_an_unknown_name_is_told_what_is_near(command: tuple[str, ...], tmp_path: Path) -> None:
+    done = run(*command, "cornets", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "cornets: error[GN001]: spec\n  there is no such file, and no spec of the zoo is called so\n" in done.stderr
+    assert "did you mean 'cornet-s'?" in done.stderr

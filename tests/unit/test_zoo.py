@@ -178,6 +178,10 @@ def test_foreign_names_are_one_to_one(name: str) -> None:
         ("blt-bt", "V4.from_IT.deconv1.weight", "v4.top_down.weight"),
         ("blt-bl", "GAP.from_GAP.linear1.weight", "gap.lateral.weight"),
         ("blt-as-published", "GAP.update.norm1.bias", "gap_ln.bias"),
+        ("cornet-rt-skipping", "V4.from_V2.norm1.bias", "V4.norm_input.bias"),
+        ("bl-net", "L2.update.norm1.t3.running_mean", "BatchNorm_Layer_1_Time_3/moving_mean"),
+        ("bl-net", "L7.from_L7.conv1.weight", "RCL_6_LConv/kernel"),
+        ("bl-net", "pre_net.conv1.weight", "RCL_0_BConv/kernel"),
     ],
 )
 def test_foreign_names(name: str, ours: str, theirs: str) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from graphnet.errors import did_you_mean
-from graphnet.spec.notation.op_words import LETTERS, OPS, known_letters
+from graphnet.spec.notation.op_words import LETTERS, OPS, known_letters, known_words
 from graphnet.synonyms import ELSEWHERE, plain, synonym
 
 NO_TRANSITION = 'leave the cell out where there is no transition; "I" passes the value on'
@@ -27,14 +26,14 @@ def hint_for_op(written: str) -> str:
         return f"letters of ops are upper case: {letters}"
     if written.lower() in ("none", "null", "no", "zero"):
         return NO_TRANSITION
-    return ELSEWHERE.get(plain(written)) or did_you_mean(written.lower(), tuple(OPS))
+    return ELSEWHERE.get(plain(written)) or known_words(written.lower())
 
 
 def hint_for_table(word: str) -> str:
     """What is meant by a key that is no op, of a table in the list form."""
     if word == "ops":
         return "a pair of states has one transition at a time; cells for other times stand in a slab of their own"
-    return ELSEWHERE.get(plain(word)) or did_you_mean(word, (*OPS, "sum"))
+    return ELSEWHERE.get(plain(word)) or known_words(word, "sum")
 
 
 def hint_for_sign(rest: str) -> str:

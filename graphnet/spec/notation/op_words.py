@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from graphnet.errors import closest, did_you_mean
 from graphnet.spec.notation.integers import Misspelt, Whole, parse_whole
 
 Setting = Whole | bool | int | float | str | tuple[Any, ...]
@@ -138,3 +139,13 @@ WIDTH = ("conv", "deconv", "linear")
 def known_letters() -> str:
     """The letters there are, for error texts."""
     return "letters: " + ", ".join(f"{letter} {op}" for letter, op in LETTERS.items())
+
+
+def known_words(word: str, *more: str) -> str:
+    """What an unknown word may mean, for error texts: a misspelt op, or else perhaps one that is not registered."""
+    known = (*OPS, *more)
+    hint = did_you_mean(word, known)
+    return hint if closest(word, known, 0.8) else f"{OWN}; {hint}".removesuffix("; ")
+
+
+OWN = "an op of your own is registered by graphnet.register_op, in a module that the option --plugin names"

@@ -124,7 +124,12 @@ def read_file(path: str | os.PathLike[str]) -> Source:
 
 def _read_bytes(name: str, file: str) -> bytes:
     """The bytes of a regular file or of standard input, at most `MAX_BYTES`."""
-    what, fix, code, raw = "", "give the path of a .toml or .json file, or - for standard input", "GN001", b""
+    what, fix, code, raw = (
+        "",
+        "give the path of a .toml or .json file, a name that `graphnet zoo` lists, or - for standard input",
+        "GN001",
+        b"",
+    )
     try:
         if name == "-":
             raw = sys.stdin.buffer.read(MAX_BYTES + 1)
