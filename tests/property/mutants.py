@@ -129,7 +129,7 @@ MUTANTS = [
     Mutant(
         "I0 takes the previous value",
         "planning/activity.py",
-        "first=first if arrival.reads[1] >= 0 else arrival.reads",
+        "first=first or arrival.reads",
         "first=arrival.reads",
         rule("10 branches, I, Ip and I0"),
     ),
