@@ -18,7 +18,6 @@ from graphnet.network.network import INPUT, LOGITS, Net, Network, State, Transit
 from graphnet.network.parts import Expanded, WrittenState, expand
 from graphnet.network.sharing.sets import resolve_sets
 from graphnet.network.sharing.tensors import bind
-from graphnet.network.system import classify
 from graphnet.spec.model import Spec
 from graphnet.spec.notation.integers import Misspelt, parse_whole
 from graphnet.spec.notation.times import ALWAYS, FOREVER, Times, TimeSpan
@@ -80,7 +79,6 @@ class _Resolver:
             states=states,
             read=self.read,
             nets=nets,
-            system=classify(nets, input_times),
             couplings={k: (group.coupling, group.kernel) for k, group in enumerate(sets) if group.coupling is not None},
             combine=self.spec.readout.combine,
             weights=self._weights(readouts),

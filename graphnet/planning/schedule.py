@@ -11,6 +11,7 @@ from graphnet.planning.firings import find_fates, warnings
 from graphnet.planning.lint import lint
 from graphnet.planning.plan import Area, CellInfo, Coupling, Plan
 from graphnet.planning.step_writer import StepWriter
+from graphnet.planning.system import classify
 from graphnet.planning.time_expansion import TimeExpansion
 from graphnet.planning.values import Value, Values, find_values
 from graphnet.spec.notation.times import union
@@ -39,7 +40,7 @@ def schedule(expansion: TimeExpansion, keep_dead: bool = False) -> Plan:
         firings=firings,
         calls=calls,
         outputs=outputs,
-        system=network.system,
+        system=classify(network, activities),
         couplings=_couplings(network, trainable(calls)),
         weights=network.weights,
         warnings=(

@@ -283,8 +283,8 @@ MUTANTS = [
     ),
     Mutant(
         "a held input counts as homogeneous",
-        "network/system.py",
-        "len(input_times.upto(last)) <= 1",
+        "planning/system.py",
+        "len(network.input_times.upto(last)) <= 1",
         "True",
         named("test_rule_23_a_net_says_what_system_it_is"),
     ),
