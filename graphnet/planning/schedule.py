@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from graphnet.network.network import Network, Tensor, Transition
 from graphnet.planning.activity import Activity
 from graphnet.planning.body import IMAGE, trainable
-from graphnet.planning.firings import find_fates, warnings
+from graphnet.planning.dead_cells import warnings
+from graphnet.planning.firings import find_fates
 from graphnet.planning.lint import lint
 from graphnet.planning.plan import Area, CellInfo, Coupling, Plan
 from graphnet.planning.step_writer import StepWriter
