@@ -69,7 +69,7 @@ def main(folder: Path) -> None:
     print(f"\n4. An ordinary ResNet does not share: {graphnet.plan(untied).parameters:,} parameters, one set a block")
     for spec in (SPEC, untied):
         system = graphnet.plan(spec).system
-        kind = "time-invariant" if system.time_invariant else "time-variant"
+        kind = "time-invariant" if system.shared_weights else "time-variant"  # LP, section 2.2: w_t = w
         print(f"   '{spec['name']}' is a homogeneous, {kind} dynamical system" if system.homogeneous else "")
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import graphnet.zoo as zoo_of
+from graphnet.cli.common.flattened import flattened
 from graphnet.cli.common.report import Failure
 from graphnet.cli.zoo import known
 from graphnet.pipeline import load
@@ -44,4 +45,4 @@ def _copy(like: str, name: str) -> str:
     if not re.search("^extends = ", text, re.MULTILINE):
         return re.sub(r'^(name *= )".*"$', rf'\1"{name}"', text, count=1, flags=re.MULTILINE)
     header = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
-    return header + to_toml(load(zoo_of.path(like)).as_data() | {"name": name})
+    return header + to_toml(flattened(load(zoo_of.path(like))) | {"name": name})

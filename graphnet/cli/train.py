@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from graphnet.cli.common.flattened import flattened
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, Settings, SpecPath, Unlimited, planned
 from graphnet.compile_options import Options
@@ -62,7 +63,7 @@ def _train(spec: Spec, plan: Plan, recipe: Recipe, data: str, data_root: Path | 
     dataset = load_dataset(data, data_root)
     check_fits(dataset, plan.input_shape, plan.classes)
     folder = RunFolder.create(output, spec.name)
-    text = to_json(spec.as_data())
+    text = to_json(flattened(spec))
     folder.write_text("spec.json", text)
     folder.write_text("plan.txt", plan_text(plan))
     folder.write_text("diagram.svg", draw_unrolled(plan))

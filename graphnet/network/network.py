@@ -185,7 +185,14 @@ class Net:
 
 @dataclass(frozen=True)
 class System:
-    """What kind of dynamical system a net is (LP section 2.2, rule 23)."""
+    """The kind of dynamical system a net is (LP section 2.2, rule 23), from one step after the first input on.
+
+    Attributes:
+        homogeneous: the input arrives at one time only.
+        shared_weights: each layer has the same weights at all times, which LP call time-invariant (`w_t = w`).
+        constant_matrix: one transition matrix holds at all times.
+        constant_statistics: no norm has statistics, or an affine part, of each time.
+    """
 
     homogeneous: bool
     shared_weights: bool
@@ -194,7 +201,7 @@ class System:
 
     @property
     def time_invariant(self) -> bool:
-        """LP's time-invariant: weights, matrix and statistics are the same at every time."""
+        """Whether weights, matrix and statistics are all the same at every time."""
         return self.shared_weights and self.constant_matrix and self.constant_statistics
 
 
@@ -210,7 +217,6 @@ class Network:
     states: tuple[State, ...]
     read: str
     nets: tuple[Net, ...]
-    system: System
     couplings: dict[int, tuple[float, str]]
     combine: str
     weights: tuple[float, ...]

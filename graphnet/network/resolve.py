@@ -14,12 +14,12 @@ from graphnet.network.budget import budget_faults, count_times, estimate
 from graphnet.network.functions.misread_shapes import blame_shapes
 from graphnet.network.functions.ops import Shape
 from graphnet.network.functions.transitions import CellReader
-from graphnet.network.matrix import holding, misspelt, read_constants, read_times
+from graphnet.network.matrix import misspelt, read_constants, read_times
 from graphnet.network.network import INPUT, LOGITS, Net, Network, State, Transition
 from graphnet.network.parts import Expanded, WrittenState, expand
 from graphnet.network.sharing.sets import resolve_sets
 from graphnet.network.sharing.tensors import bind
-from graphnet.network.system import classify
+from graphnet.network.silenced import Holding, silenced_faults
 from graphnet.spec.model import Spec
 from graphnet.spec.notation.integers import Misspelt, parse_whole
 from graphnet.spec.notation.times import ALWAYS, FOREVER, Times, TimeSpan
@@ -75,7 +75,10 @@ class _Resolver:
         large = budget_faults(estimate(bound, states, readouts, len(groups)), max(readouts, default=0))
         if large and not unlimited:
             return None, self.faults + large
-        nets = tuple(self._net(bound, times) for times in groups)
+        holdings = [self._holding(times) for times in groups]
+        if not any(fault.severity == "error" for fault in self.faults):
+            self.faults += silenced_faults(self.expanded.entries, holdings, self.spec.source)
+        nets = tuple(self._net(bound, times, held) for times, held in zip(groups, holdings, strict=True))
         network = Network(
             name=self.spec.name,
             cite=self.spec.cite,
@@ -85,7 +88,6 @@ class _Resolver:
             states=states,
             read=self.read,
             nets=nets,
-            system=classify(nets, input_times),
             couplings={k: (group.coupling, group.kernel) for k, group in enumerate(sets) if group.coupling is not None},
             combine=self.spec.readout.combine if len(readouts) > 1 else "none",
             weights=self._weights(readouts),
@@ -237,13 +239,14 @@ class _Resolver:
         relative = any(entry.names_readout for entry in self.expanded.entries)
         return [(t,) for t in readouts] if relative else [readouts]
 
-    def _net(self, cells: Sequence[Transition], readouts: tuple[int, ...]) -> Net:
-        """The cells that hold for some readout times, with their times."""
+    def _holding(self, readouts: tuple[int, ...]) -> Holding:
+        """When the written cells hold for some readout times."""
         constants = self.constants | ({"T": readouts[0]} if len(readouts) == 1 else {})
-        by_path = {
-            (entry.source, entry.target, entry.path): held
-            for entry, held in holding(self.expanded.entries, constants).items()
-        }
+        return Holding.of(self.expanded.entries, constants)
+
+    def _net(self, cells: Sequence[Transition], readouts: tuple[int, ...], holding: Holding) -> Net:
+        """The cells that hold for some readout times, with their times."""
+        by_path = {(entry.source, entry.target, entry.path): held for entry, held in holding.times.items()}
         only = Times(tuple(TimeSpan(t, t) for t in readouts))
         found = []
         for cell in cells:

@@ -45,20 +45,12 @@ def _figures(plan: Plan) -> list[tuple[str, str]]:
 
 
 def system_text(system: System) -> str:
-    """What kind of dynamical system a net is, in LP's words (section 2.2)."""
-    varying = [
-        name
-        for name, constant in (
-            ("weights", system.shared_weights),
-            ("matrix", system.constant_matrix),
-            ("normalisation", system.constant_statistics),
-        )
-        if not constant
-    ]
+    """The kind of dynamical system a net is: LP's homogeneous or not (section 2.2), and what is constant over time."""
     kind = "homogeneous" if system.homogeneous else "inhomogeneous"
-    if system.time_invariant:
-        return f"{kind}, time-invariant"
-    return f"{kind}, time-variant (not constant: {', '.join(varying)})"
+    weights = "shared over time" if system.shared_weights else "not shared over time"
+    matrix = "constant" if system.constant_matrix else "changes over time"
+    statistics = "constant" if system.constant_statistics else "per time"
+    return f"{kind}; weights {weights}, matrix {matrix}, statistics {statistics}"
 
 
 def _step(t: int, firings: Sequence[Firing]) -> list[str]:

@@ -75,11 +75,11 @@ def trace(network: Network, net: Net, last: int) -> Activity:
         holds = state is not None and state.hold and (name, t - 1) in populated
         if live or holds or (state and state.zeros):
             populated.add(node)
-            first.setdefault(name, node)
             if holds and not live:
                 held[node] = (name, t - 1)
             if adds_first:
-                live = [_with_first(arrival, first[name]) for arrival in live]
+                live = [_with_first(arrival, first.get(name)) for arrival in live]
+            first.setdefault(name, node)
             firing[node] = live
     return Activity(order, arrivals, firing, held, frozenset(populated), _needed(net, firing, held, populated))
 
@@ -98,11 +98,12 @@ def _arrivals(transitions: Iterable[Transition], last: int) -> dict[Node, list[A
     return arrivals
 
 
-def _with_first(arrival: Arrival, first: Node) -> Arrival:
-    """An arrival that reads its state's first value too, if its transition adds that."""
-    if not arrival.transition.adds_first:
-        return arrival
-    return arrival._replace(first=first if arrival.reads[1] >= 0 else arrival.reads)
+def _with_first(arrival: Arrival, first: Node | None) -> Arrival:
+    """An arrival that reads its state's first value too, if its transition adds that.
+
+    An arrival that makes the first value itself adds what it reads: the zeros before t = 0.
+    """
+    return arrival._replace(first=first or arrival.reads) if arrival.transition.adds_first else arrival
 
 
 def _order(

@@ -12,6 +12,7 @@ from graphnet.network.functions.ops import Line, Op
 from graphnet.network.network import Network
 from graphnet.planning.activity import Activity
 from graphnet.planning.body import IMAGE, Body, Call, at, trainable
+from graphnet.planning.dead_cells import listed
 
 LINEAR = ("conv", "conv_transpose", "linear", "scale", "pad_identity", "max_pool", "avg_pool", "global_pool", "flatten")
 """Ops that make zeros of zeros, unless they add a bias."""
@@ -199,14 +200,17 @@ def _places(calls: Sequence[Call], names: Container[str]) -> dict[str, str]:
 
 
 def _norms_of_single_values(calls: Sequence[Call], paths: Mapping[str, KeyPath]) -> Iterator[Fault]:
-    told: set[str] = set()
+    """Norms of single values; one warning for all states of a part that are concerned."""
+    found: dict[tuple[KeyPath, str], dict[str, None]] = {}
     for body in dict.fromkeys(call.body for call in calls):
         for line in body.lines:
-            what = _single_value(line.op, line.shape)
-            if what and line.place not in told:
-                told.add(line.place)
-                fix = "normalise before the map is that small, or not here"
-                yield Fault(paths.get(line.place, ()), what, fix, on="key", severity="warning", code="GN507")
+            if what := _single_value(line.op, line.shape):
+                state = line.place.partition(".")[0]
+                found.setdefault((paths.get(line.place, ()), what), {})[f"'{state}'"] = None
+    for (path, what), states in found.items():
+        where = f"in {listed(list(states))}: " if path[:1] == ("parts",) else ""
+        fix = "normalise before the map is that small, or not here"
+        yield Fault(path, f"{where}{what}", fix, on="key", severity="warning", code="GN507")
 
 
 def _single_value(op: Op, shape: tuple[int, ...]) -> str:

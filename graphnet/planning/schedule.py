@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 from graphnet.network.network import Network, State, Tensor, Transition
 from graphnet.planning.activity import Activity
 from graphnet.planning.body import IMAGE, trainable
-from graphnet.planning.firings import find_fates, warnings
+from graphnet.planning.dead_cells import warnings
+from graphnet.planning.firings import find_fates
 from graphnet.planning.lint import lint
 from graphnet.planning.plan import Area, CellInfo, Coupling, Plan
 from graphnet.planning.step_writer import StepWriter
+from graphnet.planning.system import classify
 from graphnet.planning.time_expansion import TimeExpansion
 from graphnet.planning.values import Value, Values, find_values
 from graphnet.spec.notation.times import ALWAYS, union
@@ -39,7 +41,7 @@ def schedule(expansion: TimeExpansion, keep_dead: bool = False) -> Plan:
         firings=firings,
         calls=calls,
         outputs=outputs,
-        system=network.system,
+        system=classify(network, activities),
         couplings=_couplings(network, trainable(calls)),
         weights=network.weights,
         combine=network.combine,

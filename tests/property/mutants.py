@@ -129,7 +129,7 @@ MUTANTS = [
     Mutant(
         "I0 takes the previous value",
         "planning/activity.py",
-        "first=first if arrival.reads[1] >= 0 else arrival.reads",
+        "first=first or arrival.reads",
         "first=arrival.reads",
         rule("10 branches, I, Ip and I0"),
     ),
@@ -290,8 +290,8 @@ MUTANTS = [
     ),
     Mutant(
         "a held input counts as homogeneous",
-        "network/system.py",
-        "len(input_times.upto(last)) <= 1",
+        "planning/system.py",
+        "len(network.input_times.upto(last)) <= 1",
         "True",
         named("test_rule_23_a_net_says_what_system_it_is"),
     ),

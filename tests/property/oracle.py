@@ -764,9 +764,12 @@ class Net:
             raise ValueError(f"a cycle of arrows without delay through {state} at t = {t}")
         return self.memo[key]
 
-    def first_time(self, state: str, read: int, T: int) -> int:
-        """`I0`: when the state had its first value, for an arrow that reads it at `read` (rule 10)."""
-        return next((t for t in range(read + 1) if self.populated(state, t, T)), read)
+    def first_time(self, state: str, now: int, read: int, T: int) -> int:
+        """`I0`: when the state had its first value, for an arrow that arrives `now` and reads it at `read` (rule 10).
+
+        The first value itself finds none from 0 on, and adds what it reads: the zeros before.
+        """
+        return next((t for t in range(now) if self.populated(state, t, T)), read)
 
     def identity(self, state: str, t: int, T: int) -> Any:
         """Rule 7: two values are one if they are made of the same values by the same cells; None if empty."""
@@ -787,7 +790,7 @@ class Net:
                 continue
             reads = [self.identity(arrival.source, arrival.read, T)]
             if self.adds_first(arrival, state):
-                reads.append(self.identity(state, self.first_time(state, arrival.read, T), T))
+                reads.append(self.identity(state, self.first_time(state, t, arrival.read, T), T))
             made_of.append((arrival, *reads))
         return (state, t, self.numbers.setdefault((state, t, tuple(made_of)), len(self.numbers)))
 
@@ -1033,7 +1036,7 @@ def tensor_shapes(spec: dict[str, Any]) -> dict[str, Shape]:
             visit(arrival.source, arrival.read, T)
             use((arrival.source, state), arrival.cell, t, T)
             if net.adds_first(arrival, state):
-                visit(state, net.first_time(state, arrival.read, T), T)
+                visit(state, net.first_time(state, t, arrival.read, T), T)
         use((state, "update"), None, t, T)
 
     for readout in net.readout_times():
@@ -1133,7 +1136,7 @@ class Oracle:
         assert source is not None
         first = None
         if self.net.adds_first(arrival, state):
-            first = self.value(state, self.net.first_time(state, arrival.read, T), T)
+            first = self.value(state, self.net.first_time(state, t, arrival.read, T), T)
         return self._run((arrival.source, state), arrival.cell, source, t, T, first)
 
     def _input(self, state: str, t: int, T: int) -> Tensor:

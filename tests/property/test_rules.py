@@ -54,6 +54,12 @@ RULES: dict[str, dict[str, Any]] = {
     "7 times relative to T": spec([CHAIN, {"t": "T-1", "a": {"a": "-"}}], readout=[3, 4], norm={"affine": "shared"}),
     "9 every letter": spec([{"a": {"a": "C1B R D", "b": "P3C1"}, "b": {"a": "D5", "b": "A3/1 C:4 C"}}]),
     "10 branches, I, Ip and I0": spec([{"a": {"a": "BRC+I0", "b": "BRC+Ip"}, "b": {"b": "C(R C1 + C)+I"}}]),
+    "10 I0 is no value before t = 0": spec(
+        [{"a": {"a": {"ops": "BRC+I0", "delay": 3}, "b": "C"}}],
+        [2, 3, 5],
+        unpopulated="zeros",
+        norm={"affine": "shared"},
+    ),
     "11 first convolutions take the strides": spec(
         [{"a": {"a": "C", "b": "BRCx3"}}], 1, states={"a": [2, 8, 8], "b": [5, 2, 2]}, input={"shape": [2, 8, 8]}
     ),

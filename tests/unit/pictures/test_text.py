@@ -26,7 +26,7 @@ def test_the_text_says_what_fires_by_time_step() -> None:
         "FLOPs:            25,380 per image (2 a multiply-add; convolutions and linear layers)",
         "depth:            4",
         "biological time:  60 to 150 ms (20 to 50 ms a step)",
-        "system:           homogeneous, time-invariant",
+        "system:           homogeneous; weights shared over time, matrix constant, statistics constant",
     ]
     assert steps[0].splitlines() == [
         "t = 0: 0 transitions fire",
@@ -62,10 +62,18 @@ def test_one_transition_fires_and_several_fire() -> None:
 @pytest.mark.parametrize(
     ("system", "text"),
     [
-        (System(True, True, True, True), "homogeneous, time-invariant"),
-        (System(False, True, True, True), "inhomogeneous, time-invariant"),
-        (System(True, False, True, True), "homogeneous, time-variant (not constant: weights)"),
-        (System(True, True, False, False), "homogeneous, time-variant (not constant: matrix, normalisation)"),
+        (
+            System(True, True, True, True),
+            "homogeneous; weights shared over time, matrix constant, statistics constant",
+        ),
+        (
+            System(False, True, True, False),
+            "inhomogeneous; weights shared over time, matrix constant, statistics per time",
+        ),
+        (
+            System(True, False, False, True),
+            "homogeneous; weights not shared over time, matrix changes over time, statistics constant",
+        ),
     ],
 )
 def test_systems_in_the_paper_s_words(system: System, text: str) -> None:

@@ -218,3 +218,11 @@ def test_every_readout_is_looked_at() -> None:
     found = faults(small({"h1": {"h2": "C"}}, readout={"t": "0..2"}))
     assert [each.what.partition(":")[0] for each in found] == ["'h2' is empty at t = 0, 2"]
     assert graphnet.plan(small({"h1": {"h2": "C"}}, readout={"t": 1})).outputs == ((1, "logits_t1"),)
+
+
+def test_a_first_value_is_none_of_those_before_0() -> None:
+    """With zeros before t = 0, I0 adds h1@0 also where the arrow reads zeros; h1@0 itself has these only."""
+    cell = {"ops": "I0", "delay": 2}
+    found = activity(small({"h1": {"h1": cell, "h2": "C"}}, unpopulated="zeros"), last=3)
+    firsts = {t: arrival.first for t in range(4) for arrival in found.firing["h1", t] if arrival.first}
+    assert firsts == {0: ("h1", -1), 1: ("h1", 0), 2: ("h1", 0), 3: ("h1", 0)}

@@ -191,3 +191,11 @@ def test_what_is_kept_and_read_by_nobody_gets_no_gradient() -> None:
     assert not any(fault.code == "GN506" for fault in graphnet.plan(spec).warnings)
     (fault,) = (fault for fault in graphnet.plan(spec, keep_dead=True).warnings if fault.code == "GN506")
     assert fault.what.startswith("h3.from_h2.conv1.weight gets no gradient")
+
+
+def test_a_norm_of_single_values_in_a_part_names_the_states_concerned() -> None:
+    part = {"states": {"r": {}, "s": {}}, "transitions": [{"r": {"s": "BC1"}}]}
+    states = {f"h{n}": {"shape": [4, size, size], "part": "p"} for n, size in ((1, 8), (2, 1), (3, 1))}
+    slab = {"h1": {"h2": "CCC"}, "h2": {"h3": "C1"}}
+    spec = small(slab, states=states, parts={"p": part}, post_net={"ops": "L", "classes": 3}, readout={"t": 5})
+    assert [text.split(" batch norm")[0] for text in warned(spec)] == ["parts.p.transitions[0].r.s: in 'h2' and 'h3':"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import graphnet
+from graphnet.network.network import System
 from tests.conftest import ROOT
 from tests.small import small
 
@@ -84,14 +85,50 @@ def test_the_kind_of_system(changes: dict[str, Any], kind: tuple[bool, ...]) -> 
     assert system.time_invariant == all(kind[1:])
 
 
-def test_the_matrix_is_constant_if_every_cell_holds_from_1_on() -> None:
-    always, blocked = {"t": "1..inf", **LINE, "h2": {"h2": "I"}}, {"t": 2, "h1": {"h1": "-"}}
-    assert graphnet.plan(small(always, **NORM)).system.constant_matrix
-    assert not graphnet.plan(small(always, blocked, **NORM)).system.constant_matrix
-    assert graphnet.plan(small(always, blocked | {"t": 7}, **NORM)).system.constant_matrix
-    assert not graphnet.plan(small(always, {"t": 2, "h2": {"h2": "-"}}, **NORM)).system.constant_matrix
-    late = {"input": {"shape": [1, 8, 8], "t": 1}}
-    assert not graphnet.plan(small(always | {"t": "2..inf"}, **NORM, **late)).system.constant_matrix
+STEADY = {"t": "1..inf", **LINE, "h2": {"h2": "I"}}
+LATE = {"input": {"shape": [1, 8, 8], "t": 1}}
+
+
+@pytest.mark.parametrize(
+    ("slabs", "changes", "constant"),
+    [
+        ([STEADY], {}, True),
+        ([STEADY, {"t": 2, "h1": {"h1": "-"}}], {}, False),
+        ([STEADY, {"t": 2, "h2": {"h2": "-"}}], {}, False),
+        ([STEADY, {"t": 7, "h1": {"h1": "-"}}], {}, True),  # after the readout
+        ([STEADY, {"t": "2..inf", "h1": {"h1": "C1"}}], {}, False),  # another function
+        ([STEADY, {"t": 1, "h1": {"h2": "-"}}], {}, False),  # nor at the first step
+        ([STEADY | {"t": "2..inf"}], LATE, True),  # one step after the input
+        ([STEADY], LATE, True),
+        ([STEADY | {"t": "1..2"}, STEADY | {"t": "3..inf"}], {}, True),  # the same, written twice
+        ([LINE, {"t": "2..inf", "h2": {"h2": "I"}}], {}, True),  # h2 is empty before
+        ([{"t": 1, "h1": {"h2": "C"}}, {"t": "2..inf", "h2": {"h2": "I"}}], {}, True),  # h1 is empty from 1 on
+        ([{"h1": {"h1": "I"}, "h2": {"h2": "C"}}, {"t": 2, "h1": {"h2": "C"}}], {}, False),  # LP's 2-state ResNet
+        ([{"t": 1, "h1": {"h1": "I"}}, {"t": 2, "h1": {"h2": "C"}}, {"t": 3, "h2": {"h2": "C"}}], {}, False),
+        ([{"h1": {"h1": "I"}}, {"t": 3, "h1": {"h2": "C"}}], {}, True),  # before 3 nobody would read h2
+    ],
+)
+def test_the_matrix_is_judged_by_what_fires_after_the_first_input(
+    slabs: list[dict[str, Any]], changes: dict[str, Any], constant: bool
+) -> None:
+    """Specs that `diff` calls equal are systems of one kind."""
+    assert graphnet.plan(small(*slabs, **NORM, **changes)).system.constant_matrix is constant
+
+
+@pytest.mark.parametrize("when", ["1..inf", "2..inf", "2..11"])
+def test_the_kind_of_resnet_1_state_does_not_depend_on_how_it_is_written(when: str) -> None:
+    spec = ROOT / "specs/liao-poggio/resnet-1-state.toml"
+    system = graphnet.plan(graphnet.load(spec, settings=[f"transitions.0.t={when}"])).system
+    assert system == System(True, True, True, False)
+
+
+def test_weights_of_times_that_do_not_fire_are_no_others() -> None:
+    """h1->h1 has weights of its own at 1 and 2, and fires at 3 for the first time if the input arrives at 2."""
+    sets = {"sharing": {"sets": [{"members": ["h1->h1@1..2"]}]}}
+    late = {"input": {"shape": [1, 8, 8], "t": 2}}
+    slab, readout = {"t": "1..inf", "h1": {"h1": "C", "h2": "C"}}, {"t": 5}
+    assert graphnet.plan(small(slab, readout=readout, **late, **sets)).system.shared_weights
+    assert not graphnet.plan(small(slab, readout=readout, **sets)).system.shared_weights
 
 
 def test_pre_net_and_post_net_are_no_part_of_the_system() -> None:
