@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from graphnet.errors import and_more
 from graphnet.runtime.loading import CALIBRATE, is_statistic, is_vector, uncalibrated
 from graphnet.runtime.parameters import settle_divisors
-from graphnet.training.atomic_files import replacing
+from graphnet.atomic_files import replacing
 from graphnet.training.errors import CheckpointError
 
 VERSION_KEY = "graphnet_checkpoint"

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from graphnet.training.atomic_files import write_text
+from graphnet.atomic_files import write_text
 from graphnet.training.errors import RunError
 
 
