@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic file writes: a file keeps its old content, or has all of the new one, also after a crash or a full disk."""
 
 from __future__ import annotations
 
@@ -10,19 +10,47 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; it takes the place of `path` if the block succeeds.
+    """A path to write to; what was written replaces `path` if the block succeeds.
 
-    Whatever stops the block, an interrupt too, leaves an older file at `path` as it was, and nothing else.
+    It is a temporary file in the same folder. The file is synchronised to the disk, then renamed, then the folder is
+    synchronised, so that even a power cut leaves the old file or the new one. Whatever stops the block, an interrupt
+    too, leaves the old file and no other. A symbolic link stays one: its target is replaced. Devices and pipes, such as
+    /dev/stdout, cannot be replaced and are written to directly.
+
+    Raises OSError.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    target = path.resolve() if path.is_symlink() else path
+    temporary = target.with_name(f".{target.name[:100]}.{os.getpid()}.tmp")
     try:
         yield temporary
-        temporary.replace(path)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(target)
+        _synchronise_names(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text to `path`, whole or not at all."""
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically. Raises OSError."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically. Raises OSError."""
+    write_bytes(path, text.encode())
+
+
+def _synchronise_names(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can do that."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

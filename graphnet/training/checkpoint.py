@@ -11,10 +11,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from graphnet.atomic_files import replacing
 from graphnet.errors import and_more
 from graphnet.runtime.loading import CALIBRATE, is_statistic, is_vector, uncalibrated
 from graphnet.runtime.parameters import settle_divisors
-from graphnet.atomic_files import replacing
 from graphnet.training.errors import CheckpointError
 
 VERSION_KEY = "graphnet_checkpoint"
