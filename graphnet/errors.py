@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Literal
 
+from graphnet.synonyms import synonym
+
 KeyPath = tuple[str | int, ...]
 """Keys and list indices from the top of a spec down to one entry: `("transitions", 0, "h1", "h4")`."""
 
@@ -32,6 +34,7 @@ class Fault:
         end_column: the column behind the last character at fault on this line.
         excerpt: two lines: this line of the text, as much of it as fits, and marks below the characters at fault.
         note: more about the place, one line.
+        meant: the entry that a misspelt key or one in another table stands for; what is wrong there follows.
     """
 
     path: KeyPath
@@ -48,6 +51,11 @@ class Fault:
     end_column: int | None = None
     excerpt: str = ""
     note: str = ""
+    meant: KeyPath = ()
+
+    def __post_init__(self) -> None:
+        for name in ("what", "fix", "note"):
+            object.__setattr__(self, name, shortened(getattr(self, name)))
 
     def at(
         self, file: str, line: int | None, column: int | None, end_column: int | None = None, excerpt: str = ""
@@ -88,6 +96,7 @@ def dotted(path: KeyPath) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
+            part = shortened(part)
             plain = part.replace("_", "a").replace("-", "a").isalnum()
             key = part if plain else '"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"'
             text += f".{key}" if text else key
@@ -112,10 +121,37 @@ def clean(text: str) -> str:
 
 
 MOST_LISTED = 20
+LONGEST_WORD = 100
+LONGEST_LINE = 2000
+"""Characters of a word, and of a line, that a fault's text says whole: a spec may hold a megabyte of either."""
+_LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 
 
-def did_you_mean(word: str, known: Sequence[str]) -> str:
+def shortened(text: str) -> str:
+    """A line with the middle of long words left out, and then its own; two lines of a fault never fill a screen."""
+    if len(text) <= LONGEST_WORD:
+        return text
+    words = _LONG_WORD.sub(lambda word: _middle_out(word[0], LONGEST_WORD), text)
+    return _middle_out(words, LONGEST_LINE)
+
+
+def _middle_out(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most * 2 // 3]}…{text[-most // 4 :]}"
+
+
+def did_you_mean(word: str, known: Sequence[str], likeness: float = 0.5) -> str:
     """A hint that names the closest of the names there are, and lists them unless they are many."""
-    close = get_close_matches(word, known, n=1, cutoff=0.5) or [name for name in known if name.lower() == word.lower()]
+    close = closest(word, known, likeness)
     listed = f"known: {', '.join(known)}" if known and len(known) <= MOST_LISTED else ""
-    return f"did you mean '{close[0]}'? {listed}".strip() if close else listed
+    return f"did you mean '{close}'? {listed}".strip() if close else listed
+
+
+def closest(word: str, known: Sequence[str], likeness: float) -> str | None:
+    """The known word that is meant: by another spelling, by a word of another tool, or else the most like one."""
+    close = get_close_matches(word, known, n=1, cutoff=likeness)
+    return synonym(word, tuple(known)) or (close[0] if close else None)
+
+
+def and_more(names: Sequence[str]) -> str:
+    """The first of some names, and how many others there are."""
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from graphnet.compile_options import BACKENDS, Options, check_device
 from graphnet.errors import Fault, SpecError
+from graphnet.given_specs import SpecLike as SpecLike
+from graphnet.given_specs import given_spec, meta_of
 from graphnet.passes import DEFAULT, Mode, run_passes
 from graphnet.planning.cost import BATCH, Target, seconds
 from graphnet.planning.plan import Plan
@@ -21,6 +23,7 @@ from graphnet.planning.time_expansion import expand_as_far_as_possible, expand_i
 from graphnet.planning.verify import verify
 from graphnet.spec.model import Spec
 from graphnet.spec.read import placed, read, unrelated
+from graphnet.spec.write import Settings, to_settings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,9 +31,6 @@ if TYPE_CHECKING:
     from graphnet.pictures.views import Style, View
     from graphnet.pictures.write.svg import Drawing
     from graphnet.runtime.net import Net
-
-SpecLike = Spec | Mapping[str, Any] | str | os.PathLike[str]
-"""A spec, its dict, or the path of its file."""
 
 
 def compile_plan(spec: Spec, keep_dead: bool = False, unlimited: bool = False) -> Plan:
@@ -55,47 +55,59 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def load(path: SpecLike, *, settings: Sequence[str] = ()) -> Spec:
-    """Read a spec from a TOML or JSON file (`-` is standard input), or from a dict of the same form.
+def load(path: SpecLike, *, settings: Settings = ()) -> Spec:
+    """Read a spec from a TOML or JSON file, from the zoo, or from a dict of the same form.
 
-    Files that it extends are merged into it, then `settings` such as `"readout.t=3"`, as `--set` does.
+    Files that it extends are merged into it, then `settings`, as `--set` does.
 
-    Raises SpecError with every fault that can be found: of the text, of the form, and of the meaning of the
-    entries that are well-formed.
+    Args:
+        path: the path of a file (`-` is standard input), a name such as `"cornet-s"` that `graphnet.zoo.names()` lists,
+            a dict, or a compiled net, whose spec is meant. A file comes before a spec of the zoo.
+        settings: `{"readout.t": 3}` or `["readout.t=3"]`.
+
+    Raises:
+        SpecError: every fault that can be found: of the text, of the form, and of the meaning of the entries that are
+            well-formed.
+        TypeError: `path` is nothing of that kind.
     """
-    if isinstance(path, Spec):
-        if not settings:
-            return path
-        path = path.as_data()
-    spec, faults, source = read(path, settings)
+    changes = to_settings(settings)
+    given = given_spec(path)
+    if isinstance(given, Spec):
+        if not changes:
+            return given
+        given = given.as_data()
+    spec, faults, source = read(given, changes)
     if faults or spec is None:
         raise SpecError(placed(faults + _further(spec, faults), source))
     return spec
 
 
-def plan(spec: SpecLike, *, keep_dead: bool = False, unlimited: bool = False) -> Plan:
+def plan(spec: SpecLike, *, settings: Settings = (), keep_dead: bool = False, unlimited: bool = False) -> Plan:
     """Compile a spec to its plan, without torch.
 
-    `keep_dead` keeps what no readout needs, for debugging; `unlimited` lets the net be of any size.
+    `keep_dead` keeps what no readout needs, for debugging; `unlimited` lets the net be of any size. A compiled net is
+    planned as it was compiled. `spec` and `settings` are as for `load`.
 
     Raises SpecError.
     """
-    spec = load(spec)
+    if isinstance(made := meta_of(spec).get("options"), Options):
+        keep_dead, unlimited = keep_dead or made.keep_dead, unlimited or made.unlimited
+    spec = load(spec, settings=settings)
     try:
         return compile_plan(spec, keep_dead, unlimited)
     except SpecError as error:
         raise SpecError(placed(error.faults, spec.source)) from None
 
 
-def unroll(spec: SpecLike) -> Spec:
+def unroll(spec: SpecLike, *, settings: Settings = ()) -> Spec:
     """A spec of the same net unrolled in time: feed-forward, one state for each (state, time), tied by sharing sets.
 
-    It compiles to the same function with as many parameters. Raises SpecError, also where the language has no words
-    for it.
+    It compiles to the same function with as many parameters. `spec` and `settings` are as for `load`. Raises SpecError,
+    also where the language has no words for it.
     """
     from graphnet.rewrite.unroll import unroll as unrolled_data
 
-    spec = load(spec)
+    spec = load(spec, settings=settings)
     try:
         return load(unrolled_data(spec))
     except SpecError as error:
@@ -106,32 +118,37 @@ def draw(
     spec: SpecLike,
     path: str | os.PathLike[str] | None = None,
     *,
+    settings: Settings = (),
     view: View = "unrolled",
     style: Style = "light",
     dead: bool = False,
     width: float = 174.0,
     elide: bool = False,
+    dpi: float | None = None,
+    title: bool = True,
 ) -> Drawing:
     """Draw a spec's net as SVG text that shows itself in a notebook; also write it to `path` if one is given.
 
     Args:
-        spec: a spec, its dict, or the path of its file.
+        spec, settings: as for `load`; of a compiled net the spec is drawn.
         path: where to write it, in the format of its suffix: .svg, .png, .pdf; of the unrolled and the recurrent
             view also .dot, and .gif, of activity spreading step by step.
-        view, style, dead, width, elide: as in `graphnet.pictures.views.PictureOptions`: `unrolled`, `recurrent`,
-            `matrix` or `plan`; `light` or `dark`; with what never runs; of a page in millimetres, 0 breaks nothing;
-            without the inner ones of many steps that are alike.
+        view, style, dead, width, elide, dpi, title: as in `graphnet.pictures.views.PictureOptions`: `unrolled`,
+            `recurrent`, `matrix` or `plan`; `light` or `dark`; with what never runs; of a page in millimetres, 0 breaks
+            nothing; without the inner ones of many steps that are alike; pixels an inch, 300 for PNG and 120 for GIF
+            if None; with the net's name above.
 
     Raises:
         SpecError: the spec is wrong.
-        ValueError: no view, style or format of that name.
+        ValueError: no view, style or format of that name, or no such `dpi`.
         OSError: the file cannot be written.
     """
     from graphnet.pictures.formats import drawn
     from graphnet.pictures.views import PictureOptions, Rendering
     from graphnet.pictures.write.svg import to_svg
 
-    rendering = Rendering(plan(spec), PictureOptions(view, style, dead, width, elide))
+    options = PictureOptions(view, style, dead, width, elide, dpi, title)
+    rendering = Rendering(plan(spec, settings=settings), options)
     if path is not None:
         Path(path).write_bytes(drawn(path, rendering))
     return to_svg(rendering.picture)
@@ -140,6 +157,7 @@ def draw(
 def compile(
     spec: SpecLike,
     *,
+    settings: Settings = (),
     seed: int = 0,
     keep_dead: bool = False,
     unlimited: bool = False,
@@ -153,7 +171,7 @@ def compile(
     """Compile a spec to a PyTorch module.
 
     Args:
-        spec: a spec, its dict, or the path of its file.
+        spec, settings: as for `load`.
         seed: seed of the initial weights; the same seed gives the same weights for a place whatever the
             readout, the order of drawing or the device.
         keep_dead: compute also what no readout needs, for debugging.
@@ -184,7 +202,8 @@ def compile(
         ValueError: no option of that value.
     """
     return compile_net(
-        load(spec), Options(seed, keep_dead, unlimited, mode, optimize, backend, stepwise, device, batch_size)
+        load(spec, settings=settings),
+        Options(seed, keep_dead, unlimited, mode, optimize, backend, stepwise, device, batch_size),
     )
 
 

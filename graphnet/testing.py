@@ -123,7 +123,7 @@ class _Drawing:
             spec["let"] = {"N": self.last, "M": "N-1"}
             spec["readout"]["t"] = self.pick("N", ["M", "N"], "M..N+1")
         if self.has("combine"):
-            spec["readout"]["combine"] = self.pick("mean", "cumulative")
+            spec["readout"]["combine"] = self.pick("mean", "cumulative", "cumulative-sum")
         if self.has("sharing") or self.has("sets"):
             spec["sharing"] = self.sharing()
         if self.has("parts") and not self.joins and not self.has("T"):

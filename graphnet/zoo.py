@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from graphnet.errors import did_you_mean
+from graphnet.given_specs import ALIASES as ALIASES
+from graphnet.given_specs import FOLDER as FOLDER
+from graphnet.given_specs import GROUPS as GROUPS
+from graphnet.given_specs import zoo_files
 from graphnet.pipeline import plan
-
-_PACKAGED = Path(__file__).parent / "specs"
-FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "specs"
-"""Where the files are: inside an installed package, beside it in a checkout."""
-GROUPS = ("", "small", "liao-poggio", "lippl", "he", "vision")
-"""The folders, simple nets first."""
 
 
 class UnknownName(LookupError):  # noqa: N818 - it says what is missing
@@ -21,13 +19,14 @@ class UnknownName(LookupError):  # noqa: N818 - it says what is missing
 
 
 def names() -> tuple[str, ...]:
-    """The names of all specs, group by group: `path(name)` is the file, `graphnet.load` reads it."""
-    return tuple(_files())
+    """The names of all specs, group by group: `graphnet.load(name)` reads one, `path(name)` is its file."""
+    return tuple(zoo_files())
 
 
 def path(name: str) -> Path:
     """The file of a spec of the zoo. Raises UnknownName."""
-    files = _files()
+    files = zoo_files()
+    name = ALIASES.get(name, name)
     if name not in files:
         hint = did_you_mean(name, tuple(files)) or "`graphnet zoo` lists them"
         raise UnknownName(f"no spec of the zoo is called '{name}'; {hint}")
@@ -53,21 +52,36 @@ def group(name: str) -> str:
     return "" if parent == FOLDER else parent.name
 
 
-def foreign_names(name: str) -> dict[str, str]:
+def foreign_names(name: str, tensors: Iterable[str] | None = None) -> dict[str, str]:
     """The names that a net's tensors have in the original implementation: ours → theirs.
 
-    For `resnet18`, `resnet34`, `resnet50` (torchvision's) and `cornet-z`, `cornet-rt`, `cornet-s` (the published
-    modules'); `graphnet.import_state_dict` takes it. Raises UnknownName for others.
+    For `resnet18`, `resnet34`, `resnet50` (torchvision's), `cornet-z`, `cornet-rt`, `cornet-rt-skipping`, `cornet-s`,
+    `blt`, `blt-b`, `blt-bl`, `blt-bt` (the published modules') and `bl-net` (the published Keras model's).
+    `graphnet.import_state_dict` makes the table from a name of the zoo itself.
+
+    Args:
+        name: a spec of the zoo.
+        tensors: the names in the `state_dict()` of a net that was compiled from it, perhaps with other settings;
+            None takes those of the spec as it is.
+
+    Raises UnknownName for other specs.
     """
+    name = ALIASES.get(name, name)
     if name not in FOREIGN:
         raise UnknownName(f"there is no table of foreign names for '{name}'; there are tables for {', '.join(FOREIGN)}")
-    ours = [tensor.name for tensor in plan(path(name)).tensors]
+    ours = [tensor.name for tensor in plan(path(name)).tensors] if tensors is None else list(tensors)
     first: dict[str, int] = {}
     for place, time in (_TIMED.match(tensor).groups() for tensor in ours if _TIMED.match(tensor)):  # type: ignore[union-attr]
         first[place] = min(first.get(place, int(time)), int(time))
     return {tensor: FOREIGN[name](tensor, first) for tensor in ours}
 
 
+def unused(name: str) -> tuple[str, ...]:
+    """The tensors that the original implementation of a net holds and never uses, by its names for them."""
+    return _UNUSED.get(ALIASES.get(name, name), ())
+
+
+_UNUSED = dict.fromkeys(("blt", "blt-b", "blt-bl", "blt-bt"), ("v1.lateral.weight", "v1.top_down.weight"))
 _TIMED = re.compile(r"(\w+)\..*\.t(\d+)\.\w+")
 
 
@@ -110,6 +124,31 @@ def _cornet_z(name: str, _: dict[str, int]) -> str:
     return _replaced(name, {"pre_net": "V1", "post_net.linear1": "decoder.linear"})
 
 
+def _blt(name: str, _: dict[str, int]) -> str:
+    """`V2.from_V1.conv1.weight` → `v2.bottom_up.weight`, `V2.update.norm1.bias` → `v2_ln.bias`."""
+    words = {"pre_net.conv1": "retina", "post_net.linear1": "readout", ".update.norm1": "_ln"}
+    for target, source in re.findall(r"^(\w+)\.from_(\w+)", name):
+        kind = "top_down" if ".deconv1" in name else "lateral" if source == target else "bottom_up"
+        words[name.rpartition(".")[0]] = f"{target}.{kind}"
+    return _replaced(name, words).lower()
+
+
+def _bl_net(name: str, _: dict[str, int]) -> str:
+    """`L2.update.norm1.t3.bias` → `BatchNorm_Layer_1_Time_3/beta`, `L2.from_L1.conv1.weight` → `RCL_1_BConv/kernel`."""
+    name = re.sub(r"^pre_net\.", "L1.from_input.", name)
+    if norm := re.fullmatch(r"L(\d)\.update\.norm1\.t(\d+)\.(\w+)", name):
+        return f"BatchNorm_Layer_{int(norm[1]) - 1}_Time_{norm[2]}/{_KERAS[norm[3]]}"
+    if conv := re.fullmatch(r"L(\d)\.from_(\w+)\.conv1\.weight", name):
+        return f"RCL_{int(conv[1]) - 1}_{'L' if conv[2] == f'L{conv[1]}' else 'B'}Conv/kernel"
+    return _replaced(
+        name, {"post_net.linear1.weight": "ReadoutDense/kernel", "post_net.linear1.bias": "ReadoutDense/bias"}
+    )
+
+
+_KERAS = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+"""What batch norm's tensors are called in Keras."""
+
+
 def _replaced(name: str, words: dict[str, str]) -> str:
     for ours, theirs in words.items():
         name = name.replace(ours, theirs)
@@ -122,10 +161,9 @@ FOREIGN: dict[str, Callable[[str, dict[str, int]], str]] = {
     "resnet50": _torchvision_resnet,
     "cornet-z": _cornet_z,
     "cornet-rt": _cornet_rt,
+    "cornet-rt-skipping": _cornet_rt,
     "cornet-s": _cornet_s,
+    **dict.fromkeys(("blt", "blt-b", "blt-bl", "blt-bt"), _blt),
+    "bl-net": _bl_net,
 }
 """How the original implementation calls a tensor, given the first time at each state."""
-
-
-def _files() -> dict[str, Path]:
-    return {file.stem: file for folder in GROUPS for file in sorted((FOLDER / folder).glob("*.toml"))}

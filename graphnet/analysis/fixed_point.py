@@ -27,12 +27,14 @@ class FixedPoint:
     Attributes:
         residuals: `[K, N]`, ‖z_k − z_{k−1}‖ / ‖z_k‖ (0 where nothing moves).
         errors: `[K + 1]`, the error rate when the rest of the net reads z_0 (the net as it is), z_1, …
+        sizes: `[K + 1, N]`, ‖z_0‖, ‖z_1‖, …; not finite where a value is not.
         tolerance: below which a residual counts as none.
     """
 
     state: str
     residuals: NDArray[np.float64]
     errors: NDArray[np.float64]
+    sizes: NDArray[np.float64]
     tolerance: float
 
     @property
@@ -41,6 +43,26 @@ class FixedPoint:
         moving = np.flatnonzero(~(self.residuals.max(axis=1) <= self.tolerance))  # not a number is none
         first = 0 if moving.size == 0 else int(moving[-1]) + 1
         return None if first == len(self.residuals) else first + 1
+
+    @property
+    def overflow(self) -> int | None:
+        """The first step (0: before all) at which a value of some image is no finite number; None if there is none."""
+        wrong = np.flatnonzero(~np.isfinite(self.sizes).all(axis=1))
+        return int(wrong[0]) if wrong.size else None
+
+    def why_not_finite(self) -> str:
+        """Why values are no finite numbers; empty if they all are."""
+        step = self.overflow
+        if step is None:
+            return ""
+        if step == 0:
+            return f"'{self.state}' holds no finite numbers as trained: weights, statistics or images are not finite"
+        lost = ~np.isfinite(self.sizes[step])
+        what = f"'{self.state}' grows without bound: at step {step} the values of {lost.sum()} images are not finite"
+        grown = float(np.median(self.sizes[step - 1][lost] / self.sizes[0][lost]))
+        if step == 1 or not np.isfinite(grown):
+            return what
+        return f"{what}; its last block makes them {grown ** (1 / (step - 1)):.3g} times as large a step"
 
 
 def fixed_point(
@@ -69,13 +91,14 @@ def fixed_point(
     iteration = _Iteration(net, state)
     residuals: list[NDArray[np.float64]] = []
     wrong: list[NDArray[np.float64]] = []
+    sizes: list[NDArray[np.float64]] = []
     for images, labels in batches:
-        moved, about = iteration.follow(images, labels, steps)
-        residuals.append(moved)
-        wrong.append(about)
+        for found, part in zip((residuals, wrong, sizes), iteration.follow(images, labels, steps), strict=True):
+            found.append(part)
     if not residuals:
         raise ValueError("there are no images to run on")
-    return FixedPoint(state, np.concatenate(residuals, 1), np.concatenate(wrong, 1).mean(1), tolerance)
+    errors = np.concatenate(wrong, 1).mean(1)
+    return FixedPoint(state, np.concatenate(residuals, 1), errors, np.concatenate(sizes, 1), tolerance)
 
 
 class _Iteration:
@@ -99,26 +122,32 @@ class _Iteration:
         read = {name for line in (*self.step, *self.rest) for name in line.arguments}
         self.kept = (made & read) | {self.before}
 
-    def follow(self, images: Tensor, labels: Tensor, steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Residuals `[K, N]`, and where the net is wrong `[K + 1, N]`."""
+    def follow(self, images: Tensor, labels: Tensor, steps: int) -> list[NDArray[np.float64]]:
+        """Residuals `[K, N]`, where the net is wrong `[K + 1, N]`, and the sizes of the state `[K + 1, N]`."""
         like = next(iter(self.tensors.values()))
         image, targets = images.to(like), labels.to(like.device)
         kept = run(self.first, self.tensors, {IMAGE: image}, self.kept)
         z = kept[self.before]
-        residuals, wrong = [], [self._is_wrong(kept, z, targets)]
+        residuals, wrong, sizes = [], [self._is_wrong(kept, z, targets)], [_size(z)]
         for _ in range(steps):
             new = run(self.step, self.tensors, kept | {self.before: z}, {self.after})[self.after]
-            size = new.flatten(1).norm(dim=1)
-            moved = (new - z).flatten(1).norm(dim=1)
-            residuals.append(torch.where(moved == 0, moved, moved / size))
+            moved = _size(new - z)
+            sizes.append(_size(new))
+            residuals.append(torch.where(moved == 0, moved, moved / sizes[-1]))
             z = new
             wrong.append(self._is_wrong(kept, z, targets))
-        return torch.stack(residuals).double().cpu().numpy(), torch.stack(wrong).double().cpu().numpy()
+        return [torch.stack(each).double().cpu().numpy() for each in (residuals, wrong, sizes)]
 
     def _is_wrong(self, kept: dict[str, Tensor], z: Tensor, targets: Tensor) -> Tensor:
         if self.output == self.after:
             return is_wrong(z, targets)
         return is_wrong(run(self.rest, self.tensors, kept | {self.after: z}, {self.output})[self.output], targets)
+
+
+def _size(values: Tensor) -> Tensor:
+    """‖z‖ of each image `[N]`; in float64, for squares overflow long before values do."""
+    size: Tensor = torch.linalg.vector_norm(values.flatten(1), dim=1, dtype=torch.float64)
+    return size
 
 
 def _less(lines: Sequence[Line], others: Sequence[Line]) -> list[Line]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from graphnet.analysis.calibrate import Batch, calibrate
 from graphnet.compile_options import Options
-from graphnet.errors import SpecError
+from graphnet.errors import SpecError, and_more
 from graphnet.network.network import VECTOR
 from graphnet.pipeline import compile_net
 from graphnet.pipeline import plan as plan_of
@@ -19,6 +19,7 @@ from graphnet.planning.plan import Line, Plan
 from graphnet.planning.time_expansion import expand_in_time
 from graphnet.rewrite.perturbations import Edit, Override, edited
 from graphnet.rewrite.spec_editor import EditError, Moved, Slab
+from graphnet.runtime.loading import uncalibrated
 from graphnet.runtime.net import Net
 from graphnet.spec.model import Spec
 
@@ -28,10 +29,11 @@ def perturbed(net: nn.Module, edits: Iterable[Edit | Slab], batches: Iterable[Ba
     ours, spec = origin_of(net)
     found = find(ours, spec, list(edits))
     if found.weights:
-        names = ", ".join(found.weights)
-        raise EditError(f"the edit needs weights that the net does not have: {names}\n  use functions that are there")
+        what = f"the edit needs weights that the net does not have: {and_more(found.weights)}"
+        raise EditError(f"{what}\n  use functions that are there")
     if found.statistics and batches is None:
-        raise EditError(_must_be_calibrated(found.statistics))
+        hint = "the edit runs norms at other times: give images as calibrate, on the command line by --calibrate"
+        raise EditError(f"{uncalibrated(found.statistics)}\n  {hint}")
     tensors = dict(net.named_parameters()) | dict(net.named_buffers())
     made = compile_net(found.spec, options_of(net), {name: tensors[old] for name, old in found.table.items()})
     if found.statistics and batches is not None:
@@ -136,12 +138,6 @@ def _layers(plan: Plan) -> Iterator[tuple[Line, str, tuple[str, ...]]]:
 
 def _role(name: str) -> str:
     return name.rpartition(".")[2]
-
-
-def _must_be_calibrated(names: Iterable[str]) -> str:
-    names = list(names)
-    head = "the edit makes something happen at times at which it never did: the net has no statistics for it"
-    return "\n  ".join([head, *names, "they must be calibrated: give images of the training data as calibrate"])
 
 
 def sequence(net: nn.Module | Spec, images: Tensor, others: Tensor, t: int) -> Tensor:

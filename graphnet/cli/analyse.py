@@ -80,9 +80,12 @@ def _fixed_point(
     median, largest = np.median(found.residuals, axis=1), found.residuals.max(axis=1)
     print(f"step   residual (median, largest of {found.residuals.shape[1]} images)   accuracy")
     print(f"{0:4}   {'as trained':>39}   {1 - found.errors[0]:8.2%}")
-    for k in sorted({*(step for step in SHOWN if step <= steps), steps}):
+    last = steps if found.overflow is None else max(found.overflow - 1, 0)
+    for k in sorted({*(step for step in SHOWN if step <= last), last} - {0}):
         print(f"{k:4}   {median[k - 1]:19.2e} {largest[k - 1]:19.2e}   {1 - found.errors[k]:8.2%}")
-    if found.converged:
+    if found.overflow is not None:
+        print(found.why_not_finite())
+    elif found.converged:
         print(f"'{state}' is at a fixed point after {found.converged} steps: no image moves by more than {tolerance:g}")
     else:
         still = (found.residuals[-1] <= tolerance).mean()

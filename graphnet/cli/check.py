@@ -9,17 +9,22 @@ from typing import Annotated
 
 import typer
 
+from graphnet.cli.common.bug import bug_fault
 from graphnet.cli.common.fault_formats import FORMATS, Format
 from graphnet.cli.common.plugins import Plugins
-from graphnet.cli.common.report import Settings, Unlimited, counted, show
+from graphnet.cli.common.report import Settings, Unlimited, counted, show, told
 from graphnet.cli.common.watch import watch
 from graphnet.errors import Fault, SpecError
+from graphnet.given_specs import spec_file
 from graphnet.pipeline import load, plan
 from graphnet.spec.read import placed
 
 
 def check(
-    specs: Annotated[list[str], typer.Argument(metavar="SPEC", help="Spec files; '-' is standard input.")],
+    specs: Annotated[
+        list[str],
+        typer.Argument(metavar="SPEC", help="Spec files or names of the zoo; '-' is standard input."),
+    ],
     settings: Settings = None,
     plugins: Plugins = None,
     format: Annotated[Format, typer.Option(help="For people, for programs, or as GitHub's annotations.")] = Format.TEXT,
@@ -32,7 +37,9 @@ def check(
     if again:
         if "-" in specs:
             raise typer.BadParameter("standard input cannot be watched")
-        watch(specs, lambda: checker.check(specs))
+        with told():
+            files = [spec_file(spec) for spec in specs]
+        watch(files, lambda: checker.check(files))
     elif any(fault.severity == "error" for fault in checker.check(specs)):
         raise typer.Exit(1)
 
@@ -67,6 +74,8 @@ class _Checker:
             compiled = plan(spec, unlimited=self.unlimited)
         except SpecError as error:
             return "", [self._judged(fault) for fault in error.faults]
+        except Exception as error:  # noqa: BLE001 - a bug of ours ends neither the watching nor the other files' check
+            return "", [bug_fault(error, path)]
         warnings = [self._judged(fault) for fault in placed(compiled.warnings, spec.source)]
         fine = (
             f"{path}: fine: {len(compiled.areas)} states, {compiled.parameters:,} parameters, "

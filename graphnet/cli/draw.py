@@ -20,6 +20,7 @@ from graphnet.cli.common.report import (
     planned,
     written,
 )
+from graphnet.pictures.elements import LEAST_DPI, MOST_DPI
 
 
 class View(StrEnum):
@@ -76,6 +77,15 @@ def draw(
     elide: Annotated[
         bool, typer.Option("--elide", help="Unrolled: of many steps that are alike leave out the inner ones.")
     ] = False,
+    dpi: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N", min=LEAST_DPI, max=MOST_DPI, help="Pixels an inch: 300 for PNG, 120 for GIF if not given."
+        ),
+    ] = None,
+    no_title: Annotated[
+        bool, typer.Option("--no-title", help="Leave out the net's name and source, which a caption gives.")
+    ] = False,
 ) -> None:
     """Draw the net: unrolled in time, as the recurrent graph, its transition matrix, or its plan."""
     from graphnet.pictures.formats import NoFormatError, drawn, stills
@@ -83,7 +93,7 @@ def draw(
     from graphnet.pictures.views import PictureOptions, Rendering
 
     _, compiled = planned(spec, settings, unlimited=unlimited)
-    wanted = Rendering(compiled, PictureOptions(view, style, dead, width, elide))
+    wanted = Rendering(compiled, PictureOptions(view, style, dead, width, elide, dpi, not no_title))
     with pictures_told():
         try:
             if output.suffix:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterable
 from importlib import import_module
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from graphnet.cli.common.bug import bug_fault
 from graphnet.cli.common.failure import Failure
 
 COMMANDS = {
@@ -69,11 +71,25 @@ def program(names: Iterable[str] = COMMANDS) -> typer.Typer:
     return app
 
 
+def _tell(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    """Say a warning of graphnet's in a line: where in the code it comes from is of no use to who typed a command."""
+    if category.__module__.startswith("graphnet."):
+        from graphnet.errors import clean
+
+        print(f"warning: {clean(str(message))}", file=sys.stderr)
+    else:
+        _PLAIN(message, category, *place, **more)
+
+
+_PLAIN = warnings.showwarning
+
+
 def main() -> None:
     """Run the command line. Exit status: 0 fine, 1 the spec or the run is wrong, 2 wrong usage."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and "utf" not in stream.encoding.lower():
             stream.reconfigure(errors="replace")  # arrows and boxes become question marks, not tracebacks
+    warnings.showwarning = _tell
     first = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
         program([first] if first in COMMANDS else () if first == "--version" else COMMANDS)()
@@ -82,4 +98,7 @@ def main() -> None:
         sys.exit(1)
     except BrokenPipeError:
         sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
+        print(bug_fault(error), file=sys.stderr)
         sys.exit(1)

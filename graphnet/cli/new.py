@@ -37,8 +37,11 @@ def new(
 
 
 def _copy(like: str, name: str) -> str:
-    """A spec of the zoo under another name; written out flat where it extends another one."""
-    text = zoo_of.text(like)
+    """A spec of the zoo under another name; written out flat where it extends another one.
+
+    Where its comments name files made of its own name, as in commands to try, they name those of the copy.
+    """
+    text = re.sub(rf"(?<![\w/.-])([\w.-]+/)*{re.escape(like)}(?=\.(toml|svg)\b)", name, zoo_of.text(like))
     if not re.search("^extends = ", text, re.MULTILINE):
         return re.sub(r'^(name *= )".*"$', rf'\1"{name}"', text, count=1, flags=re.MULTILINE)
     header = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))

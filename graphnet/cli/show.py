@@ -13,11 +13,12 @@ from graphnet.errors import clean
 from graphnet.planning.plan import Plan
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from graphnet.pictures.recurrent.wiring import Wire
-    from graphnet.pictures.tables.matrix import Matrix, MatrixCell
+    from graphnet.pictures.tables.matrices import Matrix, MatrixCell
 
 PIPED = 10_000
 """Columns of what is no terminal: nothing is wrapped."""
@@ -35,22 +36,26 @@ def show(
     """
     from rich.console import Console
 
-    from graphnet.pictures.captions import times_text
-    from graphnet.pictures.tables.matrix import matrices
-
     _, compiled = planned(spec, settings, unlimited=unlimited)
     columns = os.environ.get("COLUMNS", "")
     width = None if sys.stdout.isatty() else int(columns) if columns.isdecimal() else PIPED
-    console = Console(width=width, highlight=False)
-    for line in _graph(compiled):
-        console.print(line, soft_wrap=not sys.stdout.isatty())
-    for matrix in matrices(compiled):
-        table = _table(compiled, matrix)
-        console.print(f"\nt = {times_text(list(matrix.times))}", style="bold")
+    show_plan(compiled, Console(width=width, highlight=False))
+
+
+def show_plan(plan: Plan, console: Console) -> None:
+    """Print the graph and the matrices of a net."""
+    from graphnet.pictures.captions import times_text
+    from graphnet.pictures.tables.matrices import matrices
+
+    for line in _graph(plan):
+        console.print(line, soft_wrap=not console.is_terminal)
+    for matrix in matrices(plan):
+        table = _table(plan, matrix)
+        console.print(f"\nt = {times_text(matrix.times)}", style="bold")
         if console.measure(table, options=console.options.update(width=PIPED)).minimum <= console.width:
             console.print(table)
         else:
-            for line in _list(compiled, matrix):
+            for line in _list(plan, matrix):
                 console.print(line, soft_wrap=True)
 
 
@@ -59,6 +64,7 @@ def _graph(plan: Plan) -> Iterator[Text]:
     from rich.text import Text
 
     from graphnet.pictures.recurrent.wiring import wire
+    from graphnet.pictures.states import note_on_states
 
     wiring = wire(plan)
     yield Text.assemble((clean(plan.name), "bold"), clean(f" — {plan.cite}" if plan.cite else ""))
@@ -72,6 +78,9 @@ def _graph(plan: Plan) -> Iterator[Text]:
         for number, each in enumerate(leaving):
             branch = "└─▶" if number == len(leaving) - 1 else "├─▶"
             yield _arrow(f"  {branch} ", texts[each.target].ljust(widest), each)
+    if note := note_on_states(plan):
+        yield Text()
+        yield Text(clean(note), style="dim")
 
 
 def _arrow(branch: str, target: str, each: Wire) -> Text:

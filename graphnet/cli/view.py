@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphnet.cli.common.bug import bug_fault
 from graphnet.cli.common.plugins import Plugins
-from graphnet.cli.common.report import Failure, Settings, Unlimited, pictures_told, show
+from graphnet.cli.common.report import Failure, Settings, Unlimited, pictures_told, show, told
 from graphnet.cli.common.watch import watch
 from graphnet.cli.evaluate import DataRoot, Device, run_told
 from graphnet.errors import SpecError
+from graphnet.given_specs import spec_file
 from graphnet.pipeline import load
 from graphnet.pipeline import plan as plan_of
 from graphnet.spec.read import placed
@@ -33,7 +35,7 @@ RunOption = Annotated[
 
 
 def view(
-    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A spec file, TOML or JSON.")],
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A spec file, TOML or JSON, or a name of the zoo.")],
     settings: Settings = None,
     plugins: Plugins = None,
     unlimited: Unlimited = False,
@@ -51,6 +53,8 @@ def view(
 
     if spec == "-":
         raise typer.BadParameter("standard input cannot be watched")
+    with told():
+        spec = spec_file(spec)
     if not os.path.isfile(spec):
         raise Failure(f"{spec}: error: there is no such file")
     board = Board()
@@ -80,15 +84,23 @@ class Look:
     measures: Mapping[str, Any] | None
 
     def __call__(self) -> Content:
-        """The net, or the faults, which are also printed."""
-        from graphnet.pictures.page.content import Content, content_of
+        """The net, or the faults, which are also printed; a bug of ours is one of them."""
+        from graphnet.pictures.page.content import Content
 
         try:
-            spec = load(self.spec, settings=self.settings)
-            plan = plan_of(spec, unlimited=self.unlimited)
+            return self._content()
         except SpecError as error:
-            show(error.faults)
-            return Content(faults=error.faults)
+            faults = error.faults
+        except Exception as error:  # noqa: BLE001 - the page stays, and says what happened
+            faults = (bug_fault(error, self.spec),)
+        show(faults)
+        return Content(faults=faults)
+
+    def _content(self) -> Content:
+        from graphnet.pictures.page.content import content_of
+
+        spec = load(self.spec, settings=self.settings)
+        plan = plan_of(spec, unlimited=self.unlimited)
         warnings = tuple(placed(plan.warnings, spec.source))
         show(warnings)
         with pictures_told():

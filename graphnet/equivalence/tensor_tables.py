@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
+from graphnet.errors import and_more
 from graphnet.planning.plan import Plan
 from graphnet.rewrite.unroll import origin
 
@@ -87,16 +88,12 @@ def names_of(a: nn.Module, b: nn.Module, weights: Weights | None) -> dict[str, t
             raise NoTable("the names of the tensors differ: give a table of weights, second net's name to first's")
     missing = [name for name in theirs if name not in weights]
     if missing:
-        raise NoTable(f"the table of weights says nothing of {missing[0]}" + _and_more(missing))
+        raise NoTable(f"the table of weights says nothing of {and_more(missing)}")
     table = {name: given if isinstance(given, tuple) else (given, ...) for name, given in weights.items()}
     unknown = [f"{name}" for name, (source, _) in table.items() if name not in theirs or source not in ours]
     if unknown:
-        raise NoTable(f"the table of weights names {unknown[0]}, which one of the nets has not" + _and_more(unknown))
+        raise NoTable(f"the table of weights names {and_more(unknown)}, which one of the nets has not")
     return table
-
-
-def _and_more(names: Sequence[str]) -> str:
-    return f" and {len(names) - 1} more" if len(names) > 1 else ""
 
 
 def floats_of(net: nn.Module) -> Iterator[tuple[str, Tensor]]:

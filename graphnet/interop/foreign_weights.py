@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from graphnet import zoo
+from graphnet.errors import and_more, did_you_mean
 from graphnet.training.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -14,41 +19,126 @@ Foreign = str | tuple[str, Any]
 """A name in the foreign state dict, or a name and an index into that tensor (a slice, as for the gates of an LSTM)."""
 
 
-def import_state_dict(net: nn.Module, state_dict: Mapping[str, Tensor], mapping: Mapping[str, Foreign]) -> None:
+def import_state_dict(
+    net: nn.Module,
+    state_dict: Mapping[str, Any] | str | os.PathLike[str],
+    mapping: Mapping[str, Foreign] | str,
+    *,
+    ignore: str | Iterable[str] = (),
+) -> None:
     """Copy foreign weights and statistics into a compiled net; nothing is copied unless all fits.
+
+        graphnet.import_state_dict(net, "cornet_s.pth", "cornet-s")
 
     Args:
         net: keeps its device and number types.
-        state_dict: as the other implementation saved it; a leading `module.` of its names does not matter.
-        mapping: every name in `net.state_dict()` → a foreign name, or a foreign name and an index into that tensor.
-            `graphnet.zoo.foreign_names` has such tables.
+        state_dict: as the other implementation saved it, or the whole checkpoint that holds it (`{"state_dict": …}`,
+            also in groups, as h5py reads a file of Keras), or the path of a file of `torch.save` or safetensors, from
+            which tensors are read and nothing is run. What stands before all names, such as `module.`, does not matter.
+        mapping: a name of the zoo for which `graphnet.zoo.foreign_names` has a table, or a dict: the name of each
+            tensor of the net, or of a module that holds some, → the foreign name, or for a tensor the foreign name and
+            an index into it.
+        ignore: foreign names, or patterns of them such as `"V1.lateral.*"`, that nothing here takes.
 
     Raises:
         CheckpointError: names that are missing on either side, foreign tensors that nothing takes (batch norm's
-            `num_batches_tracked` aside), and shapes that differ; all of them at once.
+            `num_batches_tracked` aside), and shapes that differ; all of them at once, a line for each kind.
+        graphnet.zoo.UnknownName: the zoo has no table of that name.
     """
     import torch
 
-    theirs = {name.removeprefix("module."): tensor for name, tensor in state_dict.items()}
+    from graphnet.interop.checkpoints import as_here, cleaned, read_file, tensors_of
+
     ours: dict[str, Tensor] = net.state_dict()
-    faults = [f"the mapping says nothing of {name}" for name in ours if name not in mapping]
-    faults += [f"the net has no {name}, which the mapping names" for name in mapping if name not in ours]
-    taken: dict[str, Tensor] = {}
-    for name, foreign in mapping.items():
-        if name not in ours:
-            continue
-        source, index = foreign if isinstance(foreign, tuple) else (foreign, ...)
-        if source not in theirs:
-            faults.append(f"the state dict has no {source}, which {name} would be")
-            continue
-        taken[name] = theirs[source][index]
-        if taken[name].shape != ours[name].shape:
-            faults.append(f"{source} is {list(taken[name].shape)}, but {name} is {list(ours[name].shape)}")
-    used = {foreign if isinstance(foreign, str) else foreign[0] for foreign in mapping.values()}
+    given = zoo.foreign_names(mapping, ours) if isinstance(mapping, str) else mapping
+    unused = zoo.unused(mapping) if isinstance(mapping, str) else ()
+    table = {name: found for name in ours if (found := _foreign(name, given))}
+    whole = state_dict if isinstance(state_dict, Mapping) else read_file(state_dict)
+    theirs = tensors_of(whole, (source for source, _ in table.values()))
+    taken = {
+        name: as_here(cleaned(source), theirs[cleaned(source)])[index]
+        for name, (source, index) in table.items()
+        if cleaned(source) in theirs
+    }
+    used = {*(cleaned(source) for source, _ in table.values()), *unused}
     left = [name for name in theirs if name not in used and not name.endswith("num_batches_tracked")]
-    faults += [f"nothing takes {name} of the state dict" for name in left]
+    patterns = [ignore] if isinstance(ignore, str) else list(ignore)
+    faults = [
+        *_unknown(ours, given, table),
+        *_missing(theirs, {name: source for name, (source, _) in table.items() if name not in taken}),
+        *_unfit(ours, taken, table),
+    ]
+    faults += _left(theirs, left, patterns, hinted=not faults)
     if faults:
         raise CheckpointError("\n".join(faults))
     with torch.no_grad():
         for name, tensor in taken.items():
             ours[name].copy_(tensor)
+
+
+def _foreign(name: str, mapping: Mapping[str, Foreign]) -> tuple[str, Any] | None:
+    """The foreign name of a tensor, and an index into it: of itself, or of a module that holds it."""
+    if name in mapping:
+        found = mapping[name]
+        return found if isinstance(found, tuple) else (found, ...)
+    module = name
+    while "." in module:
+        module = module.rpartition(".")[0]
+        if isinstance(holder := mapping.get(module), str):
+            return holder + name.removeprefix(module), ...
+    return None
+
+
+def _unknown(ours: Mapping[str, Tensor], given: Mapping[str, Foreign], table: Mapping[str, Any]) -> Iterator[str]:
+    """What the table has too little or too much."""
+    modules = {name[:at] for name in ours for at, char in enumerate(name) if char == "."}
+    extra = [name for name in given if name not in ours and name not in modules]
+    sources = {found if isinstance(found, str) else found[0] for found in given.values()}
+    if extra and not table and sources & ours.keys():
+        yield "the table is the other way round: its keys are names of this net, its values foreign ones"
+        return
+    if said_nothing := [name for name in ours if name not in table]:
+        yield f"the table says nothing of {and_more(said_nothing)}"
+    if extra:
+        hint = did_you_mean(extra[0], tuple(ours))
+        yield f"the table names {and_more(extra)}, which the net has not{_hinted(hint)}"
+
+
+def _missing(theirs: Mapping[str, Tensor], missing: Mapping[str, str]) -> Iterator[str]:
+    """Foreign tensors that are not there."""
+    if not missing:
+        return
+    (name, source), names = next(iter(missing.items())), list(dict.fromkeys(missing.values()))
+    hint = did_you_mean(source, tuple(theirs)) or f"its names are like {next(iter(theirs))}"
+    what = f" for {name}" if len(names) == 1 else ""
+    yield f"the state dict has no {and_more(names)}{what}{_hinted(hint)}"
+
+
+def _unfit(ours: Mapping[str, Tensor], taken: Mapping[str, Tensor], table: Mapping[str, Any]) -> Iterator[str]:
+    """Tensors of other shapes."""
+    unfit = [name for name, tensor in taken.items() if tensor.shape != ours[name].shape]
+    if unfit:
+        name = unfit[0]
+        what = f"{table[name][0]} is {list(taken[name].shape)}, but {name} is {list(ours[name].shape)}"
+        yield what + (f"; {len(unfit) - 1} more differ in shape" if unfit[1:] else "")
+
+
+def _left(theirs: Mapping[str, Tensor], left: list[str], patterns: list[str], hinted: bool) -> Iterator[str]:
+    """Foreign tensors that nothing takes, and patterns of such that match none."""
+    idle = [each for each in patterns if not any(fnmatchcase(name, each) for name in theirs)]
+    if idle:
+        yield f"ignore={idle[0]!r}: the state dict has no such name{_hinted(did_you_mean(idle[0], tuple(theirs)))}"
+    if left := [name for name in left if not any(fnmatchcase(name, each) for each in patterns)]:
+        modules = list(dict.fromkeys(re.sub(r"[^./]+$", "*", name) for name in left))
+        some = left if len(left) <= SHOWN else modules[:SHOWN]
+        listed = ", ".join([*(f'"{each}"' for each in some), *(["..."] if len(modules) > SHOWN else [])])
+        hint = f"if this net does not need it: ignore=[{listed}]"
+        yield f"nothing in the net takes {and_more(left)} of the state dict{_hinted(hint if hinted else '')}"
+
+
+SHOWN = 3
+"""Names or patterns that a hint lists."""
+
+
+def _hinted(hint: str) -> str:
+    return f"\n  {hint}" if hint else ""

@@ -55,6 +55,11 @@ def read_constants(spec: Spec, faults: list[Fault]) -> dict[str, int]:
     return constants
 
 
+WORDS = dict.fromkeys(("all", "always", "any", "every"), "leave t out: these transitions then hold at every time")
+WORDS |= dict.fromkeys(("last", "end", "final", "max"), "the readout time is called T")
+"""Words that people write for times, and what is right in a slab."""
+
+
 @dataclass(frozen=True)
 class TimeSet:
     """Times as written in one entry of the spec, read and checked."""
@@ -96,6 +101,8 @@ def read_times(
             hint = did_you_mean(unknown[0], known)
             what, code = f"no constant is called '{unknown[0]}'", "GN106"
             fix = f"{hint}; or name it in [let]" if hint else "name it in [let]"
+            if unknown[0].lower() in WORDS:
+                fix = WORDS[unknown[0].lower()] if readout else 'name the times, such as 5 or "0..5"'
             if unknown[0] == READOUT:
                 what, fix, code = NOT_HERE, hint or "name a time, such as 3", "GN107"
             given: tuple[KeyPath, ...] = (("let", unknown[0]),)

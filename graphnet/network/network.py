@@ -25,9 +25,9 @@ class Init(NamedTuple):
     """How a tensor starts.
 
     Schemes: `he` draws N(0, 2 / fan_in) (He et al. 2015b, eq. 10), `he-fan-out` N(0, 2 / fan_out), `glorot`
-    N(0, 2 / (fan_in + fan_out)), `lecun` N(0, 1 / fan_in); `identity` copies channel k to channel k; `zeros`,
-    `ones`; `constant` is `value`, a number or nested tuples of the tensor's shape; `unit` draws a vector
-    of length 1.
+    N(0, 2 / (fan_in + fan_out)), `lecun` N(0, 1 / fan_in); `glorot-uniform` has the variance of `glorot`; `identity`
+    copies channel k to channel k; `zeros`, `ones`; `constant` is `value`, a number or nested tuples of the tensor's
+    shape; `unit` draws a vector of length 1.
     """
 
     scheme: str

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from graphnet.errors import Fault, KeyPath, did_you_mean
 from graphnet.network.matrix import TimeSet, WrittenCell, read_times
 from graphnet.spec.model import Slab, Spec, State
-from graphnet.spec.state_names import name_fault
+from graphnet.spec.notation.selectors import arrow_ends
+from graphnet.spec.state_names import NAME, mended_name, name_fault
 
 
 @dataclass(frozen=True)
@@ -26,18 +29,23 @@ class Expanded:
     """A spec without parts.
 
     `first` and `last` map a state that is made of a part to the inner states that take what arrives at it, and that
-    others read; any other state maps to itself.
+    others read; any other state maps to itself. `misnamed` maps good spellings of names that no state may have to them.
     """
 
     states: dict[str, WrittenState] = field(default_factory=dict)
     entries: list[WrittenCell] = field(default_factory=list)
     first: dict[str, str] = field(default_factory=dict)
     last: dict[str, str] = field(default_factory=dict)
+    misnamed: dict[str, str] = field(default_factory=dict)
+
+    def meant(self, name: str) -> str:
+        """The state that a name means, which may be spelt rightly where [states] is not."""
+        return name if name in self.first or name in self.states else self.misnamed.get(name, name)
 
 
 def expand(spec: Spec, constants: dict[str, int], faults: list[Fault]) -> Expanded:
     """Write the parts out; faults of names and times are appended to `faults`."""
-    found = Expanded()
+    found = Expanded(misnamed=_misnamed(spec.states))
     for name, state in spec.states.items():
         path: KeyPath = ("states", name)
         if fault := name_fault(name):
@@ -59,6 +67,7 @@ def expand(spec: Spec, constants: dict[str, int], faults: list[Fault]) -> Expand
         if part:
             base: KeyPath = ("parts", state.part or "", "transitions")
             rows = {inner: f"{name}.{inner}" for inner in part.states}
+            rows |= {other: f"{name}.{inner}" for other, inner in _misnamed(part.states).items()}
             for number, slab in enumerate(part.transitions):
                 times = _times(slab, (*base, number), constants, faults)
                 found.entries += _entries(
@@ -67,15 +76,27 @@ def expand(spec: Spec, constants: dict[str, int], faults: list[Fault]) -> Expand
     for number, slab in enumerate(spec.transitions):
         here: KeyPath = ("transitions", number)
         times = _times(slab, here, constants, faults)
-        sources = found.last | {name: name for name in found.states}
-        targets = found.first | {name: name for name in found.states}
+        own = found.misnamed | {name: name for name in found.states}
+        sources, targets = found.last | own, found.first | own
         found.entries += _entries(slab, here, times, sources, targets, spec.unroll, found, faults)
+    _once(faults)
     for name in spec.parts:
         if name not in {state.part for state in spec.states.values()}:
             fix = f'say part = "{name}" in a state, or drop it'
             what = "no state is made of this part"
             faults.append(Fault(("parts", name), what, fix, on="key", severity="warning", code="GN503"))
     return found
+
+
+def _misnamed(names: Iterable[str]) -> dict[str, str]:
+    """Names that no state may have, by the good ones that people write for them elsewhere."""
+    return {
+        other: name
+        for name in names
+        if not NAME.fullmatch(name)
+        for other in (mended_name(name), re.sub(r"\W+", "", name), re.sub(r"\W+", "_", name))
+        if other
+    }
 
 
 def _add_part(spec: Spec, name: str, state: State, found: Expanded, faults: list[Fault]) -> None:
@@ -151,6 +172,8 @@ def _entries(
     for source, row in slab.rows.items():
         if source not in sources:
             faults.append(_unknown((*path, source), source, sources, ""))
+            if arrow_ends(source, sources):
+                continue
         for target, cell in row.items():
             if target not in targets:
                 faults.append(_unknown((*path, source, target), target, targets, source))
@@ -160,10 +183,35 @@ def _entries(
                 yield WrittenCell(*ends, cell, slab, when, (*path, source, target), 0 if instant else 1)
 
 
-def _unknown(path: KeyPath, name: str, known: dict[str, str], row: str) -> Fault:
+NO_STATES = {"input": "the input arrives at the first state, through [pre_net]"} | dict.fromkeys(
+    ("logits", "output"), "[post_net] reads the last state, or readout.state: no transition leads there"
+)
+"""Names of no states that people give as rows and columns."""
+
+
+def _unknown(path: KeyPath, name: str, known: Collection[str], row: str) -> Fault:
     inner = f"{row}.{name}"
-    hint = f'write "{inner}" in quotes' if inner in known else did_you_mean(name, tuple(known))
+    if inner in known:
+        hint = f'write "{inner}" in quotes'
+    elif ends := arrow_ends(name, known):
+        hint = f"a row is a source, and a column in it a target: {ends[0]} = {{ {ends[1]} = … }}"
+    else:
+        hint = NO_STATES.get(name) or did_you_mean(name, tuple(known))
     return Fault(path, f"no state is called '{name}'", hint, on="key", code="GN102", given=made_of(name, path))
+
+
+def _once(faults: list[Fault]) -> None:
+    """Leave one fault of each name that no state has, and say how often it is written."""
+    times = Counter(fault.what for fault in faults if fault.code == "GN102")
+    seen: set[str] = set()
+    for fault in list(faults):
+        if times[fault.what] > 1:
+            faults.remove(fault)
+            if fault.what not in seen:
+                seen.add(fault.what)
+                faults.append(
+                    replace(fault, note=f"it is written {times[fault.what]} times; all states stand in [states]")
+                )
 
 
 def made_of(name: str, path: KeyPath = ()) -> tuple[KeyPath, ...]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from graphnet.errors import Fault, KeyPath, did_you_mean
 from graphnet.network.budget import budget_faults, count_times, estimate
+from graphnet.network.functions.misread_shapes import blame_shapes
 from graphnet.network.functions.ops import Shape
 from graphnet.network.functions.transitions import CellReader
 from graphnet.network.matrix import misspelt, read_constants, read_times
@@ -58,10 +59,14 @@ class _Resolver:
         input_times, readouts = self._input_times(), self._readouts()
         if self.spec.input.shape is None:
             self.faults.append(Fault(("input",), "the input has no shape", "such as shape = [3, 32, 32]", code="GN214"))
+        found: list[Fault] = []
         reader = CellReader(
-            self.spec, self.expanded, self.shapes, self.image, self.constants, self.entry, self.read, self.faults
+            self.spec, self.expanded, self.shapes, self.image, self.constants, self.entry, self.read, found
         )
         cells = reader.cells(input_times, readouts)
+        if not self.faults:
+            blame_shapes(reader, cells, input_times, readouts, self._shape_paths())
+        self.faults += found
         sets = resolve_sets(self.spec, self.expanded, cells, self.constants, self.faults)
         index = {name: number for number, name in enumerate(self.expanded.states)} | {INPUT: -1, LOGITS: -2}
         bound = bind(cells, sets, self.spec.sharing.over_time, index, self.faults)
@@ -85,7 +90,7 @@ class _Resolver:
             read=self.read,
             nets=nets,
             couplings={k: (group.coupling, group.kernel) for k, group in enumerate(sets) if group.coupling is not None},
-            combine=self.spec.readout.combine,
+            combine=self.spec.readout.combine if len(readouts) > 1 else "none",
             weights=self._weights(readouts),
         )
         return network, self.faults
@@ -108,6 +113,10 @@ class _Resolver:
                 found[name] = shape
         return found
 
+    def _shape_paths(self) -> dict[str, KeyPath]:
+        paths = {name: self._shape_path(written) for name, written in self.expanded.states.items()}
+        return paths | {INPUT: ("input", "shape")}
+
     def _shape_path(self, written: WrittenState) -> KeyPath:
         if written.state.shape is None:  # it has that of the state that is made of its part
             return ("states", written.name.split(".")[0], "shape")
@@ -116,6 +125,10 @@ class _Resolver:
     def _shape(self, written: Sequence[int | str] | None, path: KeyPath) -> Shape | None:
         if written is None:
             return None
+        if len(written) == 4:
+            fix = f"leave out the batch: [{', '.join(map(str, written[1:]))}]"
+            self.faults.append(Fault(path, "a shape is channels, height and width", fix, code="GN213"))
+            return None
         sizes = []
         for number, entry in enumerate(written):
             size = self._whole(entry, (*path, number))
@@ -123,9 +136,6 @@ class _Resolver:
                 self.faults.append(Fault((*path, number), f"{size} is no size: at least 1 is needed", code="GN213"))
             elif size is not None:
                 sizes.append(size)
-        if len(written) == 4 or (path[0] == "states" and len(written) > 3):
-            self.faults.append(Fault(path, f"{len(written)} sizes", "[C, H, W], [C, L] or [C]", code="GN213"))
-            return None
         return tuple(sizes) if len(sizes) == len(written) else None
 
     def _whole(self, written: int | str, path: KeyPath) -> int | None:
@@ -168,7 +178,7 @@ class _Resolver:
         return noise.std, read_times(noise.t, path, self.constants, self.faults, readout=False).times(self.constants)
 
     def _end(self, table: str, ends: Mapping[str, str], default: str) -> str:
-        name: str = getattr(self.spec, table).state or default
+        name = self.expanded.meant(getattr(self.spec, table).state or default)
         if name in self.expanded.states:
             return name
         if name not in ends:

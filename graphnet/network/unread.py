@@ -10,8 +10,8 @@ from graphnet.errors import Fault, KeyPath
 UNKNOWN_KEY = "GN008"
 NO_READING = ("GN0", "GN1")
 """Codes of entries that are not understood begin like this; other faults are of what entries mean."""
-NAMES_ALONE = ("GN101", "GN103")
-"""Faults of names that cannot be used, though it is clear what they are names of."""
+READ_ALL_THE_SAME = "GN103"
+"""Two states whose values would have one name: it is clear which is which."""
 NO_ARROW = "GN102"
 TIMELESS = {
     "input": ("shape", "sequence"),
@@ -25,7 +25,7 @@ TIMELESS = {
 
 def decides_timing(fault: Fault) -> bool:
     """Whether an entry could not be read that decides what happens when, so that nothing can be said of that."""
-    if fault.severity != "error" or not fault.code.startswith(NO_READING) or fault.code in NAMES_ALONE:
+    if fault.severity != "error" or not fault.code.startswith(NO_READING) or fault.code == READ_ALL_THE_SAME:
         return False
     path = fault.path[2:] if fault.path[:1] == ("parts",) else fault.path
     if not path or path[0] in TIMELESS[""]:

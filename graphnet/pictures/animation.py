@@ -8,6 +8,7 @@ from dataclasses import replace
 from graphnet.network.network import INPUT
 from graphnet.pictures.captions import MARGIN, TEXT
 from graphnet.pictures.elements import ACCENT, FAINT, PAPER, Curve, Label, Node, Picture, label
+from graphnet.pictures.states import takes_time
 from graphnet.pictures.unrolled.arrows import is_value
 from graphnet.pictures.unrolled.grid import milliseconds
 from graphnet.planning.plan import Fate, Plan
@@ -21,8 +22,9 @@ def frames(picture: Picture, plan: Plan) -> Iterator[Picture]:
 
     States that hold a value made at that time are filled, the arrows that arrive are thick; what is to come is faint.
     """
+    clock = takes_time(plan)
     for t in range(plan.last_time + 1):
-        yield _at(picture, _Activity(plan, t))
+        yield _at(picture, _Activity(plan, t), clock)
 
 
 class _Activity:
@@ -55,7 +57,7 @@ def _sign(now: int, t: int) -> int:
     return 1 if t == now else -1 if t > now else 0
 
 
-def _at(picture: Picture, activity: _Activity) -> Picture:
+def _at(picture: Picture, activity: _Activity, clock: bool) -> Picture:
     node_is = {node.name: activity.of_node(node) for node in picture.nodes}
     curve_is = {curve.name: activity.of_curve(curve) for curve in picture.curves if curve.facts}
     faint = {name for known in (node_is, curve_is) for name, when in known.items() if when < 0}
@@ -75,11 +77,11 @@ def _at(picture: Picture, activity: _Activity) -> Picture:
     def text(each: Label) -> Label:
         return replace(each, colour=FAINT) if each.owner in faint else each
 
-    clock = label(f"t = {activity.t}, {milliseconds(activity.t)} ms", TEXT, MARGIN, picture.height + 6, bold=True)
+    now = f"t = {activity.t}" + (f", {milliseconds(activity.t)} ms" if clock else "")
     return replace(
         picture,
         height=picture.height + FOOT,
         curves=tuple(map(curve, picture.curves)),
         nodes=tuple(map(node, picture.nodes)),
-        labels=(*map(text, picture.labels), clock),
+        labels=(*map(text, picture.labels), label(now, TEXT, MARGIN, picture.height + 6, bold=True)),
     )

@@ -1,33 +1,63 @@
-"""What all pictures of a net say in the same words: title, names of states, shapes; and the sizes of their text."""
+"""What all pictures of a net say in the same words: title, states, times, notes; and the sizes of their text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from graphnet.network.functions.ops import Shape
 from graphnet.network.network import LOGITS
-from graphnet.pictures.elements import PALE, Label, label, wrapped
+from graphnet.pictures.elements import PALE, Label, Picture, Point, label, wrapped
 from graphnet.planning.plan import Plan
+from graphnet.spec.notation.times import times_at
 
 MARGIN = 8.0
 TITLE, TEXT, SMALL, TINY = 13.0, 11.0, 9.5, 8.0
 """Sizes of text: the net's name; names of states; shapes, functions and letters; what is too long otherwise."""
 
+MOST_LINES, MOST_LETTERS = 4, 60
+"""Lines of the net's name and source, letters of a state's name: what is longer ends in `…`."""
+
 
 def heading(plan: Plan, width: float) -> Iterator[Label]:
     """The net's name and whom it is from, at the upper left, wrapped to the width."""
     y = MARGIN
-    for text in wrapped(plan.name, TITLE, width, bold=True) or ["net"]:
-        yield label(text, TITLE, MARGIN, y + 0.6 * TITLE, bold=True)
+    for text in wrapped(plan.name, TITLE, width, bold=True, most=MOST_LINES) or ["net"]:
+        yield label(text, TITLE, MARGIN, y + 0.6 * TITLE, bold=True, heads=True)
         y += 1.25 * TITLE
-    for text in wrapped(plan.cite, SMALL, width):
-        yield label(text, SMALL, MARGIN, y + 0.6 * SMALL, colour=PALE)
+    for text in wrapped(plan.cite, SMALL, width, most=MOST_LINES):
+        yield label(text, SMALL, MARGIN, y + 0.6 * SMALL, colour=PALE, heads=True)
         y += 1.25 * SMALL
 
 
+def without_heading(picture: Picture) -> Picture:
+    """The same without its heading; all else moves up. The title stays in the SVG for those who cannot see it."""
+    labels = [each for each in picture.labels if not each.heads]
+    tops = [each.box.y for each in labels] + [each.box.y for each in picture.nodes]
+    tops += [y for curve in picture.curves for _, points in curve.path for _, y in points]
+    by = min(tops, default=MARGIN) - MARGIN
+
+    def up(points: tuple[Point, ...]) -> tuple[Point, ...]:
+        return tuple((x, y - by) for x, y in points)
+
+    return replace(
+        picture,
+        height=picture.height - by,
+        curves=tuple(
+            replace(each, path=tuple((code, up(points)) for code, points in each.path)) for each in picture.curves
+        ),
+        nodes=tuple(replace(each, box=each.box._replace(y=each.box.y - by)) for each in picture.nodes),
+        labels=tuple(replace(each, box=each.box._replace(y=each.box.y - by)) for each in labels),
+    )
+
+
 def row_names(plan: Plan) -> dict[str, str]:
-    """What the states are called in pictures: their labels."""
-    return {area.name: area.label for area in plan.areas} | {LOGITS: LOGITS}
+    """What the states are called in pictures: their labels, cut if they are long."""
+    return {area.name: _cut(area.label) for area in plan.areas} | {LOGITS: LOGITS}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"
 
 
 def shape_text(shape: Shape) -> str:
@@ -35,17 +65,13 @@ def shape_text(shape: Shape) -> str:
     return "×".join(map(str, shape))
 
 
-def times_text(times: list[int]) -> str:
-    """Whole numbers in ascending order, as in `1–4, 7`."""
-    runs: list[list[int]] = []
-    for t in times:
-        if runs and t == runs[-1][1] + 1:
-            runs[-1][1] = t
-        else:
-            runs.append([t, t])
-    return ", ".join(str(a) if a == b else f"{a}, {b}" if b == a + 1 else f"{a}–{b}" for a, b in runs)
+def times_text(times: Iterable[int]) -> str:
+    """Times as a spec writes them, as in `1..4, 7`."""
+    return str(times_at(times))
 
 
 def unbroken(text: str) -> str:
     """The text of a transition, not to be broken within `at t = 3` and `delay 2`."""
-    return text.replace("at t = ", "at\u00a0t\u00a0=\u00a0").replace("delay ", "delay\u00a0")
+    for words in ("at t = ", "delay ", "gain ", "gain learned from ", "noise ", "lipschitz "):
+        text = text.replace(words, words.replace(" ", "\u00a0"))
+    return text

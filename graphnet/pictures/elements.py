@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -14,6 +15,12 @@ from graphnet.errors import clean
 INK, PALE, FAINT = "#222222", "#777777", "#cccccc"
 PAPER, FILL, ACCENT = "#ffffff", "#f2f2f2", "#ffd873"
 """Colours of text and frames, of what matters less and least; of the page, of boxes, of boxes that are pointed out."""
+
+DPI, GIF_DPI, LEAST_DPI, MOST_DPI = 300, 120, 10, 2400
+"""Pixels an inch: what journals ask for at least, and the least and most that can be asked for."""
+
+FONT = "DejaVu Sans"
+"""In every format. It comes with matplotlib, so that PNG and PDF are the same everywhere."""
 
 HEAD = 6.0
 """Length of an arrowhead."""
@@ -102,7 +109,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class Label:
-    """A line of text within a box; `owner` is the name of the node or curve it belongs to."""
+    """A line of text within a box; `owner` is the name of the node or curve it belongs to.
+
+    `heads` says that it is part of the picture's heading, which can be left out.
+    """
 
     text: str
     box: Box
@@ -111,6 +121,7 @@ class Label:
     bold: bool = False
     colour: str = INK
     owner: str = ""
+    heads: bool = False
 
     @property
     def x(self) -> float:
@@ -140,29 +151,37 @@ class Picture:
 
 
 _EMS = (
-    dict.fromkeys("ijl|.,:;'!()[] \u00a0-", 0.44)
+    dict.fromkeys("ijl.,'! \u00a0", 0.44)
+    | dict.fromkeys("|:;()[]-", 0.46)
     | dict.fromkeys("#&<>^~×–", 0.88)
-    | dict.fromkeys("mwMWOQ@%+=→…—", 1.01)
+    | dict.fromkeys("mwMWOQ@+=→…—", 1.01)
+    | {"%": 1.08}
     | dict.fromkeys("ЖШЩЮМФЫжшщюмфыŒœÆæ©®¼½¾", 1.21)
 )
 _EM, _CAPITAL, _FOREIGN, _WIDE, _BOLD = 0.66, 0.8, 0.95, 1.25, 1.1
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """No less than the width of a line of European or East Asian text in any font of FONTS.
+    """No less than the width of a line of European or East Asian text in FONT, or in Verdana in its place.
 
-    The characters' widths, in ems, are those of DejaVu Sans, the widest of FONTS, rounded up by class; wide
-    East Asian characters and emoji take 1.25, accents nothing. Helvetica needs about a fifth less.
+    The characters' widths, in ems, are those of the wider of the two, rounded up by class; wide East Asian
+    characters and emoji take 1.25, accents nothing.
     """
-    ems = 0.0
-    for char in unicodedata.normalize("NFD", clean(text)):
-        if char in _EMS:
-            ems += _EMS[char]
-        elif char < "\x7f":
-            ems += _CAPITAL if char.isupper() else _EM
-        elif not unicodedata.combining(char):
-            ems += _WIDE if unicodedata.east_asian_width(char) in "WF" else _FOREIGN
-    return ems * size * (_BOLD if bold else 1.0)
+    return sum(map(_ems, clean(text))) * size * (_BOLD if bold else 1.0)
+
+
+@lru_cache(maxsize=1 << 12)
+def _ems(char: str) -> float:
+    """No less than the width of a character in ems."""
+    width = 0.0
+    for each in unicodedata.normalize("NFD", char):
+        if each in _EMS:
+            width += _EMS[each]
+        elif each < "\x7f":
+            width += _CAPITAL if each.isupper() else _EM
+        elif not unicodedata.combining(each):
+            width += _WIDE if unicodedata.east_asian_width(each) in "WF" else _FOREIGN
+    return width
 
 
 def label(
@@ -175,12 +194,13 @@ def label(
     bold: bool = False,
     colour: str = INK,
     owner: str = "",
+    heads: bool = False,
 ) -> Label:
     """A label that starts, has its middle or ends at x, and its middle height at y."""
     text = clean(text)
     width = text_width(text, size, bold)
     left = x - width * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
-    return Label(text, Box(left, y - 0.6 * size, width, 1.2 * size), size, anchor, bold, colour, owner)
+    return Label(text, Box(left, y - 0.6 * size, width, 1.2 * size), size, anchor, bold, colour, owner, heads)
 
 
 def fitted(text: str, size: float, width: float, least: float) -> tuple[str, float]:
@@ -189,30 +209,41 @@ def fitted(text: str, size: float, width: float, least: float) -> tuple[str, flo
     smaller = min(size, size * width / max(text_width(text, size), 0.1))
     if smaller >= least:
         return text, smaller
-    while text and text_width(text + "…", least) > width:
-        text = text[:-1]
-    return text + "…", least
+    room = width - text_width("…", least)
+    kept = next(_pieces(text, least, room))
+    return (kept if text_width(kept, least) <= room else "") + "…", least
 
 
-def wrapped(text: str, size: float, width: float, bold: bool = False) -> list[str]:
-    """The text in lines no wider than `width`, broken at spaces (not at U+00A0), and within words that are too long."""
+def wrapped(text: str, size: float, width: float, bold: bool = False, most: int = 0) -> list[str]:
+    """The text in lines no wider than `width`, broken at spaces (not at U+00A0), and within words that are too long.
+
+    If there are more than `most` lines, the others are left out and the last one ends in `…`; 0 leaves out none.
+    """
+    room = width / (_BOLD if bold else 1.0)
     lines: list[str] = []
     line = ""
     for word in filter(None, clean(text).split(" ")):
-        longer = f"{line} {word}" if line else word
-        if line and text_width(longer, size, bold) > width:
-            lines.append(line)
-            longer = word
-        while text_width(longer, size, bold) > width and len(longer) > 1:
-            cut = next(n for n in range(len(longer) - 1, 0, -1) if n == 1 or _fits(longer[:n], size, width, bold))
-            lines.append(longer[:cut])
-            longer = longer[cut:]
-        line = longer
-    return [*lines, line] if line else lines
+        if line and text_width(f"{line} {word}", size) <= room:
+            line = f"{line} {word}"
+            continue
+        lines += [line] if line else []
+        *broken, line = _pieces(word, size, room)
+        lines += broken
+    lines += [line] if line else []
+    if 0 < most < len(lines):
+        lines[most - 1 :] = [fitted(f"{lines[most - 1]} {lines[most]}", size, room, size)[0]]
+    return lines
 
 
-def _fits(text: str, size: float, width: float, bold: bool) -> bool:
-    return text_width(text, size, bold) <= width
+def _pieces(text: str, size: float, width: float) -> Iterator[str]:
+    """The text in pieces of at least a character that are no wider than `width`, broken anywhere."""
+    start, used = 0, 0.0
+    for number, ems in enumerate(map(_ems, text)):
+        if ems and number > start and (used + ems) * size > width:
+            yield text[start:number]
+            start, used = number, 0.0
+        used += ems
+    yield text[start:]
 
 
 def arrowhead(curve: Curve) -> tuple[Point, Point, Point]:

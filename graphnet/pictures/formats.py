@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from graphnet.pictures.animation import frames
-from graphnet.pictures.elements import Picture
+from graphnet.pictures.elements import DPI, GIF_DPI, Picture
 from graphnet.pictures.recurrent.picture import draw_recurrent
 from graphnet.pictures.styles import in_style
 from graphnet.pictures.unrolled.dot_text import draw_unrolled_dot
@@ -39,7 +39,7 @@ def _svg(wanted: Rendering) -> bytes:
 def _png(wanted: Rendering) -> bytes:
     from graphnet.pictures.write.matplotlib import png
 
-    return png(wanted.picture)
+    return png(wanted.picture, wanted.options.dpi or DPI)
 
 
 def _pdf(wanted: Rendering) -> bytes:
@@ -51,20 +51,21 @@ def _pdf(wanted: Rendering) -> bytes:
 def _gif(wanted: Rendering) -> bytes:
     from graphnet.pictures.write.matplotlib import gif
 
-    return gif(list(_frames(wanted)))
+    return gif(list(_frames(wanted)), wanted.options.dpi or GIF_DPI)
 
 
 def _html(wanted: Rendering) -> bytes:
     from graphnet.pictures.page.content import content_of
     from graphnet.pictures.page.document import page
 
-    content = content_of(wanted.plan, first=wanted.options.view, dead=wanted.options.dead)
-    return page(content, style="" if wanted.options.style == "light" else wanted.options.style).encode()
+    options = wanted.options
+    content = content_of(wanted.plan, first=options.view, dead=options.dead, title=options.title)
+    return page(content, style="" if options.style == "light" else options.style).encode()
 
 
 def _dot(wanted: Rendering) -> bytes:
     draw = draw_recurrent if wanted.options.view == "recurrent" else draw_unrolled_dot
-    return draw(wanted.plan).encode()
+    return draw(wanted.plan, wanted.options.title).encode()
 
 
 GRAPHS = ("unrolled", "recurrent")
@@ -102,7 +103,7 @@ def stills(wanted: Rendering) -> Iterator[tuple[str, bytes]]:
         raise NoFormatError(f"activity spreads through the views {' and '.join(GRAPHS)}, not '{wanted.options.view}'")
     digits = len(str(wanted.plan.last_time))
     for t, still in enumerate(_frames(wanted)):
-        yield f"t{t:0{digits}d}.png", png(still)
+        yield f"t{t:0{digits}d}.png", png(still, wanted.options.dpi or DPI)
 
 
 def _frames(wanted: Rendering) -> Iterator[Picture]:

@@ -12,6 +12,8 @@ from graphnet.errors import clean
 from graphnet.network.functions.ops import Attribute
 from graphnet.network.network import INPUT, LOGITS, System
 from graphnet.passes import Mode, trace_passes
+from graphnet.pictures.captions import times_text
+from graphnet.pictures.states import COMBINED
 from graphnet.planning.cost import BATCH, cost
 from graphnet.planning.plan import Fate, Firing, Plan
 from graphnet.planning.programs import Run, runs_of
@@ -28,12 +30,12 @@ def plan_text(plan: Plan) -> str:
 
 def _figures(plan: Plan) -> list[tuple[str, str]]:
     low, high = plan.milliseconds
-    readouts = ", ".join(str(t) for t, _ in plan.outputs)
+    combined = f": {COMBINED[plan.combine]}" if plan.combine in COMBINED else ""
     shapes = ", ".join(f"{area.name} {'x'.join(map(str, area.shape))}" for area in plan.areas)
     return [
         ("states", shapes),
         ("input", f"{'x'.join(map(str, plan.input_shape))} at t = {plan.input_times}"),
-        ("readout", f"t = {readouts}"),
+        ("readout", f"t = {times_text(t for t, _ in plan.outputs)}{combined}"),
         ("parameters", f"{plan.parameters:,} in {len(plan.trainable)} tensors"),
         ("FLOPs", f"{plan.flops:,} per image (2 a multiply-add; convolutions and linear layers)"),
         ("depth", f"{plan.depth}"),
@@ -117,6 +119,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "input": {"shape": list(plan.input_shape), "t": plan.input_times},
         "states": {area.name: list(area.shape) for area in plan.areas},
         "readouts": {str(t): name for t, name in plan.outputs},
+        "combine": plan.combine,
         "parameters": plan.parameters,
         "flops": plan.flops,
         "depth": plan.depth,

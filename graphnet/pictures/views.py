@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, get_args
 
-from graphnet.pictures.elements import Picture
+from graphnet.pictures.captions import without_heading
+from graphnet.pictures.elements import LEAST_DPI, MOST_DPI, Picture, PictureWarning
 from graphnet.pictures.recurrent.picture import layout as draw_recurrent
 from graphnet.pictures.styles import STYLES, in_style
 from graphnet.pictures.tables.matrix import layout as draw_matrix
@@ -32,11 +34,13 @@ class PictureOptions:
             `plan`, what each distinct step computes and costs.
         style: `light` or `dark`.
         dead: in the unrolled view, draw also what never runs, in grey.
-        width: of a page in millimetres, at which text has 6 points and more: what is wider is broken into lines. Two
-            columns of a journal are about 174, one is 84; 0 breaks nothing.
+        width: of a page in millimetres, at which text has 6 points and more: what is wider is broken into lines; the
+            recurrent view is not and warns. Two columns of a journal are about 174, one is 84; 0 breaks nothing.
         elide: in the unrolled view, leave out the inner ones of many steps that are alike.
+        dpi: pixels an inch, of PNG and GIF; None is 300 for PNG, for print, and 120 for GIF, for screens.
+        title: whether the net's name and whom it is from stand above the picture.
 
-    Raises ValueError where there is no such view or style.
+    Raises ValueError where there is no such view or style, or no such number of pixels an inch.
     """
 
     view: str = "unrolled"
@@ -44,8 +48,12 @@ class PictureOptions:
     dead: bool = False
     width: float = 174.0
     elide: bool = False
+    dpi: float | None = None
+    title: bool = True
 
     def __post_init__(self) -> None:
+        if self.dpi is not None and not LEAST_DPI <= self.dpi <= MOST_DPI:
+            raise ValueError(f"{self.dpi:g} pixels an inch: there are {LEAST_DPI} to {MOST_DPI}")
         for name, known in ((self.view, VIEWS), (self.style, STYLES)):
             if name not in known:
                 raise ValueError(f"'{name}': there are {', '.join(known)}")
@@ -68,8 +76,13 @@ assert tuple(VIEWS) == get_args(View)
 
 
 def picture(plan: Plan, options: PictureOptions) -> Picture:
-    """The picture of a plan, no wider than the page where that can be."""
-    return in_style(VIEWS[options.view](plan, options), options.style)
+    """The picture of a plan. Where its text would be too small on the page it is wider, with a PictureWarning."""
+    drawn = VIEWS[options.view](plan, options)
+    if drawn.width > options.room + 0.01:
+        wide = f"{math.ceil(drawn.width / MILLIMETRE)} mm wide, not {options.width:g}"
+        text = f"the {options.view} view is {wide}: scaled to that, its text may be under 6 points"
+        warnings.warn(text, PictureWarning, stacklevel=2)
+    return in_style(drawn if options.title else without_heading(drawn), options.style)
 
 
 @dataclass(frozen=True)

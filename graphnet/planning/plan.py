@@ -56,12 +56,15 @@ class CellInfo:
 
 @dataclass(frozen=True)
 class Area:
-    """A state, for pictures and tables."""
+    """A state, for pictures and tables; `update` as written, with its noise; empty where there is none."""
 
     name: str
     label: str
     shape: Shape
     merge: str
+    update: str = ""
+    hold: bool = False
+    zeros: bool = False
 
 
 class Coupling(NamedTuple):
@@ -88,6 +91,7 @@ class Plan:
         system: what kind of dynamical system the net is.
         couplings: the tensors that are softly coupled.
         weights: the weight of each readout's loss; empty where all are equal.
+        combine: what several readouts give, as in the spec.
         warnings: what is legal but hardly meant.
         layout: how maps lie in memory, `contiguous` (N, C, H, W) or `channels_last`.
         calls_layers: whether layers are called, or functions of what they hold.
@@ -105,6 +109,7 @@ class Plan:
     system: System
     couplings: tuple[Coupling, ...] = ()
     weights: tuple[float, ...] = ()
+    combine: str = "none"
     warnings: tuple[Fault, ...] = ()
     layout: str = "contiguous"
     calls_layers: bool = False

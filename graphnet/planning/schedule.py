@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from graphnet.network.network import Network, Tensor, Transition
+from graphnet.network.network import Network, State, Tensor, Transition
 from graphnet.planning.activity import Activity
 from graphnet.planning.body import IMAGE, trainable
 from graphnet.planning.dead_cells import warnings
@@ -15,7 +15,7 @@ from graphnet.planning.step_writer import StepWriter
 from graphnet.planning.system import classify
 from graphnet.planning.time_expansion import TimeExpansion
 from graphnet.planning.values import Value, Values, find_values
-from graphnet.spec.notation.times import union
+from graphnet.spec.notation.times import ALWAYS, union
 
 
 def schedule(expansion: TimeExpansion, keep_dead: bool = False) -> Plan:
@@ -36,7 +36,7 @@ def schedule(expansion: TimeExpansion, keep_dead: bool = False) -> Plan:
         cite=network.cite,
         input_shape=writer.shapes[IMAGE],
         input_times=str(network.input_times),
-        areas=tuple(Area(state.name, state.label, state.shape, state.merge) for state in network.states),
+        areas=tuple(map(_area, network.states)),
         cells=_cells(network, transitions),
         firings=firings,
         calls=calls,
@@ -44,6 +44,7 @@ def schedule(expansion: TimeExpansion, keep_dead: bool = False) -> Plan:
         system=classify(network, activities),
         couplings=_couplings(network, trainable(calls)),
         weights=network.weights,
+        combine=network.combine,
         warnings=(
             *expansion.warnings,
             *warnings(transitions, firings),
@@ -63,6 +64,15 @@ def _values(network: Network, activities: Sequence[Activity], values: Values, ke
                 found.append((node[1], within, which, values.at(which, node)))
     found.sort(key=lambda each: each[:3])
     return [value for *_, value in found]
+
+
+def _area(state: State) -> Area:
+    steps = [state.update.text] if state.update else []
+    if state.noise:
+        std, times = state.noise
+        steps.append(f"noise({std:g})" + ("" if times == ALWAYS else f" at t = {times}"))
+    update = ", ".join(steps)
+    return Area(state.name, state.label, state.shape, state.merge, update, state.hold, state.zeros)
 
 
 def _cells(network: Network, transitions: Sequence[Transition]) -> tuple[CellInfo, ...]:

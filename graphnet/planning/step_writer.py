@@ -220,26 +220,35 @@ class StepWriter:
         return tuple(calls), outputs
 
     def _outputs(self) -> tuple[tuple[int, str], ...]:
-        """Readout times and the names of their values, combined as the spec says (rule 20)."""
+        """Readout times and the names of their values, combined as the spec says (rules 20 and 33)."""
         found = sorted(
             (t, self.values.at(which, (net.output, t)).name)
             for which, net in enumerate(self.network.nets)
             for t in net.readouts
         )
-        if self.network.combine == "none" or len(found) == 1:
+        if self.network.combine == "none":
             return tuple(found)
+        if self.network.combine == "mean":
+            return (self._combined("mean", [name for _, name in found], found[-1][0]),)
+        combined = found[:1]
+        for number, (t, name) in enumerate(found[1:], start=2):
+            if self.network.combine == "cumulative":
+                combined.append(self._combined("mean", [each for _, each in found[:number]], t))
+            else:  # one sum goes on to the next, so that long nets add once a step
+                combined.append(self._combined("sum", [combined[-1][1], name], t))
+        return tuple(combined)
+
+    def _combined(self, merge: str, names: Sequence[str], t: int) -> tuple[int, str]:
+        """Append the readouts up to a time as one; returns that time and the name of the result."""
         output = self.network.nets[0].output
-        combined = []
-        for number, (t, name) in enumerate(found):
-            if number and (self.network.combine == "cumulative" or number == len(found) - 1):
-                so_far = [self._seen(name, t) for _, name in found[: number + 1]]
-                line = f"{stem(output)}_upto_t{{t}}"
-                shape = self.shapes[name]
-                mean = Line(line, op("mean"), tuple(so_far), (), shape, NOW, output)
-                self.calls.append(Call(body_of([mean], [line], (), dict.fromkeys(so_far, shape)), t))
-                name = at(line, t)
-            combined.append((t, name))
-        return tuple(combined[-1:] if self.network.combine == "mean" else combined)
+        template = f"{stem(output)}_upto_t{{t}}"
+        read = [self._seen(name, t) for name in names]
+        shape = self.shapes[names[-1]]
+        line = Line(template, op(merge), tuple(read), (), shape, NOW, output)
+        self.calls.append(Call(body_of([line], [template], (), dict.fromkeys(read, shape)), t))
+        name = at(template, t)
+        self.homes[name], self.shapes[name] = _Home(template, t, False), shape
+        return t, name
 
     def _state(self, name: str) -> State:
         state = self.network.state(name)

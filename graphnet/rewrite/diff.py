@@ -29,12 +29,19 @@ def _ends(a: Plan, b: Plan) -> Iterator[str]:
         ("input", _shape(a.input_shape), _shape(b.input_shape)),
         ("input times", a.input_times, b.input_times),
         ("readout times", _times([t for t, _ in a.outputs]), _times([t for t, _ in b.outputs])),
-        ("read out", a.outputs[-1][1].rpartition("_t")[0], b.outputs[-1][1].rpartition("_t")[0]),
+        ("read out", _read(a), _read(b)),
+        ("readouts combined", a.combine, b.combine),
         ("order of states", ", ".join(area.name for area in a.areas), ", ".join(area.name for area in b.areas)),
         ("losses' weights", str(a.weights), str(b.weights)),
     ):
         if one != other:
             yield f"{what}: {one} / {other}"
+
+
+def _read(plan: Plan) -> str:
+    """The state that is read out, or the logits."""
+    (place,) = {line.place for line in plan.lines if line.name == plan.outputs[-1][1]}
+    return place
 
 
 def _states(a: Plan, b: Plan) -> Iterator[str]:

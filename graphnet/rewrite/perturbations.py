@@ -6,18 +6,17 @@ which time of the old spec each time of the new one is, so that weights and stat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from graphnet.errors import SpecError
 from graphnet.network.network import INPUT, Transition
-from graphnet.planning.activity import Node
 from graphnet.planning.time_expansion import expand_in_time
+from graphnet.rewrite.edit_checks import check, check_fires, check_times
 from graphnet.rewrite.repeat import Repetition
 from graphnet.rewrite.spec_editor import Draft, EditError, Moved, Slab, When
 from graphnet.spec.model import Spec
-from graphnet.spec.notation.times import times_at
 from graphnet.spec.read import placed, read
 
 MOST_REPEATS = 10_000
@@ -44,7 +43,7 @@ class ReadOutEarly:
 
     def apply(self, draft: Draft) -> None:
         blocks = draft.blocks(self.state)
-        _check(0 <= self.blocks <= len(blocks), f"'{self.state}' has {len(blocks)} blocks, not {self.blocks}", blocks)
+        check(0 <= self.blocks <= len(blocks), f"'{self.state}' has {len(blocks)} blocks, not {self.blocks}", blocks)
         _instead(draft, blocks[self.blocks :])
 
 
@@ -57,7 +56,7 @@ class DropBlock:
 
     def apply(self, draft: Draft) -> None:
         blocks = draft.blocks(self.state)
-        _check(1 <= self.block <= len(blocks), f"'{self.state}' has no block {self.block}", blocks)
+        check(1 <= self.block <= len(blocks), f"'{self.state}' has no block {self.block}", blocks)
         _instead(draft, [blocks[self.block - 1]])
 
 
@@ -73,9 +72,9 @@ class RepeatLastBlock:
 
     def apply(self, draft: Draft) -> None:
         blocks = draft.blocks(self.state)
-        _check(self.more >= 0, f"a block is not repeated {self.more} times", blocks)
+        check(self.more >= 0, f"a block is not repeated {self.more} times", blocks)
         what = f"this net is too large: a block is repeated up to {MOST_REPEATS:,} times"
-        _check(self.more <= MOST_REPEATS, f"{what}\n  run it on to its fixed point instead", [])
+        check(self.more <= MOST_REPEATS, f"{what}\n  run it on to its fixed point instead")
         if self.more:
             Repetition(draft, *blocks[-1], self.more).write()
 
@@ -89,7 +88,7 @@ class _AtTimes:
     def __post_init__(self) -> None:
         what, at, when = self.what.partition("@")
         if at:
-            _check(self.t is None, f"'{self.what}' says its time, and so does t = {self.t!r}", [])
+            check(self.t is None, f"'{self.what}' says its time, and so does t = {self.t!r}")
             object.__setattr__(self, "what", what)
             object.__setattr__(self, "t", None if when == "*" else when)
 
@@ -107,13 +106,13 @@ class Lesion(_AtTimes):
         if self.what == draft.entry:
             shown = draft.network.input_times
             left = shown.minus(draft.times(self.t)).upto(draft.last)
-            _check(
+            check(
                 bool(left), "then no input arrives at all\n  lesion what else arrives, or show zeros as the image", []
             )
             draft.data["input"]["t"] = left
             if not draft.network.sequence:  # looked at once, at its first time
                 draft.moved["pre_net", left[0]] = shown.first
-        _check_fires(draft, self.what, self.t)
+        check_fires(draft, self.what, self.t)
         self._check_leaves_a_way(draft)
 
     def _check_leaves_a_way(self, draft: Draft) -> None:
@@ -140,7 +139,7 @@ class Silence(_AtTimes):
             self._check_state(draft, draft.state(self.what))
         for cell in draft.cells(self.what):
             draft.add(_changed(draft, cell, self.t, _silent))
-        _check_fires(draft, self.what, self.t)
+        check_fires(draft, self.what, self.t)
 
     def _check_state(self, draft: Draft, name: str) -> None:
         state, times = draft.network.state(name), draft.times(self.t)
@@ -177,23 +176,23 @@ class AddNoise(_AtTimes):
     t: When = None
 
     def apply(self, draft: Draft) -> None:
-        _check(self.std > 0, f"a standard deviation is above 0, not {self.std}", [])
+        check(self.std > 0, f"a standard deviation is above 0, not {self.std}")
         cells = draft.cells(self.what)
         if "->" not in self.what:
             self._add_to_state(draft)
             return
         for cell in cells:
             draft.add(_changed(draft, cell, self.t, lambda table: table | {"noise": float(self.std)}))
-        _check_fires(draft, self.what, self.t)
+        check_fires(draft, self.what, self.t)
 
     def _add_to_state(self, draft: Draft) -> None:
         name = draft.written_state(self.what)
         written = draft.data["states"][name]
         table = dict(written) if isinstance(written, dict) else {"shape": written}
         known = table.get("noise")
-        _check(known is None or self.t is None, f"'{name}' has noise already\n  give no times to replace it", [])
+        check(known is None or self.t is None, f"'{name}' has noise already\n  give no times to replace it")
         nodes = {node for each in draft.expansion.activities for node in each.firing if node[0] == self.what}
-        _check_times(draft, self.what, self.t, nodes)
+        check_times(draft, self.what, self.t, nodes)
         std = float(self.std)
         times = None if self.t is None else draft.times(self.t).upto(draft.last)
         table["noise"] = std if times is None else {"std": std, "t": times}
@@ -211,8 +210,8 @@ class ShowAnother:
 
     def apply(self, draft: Draft) -> None:
         last = draft.last
-        _check(not draft.network.sequence, "the input is a sequence already: give it other images", [])
-        _check(0 <= self.t <= last, f"t = {self.t} is not between 0 and the last readout, {last}", [])
+        check(not draft.network.sequence, "the input is a sequence already: give it other images")
+        check(0 <= self.t <= last, f"t = {self.t} is not between 0 and the last readout, {last}")
         if not _is_seen(draft, self.t):
             seen = next((t for t in range(self.t - 1, -1, -1) if _is_seen(draft, t)), None)
             fix = "it would at no time" if seen is None else f"until t = {seen} it would"
@@ -271,44 +270,11 @@ def edited(spec: Spec, edits: Sequence[Edit], untied: bool = False) -> tuple[Spe
     return spec, moved
 
 
-def _check_fires(draft: Draft, what: str, when: When) -> None:
-    """Raise EditError if an edit of a transition, or of all into a state, changes nothing that a readout depends on."""
-    keys = {cell.key for cell in draft.cells(what)} | ({(INPUT, what)} if what == draft.entry else set())
-    nodes = {
-        node
-        for activity in draft.expansion.activities
-        for node, arrivals in activity.firing.items()
-        if any(arrival.transition.key in keys for arrival in arrivals)
-    }
-    _check_times(draft, what, when, nodes)
-
-
-def _check_times(draft: Draft, what: str, when: When, nodes: Set[Node]) -> None:
-    """Raise EditError unless a readout depends on one of the nodes at the times that are meant."""
-    needed = {node for activity in draft.expansion.activities for node in activity.needed}
-    fired, read, meant = {t for _, t in nodes}, {t for _, t in nodes & needed}, draft.times(when)
-    if any(t in meant for t in read):
-        return
-    then = "" if when is None else f" at t = {meant}"
-    if unread := times_at(t for t in fired if t in meant):
-        problem, does = f"'{what}' fires at t = {unread}, but no readout depends on that", "one does"
-    else:
-        problem, does = f"'{what}' selects nothing that fires{then}", "it does"
-    raise EditError(
-        f"{problem}\n  {f'{does} at t = {times_at(read)}' if read else 'no readout depends on it at any time'}"
-    )
-
-
 def _read(data: dict[str, Any]) -> Spec:
     spec, faults, source = read(data)
     if faults or spec is None:
         raise SpecError(placed(faults, source))
     return spec
-
-
-def _check(fine: bool, what: str, blocks: Sequence[object]) -> None:
-    if not fine:
-        raise EditError(what + (f"\n  there are {len(blocks)}" if blocks else ""))
 
 
 def _changed(

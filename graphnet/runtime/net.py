@@ -25,6 +25,7 @@ from graphnet.runtime.graphs import (
     graph_of_calls,
     numbered_programs,
 )
+from graphnet.runtime.loading import misfits
 from graphnet.runtime.program_code import ProgramModule, function_of
 from graphnet.runtime.stepping import Memory as Memory
 from graphnet.runtime.stepping import Timeline, step
@@ -148,6 +149,13 @@ class Net(fx.GraphModule):
         for mine, program in zip(work, self.programs, strict=True):
             if 10 * mine >= sum(work):
                 program.compile(*given, **{"dynamic": False, **settings})
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """As in PyTorch; of weights that were trained for other times the error says what is to be done."""
+        found = super().load_state_dict(state_dict, strict=False, assign=assign)
+        if strict and any(found):
+            raise RuntimeError("\n".join(misfits(*found)))
+        return found
 
     # ---- copies
 

@@ -118,7 +118,10 @@ def _first_values(tensor: Tensor, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
     if scheme == "unit":
         return random_unit(tensor.shape, generator)
-    return torch.randn(tensor.shape, generator=generator) * math.sqrt(VARIANCES[scheme](fan_in, fan_out))
+    deviation = math.sqrt(VARIANCES[scheme.removesuffix("-uniform")](fan_in, fan_out))
+    if scheme.endswith("-uniform"):
+        return (2 * torch.rand(tensor.shape, generator=generator) - 1) * math.sqrt(3) * deviation
+    return torch.randn(tensor.shape, generator=generator) * deviation
 
 
 VARIANCES: dict[str, Callable[[int, int], float]] = {

@@ -218,7 +218,7 @@ class Readout(Table):
 
     t: TimeList
     state: str | None = None
-    combine: Literal["none", "mean", "cumulative"] = "none"
+    combine: Literal["none", "mean", "cumulative", "cumulative-sum"] = "none"
     weights: Annotated[tuple[Annotated[float, Field(ge=0)], ...], AsTuple] | None = None
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
-from graphnet.errors import Fault, KeyPath, SpecError, did_you_mean
-from graphnet.spec.model import Spec
+from graphnet.errors import Fault, KeyPath, SpecError
+from graphnet.spec.form_faults import data_path, form_faults, one_each
+from graphnet.spec.model import SLAB_WORDS, Spec
 from graphnet.spec.text.extends import merge
+from graphnet.spec.text.slips import NEW
 from graphnet.spec.text.source import Located, Source, read_file
 
 MAX_ROUNDS = 4
+MOST_ERRORS = 100
+"""Errors of a spec that are told one by one."""
 MOST_ENTRIES = 200_000
 """States and cells that are looked at: more come from a mistake in a program only."""
 
@@ -46,6 +49,8 @@ def read(given: str | os.PathLike[str] | Mapping[str, Any] | Source, settings: S
     else:
         text = given if isinstance(given, Source) else read_file(given)
         source, data, name = text, text.data, text.file if isinstance(given, Source) else os.fspath(given)
+    if text is not None and not data and not settings:
+        raise SpecError([text.locate(Fault((), "there is nothing here", NEW, code="GN009"))])
     if settings or isinstance(data.get("extends"), str):
         source = merge(data, text, name, settings)
         data = source.data
@@ -71,17 +76,24 @@ def _entries(data: Mapping[str, Any]) -> int:
 
 
 def placed(faults: Iterable[Fault], source: Located | None) -> list[Fault]:
-    """The faults with their places in the text, in the order of the text, none twice."""
-    found = list(dict.fromkeys(_located(fault, source) if source and fault.line is None else fault for fault in faults))
+    """The faults with their places in the text, in the order of the text, none twice; of many errors the first ones."""
+    given = list(dict.fromkeys(faults))
+    errors = [fault for fault in given if fault.severity == "error"]
+    if more := errors[MOST_ERRORS:]:
+        given = errors[:MOST_ERRORS]
+    found = list(dict.fromkeys(_located(fault, source) if source and fault.line is None else fault for fault in given))
     if source is not None:
         files = list(dict.fromkeys(fault.file for fault in found))
         found.sort(key=lambda fault: (files.index(fault.file), fault.line or 0, fault.column or 0))
+    if more:
+        what = f"{len(more)} more {'fault' if len(more) == 1 else 'faults'}"
+        found.append(replace(found[-1], path=(), what=what, fix="mend these first", excerpt="", note=""))
     return found
 
 
 def _located(fault: Fault, source: Located) -> Fault:
     """A fault with its place; parts of its path that only the long form has are left out."""
-    path = _data_path(fault.path, source.data, keep_last=fault.path[-1:] not in LONG_FORM)
+    path = data_path(fault.path, source.data, keep_last=fault.path[-1:] not in LONG_FORM)
     return source.locate(replace(fault, path=path))
 
 
@@ -91,7 +103,7 @@ LONG_FORM = (("shape",), ("ops",), ("init",))
 
 def unrelated(faults: Iterable[Fault], known: Iterable[Fault]) -> list[Fault]:
     """The faults whose entry is none of the known ones' entries, holds none, and is inside none."""
-    entries = {fault.path for fault in known}
+    entries = {path for fault in known for path in (fault.path, fault.meant) if path or path == fault.path}
     holders = {path[:size] for path in entries for size in range(len(path))}
     return [
         fault
@@ -110,140 +122,25 @@ def _validated(data: Mapping[str, Any]) -> tuple[Spec | None, list[Fault]]:
         except ValidationError as error:
             if not faults:
                 left = deepcopy(dict(data))
-            found = [_fault(details, left) for details in error.errors(include_url=False)]
-            faults += unrelated(found, faults)
-            for fault in found:
-                _mend(left, fault.path)
+            found = form_faults(error.errors(include_url=False), left)
+            faults += unrelated(one_each(found), faults)
+            for fault in sorted(
+                found, key=lambda fault: (bool(fault.meant), -len(fault.path))
+            ):  # what moves comes last
+                _mend(left, fault)
     return None, faults
-
-
-def _fault(details: ErrorDetails, data: Any) -> Fault:
-    kind, loc = details["type"], details["loc"]
-    path = _data_path(loc, data, keep_last=kind == "missing")
-    context = details.get("ctx", {})
-    if kind == "extra_forbidden":
-        hint = did_you_mean(str(path[-1]), _keys(loc))
-        return Fault(path, f"no key is called '{path[-1]}' here", hint, on="key", code="GN008")
-    if kind == "missing":
-        return Fault(path, f"the key '{path[-1]}' is missing", _example(path), code="GN009")
-    if kind == "literal_error":
-        options = [word.strip("' ") for word in str(context["expected"]).replace(" or ", ", ").split(",")]
-        return Fault(
-            path,
-            f"{_shown(details['input'])} is not known here",
-            did_you_mean(str(details["input"]), options),
-            code="GN011",
-        )
-    what = details["msg"]
-    if kind in WORDS:
-        what = WORDS[kind].format(shown=_shown(details["input"]), **context)
-    elif kind != "kind":
-        what = what.removeprefix("Input should be ").removeprefix("Value error, ")
-        what = f"this must be {what}" if details["msg"].startswith("Input") else what
-    what = what if kind != "kind" else f"{what}, not {_shown(details['input'])}"
-    return Fault(path, what, _form(path, kind), code="GN012" if kind in OUT_OF_BOUNDS else "GN010")
-
-
-def _form(path: KeyPath, kind: str) -> str:
-    """How an entry of another kind is written."""
-    if kind not in ("dict_type", "tuple_type", "kind"):
-        return ""
-    key = "sets" if path[:2] == ("sharing", "sets") and len(path) == 3 else str(path[-1]) if len(path) == 1 else ""
-    return FORMS.get(key, "")
-
-
-FORMS = {
-    "input": "[input] with a shape, as in input = { shape = [3, 32, 32] }",
-    "states": "[states] with one entry an area, such as V1 = [64, 32, 32]",
-    "readout": "[readout] with a time, as in readout = { t = 5 }",
-    "transitions": "each slab begins with [[transitions]], in two brackets",
-    "sets": '[[sharing.sets]], in two brackets, with members = ["V1->V1", "V2->V2"]',
-}
-OUT_OF_BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_short", "too_long")
-WORDS = {
-    "greater_than": "{shown} is too small: above {gt:g}",
-    "greater_than_equal": "{shown} is too small: at least {ge}",
-    "less_than_equal": "{shown} is too large: at most {le}",
-    "int_type": "this must be a whole number, not {shown}",
-    "string_type": "this must be a string, not {shown}",
-    "bool_type": "this must be true or false, not {shown}",
-    "dict_type": "this must be a table, not {shown}",
-    "tuple_type": "this must be a list, not {shown}",
-    "too_short": "{actual_length} entries are too few: {min_length} are needed",
-    "too_long": "{actual_length} entries are too many: at most {max_length} fit",
-}
-EXAMPLES = {
-    "graphnet": "graphnet = 1 says which version of the language this is",
-    "input": "[input] with a shape, such as shape = [3, 32, 32]",
-    "states": "[states] with one entry an area, such as V1 = [64, 32, 32]",
-    "readout": "[readout] with a time, such as t = 5",
-    "ops": 'such as ops = "BRGL"',
-    "shape": "such as shape = [64, 32, 32]",
-    "t": "such as t = 5",
-    "members": 'such as members = ["V1->V1", "V2->V2"]',
-}
-
-
-def _example(path: KeyPath) -> str:
-    return EXAMPLES.get(str(path[-1]), "")
-
-
-def _shown(value: Any) -> str:
-    """A value of the spec in short."""
-    if isinstance(value, Mapping):
-        return "a table"
-    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _data_path(loc: tuple[int | str, ...], data: Any, keep_last: bool) -> KeyPath:
-    """Where in the data a model's location lies: what the long forms put in between is left out."""
-    path: list[str | int] = []
-    for number, part in enumerate(loc):
-        last = number == len(loc) - 1
-        inside = (
-            part in data
-            if isinstance(data, Mapping)
-            else isinstance(part, int) and isinstance(data, list | tuple) and 0 <= part < len(data)
-        )
-        if inside:
-            data = data[part]
-            path.append(part)
-        elif last and keep_last:
-            path.append(part)
-    return tuple(path)
-
-
-def _keys(loc: tuple[int | str, ...]) -> list[str]:
-    """The keys of the table that holds the entry at a model's location."""
-    model: Any = Spec
-    for part in loc[:-1]:
-        model = _below(model, part)
-    fields = getattr(model, "model_fields", {})
-    return [field.alias or name for name, field in fields.items()]
-
-
-def _below(model: Any, part: int | str) -> Any:
-    fields = getattr(model, "model_fields", None)
-    annotation = fields[part].annotation if fields and part in fields else model
-    if fields is None:
-        return model
-    return next(_models(annotation), None)
-
-
-def _models(annotation: Any) -> Iterator[Any]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models(inner)
 
 
 STANDINS: dict[str, Any] = {"graphnet": 1, "input": {}, "readout": {"t": 0}, "t": 0, "ops": "I", "members": []}
 """What stands for an entry that is needed and missing or wrong, while the rest is looked at."""
 
 
-def _mend(data: Any, path: KeyPath) -> None:
-    """Leave an entry out, or put something harmless in its place; a list is mended as a whole."""
+def _mend(data: Any, fault: Fault) -> None:
+    """Put an entry where it was meant, leave it out, or put something harmless there; a list is mended as a whole."""
+    path = fault.path
+    if fault.meant:
+        _move(data, path, fault.meant)
+        return
     while len(path) > 1 and isinstance(path[-1], int) and path[-2] not in ("transitions", "sets"):
         path = path[:-1]
     for part in path[:-1]:
@@ -252,6 +149,8 @@ def _mend(data: Any, path: KeyPath) -> None:
     inner = path[2:] if path[:1] == ("parts",) else path
     if isinstance(last, int):
         data[last] = {"members": []} if "sets" in path else {}
+    elif path[-3:-2] == ("transitions",) and last not in SLAB_WORDS:
+        data.pop(last, None)
     elif last in STANDINS:
         data[last] = STANDINS[last]
     elif inner[:1] == ("states",) and len(inner) == 2:
@@ -262,3 +161,16 @@ def _mend(data: Any, path: KeyPath) -> None:
         data[last] = {"ops": "I"}
     elif isinstance(data, dict):
         data.pop(last, None)
+
+
+def _move(data: Any, path: KeyPath, meant: KeyPath) -> None:
+    """Put an entry under the key that was meant, if nothing is there."""
+    holder = _holder(data, path)
+    value = holder.pop(path[-1], None) if isinstance(holder, dict) else None
+    _holder(data, meant).setdefault(meant[-1], value)
+
+
+def _holder(data: Any, path: KeyPath) -> Any:
+    for part in path[:-1]:
+        data = data[part]
+    return data

@@ -24,13 +24,18 @@ MODULE_ATTRIBUTES = tuple(
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
+def mended_name(name: str) -> str:
+    """The name without what no name has; "" if nothing is left of it."""
+    plain = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")
+    plain = f"s{plain}" if plain[:1].isdigit() else plain
+    return plain if NAME.fullmatch(plain) and name_fault(plain) is None else ""
+
+
 def name_fault(name: str) -> tuple[str, str] | None:
     """What is wrong with a state's name, and what would be right; None for a good name."""
     if not NAME.fullmatch(name):
-        return (
-            f"'{name}' is no name for a state",
-            "a letter, then letters, digits and '_': [A-Za-z][A-Za-z0-9_]*",
-        )
+        rule = "a name is a letter, then letters, digits and '_'"
+        return f"'{name}' is no name for a state", f"write {mended}; {rule}" if (mended := mended_name(name)) else rule
     if re.search(r"_t\d+$|_from_", name):
         return (
             f"'{name}' reads like the name of a value",

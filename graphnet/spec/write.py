@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from numbers import Integral, Real
 from typing import Any
+
+from graphnet.errors import Fault, SpecError
+
+Settings = str | Iterable[str] | Mapping[str, Any]
+"""What is put into a spec: `["let.N=2"]`, or `{"let.N": 2}`, or one such string."""
 
 BLOCKS = ("transitions", "sets")
 """Lists of tables that are written as `[[blocks]]`."""
@@ -20,6 +26,33 @@ def to_json(data: Mapping[str, Any]) -> str:
     """JSON of a spec's plain data, in which all that is not printable is an escape."""
     text = json.dumps(data, indent=1, ensure_ascii=False)
     return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text) + "\n"
+
+
+def to_settings(settings: Settings) -> list[str]:
+    """The `KEY=VALUE` of each setting, which may be given as a dict of keys and values, too. Raises SpecError."""
+    if isinstance(settings, str):
+        return [settings]
+    if not isinstance(settings, Mapping):
+        return list(settings)
+    if faults := [_unfit(key, value) for key, value in settings.items() if not _is_plain(value)]:
+        raise SpecError(faults)
+    return [f"{key}={_value(value)}" for key, value in settings.items()]
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a spec can hold a value; NumPy's numbers are numbers."""
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_plain(entry) for key, entry in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return isinstance(value, str | Real)
+
+
+def _unfit(key: str, value: Any) -> Fault:
+    what = f"{value!r} is no value of a spec" if value is not None else "None has no meaning in a spec"
+    return Fault(
+        (), what, "give a string, a number, True or False, a list or a dict", file=f"--set {key}", code="GN015"
+    )
 
 
 def _table(path: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[str]:
@@ -53,7 +86,9 @@ def _value(value: Any) -> str:
         return f"[{', '.join(map(_value, value))}]"
     if isinstance(value, str):
         return _string(value)
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(int(value) if isinstance(value, Integral) else float(value))
 
 
 def _key(key: str) -> str:

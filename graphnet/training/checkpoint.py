@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from graphnet.network.network import VECTOR
+from graphnet.errors import and_more
+from graphnet.runtime.loading import CALIBRATE, is_statistic, is_vector, uncalibrated
 from graphnet.runtime.parameters import settle_divisors
 from graphnet.training.atomic_files import replacing
 from graphnet.training.errors import CheckpointError
@@ -22,7 +22,6 @@ VERSION = "1"
 SPEC_KEY = "spec"
 ITERATIONS = 100
 """Of power iteration, for singular vectors that a checkpoint does not hold."""
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,21 +95,20 @@ def load_into(net: nn.Module, tensors: Mapping[str, Tensor], *, calibrate: bool 
         calibrate: running statistics may be missing, because the caller calibrates them next.
 
     Raises:
-        CheckpointError: weights or statistics are missing, or shapes differ; all of them at once.
+        CheckpointError: weights or statistics are missing, or shapes differ; all of them at once, a line for each kind.
     """
     needed: dict[str, Tensor] = net.state_dict()
     missing = [name for name in needed if name not in tensors]
-    uncalibrated = tuple(name for name in missing if name.rpartition(".")[2] in STATISTICS)
-    vectors = [name for name in missing if name.rpartition(".")[2].startswith(VECTOR)]
-    weights = [name for name in missing if name not in (*uncalibrated, *vectors)]
+    statistics = tuple(filter(is_statistic, missing))
+    vectors = list(filter(is_vector, missing))
+    weights = [name for name in missing if name not in (*statistics, *vectors)]
     unfit = [name for name in needed if name in tensors and tensors[name].shape != needed[name].shape]
-    faults = [f"the checkpoint holds no {name}" for name in weights]
-    faults += [
-        f"{name} is {list(tensors[name].shape)} in the checkpoint, {list(needed[name].shape)} in the net"
-        for name in unfit
-    ]
-    if uncalibrated and not calibrate:
-        faults.append(_must_be_calibrated(uncalibrated))
+    faults = [f"the weights hold no {and_more(weights)}"] if weights else []
+    if unfit:
+        shapes = f"{list(tensors[unfit[0]].shape)} in the weights, {list(needed[unfit[0]].shape)} in the net"
+        faults.append(f"{unfit[0]} is {shapes}" + (f"; {len(unfit) - 1} more differ in shape" if unfit[1:] else ""))
+    if statistics and not calibrate:
+        faults.append(f"{uncalibrated(statistics)}\n  load_into(net, tensors, calibrate=True), then {CALIBRATE}")
     if faults:
         raise CheckpointError("\n".join(faults))
     with torch.no_grad():
@@ -119,12 +117,4 @@ def load_into(net: nn.Module, tensors: Mapping[str, Tensor], *, calibrate: bool 
                 tensor.copy_(tensors[name])
     if vectors:
         settle_divisors(net, ITERATIONS, tensors)
-    return LoadReport(tuple(name for name in tensors if name not in needed), uncalibrated)
-
-
-def _must_be_calibrated(names: Iterable[str]) -> str:
-    names = list(names)
-    times = sorted({int(t) for name in names for t in re.findall(r"\.t(\d+)\.", name)})
-    at = f" at t = {', '.join(map(str, times))}" if times else ""
-    head = f"the checkpoint holds no running statistics{at}: they must be calibrated on training data first"
-    return "\n".join([head, *(f"  {name}" for name in names)])
+    return LoadReport(tuple(name for name in tensors if name not in needed), statistics)

@@ -17,9 +17,11 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
+from safetensors.torch import save_file
 
 import graphnet
 from graphnet.cli.main import main
+from graphnet.training.checkpoint import read_checkpoint
 from tests.end_to_end.test_cli import HANGS, PROGRAM
 from tests.end_to_end.test_cli import run as run_apart
 
@@ -251,6 +253,21 @@ def test_a_contraction_settles(runs: dict[str, Path]) -> None:
     assert done.returncode == 0
     said = r"'h2' is at a fixed point after \d+ steps: no image moves by more than 0.001$"
     assert re.match(said, done.stdout.splitlines()[-1])
+
+
+def test_a_state_that_grows_says_why_there_are_no_more_numbers(runs: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(runs["staged"], folder)
+    checkpoint = read_checkpoint(folder / "checkpoint.safetensors")
+    tensors = {name: tensor * (1e6 if "h1.from_h1.conv" in name else 1) for name, tensor in checkpoint.tensors.items()}
+    metadata = {"graphnet_checkpoint": "1", "spec": checkpoint.spec_text}
+    save_file(tensors, folder / "checkpoint.safetensors", metadata)
+    done = run("analyse", folder, "--fixed-point", "h1", "--device", "cpu")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "nan" not in done.stdout
+    assert re.match(
+        r"'h1' grows without bound: at step \d+ the values of \d+ images are not", done.stdout.splitlines()[-1]
+    )
 
 
 def test_analyses_that_cannot_be(runs: dict[str, Path], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 import graphnet
 from graphnet.cli.common.fault_formats import as_github
+from graphnet.cli.common.watch import watch
 from graphnet.error_codes import codes
 from graphnet.errors import Fault
 from tests.conftest import ROOT
@@ -100,7 +101,7 @@ def test_standard_input_has_its_line_shown() -> None:
 def test_a_fault_of_a_file_that_two_extend_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "base.toml").write_text((WRONG / "size.toml").read_text())
     for name in ("a", "b"):
-        (tmp_path / f"{name}.toml").write_text(f'extends = "base.toml"\nname = "{name}"\nmrege = 1\n')
+        (tmp_path / f"{name}.toml").write_text(f'extends = "base.toml"\nname = "{name}"\nciet = 1\n')
     done = run("check", "a.toml", "b.toml", "a.toml", cwd=tmp_path)
     places = re.findall(r"^(\S+:) error", done.stderr, re.M)
     assert places == ["a.toml:3:1:", "base.toml:13:44:", "b.toml:3:1:"]
@@ -141,16 +142,31 @@ def test_colours_on_a_terminal_only_and_never_with_no_color() -> None:
     assert "\x1b[" not in on_terminal("check", "unknown-state.toml", "--format", "github")
 
 
+BUG = """
+import graphnet.cli.check as check
+import graphnet.cli.view as view
+
+def broken(spec, compile_plan=check.plan, **options):
+    if spec.name == "bug":
+        raise RuntimeError("injected")
+    return compile_plan(spec, **options)
+
+check.plan = view.plan_of = broken
+"""
+"""A module for --plugin: the compiler has a bug, which specs of that name meet."""
+
+
 @pytest.fixture
 def watching(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """A check that watches top.toml, which extends base.toml, and what it writes."""
     (tmp_path / "base.toml").write_text(QUICKSTART.read_text())
     (tmp_path / "top.toml").write_text('extends = "base.toml"\n')
+    (tmp_path / "bug.py").write_text(BUG)
     output = tmp_path / "output"
     with (
         output.open("w") as file,
         subprocess.Popen(
-            [str(PROGRAM), "check", "top.toml", "--watch"],
+            [str(PROGRAM), "check", "top.toml", "--watch", "--plugin", "bug"],
             cwd=tmp_path,
             stdout=file,
             stderr=file,
@@ -187,6 +203,54 @@ def test_watch_checks_again_when_a_file_is_saved(watching: tuple[subprocess.Pope
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=HANGS) == 0
     assert "Traceback" not in output.read_text()
+
+
+def test_a_bug_of_the_compiler_does_not_end_watching(watching: tuple[subprocess.Popen[str], Path]) -> None:
+    process, output = watching
+    wait_for(output, 1)
+    (output.parent / "top.toml").write_text('extends = "base.toml"\nname = "bug"\n')
+    said = wait_for(output, 2)
+    assert "Traceback (most recent call last)" in said, "which we need"
+    assert "graphnet has a bug: RuntimeError: injected\n  please tell us: send the spec" in said
+    (output.parent / "top.toml").write_text('extends = "base.toml"\n')
+    assert wait_for(output, 3).count("top.toml: fine: 3 states") == 2
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=HANGS) == 0
+
+
+def test_watching_goes_on_whatever_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "net.toml"
+    path.write_text("")
+    ends: list[BaseException] = [RuntimeError("injected"), KeyboardInterrupt()]
+
+    def act() -> None:
+        path.write_text(path.read_text() + "#")
+        raise ends.pop(0)
+
+    watch([str(path)], act)
+    assert not ends
+    assert "graphnet has a bug: RuntimeError: injected\n  please tell us" in capsys.readouterr().err
+
+
+def test_a_bug_of_the_compiler_ends_no_check_of_other_files(tmp_path: Path) -> None:
+    (tmp_path / "bug.py").write_text(BUG)
+    for name in ("bug", "fine"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(small(name=name)))
+    command = [str(PROGRAM), "check", "bug.json", "fine.json", "--plugin", "bug"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=HANGS)
+    assert done.returncode == 1
+    assert done.stdout.startswith("fine.json: fine: 2 states")
+    assert "bug.json: error: spec\n  graphnet has a bug: RuntimeError: injected\n  please tell us" in done.stderr
+
+
+def test_any_command_asks_to_be_told_of_a_bug(tmp_path: Path) -> None:
+    (tmp_path / "bug.py").write_text("import graphnet.cli.common.report as it\nit.load = None\n")
+    (tmp_path / "net.json").write_text(json.dumps(small()))
+    command = [str(PROGRAM), "plan", "net.json", "--plugin", "bug"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=HANGS)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "graphnet has a bug: TypeError: 'NoneType' object is not callable\n  please tell us" in done.stderr
 
 
 def test_standard_input_cannot_be_watched() -> None:

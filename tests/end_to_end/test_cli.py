@@ -134,10 +134,10 @@ def test_standard_input(tiny: Path) -> None:
 
 def test_files_that_are_no_specs(tmp_path: Path) -> None:
     files = {
-        "empty.toml": (b"", "the key 'graphnet' is missing"),
+        "empty.toml": (b"", "there is nothing here"),
         "empty.json": (b"", "there is nothing here"),
         "garbage.toml": (bytes(range(256)) * 20, "this is not UTF-8"),
-        "garbage.json": (b"\x89PNG\r\n\x1a\n\x00\x00" * 50, "this is not UTF-8"),
+        "garbage.json": (b"\x89PNG\r\n\x1a\n\x00\x00" * 50, "this is a picture"),
         "nul.toml": (b"graphnet = 1\x00\n", "this is not TOML"),
         "list.json": (b"[1, 2]", "a spec is a table of keys and values"),
         "number.json": (b"7", "a spec is a table of keys and values"),
@@ -209,12 +209,25 @@ def test_draw_every_view(tmp_path: Path) -> None:
     assert run("draw", QUICKSTART, "--view", "recurrent", "-o", dot).returncode == 0
     assert dot.read_text(encoding="utf-8") == (ROOT / "tests/golden/specs/quickstart.dot").read_text(encoding="utf-8")
     for view in ("matrix", "plan"):
-        assert run("draw", QUICKSTART, "--view", view, "-o", path).returncode == 0
+        assert run("draw", QUICKSTART, "--view", view, "--width", "0", "-o", path).returncode == 0
         golden = ROOT / f"tests/golden/specs/quickstart.{view}.svg"
         assert path.read_text(encoding="utf-8") == golden.read_text(encoding="utf-8")
     done = run("draw", QUICKSTART, "--dead", "--style", "dark", "-o", tmp_path / "out.png")
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_draw_with_pixels_and_without_a_title(tmp_path: Path) -> None:
+    path = tmp_path / "out.svg"
+    assert run("draw", QUICKSTART, "-o", path, "--no-title").returncode == 0
+    assert "quickstart" not in path.read_text(encoding="utf-8").replace("<title>quickstart</title>", "")
+    for dpi in ("72", "600"):
+        assert run("draw", QUICKSTART, "-o", tmp_path / f"{dpi}.png", "--dpi", dpi).returncode == 0
+    sizes = [struct.unpack(">II", (tmp_path / f"{dpi}.png").read_bytes()[16:24]) for dpi in (72, 600)]
+    assert sizes[1][0] == pytest.approx(sizes[0][0] * 600 / 72, abs=10)
+    done = run("draw", QUICKSTART, "-o", tmp_path / "out.png", "--dpi", "0")
+    assert done.returncode == 2
+    assert "greater than or equal to 10" in done.stderr
 
 
 def test_without_graphviz_the_recurrent_view_is_drawn_with_a_line_of_advice(tmp_path: Path) -> None:
@@ -257,7 +270,8 @@ def test_show_is_plain_where_it_is_piped() -> None:
         "  ├─▶ V4      BRC+I",
         "  └─▶ logits  post-net BRGL at t = 4",
     ]
-    assert "t = 0–4" in lines
+    assert "t = 0..4" in lines
+    assert "Arrivals at a state are summed." in lines
     assert "│ V1          │ BRC+I │  BRC  │   ·   │" in lines
 
 
@@ -266,7 +280,9 @@ def test_show_is_as_wide_as_the_terminal() -> None:
     narrow = run("show", ROOT / "specs" / "vision" / "cornet-s.toml", COLUMNS="72").stdout
     assert max(map(len, wide.splitlines())) > 100
     assert max(map(len, narrow.splitlines())) <= 72
-    assert "(C1)" in wide, "never fires at t = 4"
+    assert "│ C1 at t = 4 │" in wide
+    dead = run("show", ROOT / "specs" / "liao-poggio" / "frnn-4-state-adjacent.toml", COLUMNS="").stdout
+    assert "(BRDx2)" in dead, "never fires"
     many = run("show", ROOT / "specs" / "vision" / "gated-conv-rnn.toml", COLUMNS="72").stdout
     assert "  V1.xc → V1.c  I, delay 0" in many
     assert "┌" not in many

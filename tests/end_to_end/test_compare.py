@@ -11,6 +11,7 @@ import pytest
 
 import graphnet
 from graphnet import zoo
+from graphnet.rewrite.diff import difference
 from tests.conftest import ROOT
 from tests.end_to_end.test_cli import QUICKSTART, run
 
@@ -103,6 +104,15 @@ def test_what_differs_in_meaning(first: str, second: str, said: list[str]) -> No
     assert done.returncode == (0 if said == ["the specs mean the same"] else 1)
 
 
+@pytest.mark.parametrize(("one", "other"), [("none", "cumulative"), ("cumulative", "cumulative-sum")])
+def test_ways_to_combine_readouts_differ_in_meaning(one: str, other: str, tmp_path: Path) -> None:
+    for how in (one, other):
+        data = graphnet.load(QUICKSTART, settings=["readout.t=[3,4]", f"readout.combine={how}"]).as_data()
+        (tmp_path / f"{how}.json").write_text(json.dumps(data))
+    done = run("diff", tmp_path / f"{one}.json", tmp_path / f"{other}.json")
+    assert done.stdout == f"readouts combined: {one} / {other}\n"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -118,6 +128,33 @@ def test_changes_of_every_kind_are_seen(change: dict[str, object], said: str, tm
     path.write_text(json.dumps(graphnet.load(QUICKSTART).as_data() | change))
     lines = run("diff", QUICKSTART, path).stdout.splitlines()
     assert any(line.startswith(said) for line in lines) if said else lines == ["the specs mean the same"]
+
+
+WINDOWS = {
+    "resnet-1-state": ["2..N+1"],
+    "resnet-2-state": ["2..N+1", "N+2", "N+3..2N+2"],
+    "resnet-3-state": ["2..N+1", "N+2", "N+3..2N+2", "2N+3", "2N+4..3N+3"],
+    "resnet-4-state-imagenet": ["2..N+1", "N+2", "N+3..2N+2", "2N+3", "2N+4..3N+3", "3N+4", "3N+5..4N+4"],
+    "resnet-one-convolution": ["2..N+1", "N+2", "N+3..2N+2", "2N+3", "2N+4..3N+3"],
+    "resnet-2-state-once": ["2..T-2", "T-1", "T"],
+}
+"""When h1, then h2, … feed themselves, and in between hand over, if each slab names all times that matter."""
+
+
+@pytest.mark.parametrize("untied", [False, True])
+@pytest.mark.parametrize("name", WINDOWS)
+def test_self_transitions_at_all_times_are_those_that_matter(name: str, untied: bool) -> None:
+    """LP's ResNets as in Figure 2 C, against windows: the same steps, weights, names and seeds."""
+    spec = graphnet.load(zoo.path(name), settings=["sharing.over_time=false"] if untied else [])
+    cells = {(a, b): ops for slab in spec.transitions for a, row in slab.rows.items() for b, ops in row.items()}
+    slabs = []
+    for number, t in enumerate(WINDOWS[name]):
+        source, target = f"h{number // 2 + 1}", f"h{(number + 1) // 2 + 1}"
+        slabs.append({"t": t, source: {target: cells[source, target].ops}})
+    windows = graphnet.load(spec.as_data() | {"transitions": slabs})
+    ours, theirs = graphnet.plan(spec), graphnet.plan(windows)
+    assert difference(ours, theirs) == []
+    assert (ours.calls, ours.outputs) == (theirs.calls, theirs.outputs)
 
 
 def test_a_spelling_is_no_difference(tmp_path: Path) -> None:

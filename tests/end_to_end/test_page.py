@@ -155,6 +155,18 @@ def test_what_is_said_beside_the_pointer(page: Any) -> None:
     assert page.is_hidden("#hint")
 
 
+def test_updates_are_said_and_biological_time_only_where_arrows_take_steps(opened: Callable[..., Any]) -> None:
+    states = {"h1": [4, 8, 8], "h2": {"shape": [6, 4, 4], "update": "BR"}}
+    page = opened(small(states=states, unroll="engineering"))
+    assert page.inner_text("#now") == "t = 3"
+    assert page.get_attribute("#time", "aria-valuetext") == "t = 3 of 3"
+    page.hover('[data-view="unrolled"] [data-name="h2_t2"]')
+    said = page.inner_text("#hint")
+    assert re.search(r"time\s+t = 2\s+", said)
+    assert re.search(r"update\s+BR\s+", said)
+    assert "ms" not in said + page.inner_text("#details")
+
+
 def test_a_click_lights_up_all_uses(page: Any) -> None:
     page.click('[data-source="h1_t1"][data-target="h2_t2"] text')
     assert names(page, ".arrow.lit") == ["h1_t0-h2_t1", "h1_t1-h2_t2", "h1_t2-h2_t3"]

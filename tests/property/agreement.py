@@ -103,11 +103,14 @@ def run_oracle(
 
 
 def _combined(outputs: dict[int, Tensor], how: str | None) -> dict[int, Tensor]:
-    """Rule 20, which the oracle leaves out: the mean of all readouts, or at each time of all so far."""
+    """Rules 20 and 33, which the oracle leaves out: the mean of all readouts, or at each time mean or sum so far."""
     if how is None:
         return outputs
     values = list(outputs.values())
-    means = {t: sum(values[: k + 1]) / (k + 1) for k, t in enumerate(outputs)}
+    sums = {t: sum(values[: k + 1]) for k, t in enumerate(outputs)}
+    if how == "cumulative-sum":
+        return sums
+    means = {t: total / (k + 1) for k, (t, total) in enumerate(sums.items())}
     last = max(means)
     return {last: means[last]} if how == "mean" else means
 

@@ -263,9 +263,16 @@ MUTANTS = [
     Mutant(
         "the mean of all but the first readout",
         "planning/step_writer.py",
-        "for _, name in found[: number + 1]]",
-        "for _, name in found[1 : number + 1]]",
+        "for _, each in found[:number]]",
+        "for _, each in found[1:number]]",
         rule("20 the mean so far"),
+    ),
+    Mutant(
+        "the sum of the first readout and the last",
+        "planning/step_writer.py",
+        "[combined[-1][1], name]",
+        "[combined[0][1], name]",
+        rule("33 the sum so far"),
     ),
     Mutant(
         "liveness one step late",

@@ -1,29 +1,41 @@
 """Hostile and broken specs: whatever is read, the answer is a plan or errors with their places, and soon.
 
 Files of the zoo are changed byte by byte, word by word and entry by entry; about half of what comes out is well-formed
-text, so that the validator, the resolver and the scheduler are reached too. `thorough` runs over 5,000 cases.
+text, so that the validator, the resolver and the scheduler are reached too. What has a plan is also shown, written as
+code, unrolled, and drawn in each view. `thorough` runs over 5,000 cases.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import resource
 import sys
 import time
+import warnings
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
+from io import StringIO
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 import graphnet
 from graphnet import zoo
+from graphnet.cli.show import show_plan
+from graphnet.pictures.elements import PictureWarning
+from graphnet.pictures.text import plan_data, plan_text
+from graphnet.runtime.python_source import write_source
 from graphnet.spec.schema.json_schema import schema as graphnet_schema
 from graphnet.spec.text.source import read_text
 from graphnet.spec.write import to_toml
+from graphnet.testing import specs
 
 NAMES = [name for name in zoo.names() if len(graphnet.plan(zoo.path(name)).lines) < 150]
 TEXTS = {name: to_toml(graphnet.load(zoo.path(name)).as_data()) for name in NAMES}
@@ -38,6 +50,8 @@ VALUES: list[Any] = [
     *({"a": {"a": "C"}}, "V1->V1#conv*", ["V1", "V1", 2], "group", "zeros", "shared", "mean", "\ud800", "\x1b[2J"),
     *([{"sum": 0}], [{"sum": [0, "I"]}], [{"conv": 3}], [{"conv": {"kernel": "N"}}], [["BRC"]], [3], [{}]),
 ]
+CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
+MOST_SECONDS = 5
 SEEN: Counter[str] = Counter()
 MOST_KILOBYTES = 4_000_000 if "torch" in sys.modules else 1_000_000
 """Other tests load torch, and leave nets behind; alone, this file stays under 1 GB."""
@@ -56,8 +70,15 @@ def attempt(text: str, format: str = "toml") -> None:
     try:
         source = read_text(text, format, "fuzzed")
         SEEN["past the parser"] += 1
-        plan_of_source(source)
+        spec = plan_of_source(source)
         SEEN["right"] += 1
+        for name, use in USES.items():
+            begun = time.process_time()
+            with suppress(graphnet.SpecError):  # not every net can be unrolled
+                use(spec)
+                SEEN[name] += 1
+            assert time.process_time() - begun < MOST_SECONDS, name
+        return
     except graphnet.SpecError as error:
         faults = error.faults
         if not faults:
@@ -67,11 +88,39 @@ def attempt(text: str, format: str = "toml") -> None:
         assert fault.code.startswith("GN")
         assert (fault.file, bool(fault.line), bool(fault.column)) == ("fuzzed", True, True), fault
         assert str(fault).replace("\n", "").isprintable()
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < MOST_SECONDS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < MOST_KILOBYTES
 
 
-def plan_of_source(source: Any) -> None:
+def _drawn(spec: graphnet.Spec, **how: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PictureWarning)
+        assert graphnet.draw(spec, **how).endswith("</svg>\n")
+
+
+def _shown(spec: graphnet.Spec) -> None:
+    compiled = graphnet.plan(spec)
+    assert plan_text(compiled)
+    assert json.dumps(plan_data(compiled))
+    written = StringIO()
+    show_plan(compiled, Console(file=written, width=100))
+    assert not CONTROLS.search(written.getvalue())
+
+
+USES: dict[str, Callable[[graphnet.Spec], object]] = {
+    "show": _shown,
+    "code": lambda spec: ast.parse(write_source(graphnet.plan(spec))),
+    "unroll": graphnet.unroll,
+    "draw": _drawn,
+    "draw dead": lambda spec: _drawn(spec, dead=True, elide=True, width=84),
+    "draw recurrent": lambda spec: _drawn(spec, view="recurrent"),
+    "draw matrix": lambda spec: _drawn(spec, view="matrix", width=84),
+    "draw plan": lambda spec: _drawn(spec, view="plan", title=False),
+}
+"""What commands do with a spec that has a plan."""
+
+
+def plan_of_source(source: Any) -> graphnet.Spec:
     from graphnet.pipeline import compile_plan
     from graphnet.spec.read import placed, read
 
@@ -85,6 +134,7 @@ def plan_of_source(source: Any) -> None:
         compile_plan(reading.spec)
     except graphnet.SpecError as error:
         raise graphnet.SpecError(placed(error.faults, reading.source)) from None
+    return reading.spec
 
 
 @FUZZ
@@ -141,6 +191,17 @@ def test_entries(name: str, data: st.DataObject) -> None:
         if not spec:
             return
     attempt(json.dumps(spec), "json")
+
+
+TEXT = st.text(max_size=30) | st.text("a\x1b\r\x07\x9b\u202e\n\"' é視", max_size=40) | st.just("x" * 5_000)
+
+
+@FUZZ
+@given(specs(), TEXT, TEXT)
+def test_drawn_specs_with_any_names(spec: dict[str, Any], name: str, label: str) -> None:
+    states = {key: state if isinstance(state, dict) else {"shape": state} for key, state in spec["states"].items()}
+    states |= {next(iter(states)): states[next(iter(states))] | {"label": label}}
+    attempt(json.dumps(spec | {"name": name, "cite": label, "states": states}), "json")
 
 
 def _entries(tree: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +27,13 @@ UNROLLED = {
 }
 
 
-@given(specs(), st.sampled_from([*UNROLLED, "column", "matrix", "plan"]), st.data())
+TABLES = {
+    f"{view} at {width}": PictureOptions(view, width=width) for view in ("matrix", "plan") for width in (40, 84, 174)
+}
+
+
+@pytest.mark.filterwarnings("ignore:the [a-z]+ view is [0-9]+ mm wide")
+@given(specs(), st.sampled_from([*UNROLLED, "column", *TABLES]), st.data())
 def test_nothing_on_a_picture_is_hidden(spec: dict, view: str, data: st.DataObject) -> None:
     states = {
         name: (state if isinstance(state, dict) else {"shape": state}) | {"label": data.draw(LABELS)}
@@ -36,8 +43,9 @@ def test_nothing_on_a_picture_is_hidden(spec: dict, view: str, data: st.DataObje
     if view == "column":
         shown = recurrent.layout(compiled, with_dot=False)
     else:
-        shown = picture(compiled, UNROLLED.get(view) or PictureOptions(view, width=84))
+        shown = picture(compiled, (UNROLLED | TABLES)[view])
     assert faults(shown) == []
+    assert view not in TABLES or view.endswith("40") or shown.width <= TABLES[view].room + 0.01
     ET.fromstring(to_svg(shown))
     if view in (*UNROLLED, "column"):
         assert all(faults(still) == [] for still in list(frames(shown, compiled))[:3])

@@ -137,6 +137,10 @@ RULES: dict[str, dict[str, Any]] = {
     "20 several readouts": spec([LOOP], [2, 3, 4]),
     "20 the mean of the readouts": spec([LOOP], [2, 3, 4]) | {"readout": {"t": [2, 3, 4], "combine": "mean"}},
     "20 the mean so far": spec([LOOP], [2, 3, 4]) | {"readout": {"t": [2, 3, 4], "combine": "cumulative"}},
+    "33 the sum so far": spec([LOOP], [2, 3, 4]) | {"readout": {"t": [2, 3, 4], "combine": "cumulative-sum"}},
+    "33 the sum of nets by readout time": spec([CHAIN, {"t": "T-1", "a": {"a": "-"}}], norm={"affine": "shared"})
+    | {"readout": {"t": [3, 4, 6], "combine": "cumulative-sum"}},
+    "33 one readout is its own sum": spec([LOOP]) | {"readout": {"t": [3], "combine": "cumulative-sum"}},
     "21 only what a readout needs": spec([LOOP], norm={"statistics": "shared"}),
     "26 parts": spec(
         [CHAIN, {"b": {"a": "BRD"}}],

@@ -1,8 +1,10 @@
 """Faults as text."""
 
+from dataclasses import replace
+
 import pytest
 
-from graphnet.errors import MOST_LISTED, Fault, SpecError, did_you_mean, dotted
+from graphnet.errors import LONGEST_LINE, LONGEST_WORD, MOST_LISTED, Fault, SpecError, did_you_mean, dotted, shortened
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,19 @@ def test_what_is_not_known_is_left_out() -> None:
     assert str(Fault(("name",), "odd", severity="warning", code="GN004")) == "warning[GN004]: name\n  odd"
 
 
+@pytest.mark.parametrize("text", ["k" * 10**6, "k " * 10**6, "\x1b" * 10**6, f"{'k' * 150} is no state", "é\n" * 3000])
+def test_long_texts_are_cut(text: str) -> None:
+    short = shortened(text)
+    assert len(short) <= LONGEST_LINE
+    assert max(map(len, short.split())) <= LONGEST_WORD
+    assert "…" in short
+    assert shortened(short) == short
+    fault = Fault((text, text), text, text, note=text, code="GN004")
+    assert replace(fault, file="a") == Fault((text, text), text, text, note=text, code="GN004", file="a")
+    assert len(str(fault)) < 40_000
+    assert shortened(text[:LONGEST_WORD]) == text[:LONGEST_WORD]
+
+
 def test_an_error_tells_all_faults_with_a_line_between() -> None:
     one, two = Fault(("a",), "first", code="GN004"), Fault(("b",), "second", code="GN004")
     error = SpecError(fault for fault in (one, two))
@@ -64,6 +79,8 @@ def test_hints_name_the_closest_and_list_the_few() -> None:
     assert did_you_mean("x", ("h1", "V9")) == "known: h1, V9"
     assert did_you_mean("it", ("V1", "IT")) == "did you mean 'IT'? known: V1, IT"
     assert did_you_mean("x", ()) == ""
+    assert did_you_mean("average", ("sum", "mean")) == "did you mean 'mean'? known: sum, mean"
+    assert did_you_mean("V4-d", ("V1", "V4_d")) == "did you mean 'V4_d'? known: V1, V4_d"
 
 
 def test_many_names_are_not_listed() -> None:

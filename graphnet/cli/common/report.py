@@ -20,7 +20,10 @@ from graphnet.planning.plan import Plan
 from graphnet.spec.model import Spec
 from graphnet.spec.read import placed
 
-SpecPath = Annotated[str, typer.Argument(metavar="SPEC", help="A spec file, TOML or JSON; '-' is standard input.")]
+SpecPath = Annotated[
+    str,
+    typer.Argument(metavar="SPEC", help="A spec file, TOML or JSON, or a name of the zoo; '-' is standard input."),
+]
 Other = Annotated[str, typer.Argument(metavar="OTHER", help="The spec that it is compared with.")]
 Settings = Annotated[
     list[str] | None,

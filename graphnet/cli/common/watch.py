@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from graphnet.cli.common.bug import bug_fault
 from graphnet.spec.text.extends import MAX_CHAIN
 from graphnet.spec.text.source import MAX_BYTES
 
@@ -22,11 +23,14 @@ Stamps = dict[str, tuple[int, int] | None]
 
 
 def watch(specs: Sequence[str], act: Callable[[], object]) -> None:
-    """Act now, and again when one of the files changes, until Ctrl-C."""
+    """Act now, and again when one of the files changes, until Ctrl-C; an unexpected exception is reported."""
     try:
         while True:
             before = stamps(specs)
-            act()
+            try:
+                act()
+            except Exception as error:  # noqa: BLE001 - the next version of the spec may not meet the bug
+                print(bug_fault(error), end="\n\n", file=sys.stderr)
             sys.stdout.flush()
             clock = time.strftime("%H:%M:%S")
             print(f"---- {clock}, watching {', '.join(before)}; Ctrl-C ends ----\n", file=sys.stderr, flush=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from graphnet.errors import Fault, KeyPath, clean
 from graphnet.network.functions.fit import Ends, fit
@@ -15,6 +17,8 @@ from graphnet.network.parts import Expanded, WrittenState
 from graphnet.spec.model import Cell, Norm, Spec
 from graphnet.spec.notation.times import ALWAYS, Times, times_at
 from graphnet.spec.notation.transition_functions import FunctionFault, Ops, parse_function
+
+_SQUARE = re.compile(r"([CDPA]([3579]|1[13]))x\2(?!\d)")
 
 
 @dataclass
@@ -52,6 +56,16 @@ class CellReader:
             cells.append(self._post_net(times_at(readouts)))
         return cells
 
+    def _warn_of_repeats(self, ops: Ops, path: KeyPath) -> None:
+        """`C5x5` is five convolutions, which people write for one of 5x5."""
+        entries = [(ops, path)] if isinstance(ops, str) else [(entry, (*path, at)) for at, entry in enumerate(ops)]
+        for text, where in entries:
+            if isinstance(text, str) and (found := _SQUARE.search(text)):
+                one, count = re.split(r"[+(]", text[: found.end(1)])[-1].strip(), found[2]
+                what = f"x{count} repeats {one}; the kernel of {found[1]} is {count}x{count} without it"
+                fix = f"write {one} for one convolution of {count}x{count}, ({one})x{count} for {count} of them"
+                self.faults.append(Fault(where, what, fix, span=found.span(), severity="warning", code="GN510"))
+
     def _transition(self, entry: WrittenCell, times: Times) -> Transition:
         source, target, cell = entry.source, entry.target, entry.cell
         path = self._path(entry)
@@ -64,7 +78,7 @@ class CellReader:
             source,
             target,
             f"{target}.from_{source}",
-            ops_text(cell.ops),
+            cell_text(cell),
             times,
             next(delay for delay in delays if delay is not None),
             self._function(cell.ops, ends, path, cell),
@@ -129,6 +143,7 @@ class CellReader:
 
     def _function(self, ops: Ops, ends: Ends | None, path: KeyPath, cell: Cell | None = None) -> Function:
         """The fitted function written at `path`; the identity where it is at fault or a shape is not known."""
+        self._warn_of_repeats(ops, path)
         key = self._key(ops, ends, cell)
         if key is not None and key in self.fitted:
             return self.fitted[key]
@@ -141,7 +156,9 @@ class CellReader:
         except FunctionFault as fault:
             span = (fault.place.start, fault.place.end) if fault.place.end else None
             where = (*path, *fault.place.path)
-            self.faults.append(Fault(where, fault.what, fault.fix, span=span, code=fault.code, given=fault.given))
+            named = where != path and isinstance(where[-1], str) and fault.code in ("GN201", "GN203")
+            on: Literal["key", "value"] = "key" if named else "value"
+            self.faults.append(Fault(where, fault.what, fault.fix, on, span, code=fault.code, given=fault.given))
             return ()
 
     def _key(self, ops: Ops, ends: Ends | None, cell: Cell | None) -> object:
@@ -150,6 +167,18 @@ class CellReader:
             return None
         own = (cell.lipschitz, cell.gain, cell.noise) if cell else ()
         return (ops, ends.source, ends.target, ends.between, ends.joins, ends.recurs, *own)
+
+
+def cell_text(cell: Cell) -> str:
+    """A cell for tables and pictures: its function, and what else it does to the result."""
+    text = ops_text(cell.ops)
+    if cell.lipschitz is not None:
+        text += f", lipschitz {cell.lipschitz:g}"
+    if cell.gain is not None:
+        text += f", gain learned from {cell.gain.init:g}" if cell.gain.learn else f", gain {cell.gain.init:g}"
+    if cell.noise is not None:
+        text += f", noise {cell.noise:g}"
+    return text
 
 
 def ops_text(ops: Ops) -> str:
@@ -163,7 +192,26 @@ def ops_text(ops: Ops) -> str:
         elif isinstance(entry, Mapping):
             for word, settings in entry.items():
                 branches = settings if isinstance(settings, list | tuple) else ()
-                words.append(f"({' + '.join(map(ops_text, branches))})" if word == "sum" else word)
+                words.append(f"({' + '.join(map(ops_text, branches))})" if word == "sum" else _op_text(word, settings))
         else:
             words.append(ops_text(entry))
     return " ".join(words)
+
+
+UNSAID = ("init",)
+"""Settings of ops that change no function, only where its weights start."""
+
+
+def _op_text(word: str, settings: object) -> str:
+    """An op of the list form, as in `conv(kernel=5, bias=true)`."""
+    known = settings if isinstance(settings, Mapping) else {}
+    said = [f"{name}={_setting_text(value)}" for name, value in known.items() if name not in UNSAID]
+    return f"{word}({', '.join(said)})" if said else word
+
+
+def _setting_text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_setting_text, value))}]" if len(value) <= 4 else "[…]"
+    return f"{value:g}" if isinstance(value, float) else str(value)

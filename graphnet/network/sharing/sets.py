@@ -90,12 +90,13 @@ class _Reader:
         try:
             selector = parse_selector(text)
         except Misspelt as fault:
-            self.faults.append(misspelt(path, fault))
+            if not any(name in text for name in self.expanded.misnamed.values()):  # a fault of that name
+                self.faults.append(misspelt(path, fault))
             return []
         if self._unknown(selector, path):
             return []
-        source = self.expanded.last.get(selector.source, selector.source)
-        target = self.expanded.first.get(selector.target, selector.target)
+        source, target = self.expanded.meant(selector.source), self.expanded.meant(selector.target)
+        source, target = self.expanded.last.get(source, source), self.expanded.first.get(target, target)
         looked_for = Selector(source, target)
         times = union(entry.times(self.constants) for entry in selector.times) if selector.times else ALWAYS
         found = [Member(*pair, times, selector.layer, path) for pair in self.pairs if looked_for.matches(*pair)]
@@ -108,7 +109,7 @@ class _Reader:
     def _unknown(self, selector: Selector, path: KeyPath) -> bool:
         names = tuple(dict.fromkeys((*self.expanded.first, *self.expanded.states)))
         for role in ("source", "target"):
-            name = getattr(selector, role)
+            name = self.expanded.meant(getattr(selector, role))
             if "*" not in name and name not in names:
                 what = f"no state is called '{name}'"
                 hint, span = did_you_mean(name, names), selector.spans.get(role)

@@ -12,7 +12,7 @@ function timesText(times) {
   return texts.length > FEW ? `${texts.slice(0, FEW - 1).join(", ")}, …, ${texts[texts.length - 1]}` : texts.join(", ");
 }
 
-const timeText = (t) => t === null ? "before all times" : t < 0 ? "before t = 0" : `t = ${t}, ${milliseconds(t)}`;
+const timeText = (t, { biological }) => t === null ? "before all times" : t < 0 ? "before t = 0" : timeAt(t, biological);
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 function swatch(set) {
@@ -30,8 +30,9 @@ function weightsText(set) {
 
 const WORDS = {
   value(value, model) {
-    const rows = [["state", value.state.label], ["shape", value.state.shape], ["time", timeText(value.t)]];
+    const rows = [["state", value.state.label], ["shape", value.state.shape], ["time", timeText(value.t, model)]];
     if (value.arrivals > 1) rows.push(["merge", `${value.state.merge || "sum"} of ${value.arrivals} arrivals`]);
+    if (value.state.update) rows.push(["update", value.state.update]);
     if (value.t !== null) rows.push(["work", flopsText(value.total)]);
     if (model.reads.has(value.name)) rows.push(["read out", `at t = ${model.reads.get(value.name)}`]);
     if (value.norm !== undefined) rows.push(["activity", `${value.norm.toPrecision(3)} (root mean square)`]);
@@ -43,15 +44,16 @@ const WORDS = {
     const times = state.values.map((value) => value.t).filter((t) => t !== null);
     const rows = [["shape", state.shape]];
     if (state.merge) rows.push(["merge", state.merge]);
+    if (state.update) rows.push(["update", state.update]);
     if (times.length) rows.push(["populated", `t = ${timesText(times)}`]);
     return [state.label, rows];
   },
-  arrow(arrow) {
+  arrow(arrow, model) {
     const { source, target, transition, set } = arrow;
     const uses = set.uses.length > 1 ? `, ${set.uses.length} uses` : "";
     return [`${source.name} → ${target.name}`, [
       ["function", transition.ops],
-      ["time", timeText(arrow.t)],
+      ["time", timeText(arrow.t, model)],
       ["weights", set.tensors.length ? `${set.name}${uses}` : "none", set],
       ...(set.tensors.length ? [["", weightsText(set)]] : []),
       ["work", flopsText(arrow.flops)],

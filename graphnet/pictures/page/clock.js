@@ -1,14 +1,14 @@
 // The time that is shown, its slider, and play.
 
 function clockOf({ slider, now, play }, changed) {
-  let first = 0, last = 0, t = 0, timer = 0;
+  let first = 0, last = 0, t = 0, timer = 0, biological = false;
   const pace = () => Math.max(70, Math.min(900, 30000 / (last - first + 1)));
 
   const show = () => {
     slider.value = t;
-    slider.setAttribute("aria-valuetext", `t = ${t} of ${last}, ${milliseconds(t)}`);
+    slider.setAttribute("aria-valuetext", [`t = ${t} of ${last}`, milliseconds(t, biological)].filter(Boolean).join(", "));
     slider.style.setProperty("--share", `${100 * (t - first) / Math.max(1, last - first)}%`);
-    now.replaceChildren(make("b", {}, `t = ${t}`), make("span", {}, milliseconds(t)));
+    now.replaceChildren(make("b", {}, `t = ${t}`), make("span", {}, milliseconds(t, biological)));
   };
   const stop = () => {
     clearInterval(timer);
@@ -31,8 +31,8 @@ function clockOf({ slider, now, play }, changed) {
     get first() { return first; },
     get last() { return last; },
     get playing() { return timer !== 0; },
-    set(low, high, at) {
-      [first, last] = [low, high];
+    set(low, high, at, inMilliseconds) {
+      [first, last, biological] = [low, high, inMilliseconds];
       Object.assign(slider, { min: low, max: high });
       t = Math.min(high, Math.max(low, at));
       if (t >= last) stop();

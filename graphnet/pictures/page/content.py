@@ -46,10 +46,11 @@ def content_of(
     *,
     first: str = "unrolled",
     dead: bool = False,
+    title: bool = True,
 ) -> Content:
-    """A net with the pictures of all views, of which `first` is shown at first; `dead` is as in `PictureOptions`."""
+    """A net with the pictures of all views, `first` in front; `dead` and `title` are as in `PictureOptions`."""
     views = sorted(VIEWS, key=lambda view: view != first)
-    pictures = {view: to_svg(picture(plan, PictureOptions(view, dead=dead, width=0))) for view in views}
+    pictures = {view: to_svg(picture(plan, PictureOptions(view, dead=dead, width=0, title=title))) for view in views}
     return Content(net_data(plan), pictures, warnings, measures)
 
 

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphnet.errors import clean
+from graphnet.network.functions.ops import Shape
 from graphnet.network.network import INPUT, LOGITS
-from graphnet.pictures.captions import row_names, shape_text
+from graphnet.pictures.captions import row_names, shape_text, times_text
+from graphnet.pictures.states import read_values, takes_time
 from graphnet.pictures.unrolled.arrows import Feed, Weights, feeds, is_value, weigh
 from graphnet.pictures.unrolled.legend import letter_order, ops_text
 from graphnet.planning.plan import IMAGE, Line, Plan
-
-FEW = 8
-"""So many readout times are listed; of more, the first ones and the last."""
 
 Work = dict[tuple[str, str], int]
 """FLOPs per image, by value and by the transition, or the state's update, that takes them."""
@@ -42,7 +41,8 @@ def net_data(plan: Plan) -> dict[str, Any]:
         "figures": _figures(plan),
         "first": min(line.t for line in values),
         "last": plan.last_time,
-        "reads": [[t, name] for t, name in plan.outputs],
+        "biological": takes_time(plan),
+        "reads": _reads(plan, values),
         "states": states,
         "values": [
             [IMAGE, state_numbers[INPUT], None, 0, 0],
@@ -64,6 +64,14 @@ def net_data(plan: Plan) -> dict[str, Any]:
             for feed, each in zip(found, weights, strict=True)
         ],
     }
+
+
+def _reads(plan: Plan, values: Sequence[Line]) -> list[tuple[int, str]]:
+    """The values that are read out, with the time of the readout; of those that are combined, with their own."""
+    read = read_values(plan)
+    found = [(t, name) for t, name in plan.outputs if name in read]
+    outputs = {name for _, name in found}
+    return found + [(line.t, line.name) for line in values if line.name in read and line.name not in outputs]
 
 
 def work_of(plan: Plan) -> Work:
@@ -95,15 +103,13 @@ def _made_of(value: Line, lines: Mapping[str, Line], seen: set[str]) -> list[Lin
 
 def _figures(plan: Plan) -> list[list[str]]:
     low, high = plan.milliseconds
-    readouts = [str(t) for t, _ in plan.outputs]
-    if len(readouts) > FEW:
-        readouts = [*readouts[: FEW - 1], "…", readouts[-1]]
+    clock = [["biological time", f"{low}–{high} ms"]] if takes_time(plan) else []
     return [
         ["parameters", f"{plan.parameters:,}"],
         ["FLOPs per image", f"{plan.flops:,}"],
         ["depth", str(plan.depth)],
-        ["readout", f"t = {', '.join(readouts)}"],
-        ["biological time", f"{low}–{high} ms"],
+        ["readout", f"t = {times_text(t for t, _ in plan.outputs)}"],
+        *clock,
         ["input", f"{shape_text(plan.input_shape)} at t = {plan.input_times}"],
     ]
 
@@ -112,14 +118,15 @@ def _states(plan: Plan) -> list[dict[str, Any]]:
     """The image, the states in their order, and what is read out, by the names that transitions have for them."""
     labels = row_names(plan)
     logits = next((line.shape for line in plan.lines if line.place == LOGITS and is_value(line)), None)
-    found = [{"name": INPUT, "label": INPUT, "shape": shape_text(plan.input_shape), "merge": ""}]
+    found = [_state(INPUT, INPUT, plan.input_shape)]
     found += [
-        {"name": area.name, "label": clean(labels[area.name]), "shape": shape_text(area.shape), "merge": area.merge}
-        for area in plan.areas
+        _state(area.name, clean(labels[area.name]), area.shape, area.merge, clean(area.update)) for area in plan.areas
     ]
-    if logits is not None:
-        found.append({"name": LOGITS, "label": LOGITS, "shape": shape_text(logits), "merge": ""})
-    return found
+    return found if logits is None else [*found, _state(LOGITS, LOGITS, logits)]
+
+
+def _state(name: str, label: str, shape: Shape, merge: str = "", update: str = "") -> dict[str, Any]:
+    return {"name": name, "label": label, "shape": shape_text(shape), "merge": merge, "update": update}
 
 
 def _transitions(plan: Plan, states: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -31,4 +31,6 @@ function flopsText(flops) {
   return flops ? `${(flops / size).toPrecision(3).replace(/\.?0+$/, (zeros) => zeros[0] === "." ? "" : zeros)} ${unit}FLOPs` : "no FLOPs";
 }
 
-const milliseconds = (t) => t > 0 ? `${20 * t}–${50 * t} ms` : "0 ms";
+// Biological time, where every arrow of the net takes a step.
+const milliseconds = (t, biological) => !biological ? "" : t > 0 ? `${20 * t}–${50 * t} ms` : "0 ms";
+const timeAt = (t, biological) => [`t = ${t}`, milliseconds(t, biological)].filter(Boolean).join(", ");

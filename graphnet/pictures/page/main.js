@@ -60,7 +60,7 @@ function show(content) {
   painter.build(model);
   showViews();
   look(painter.views.includes(view) ? view : painter.views[0]);
-  clock.set(model.first, model.last, again ? clock.t : model.last);
+  clock.set(model.first, model.last, again ? clock.t : model.last, model.biological);
   painter.time(clock.t);
   const lettered = model.sets.filter((set) => set.tensors.length);
   $1("#weights").replaceChildren(...chips(lettered, pick));

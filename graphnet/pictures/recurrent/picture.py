@@ -32,6 +32,7 @@ from graphnet.pictures.elements import (
 from graphnet.pictures.recurrent.dot_layout import place_with_dot
 from graphnet.pictures.recurrent.fallback_layout import CAPTION, Placed, Size, column
 from graphnet.pictures.recurrent.wiring import Unit, Wire, Wiring, wire
+from graphnet.pictures.states import note_on_states
 from graphnet.planning.plan import Plan
 
 FONT = "Helvetica"
@@ -43,16 +44,16 @@ WIDEST = 132.0
 
 PAD, LEAST_WIDTH = 6.0, 200.0
 ALIVE, DEAD = Stroke(INK, width=1.1), Stroke(PALE, "1.3 1.7", 1.0)
-NOTE = "Dotted: never fires (its source is empty, or nobody reads it)."
+NEVER = "Dotted: never fires (its source is empty, or nobody reads it)."
 
 
-def draw_recurrent(plan: Plan) -> str:
+def draw_recurrent(plan: Plan, title: bool = True) -> str:
     """DOT text: input → pre-net → states and the transitions between them → post-net → logits.
 
     A transition is labelled with its function, its times unless it holds always, and its delay unless it is 1.
     One that never fires is dotted. The state that is read has a double frame. States of a part are a cluster.
     """
-    graph = dot_frame(plan)
+    graph = dot_frame(plan, title)
     wiring = wire(plan)
     ids = {name: f"state{n - 1}" for name, n in wiring.order.items()} | {INPUT: INPUT, LOGITS: LOGITS}
     for unit in wiring.units:
@@ -72,10 +73,11 @@ def draw_recurrent(plan: Plan) -> str:
     return str(graph.source)
 
 
-def dot_frame(plan: Plan) -> graphviz.Digraph:
-    """A graph in DOT with the net's name and nothing else."""
+def dot_frame(plan: Plan, title: bool) -> graphviz.Digraph:
+    """A graph in DOT with the net's name, if it is to have a title, and nothing else."""
+    heading = {"labelloc": "t", "label": dot_text(*filter(None, (plan.name, plan.cite)))} if title else {}
     return graphviz.Digraph(
-        graph_attr={"fontname": FONT, "labelloc": "t", "label": dot_text(*filter(None, (plan.name, plan.cite)))},
+        graph_attr={"fontname": FONT, **heading},
         node_attr={"fontname": FONT, "shape": "box", "style": "rounded,filled", "fillcolor": "#f2f2f2"},
         edge_attr={"fontname": FONT, "fontsize": "11"},
     )
@@ -105,8 +107,8 @@ def layout(plan: Plan, with_dot: bool = True) -> Picture:
     placed = _moved(placed, shift)
     end = bottom + shift[1]
     notes = []
-    if any(each.dead for each in wiring.wires):
-        for line in wrapped(NOTE, SMALL, width - 2 * MARGIN):
+    for note in (note_on_states(plan), NEVER if any(each.dead for each in wiring.wires) else ""):
+        for line in wrapped(note, SMALL, width - 2 * MARGIN):
             notes.append(label(line, SMALL, MARGIN, end + 12, colour=PALE))
             end += LEADING * SMALL
     return Picture(

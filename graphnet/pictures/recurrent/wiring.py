@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 from graphnet.network.network import INPUT, LOGITS
 from graphnet.pictures.captions import row_names, shape_text
-from graphnet.planning.plan import CellInfo, Fate, Line, Plan
+from graphnet.pictures.states import arrivals, computed_texts, read_values
+from graphnet.planning.plan import CellInfo, Fate, Plan
 
 FEW = 3
 """So many time ranges of a transition are shown; of more, the first and the last."""
-
-SUM = "sum"
-"""The merge that goes without saying."""
 
 
 @dataclass(frozen=True)
@@ -72,32 +70,15 @@ def wire(plan: Plan) -> Wiring:
 
 
 def _units(plan: Plan) -> Iterator[Unit]:
-    outputs = {name for _, name in plan.outputs}
+    outputs = read_values(plan)
     read = {line.place for line in plan.lines if line.name in outputs}
-    arriving: dict[str, set[str]] = {}
-    for cell in plan.cells:
-        arriving.setdefault(cell.target, set()).add(cell.source)
-    updates = _updates(plan.lines)
-    names = row_names(plan)
+    arriving, names = arrivals(plan), row_names(plan)
     yield Unit(INPUT, (INPUT, shape_text(plan.input_shape)))
     for area in plan.areas:
-        texts = [names[area.name], shape_text(area.shape)]
-        if area.merge != SUM and len(arriving.get(area.name, ())) > 1:
-            texts.append(area.merge)
-        texts += [f"then {updates[area.name]}"] if area.name in updates else []
-        yield Unit(area.name, tuple(texts), area.name in read, area.name.rpartition(".")[0])
+        texts = names[area.name], shape_text(area.shape), *computed_texts(area, arriving.get(area.name, 0))
+        yield Unit(area.name, texts, area.name in read, area.name.rpartition(".")[0])
     for shape in {line.shape: None for line in plan.lines if line.place == LOGITS and line.op.kind == "value"}:
         yield Unit(LOGITS, (LOGITS, shape_text(shape)), LOGITS in read)
-
-
-def _updates(lines: Sequence[Line]) -> dict[str, str]:
-    """What each state does to its merged arrivals: the kinds of ops at the first time."""
-    found: dict[str, tuple[int, list[str]]] = {}
-    for line in lines:
-        state, _, role = line.place.rpartition(".")
-        if role == "update" and found.setdefault(state, (line.t, []))[0] == line.t:
-            found[state][1].append(line.op.kind.replace("_", " "))
-    return {state: ", ".join(dict.fromkeys(kinds)) for state, (_, kinds) in found.items()}
 
 
 def _texts(cells: Sequence[CellInfo]) -> list[str]:

@@ -9,9 +9,9 @@ from graphnet.pictures.unrolled.arrows import feeds, is_value, weigh
 from graphnet.planning.plan import IMAGE, Plan
 
 
-def draw_unrolled_dot(plan: Plan) -> str:
+def draw_unrolled_dot(plan: Plan, title: bool = True) -> str:
     """DOT text: the values that are computed, those of a time in one rank, and the arrows with their weights' names."""
-    graph = dot_frame(plan)
+    graph = dot_frame(plan, title)
     graph.attr(rankdir="LR")
     names, read = row_names(plan), {name for _, name in plan.outputs}
     ids = {IMAGE: INPUT}

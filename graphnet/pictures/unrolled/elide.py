@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 
+from graphnet.pictures.states import read_times
 from graphnet.pictures.unrolled.dead_arrows import GHOST
 from graphnet.pictures.unrolled.grid import first_time
 from graphnet.pictures.unrolled.line_breaks import Arrows, ColumnRange
@@ -44,7 +45,7 @@ def _runs(columns: Sequence[Hashable]) -> Iterator[tuple[int, int]]:
 
 def _columns(plan: Plan, arrows: Arrows) -> list[Hashable]:
     """What each column shows: the bodies that are called at its time, whether they are read, what never runs."""
-    first, read = first_time(plan), {t for t, _ in plan.outputs}
+    first, read = first_time(plan), read_times(plan)
     columns: list[list[Hashable]] = [[first + number in read] for number in range(plan.last_time - first + 1)]
     for body, t in plan.calls:
         if first <= t <= plan.last_time:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from graphnet.network.network import INPUT, LOGITS
 from graphnet.pictures.captions import MARGIN, SMALL, TEXT, TINY, row_names, shape_text
-from graphnet.pictures.elements import HEAD, Box, text_width
+from graphnet.pictures.elements import HEAD, Box, text_width, wrapped
+from graphnet.pictures.states import arrivals, computed_texts, takes_time
 from graphnet.pictures.unrolled.arrows import is_value
 from graphnet.pictures.unrolled.routes import Port, Route, Spot, ports
 from graphnet.planning.plan import Line, Plan
@@ -22,8 +23,11 @@ ROW_GAP, LEVEL_GAP, LETTER_GAP, LEAD = 11.0, 8.0, 13.0, 8.0
 PORT, TRACK = 11.5, 5.0
 """Distance of ports, and of tracks."""
 
-AXIS = 37.0
-"""Height of the time axis below the last row."""
+AXIS, CLOCK = 25.0, 12.0
+"""Height of the time axis below the last row, and of biological time below that."""
+
+SIDE, SIDE_LINE = 84.0, 13.0
+"""So wide is what is said of a state at the left before it is wrapped; distance of its lines."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,9 @@ class Grid:
         image: the image's box.
         left: x of the first column; pitch: from one column to the next; width: of a value's box.
         tops: y of each row, and of the end of the last one; heights: of a value's box in it.
+        sides: how many lines are said of the state of each row, at the left.
         ports: of each row, from top to bottom.
+        axis: height of the time axis.
         letter: width kept for letters at the right of a value; curve: width in which arrows change their height.
         beyond: room kept behind a last column that arrows leave, or that has bows.
         right: where the last column ends, with bows.
@@ -46,7 +52,9 @@ class Grid:
     width: float
     tops: tuple[float, ...]
     heights: tuple[float, ...]
+    sides: tuple[int, ...]
     ports: Mapping[int, tuple[Port, ...]]
+    axis: float
     letter: float
     curve: float
     beyond: float
@@ -55,7 +63,7 @@ class Grid:
     def of(self, where: Collection[Spot], drawn: Sequence[Route]) -> Grid:
         """The same columns, and rows as low as these values and arrows let them be."""
         needed = ports(drawn)
-        heights, tops = _rows(len(self.heights), where, drawn, needed)
+        heights, tops = _rows(self.sides, where, drawn, needed)
         return replace(self, heights=heights, tops=tops, ports=needed)
 
     def shifted(self, first: int, last: int, slot: int) -> Grid:
@@ -66,7 +74,7 @@ class Grid:
     @property
     def bottom(self) -> float:
         """Where the time axis ends."""
-        return self.tops[-1] + AXIS
+        return self.tops[-1] + self.axis
 
     def below(self, y: float) -> Grid:
         """The same grid, y further down."""
@@ -98,7 +106,9 @@ def make_grid(plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route], lea
     aside = [route for route in drawn if route.way == "bow" or (route.way == "across" and route.start.row)]
     letter = max((text_width(route.weights.name, SMALL) for route in aside), default=0.0)
     needed = ports(drawn)
-    rows = 1 + max(spot.row for spot in where.values())
+    texts = side_texts(plan)
+    lines = {where[line.name].row: len(texts[line.place]) for line in plan.lines if is_value(line)}
+    rows = tuple(lines.get(row, 0) for row in range(1 + max(lines)))
     heights, tops = _rows(rows, where.values(), drawn, needed)
     reach = max((abs(route.start.row - route.end.row) for route in drawn), default=1)
     curve = min(9.0 + 6.0 * reach, 31.0)
@@ -106,24 +116,41 @@ def make_grid(plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route], lea
     pitch = width + STUB + letter + 2 + curve + HEAD
     image_width = max(text_width(INPUT, TEXT), text_width(shape_text(plan.input_shape), SMALL)) + 2 * PAD
     image = Box(MARGIN, 0.0, image_width, IMAGE_HEIGHT)
-    sides = [text_width(name, TEXT, bold=True) for name in row_names(plan).values()]
-    sides += [text_width(shape_text(line.shape), SMALL) for line in plan.lines if is_value(line)]
+    sides = [text_width(text, SMALL) for _, *others in texts.values() for text in others]
+    sides += [text_width(name, TEXT, bold=True) for name in row_names(plan).values()]
     from_image = any(route.way == "across" and not route.start.row for route in drawn)
     left = MARGIN + max(image_width, *sides) + (curve + HEAD if from_image else LEAD)
     last = plan.last_time - first_time(plan)
     bowed = any(route.way == "bow" and route.end.column == last for route in drawn)
     beside = max((text_width(route.weights.name, SMALL) for route in drawn if route.way == "along"), default=0.0)
-    clock = text_width(milliseconds(plan.last_time), TINY) / 2
+    axis, clock = AXIS, 0.0
+    if takes_time(plan):
+        axis, clock = AXIS + CLOCK, text_width(milliseconds(plan.last_time), TINY) / 2
     least = max(LEAD, BESIDE + beside - width / 2, clock - width / 2)
     beyond = max(STUB + letter + 2 + max(curve, OUT + HEAD), least)
     right = left + last * pitch + width + (beyond if bowed else least)
-    return Grid(image, left, pitch, width, tops, heights, needed, letter, curve, beyond, right)
+    return Grid(image, left, pitch, width, tops, heights, rows, needed, axis, letter, curve, beyond, right)
+
+
+def side_texts(plan: Plan) -> dict[str, list[str]]:
+    """What is said at the left of each row, a line each: the state's name, its shape, its merge and its update."""
+    names, arriving = row_names(plan), arrivals(plan)
+    areas = {area.name: area for area in plan.areas}
+    found: dict[str, list[str]] = {}
+    for line in plan.lines:
+        if is_value(line) and line.place not in found:
+            area, shape = areas.get(line.place), shape_text(line.shape)
+            texts = computed_texts(area, arriving.get(line.place, 0)) if area else []
+            room = max(SIDE, text_width(shape, SMALL), text_width(names[line.place], TEXT, bold=True))
+            found[line.place] = [names[line.place], shape, *wrapped(", ".join(texts), SMALL, room)]
+    return found
 
 
 def _rows(
-    rows: int, where: Collection[Spot], drawn: Sequence[Route], needed: Mapping[int, tuple[Port, ...]]
+    sides: Sequence[int], where: Collection[Spot], drawn: Sequence[Route], needed: Mapping[int, tuple[Port, ...]]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Heights of the boxes of each row, and where each row begins; a row without values takes no room of its own."""
+    rows = len(sides)
     levels, tracks, lettered = [0] * rows, [0] * rows, [0] * rows
     for spot in where:
         levels[spot.row] = max(levels[spot.row], spot.level + 1)
@@ -132,7 +159,9 @@ def _rows(
             tracks[route.track.row] = max(tracks[route.track.row], route.track.number + 1)
         if route.way == "along":
             lettered[min(route.start.row, route.end.row) + 1] = 1
-    heights = [max(BOX_HEIGHT, len(needed.get(row, ())) * PORT + 4) for row in range(rows)]
+    heights = [
+        max(BOX_HEIGHT, len(needed.get(row, ())) * PORT + 4, lines * SIDE_LINE - 2) for row, lines in enumerate(sides)
+    ]
     heights[0] = IMAGE_HEIGHT
     tops = [0.0]
     for row in range(rows):

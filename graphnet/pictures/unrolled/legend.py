@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from graphnet.pictures.captions import row_names
 from graphnet.pictures.elements import PALE, Curve, Label, label, text_width, wrapped
 from graphnet.pictures.unrolled.arrows import OWN_NAMES, Feed, Weights
 from graphnet.planning.plan import Plan
@@ -66,7 +67,7 @@ def legend_lines(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) 
     used: dict[tuple[str, str], dict[Weights, None]] = {}
     for feed, each in zip(found, weights, strict=True):
         used.setdefault((each.letter, feed.place), {})[each] = None
-    names = {area.name: area.label for area in plan.areas}
+    names = row_names(plan)
     between = {
         cell.place: f"{names.get(cell.source, cell.source)} → {names.get(cell.target, cell.target)}"
         for cell in plan.cells
@@ -75,6 +76,26 @@ def legend_lines(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) 
     return tuple(
         LegendLine(tuple(used[letter, place]), (between[place], ops_text(plan, place))) for letter, place in order
     )
+
+
+def shared_in_part(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) -> list[str]:
+    """A line for weights with names of their own that have tensors in common: which names, and which tensors."""
+    trainable = {tensor.name for tensor in plan.trainable}
+    users: dict[str, dict[str, None]] = {}
+    for feed, each in zip(found, weights, strict=True):
+        for tensor in filter(trainable.__contains__, feed.tensors):
+            users.setdefault(tensor, {})[each.name] = None
+    groups: dict[tuple[str, ...], dict[str, None]] = {}
+    for tensor, names in users.items():
+        if len(names) > 1:
+            groups.setdefault(tuple(names), {})[_layer(tensor)] = None
+    shown = [f"{', '.join(_few(names))} ({', '.join(_few(tuple(layers)))})" for names, layers in groups.items()]
+    return [f"Weights shared in part: {'; '.join(_few(shown))}."] if shown else []
+
+
+def _layer(tensor: str) -> str:
+    """The layer of a tensor within its transition, as in `skip.conv1`; with its first time if it has one."""
+    return tensor.rpartition(".")[0].partition(".from_")[2].partition(".")[2] or tensor
 
 
 def coupled_notes(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) -> list[str]:
@@ -111,7 +132,7 @@ def ops_text(plan: Plan, place: str) -> str:
             times.setdefault(cell.ops, []).append(cell.times)
     if len(times) == 1:
         return next(iter(times))
-    return "; ".join(f"{ops} at {', '.join(dict.fromkeys(when))}" for ops, when in times.items())
+    return "; ".join(f"{ops} at t = {', '.join(dict.fromkeys(when))}" for ops, when in times.items())
 
 
 def least_width(lines: Sequence[LegendLine], width: float) -> float:

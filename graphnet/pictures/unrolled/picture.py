@@ -15,36 +15,35 @@ from itertools import count
 from typing import NamedTuple
 
 from graphnet.network.network import INPUT
-from graphnet.pictures.captions import MARGIN, SMALL, TEXT, TINY, heading, row_names, shape_text
+from graphnet.pictures.captions import MARGIN, SMALL, TEXT, TINY, heading, shape_text
 from graphnet.pictures.elements import (
-    HEAD,
     INK,
     PALE,
     PAPER,
-    RIGHT,
     Box,
     Curve,
     Facts,
     Label,
     Node,
     Picture,
-    Stroke,
     fitted,
     label,
     text_width,
 )
+from graphnet.pictures.states import note_on_states, read_times, read_values, takes_time
 from graphnet.pictures.unrolled.arrows import feeds, weigh
 from graphnet.pictures.unrolled.dead_arrows import GHOST, ghosts
 from graphnet.pictures.unrolled.elide import without_alike
 from graphnet.pictures.unrolled.grid import (
     BESIDE,
     PAD,
+    SIDE_LINE,
     STUB,
     Grid,
     copy_texts,
     first_time,
     make_grid,
-    milliseconds,
+    side_texts,
     value_texts,
 )
 from graphnet.pictures.unrolled.legend import (
@@ -56,10 +55,12 @@ from graphnet.pictures.unrolled.legend import (
     legend_lines,
     letter_order,
     ops_text,
+    shared_in_part,
 )
 from graphnet.pictures.unrolled.line_breaks import Arrows, ColumnRange, Stretch, broken, unbroken
 from graphnet.pictures.unrolled.paths import path_of, path_out
 from graphnet.pictures.unrolled.routes import Port, Route, Spot, routes, spots
+from graphnet.pictures.unrolled.time_axis import time_axis
 from graphnet.pictures.write.svg import to_svg
 from graphnet.planning.body import NOW, Body, Call
 from graphnet.planning.plan import IMAGE, Plan
@@ -115,10 +116,11 @@ def layout(plan: Plan, dead: bool = False, width: float = math.inf, elide: bool 
     head = list(heading(plan, page - 2 * MARGIN))
     parts = list(_placed(systems, head[-1].box.bottom + 4))
     first = first_time(plan)
-    axes = [_axis(plan, part, first) for part in parts]
+    read, clock = read_times(plan), takes_time(plan)
+    axes = [time_axis(part.grid, part.stretch.span, part.place == 0, first, read, clock) for part in parts]
     again = [where[name].column + first for part in parts for name in part.stretch.copies if name != IMAGE]
     notes = [NOTE, *(COPY.format(t=t) for t in again if t >= 0)][:2] + ([NEVER] if never else [])
-    notes += coupled_notes(plan, found, weights)
+    notes += [*shared_in_part(plan, found, weights), *coupled_notes(plan, found, weights), note_on_states(plan)]
     top = max(each.box.bottom for _, times in axes for each in times) + 8
     key, texts, end = legend(lines, notes, MARGIN, top, page - 2 * MARGIN)
     dim = {line.name for line in unmade}
@@ -174,7 +176,7 @@ def _placed(systems: Sequence[Sequence[_Part]], y: float) -> Iterator[_Part]:
 def _nodes(plan: Plan, parts: Sequence[_Part], dim: Collection[str]) -> Iterator[Node]:
     arriving = Counter(route.feed.target for part in parts for route in part.stretch.drawn)
     merges = {area.name: area.merge for area in plan.areas}
-    read = {name for _, name in plan.outputs}
+    read = read_values(plan)
     lines = {line.name: line for line in plan.lines}
     for part in parts:
         copies = part.stretch.copies
@@ -199,7 +201,7 @@ def _nodes(plan: Plan, parts: Sequence[_Part], dim: Collection[str]) -> Iterator
 
 def _names(plan: Plan, parts: Sequence[_Part], dim: Collection[str]) -> Iterator[Label]:
     """Names of rows, at the left of each system, and of values, in their boxes."""
-    names, texts, copied = row_names(plan), value_texts(plan), copy_texts(plan)
+    sides, texts, copied = side_texts(plan), value_texts(plan), copy_texts(plan)
     lines = {line.name: line for line in plan.lines}
     seen: set[float] = set()
     for part in parts:
@@ -215,9 +217,11 @@ def _names(plan: Plan, parts: Sequence[_Part], dim: Collection[str]) -> Iterator
             line, y = lines[name], part.grid.tops[spot.row]
             if y not in seen:
                 seen.add(y)
-                y += part.grid.heights[spot.row] / 2
-                yield label(names[line.place], TEXT, MARGIN, y - 6, bold=True)
-                yield label(shape_text(line.shape), SMALL, MARGIN, y + 7, colour=PALE)
+                said = sides[line.place]
+                y += part.grid.heights[spot.row] / 2 - SIDE_LINE * (len(said) - 1) / 2 + 0.5
+                yield label(said[0], TEXT, MARGIN, y, bold=True)
+                for number, text in enumerate(said[1:], start=1):
+                    yield label(text, SMALL, MARGIN, y + number * SIDE_LINE, colour=PALE)
             text, size = fitted((copied if name in copies else texts)[name], TEXT, box.w - PAD, TINY)
             colour = PALE if name in dim or name in copies else INK
             yield label(text, size, box.cx, box.cy, anchor="middle", owner=owner, colour=colour)
@@ -232,30 +236,6 @@ def _notes(parts: Sequence[_Part]) -> Iterator[Label]:
         for number, text in enumerate(note):
             y = middle + (number - (len(note) - 1) / 2) * LEADING
             yield label(text, SMALL, copies - stretch.blank * grid.pitch / 2, y, anchor="middle", colour=PALE)
-
-
-def _axis(plan: Plan, part: _Part, start: int) -> tuple[list[Curve], list[Label]]:
-    """The time axis below the last row: time steps, and biological time; `start` is the time of column 0."""
-    (first, last, _), grid = part.stretch.span, part.grid
-    y = grid.tops[-1] + 10
-    read = {t for t, _ in plan.outputs}
-    left = grid.left + first * grid.pitch
-    ends = ((left - 4, y), (max(grid.right - HEAD, left + grid.width), y))
-    curves = [Curve((("M", ends[:1]), ("L", ends[1:])), Stroke(PALE, width=0.8), RIGHT)]
-    labels = []
-    if part.place == 0:
-        labels += [label("time t", SMALL, MARGIN, y + 10), label("ms", SMALL, MARGIN, y + 22, colour=PALE)]
-    widest = max(text_width(milliseconds(start + column), TINY) for column in range(first, last + 1))
-    every = int((widest + 4) // grid.pitch) + 1
-    for column in range(first, last + 1):
-        t = start + column
-        x = grid.left + column * grid.pitch + grid.width / 2
-        curves.append(Curve((("M", ((x, y - 2),)), ("L", ((x, y + 2),))), Stroke(PALE, width=0.8)))
-        text = str(t) if t >= 0 else "before"
-        labels.append(label(text, TEXT, x, y + 10, anchor="middle", bold=t in read))
-        if t >= 0 and (column - first) % every == 0:
-            labels.append(label(milliseconds(t), TINY, x, y + 22, anchor="middle", colour=PALE))
-    return curves, labels
 
 
 def _arrows(plan: Plan, parts: Sequence[_Part]) -> Iterator[Curve]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from graphnet.pictures.elements import NOWHERE, Curve, Label, Node, Picture, PictureWarning, arrowhead
+from graphnet.pictures.elements import FONT, NOWHERE, Curve, Label, Node, Picture, PictureWarning, arrowhead
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 UNIT = 96.0
 """Units of a picture an inch."""
 
-PNG_DPI, GIF_DPI = 288.0, 120.0
 MOST_PIXELS, MOST_GIF_PIXELS = 20_000, 3_000
 """Along either side; a larger picture is drawn smaller."""
 
@@ -26,17 +25,26 @@ MOST_INCHES = 199.0
 """PDF's largest page; a larger picture is drawn smaller."""
 
 SECONDS_A_FRAME, LAST_FRAME = 0.7, 2.0
-FONT = "DejaVu Sans"
-"""Comes with matplotlib, so that pictures are the same everywhere."""
-
 FEW, MOST_LATIN = 12, 0xFF
 """So many characters are named; those that any font has end here."""
 
 
-def png(picture: Picture) -> bytes:
-    """The picture at 3 pixels a unit."""
-    dpi = min(PNG_DPI, MOST_PIXELS * UNIT / max(picture.width, picture.height))
+def png(picture: Picture, dpi: float) -> bytes:
+    """The picture at so many pixels an inch, or at fewer, with a warning, if it would be too large."""
+    return _pixels(picture, _at_most(dpi, MOST_PIXELS, picture))
+
+
+def _pixels(picture: Picture, dpi: float) -> bytes:
     return _saved(picture, "png", dpi=dpi, metadata={"Software": None})
+
+
+def _at_most(dpi: float, pixels: int, picture: Picture) -> float:
+    """Pixels an inch at which neither side has more than so many pixels."""
+    most = pixels * UNIT / max(picture.width, picture.height)
+    if dpi > most:
+        text = f"drawn at {most:.0f} pixels an inch, not {dpi:g}: neither side may have more than {pixels:,} pixels"
+        warnings.warn(text, PictureWarning, stacklevel=4)
+    return min(dpi, most)
 
 
 def pdf(picture: Picture) -> bytes:
@@ -45,14 +53,14 @@ def pdf(picture: Picture) -> bytes:
     return _saved(picture, "pdf", MOST_INCHES, metadata=nothing)
 
 
-def gif(pictures: Sequence[Picture]) -> bytes:
+def gif(pictures: Sequence[Picture], dpi: float) -> bytes:
     """An animation that is shown again and again; all pictures have one size."""
     from PIL import Image
 
     frames = []
+    dpi = _at_most(dpi, MOST_GIF_PIXELS, pictures[0])
     for picture in pictures:
-        dpi = min(GIF_DPI, MOST_GIF_PIXELS * UNIT / max(picture.width, picture.height))
-        data = BytesIO(_saved(picture, "png", dpi=dpi, metadata={"Software": None}))
+        data = BytesIO(_pixels(picture, dpi))
         frames.append(Image.open(data).convert("RGB").quantize(128, dither=Image.Dither.NONE))
     file = BytesIO()
     times = [round(1000 * SECONDS_A_FRAME)] * (len(frames) - 1) + [round(1000 * LAST_FRAME)]

@@ -18,9 +18,10 @@ from itertools import groupby
 from xml.sax.saxutils import escape, quoteattr
 
 from graphnet.errors import clean
-from graphnet.pictures.elements import NOWHERE, Curve, Facts, Label, Node, Picture, Stroke, arrowhead
+from graphnet.pictures.elements import FONT, NOWHERE, Curve, Facts, Label, Node, Picture, Stroke, arrowhead
 
-FONTS = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+FONTS = f"'{FONT}', Verdana, sans-serif"
+"""That of PNG and PDF, and one of the same widths that comes with other systems."""
 
 
 class Drawing(str):

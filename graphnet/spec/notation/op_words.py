@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from graphnet.errors import closest, did_you_mean
 from graphnet.spec.notation.integers import Misspelt, Whole, parse_whole
 
 Setting = Whole | bool | int | float | str | tuple[Any, ...]
@@ -30,7 +31,8 @@ class OpRule:
 def _whole(least: int, most: int = 1 << 24) -> Reader:
     def read(value: Any) -> Setting:
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise Misspelt(f"this must be a whole number, not {value!r}", 0, 0, 'such as 3, or "N"', code="GN204")
+            shown = list(value) if isinstance(value, tuple) else value
+            raise Misspelt(f"this must be a whole number, not {shown!r}", 0, 0, 'such as 3, or "N"', code="GN204")
         whole = parse_whole(value)
         if whole.literal is not None and not least <= whole.literal <= most:
             raise Misspelt(f"{value} is not between {least} and {most:,}", 0, 0, code="GN204")
@@ -71,7 +73,7 @@ def _word(*words: str) -> Reader:
     return read
 
 
-SCHEMES = ("he", "he-fan-out", "glorot", "lecun", "identity", "zeros", "ones")
+SCHEMES = ("he", "he-fan-out", "glorot", "glorot-uniform", "lecun", "identity", "zeros", "ones")
 
 
 def _init(value: Any) -> Setting:
@@ -86,7 +88,14 @@ def _array(value: Any) -> Any:
     return tuple(map(_array, value)) if isinstance(value, list | tuple) else _number(value)
 
 
-_WINDOW = {"kernel": _whole(1, 1000), "stride": _whole(1, 1000), "padding": _whole(0, 1000)}
+def _padding(value: Any) -> Setting:
+    if value in ("same", "valid"):
+        fix = "leave it out: padding keeps the size at stride 1" if value == "same" else "padding = 0"
+        raise Misspelt(f"this must be a whole number, not {value!r}", 0, 0, fix, code="GN204")
+    return _whole(0, 1000)(value)
+
+
+_WINDOW = {"kernel": _whole(1, 1000), "stride": _whole(1, 1000), "padding": _padding}
 _WEIGHTS = {"width": _whole(1), "bias": _flag, "init": _init, "bias_init": _init}
 _CONV = {**_WINDOW, "dilation": _whole(1, 1000), "groups": _whole(1), **_WEIGHTS}
 NORM_KINDS = ("batch", "group", "layer", "none")
@@ -130,3 +139,13 @@ WIDTH = ("conv", "deconv", "linear")
 def known_letters() -> str:
     """The letters there are, for error texts."""
     return "letters: " + ", ".join(f"{letter} {op}" for letter, op in LETTERS.items())
+
+
+def known_words(word: str, *more: str) -> str:
+    """What an unknown word may mean, for error texts: a misspelt op, or else perhaps one that is not registered."""
+    known = (*OPS, *more)
+    hint = did_you_mean(word, known)
+    return hint if closest(word, known, 0.8) else f"{OWN}; {hint}".removesuffix("; ")
+
+
+OWN = "an op of your own is registered by graphnet.register_op, in a module that the option --plugin names"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -40,6 +41,8 @@ def parse_selector(written: str | tuple[str, str, int | str]) -> Selector:
     match = PATTERN.match(written)
     if not match:
         fix = "write source->target, source->target@times, or either with #layer behind"
+        if ends := _other_arrow(written):
+            fix = f"write {ends}"
         raise Misspelt(f"'{written}' selects no transitions", 0, len(written), fix, code="GN401")
     times = []
     if match["times"] is not None:
@@ -52,3 +55,31 @@ def parse_selector(written: str | tuple[str, str, int | str]) -> Selector:
             start += len(text) + 1
     spans = {name: match.span(name) for name in ("source", "target", "times")}
     return Selector(match["source"], match["target"], tuple(times), match["layer"], spans)
+
+
+def _other_arrow(written: str) -> str:
+    """What is meant by a selector with another arrow, or by one that names a state alone; "" if nothing is clear."""
+    if _WORD.fullmatch(written):
+        return f"source->target, such as {written}->{written}"
+    sign = _ARROW.search(written)
+    if sign is None:
+        return ""
+    left, right = written[: sign.start()], written[sign.end() :]
+    if sign["back"] and (name := _WORD.match(right)):
+        left, right = name[0], left + right[name.end() :]
+    return f"{left}->{right}" if sign[0].strip() != "->" and PATTERN.match(f"{left}->{right}") else ""
+
+
+_WORD = re.compile(r"[A-Za-z][\w.]*")
+_ARROW = re.compile(r"\s*(?:(?P<back><[-=]+|←)|[-=]*>|→|\bto\b)\s*")
+_SIGN = re.compile(r"\s*(?:(?P<back><[-=]+|←)|[-=]*>|→|\bto\b|[-,;/|:.\s])\s*")
+"""What people write between the two ends of an arrow."""
+
+
+def arrow_ends(written: str, names: Collection[str]) -> tuple[str, str] | None:
+    """Source and target of `V1->V2`, `V1 to V2`, `V2 <- V1` and the like, if both are such names."""
+    for sign in _SIGN.finditer(written[:200]):
+        left, right = written[: sign.start()], written[sign.end() :]
+        if left in names and right in names:
+            return (right, left) if sign["back"] else (left, right)
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -135,12 +136,22 @@ def parse_times(text: str | int) -> TimeRange:
     if reader.next.text == "-":
         what = "a negative number is no time: time is 0, 1, 2, …"
         raise Misspelt(what, 0, len(text), FROM_ZERO, code="GN109")
+    try:
+        return _range(reader)
+    except Misspelt as fault:
+        if fault.code == "GN108" and not fault.fix:
+            fault.fix = _elsewhere(text)
+        raise
+
+
+def _range(reader: Reader) -> TimeRange:
+    text = reader.text
     first = last = reader.whole()
     if not first.names and first.value({}) < 0:  # "1-5", meant as a range
         hint = f"ranges are written '{text.replace('-', '..', 1)}'"
         raise Misspelt(f"'{text}' is {first.value({})}, which is no time", 0, len(text), hint, code="GN109")
     if reader.next.text == ":":
-        raise reader.misspelt("'..' between two times", "ranges are written 1..5")
+        raise reader.misspelt("'..' between two times")
     if reader.skip(".."):
         if reader.skip("inf"):
             return _finished(reader, TimeRange(first, None))
@@ -155,3 +166,28 @@ def _finished(reader: Reader, result: TimeRange) -> TimeRange:
     if reader.next.kind != "end":
         raise reader.misspelt("'..' or the end of the time")
     return result
+
+
+_END = r"\s*([\w+*()-]+)\s*"
+_ELSEWHERE = [
+    (
+        rf"\s*>=?{_END}|{_END}(?:\+|\.\.+|…|->|-|:|(?:\.\.|:|to)\s*(?:\*|∞|end|infinity|-1))\s*",
+        "an open range is written '{}..inf'",
+    ),
+    (
+        rf"[\[(]?{_END}(?:\.\.\.+|…|:|–|—|\bto\b|\.\.|\bthrough\b){_END}[\])]?",
+        "a range is written '{}..{}'",
+    ),
+    (rf"\s*(?:<=?|\.\.|:){_END}", "a range is written '0..{}'"),
+    (rf"[\[(]?{_END}(?:[,;]{_END})+[\])]?", "several times are a list"),
+    (rf"\s*range\({_END}\)\s*", "both ends of a range are in it: range({0}) is '0..{0}-1'"),
+]
+"""How other languages write times, and what is right here."""
+
+
+def _elsewhere(text: str) -> str:
+    """What a string means that is a time elsewhere; an example where that is not clear."""
+    for pattern, right in _ELSEWHERE:
+        if match := re.fullmatch(pattern, text[:100]):
+            return right.format(*filter(None, match.groups()))
+    return 'a time is 4, a range "5..7" or "1..inf", and several are a list'

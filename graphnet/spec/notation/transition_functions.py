@@ -15,7 +15,9 @@ from typing import Any
 
 from graphnet.errors import KeyPath, did_you_mean
 from graphnet.spec.notation.integers import MAX_DEPTH, MAX_LENGTH, Misspelt, Whole, parse_whole
+from graphnet.spec.notation.op_hints import hint_for_nothing, hint_for_op, hint_for_sign, hint_for_table
 from graphnet.spec.notation.op_words import LETTERS, OPS, WIDTH, Setting, known_letters
+from graphnet.synonyms import synonym
 
 MAX_CALLS = 10_000
 """Most ops that one transition function may hold once its repeats are written out."""
@@ -105,7 +107,7 @@ def _entry(entry: Any, path: KeyPath) -> Chain:
         chains = tuple(_parsed(branch, (*here, number)) for number, branch in enumerate(settings))
         return (Branches(chains, Place(here)),)
     if word not in OPS:
-        hint = did_you_mean(word, (*OPS, "sum"))
+        hint = hint_for_table(word)
         raise FunctionFault(f"no op is called '{word}'", Place(here), hint, code="GN201")
     if not isinstance(settings, Mapping):
         fix = f"such as {{ {word} = {{}} }}"
@@ -138,10 +140,12 @@ class _FunctionReader:
         chain = self._sum()
         self._match("")
         if self.text[self.at : self.at + 1] == ":" or self.text[self.at - 1 : self.at] == ":":
-            raise self._misspelt("':' and the width stand right behind their op", "such as C:64")
+            order = "the width comes before the stride, such as C:64/2"
+            fix = order if re.search(r"/\d+:?$", self.text[: self.at]) else "such as C:64"
+            raise self._misspelt("':' and the width stand right behind their op", fix)
         if self.at < len(self.text):
             what = f"'{self.text[self.at]}' has no bracket to close or op to join"
-            raise self._misspelt(what, "take it out")
+            raise self._misspelt(what, hint_for_sign(self.text[self.at :]))
         return chain
 
     def _sum(self) -> Chain:
@@ -162,9 +166,13 @@ class _FunctionReader:
             if repeat := self._match(r"x\d+"):
                 what = f"'{repeat[0]}' has nothing before it to repeat"
                 raise Misspelt(what, *repeat.span(), "it stands behind what it repeats, such as BRCx2", code="GN202")
-            where = "after '+'" if start else "here"
-            raise self._misspelt(f"an op is expected {where}", known_letters())
+            raise self._no_op(start)
         return items
+
+    def _no_op(self, start: int) -> Misspelt:
+        """A chain without an op, which starts after a '+', after a bracket or at the beginning."""
+        where = {"+": "after '+'", "(": "in the bracket"}.get(self.text[:start].rstrip()[-1:], "here")
+        return self._misspelt(f"an op is expected {where}", hint_for_nothing(self.text[:start], self.text[self.at :]))
 
     def _repeated(self, items: Chain, repeat: re.Match[str]) -> Chain:
         times = int(repeat[1][:9])
@@ -184,7 +192,7 @@ class _FunctionReader:
             return self._group(bracket.start())
         if letter := self._match(r"I[p0]|[A-Z]"):
             if letter[0] not in LETTERS:
-                raise Misspelt(f"no op has the letter '{letter[0]}'", *letter.span(), known_letters(), code="GN201")
+                raise self._unknown_letter(letter)
             return self._call(LETTERS[letter[0]], letter.start(), kernel=self._match(r"\d+", spaces=False))
         if not re.match(r"\s*x\s*\d", self.text[self.at :]) and (word := self._match(r"[a-z_][a-z0-9_]*")):
             if word[0] not in OPS:
@@ -195,13 +203,25 @@ class _FunctionReader:
     def _unknown_word(self, word: re.Match[str]) -> Misspelt:
         """A word that is no op; `Identity` is one word, though its I would be an op."""
         start, end = word.span()
-        if start and "A" <= self.text[start - 1] <= "Z":
-            start -= 1
-        while end < len(self.text) and self.text[end].isalpha():
+        if before := re.search(r"[A-Z]\d*$", self.text[:start]):
+            start = before.start()
+        while end < len(self.text) and self.text[end].isalnum():
             end += 1
         written = self.text[start:end]
-        hint = did_you_mean(written.lower(), tuple(OPS))
-        return Misspelt(f"no op is called '{written}'", start, end, hint, code="GN201")
+        return Misspelt(f"no op is called '{written}'", start, end, hint_for_op(written), code="GN201")
+
+    def _unknown_letter(self, letter: re.Match[str]) -> Misspelt:
+        """A letter that is no op; `BN` is one word, though its B would be an op."""
+        start, end = letter.span()
+        while start and self.text[start - 1].isalpha():
+            start -= 1
+        while end < len(self.text) and self.text[end].isalnum():
+            end += 1
+        written = self.text[start:end]
+        if end - start > 1 and synonym(written, tuple(OPS)):
+            return Misspelt(f"no op is called '{written}'", start, end, hint_for_op(written), code="GN201")
+        fix = hint_for_sign(self.text[letter.start() :]) if letter[0] == "X" else known_letters()
+        return Misspelt(f"no op has the letter '{letter[0]}'", *letter.span(), fix, code="GN201")
 
     def _group(self, start: int) -> Branches:
         self.depth += 1
@@ -238,6 +258,7 @@ class _FunctionReader:
             raise Misspelt(f"a {what} of {size} is not between 1 and 1000", *match.span(), code="GN204")
         if what == "kernel" and op in WIDTH and size % 2 == 0:
             fix = f"kernels are odd: {size - 1} or {size + 1}"
+            fix += f"; a width stands behind ':', as in C:{size}" if size > 7 else ""
             raise Misspelt(f"the kernel {size} is even", *match.span(), fix, code="GN205")
         return Whole(str(size), literal=size)
 

@@ -115,7 +115,8 @@ KEYS = {
     "Readout": {
         "t": 'When the post-net reads, such as 5, [5, 10] or "2..4"; the last one is T.',
         "state": "What it reads; the last state if nothing is said.",
-        "combine": "Several readouts are all given, or averaged, or each averaged with those before it.",
+        "combine": "What several readouts give: all of them, their mean, or at each time the mean (cumulative) or the "
+        "sum of those up to then.",
         "weights": "Weights of the losses, one a readout time; at least 0, not all 0.",
     },
 }

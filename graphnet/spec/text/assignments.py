@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from graphnet.errors import Fault, KeyPath, SpecError, dotted
+from graphnet.errors import Fault, KeyPath, SpecError, dotted, shortened
 from graphnet.spec.text.excerpts import excerpt
 from graphnet.spec.text.source import Source, read_text
 
@@ -17,6 +17,8 @@ _KEY = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _WORD = re.compile(r"""[^\s"'\[\]{},=#\\]+""")
+LONG = 500
+"""Characters of a setting that are said whole."""
 _PATTERN = "KEY is dotted and VALUE as in TOML: --set readout.t=3"
 
 
@@ -65,7 +67,9 @@ class Assignment:
 
     def _marked(self, fault: Fault, start: int, end: int) -> Fault:
         shown = excerpt(self.text, start, max(end, start + 1))
-        return fault.at(f"--set {self.text}", None, None, excerpt=shown)
+        return fault.at(
+            f"--set {self.text if len(self.text) < LONG else shortened(self.text)}", None, None, excerpt=shown
+        )
 
     def _here(self, offset: int) -> int:
         """Where in the option a character of its spec stands."""
@@ -108,7 +112,10 @@ def read_assignment(text: str) -> Assignment:
     match = _KEY.fullmatch(text.strip())
     words = _words(match["key"]) if match else None
     if match is None or words is None:
-        raise SpecError([Assignment(text).locate(Fault((), "this is not KEY=VALUE", _PATTERN, code="GN015"))])
+        key = text.partition("=")[0].strip()
+        dots = re.sub(r"\[(\d+)\]", r".\1", key)
+        fix = _PATTERN if dots == key else f"write an index behind a dot: --set {dots}=…"
+        raise SpecError([Assignment(text).locate(Fault((), "this is not KEY=VALUE", fix, code="GN015"))])
     key, value = match["key"], match["value"].strip()
     start, behind = _start(text, match["key"]), len(key) + len(" = ")
     at = [(0, start), (behind, start + match.start("value") - match.start("key") + _start(match["value"], value))]
@@ -154,6 +161,9 @@ def _kinder(fault: Fault, key: str, value: str) -> Fault:
     """A fault of a value, with how the shell wants a string."""
     if not value:
         return replace(fault, path=(), what="there is no value", fix=_PATTERN, code="GN015")
+    if re.fullmatch(r"\d[\w.]*(\s*,\s*[\w.]+)+", value):
+        entries = ", ".join(part if part.isdigit() else f'"{part}"' for part in re.findall(r"[\w.]+", value))
+        return replace(fault, fix=f"a list stands in square brackets: --set {key}='[{entries}]'")
     if value[0].isalpha() and '"' not in value and "'" not in value:
         return replace(fault, fix=f"""text stands in quotes, and these in the shell's: --set {key}='"{value}"'""")
     return fault

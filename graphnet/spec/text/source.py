@@ -13,6 +13,7 @@ from typing import Any, NoReturn, Protocol
 
 from graphnet.errors import Fault, KeyPath, SpecError
 from graphnet.spec.text.excerpts import Lines, end_of_key, end_of_word
+from graphnet.spec.text.slips import other_bytes, other_format
 from graphnet.spec.text.syntax import (
     HALF,
     LEAVE_OUT,
@@ -106,6 +107,8 @@ def read_file(path: str | os.PathLike[str]) -> Source:
     name = os.fspath(path)
     file = "<stdin>" if name == "-" else name.encode(errors="replace").decode()
     raw = _read_bytes(name, file).removeprefix(b"\xef\xbb\xbf")
+    if other := other_bytes(raw):
+        raise SpecError([Fault((), *other, file=file, code="GN002")])
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -121,7 +124,12 @@ def read_file(path: str | os.PathLike[str]) -> Source:
 
 def _read_bytes(name: str, file: str) -> bytes:
     """The bytes of a regular file or of standard input, at most `MAX_BYTES`."""
-    what, fix, code, raw = "", "give the path of a .toml or .json file, or - for standard input", "GN001", b""
+    what, fix, code, raw = (
+        "",
+        "give the path of a .toml or .json file, a name that `graphnet zoo` lists, or - for standard input",
+        "GN001",
+        b"",
+    )
     try:
         if name == "-":
             raw = sys.stdin.buffer.read(MAX_BYTES + 1)
@@ -156,6 +164,8 @@ def read_text(text: str, format: Format, file: str) -> Source:
     source = Source(file, text, format, data, outline.places)
     if not faults:
         faults = [(source.extent(fault)[0], fault) for fault in _value_faults(data)]
+    if faults and (slip := other_format(text, format)):
+        _refuse(text, file, [(slip[0], Fault((), *slip[1:], code="GN003"))])
     if outline.twice:
         faults = _with_twice(text, faults, outline.twice, edits)
     if faults:

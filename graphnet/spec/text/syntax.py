@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from graphnet.errors import Fault, printable
+from graphnet.spec.text.slips import NEW, right_sign
 
 Format = Literal["toml", "json"]
 Found = tuple[int, Fault]
@@ -97,10 +98,14 @@ def _stop(text: str, format: Format, offset: int, message: str) -> Found:
     elif fix == _VALUE and rest.startswith("'"):
         fix = "text stands in double quotes"
     line = text[text.rfind("\n", 0, offset) + 1 : offset].strip()
+    if format == "toml" and (right := right_sign(line, text[offset : offset + 200])):
+        fix = right
     if "{" in line and rest[:1] in ("", "}") and message.startswith(("Invalid initial", "Unclosed inline")):
         fix = "an inline table stands on one line, without a comma before its '}'"
     if rest:
         return offset, Fault((), f"this is not {format.upper()}: {short(rest)}", fix, code="GN003")
+    if not text.strip():
+        return offset, Fault((), "there is nothing here", NEW, code="GN003")
     what = f"this ends too early: {short(line)}" if line else "there is nothing here"
     return offset, Fault((), what, fix, code="GN003")
 

@@ -235,6 +235,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "several readouts": {"t": [5, 7, 8]},
     "averaged readouts": {"readout": {"t": [7, 8], "combine": "mean"}},
     "cumulative readouts": {"readout": {"t": [7, 8], "combine": "cumulative"}},
+    "summed readouts": {"readout": {"t": [7, 8], "combine": "cumulative-sum"}},
     "coupled": {"sharing": {"sets": [{"members": ["h1->h1"], "coupling": 0.5}]}},
 }
 

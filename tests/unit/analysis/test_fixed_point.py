@@ -128,7 +128,7 @@ def test_what_comes_back_has_not_converged() -> None:
 
 def test_converged_means_for_good_and_for_all_images() -> None:
     def of(*rows: list[float]) -> int | None:
-        return FixedPoint("h", np.array(rows), np.zeros(len(rows) + 1), 0.1).converged
+        return FixedPoint("h", np.array(rows), np.zeros(len(rows) + 1), np.ones((len(rows) + 1, 1)), 0.1).converged
 
     assert of([0.0]) == of([0.1]) == 1
     assert of([0.2]) is None
@@ -285,3 +285,24 @@ def test_what_is_refused() -> None:
 def test_no_steps_are_refused() -> None:
     with pytest.raises(ValueError, match="step"):
         fixed_point(shaken(*NETS["stages"][:3]), [(PHOTOS, KINDS)], "h1", steps=0)
+
+
+def test_a_state_that_grows_without_bound_says_when_and_how_fast() -> None:
+    """Numbers of float32 end below 2^128; squares of values would overflow after half as many steps."""
+    net = with_readout(2 * EYE).float()
+    ones = torch.ones(3, CHANNELS, 1, 1)
+    found = fixed_point(net, [(ones, torch.arange(3))], "h", steps=140)
+    assert found.overflow == 127, "the state of the net, before all steps, is 2"
+    np.testing.assert_allclose(found.residuals[:126], 0.5, rtol=1e-6)
+    assert found.why_not_finite() == (
+        "'h' grows without bound: at step 127 the values of 3 images are not finite; "
+        "its last block makes them 2 times as large a step"
+    )
+    assert found.converged is None
+    assert closed(2 * EYE).why_not_finite() == ""
+
+
+def test_a_net_that_is_not_finite_says_so() -> None:
+    found = closed(float("nan") * EYE)
+    assert found.overflow == 0
+    assert found.why_not_finite().startswith("'h' holds no finite numbers as trained: weights, statistics or images")

@@ -14,6 +14,7 @@ from graphnet.network.functions.custom_ops import register_op
 from graphnet.network.functions.ops import KINDS
 from graphnet.runtime.python_source import write_source
 from graphnet.spec.notation.op_words import OPS
+from tests.small import fault
 
 
 def crop_and_weigh(x: Tensor, weight: Tensor, power: float, border: int) -> Tensor:
@@ -82,3 +83,16 @@ def test_names_are_new_lower_case_words(name: str) -> None:
 def test_a_spec_alone_brings_no_op() -> None:
     with pytest.raises(graphnet.SpecError, match="no op is called 'os_system'"):
         graphnet.plan(spec("os_system"))
+
+
+@pytest.mark.parametrize("ops", ["contrast", [{"contrast": {"power": 2}}]])
+def test_an_unknown_op_that_is_like_none_names_how_to_register_it(ops: Any) -> None:
+    found = fault(spec(ops))
+    assert found.what == "no op is called 'contrast'"
+    assert found.fix.startswith("an op of your own is registered by graphnet.register_op, in a module that the option")
+    assert "--plugin" in found.fix
+
+
+@pytest.mark.parametrize("ops", ["sigmoyd", [{"sigmoyd": {}}]])
+def test_a_misspelt_op_is_not_taken_for_one_of_the_users(ops: Any) -> None:
+    assert fault(spec(ops)).fix.startswith("did you mean 'sigmoid'? known: norm")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 import graphnet
-from graphnet.pictures.elements import PictureWarning
+from graphnet.pictures.elements import FONT, PictureWarning, text_width
 from graphnet.pictures.formats import FORMATS, NoFormatError, drawn, stills
 from graphnet.pictures.views import VIEWS, PictureOptions, Rendering, picture
 from graphnet.pictures.write.svg import Drawing, to_svg
@@ -92,11 +93,12 @@ def test_every_view_is_a_vector_and_a_pixel_picture() -> None:
 def test_a_png_has_the_picture_s_size_and_colours(view: str, wanted: Rendering) -> None:
     shown = picture(wanted.plan, PictureOptions(view, width=0))
     image = Image.open(BytesIO(drawn("net.png", viewed(wanted, view)))).convert("RGB")
-    assert image.width == pytest.approx(3 * shown.width, abs=2)
-    assert image.height == pytest.approx(3 * shown.height, abs=2)
+    scale = 300 / 96
+    assert image.width == pytest.approx(scale * shown.width, abs=2)
+    assert image.height == pytest.approx(scale * shown.height, abs=2)
     box = shown.nodes[0].box
     assert image.getpixel((0, 0)) == (255, 255, 255)
-    inside = image.getpixel((round(3 * (box.x + 4)), round(3 * (box.y + box.h - 4))))
+    inside = image.getpixel((round(scale * (box.x + 4)), round(scale * (box.y + box.h - 4))))
     assert inside == tuple(bytes.fromhex(shown.nodes[0].fill[1:]))
     dark = Image.open(BytesIO(drawn("net.png", viewed(wanted, view, "dark")))).convert("RGB")
     assert max(dark.getpixel((0, 0))) < 40
@@ -157,10 +159,61 @@ def test_other_formats_are_refused_with_those_that_there_are(
     assert str(caught.value).startswith(said)
 
 
-def test_a_large_picture_is_drawn_smaller() -> None:
+def test_a_large_picture_is_drawn_smaller_which_is_said() -> None:
     compiled = graphnet.plan(ROOT / "specs" / "he" / "preact-resnet-1001.toml")
-    image = Image.open(BytesIO(drawn("net.png", Rendering(compiled, PictureOptions(width=0)))))
+    with pytest.warns(PictureWarning, match=r"drawn at \d+ pixels an inch, not 300: .* more than 20,000 pixels"):
+        image = Image.open(BytesIO(drawn("net.png", Rendering(compiled, PictureOptions(width=0)))))
     assert 19_000 < image.width <= 20_001
+
+
+@pytest.mark.parametrize("dpi", [72, 300, 600])
+def test_pixels_an_inch(dpi: int, wanted: Rendering, tmp_path: Path) -> None:
+    graphnet.draw(small(), tmp_path / "net.png", dpi=dpi)
+    image = Image.open(BytesIO((tmp_path / "net.png").read_bytes()))
+    assert image.info["dpi"] == pytest.approx((dpi, dpi), abs=0.01)
+    made = Rendering(wanted.plan, PictureOptions(dpi=dpi))
+    size = [side / 96 * dpi for side in (made.picture.width, made.picture.height)]
+    assert image.size == pytest.approx(size, abs=2)
+    frame = Image.open(BytesIO(drawn("net.gif", made)))
+    assert frame.width == pytest.approx(size[0], abs=2)
+    assert frame.height > size[1]
+
+
+@pytest.mark.parametrize("dpi", [0, -1, 9, 1e9, float("nan")])
+def test_pixels_an_inch_that_cannot_be(dpi: float) -> None:
+    with pytest.raises(ValueError, match="pixels an inch: there are 10 to 2400"):
+        graphnet.draw(small(), dpi=dpi)
+
+
+def test_svg_asks_for_the_font_of_png_first(wanted: Rendering) -> None:
+    from matplotlib.font_manager import findfont, get_font
+
+    fonts = re.search(r'<svg[^>]* font-family="([^"]*)"', to_svg(wanted.picture))
+    assert fonts
+    assert fonts[1].split(",")[0].strip("'") == get_font(findfont(FONT, fallback_to_default=False)).family_name
+
+
+def test_no_character_is_wider_than_it_is_taken_for() -> None:
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    for weight in ("normal", "bold"):
+        font = get_font(findfont(FontProperties(family=FONT, weight=weight), fallback_to_default=False))
+        font.set_size(1000, 72)
+        for char in map(chr, range(0x20, 0x7F)):
+            width = font.load_char(ord(char)).linearHoriAdvance / 65536 / 1000
+            assert width <= text_width(char, 1, bold=weight == "bold") + 1e-3, (char, weight)
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png", ".pdf", ".gif", ".dot", ".html"])
+def test_a_title_can_be_left_out_of_every_format(suffix: str, tmp_path: Path) -> None:
+    made = {}
+    for title in (True, False):
+        graphnet.draw(small(name="Zebra"), tmp_path / f"net{suffix}", title=title)
+        made[title] = (tmp_path / f"net{suffix}").read_bytes()
+    assert made[True] != made[False]
+    if suffix in (".svg", ".dot"):
+        text = made[False].decode()
+        assert "Zebra" not in text.replace("<title>Zebra</title>", "")
 
 
 def test_draw_gives_svg_that_shows_itself_and_writes_the_format(tmp_path: Path) -> None:

@@ -86,6 +86,19 @@ def test_arrows_have_their_ends_transitions_and_weights() -> None:
     assert sets["b"]["parameters"] == 6 * 4 * 9
 
 
+def test_updates_readouts_and_biological_time() -> None:
+    states = {"h1": {"shape": [4, 8, 8], "update": "BR"}, "h2": [6, 4, 4]}
+    data = net_data(graphnet.plan(small(states=states, readout={"t": "2..4", "combine": "cumulative"})))
+    assert [state["update"] for state in data["states"]] == ["", "BR", "", ""]
+    assert data["reads"] == [(2, "logits_t2"), (3, "logits_t3"), (4, "logits_t4")]
+    figures = dict(data["figures"])
+    assert figures["readout"] == "t = 2..4"
+    assert (data["biological"], figures["biological time"]) == (True, "80–200 ms")
+    data = net_data(graphnet.plan(small(unroll="engineering")))
+    assert not data["biological"]
+    assert "biological time" not in dict(data["figures"])
+
+
 def test_text_stays_text() -> None:
     states = {"h1": {"shape": [4, 8, 8], "label": EVIL}, "h2": [6, 4, 4]}
     html = made(small(name=EVIL, cite=EVIL, states=states))

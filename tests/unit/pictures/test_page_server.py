@@ -7,11 +7,13 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import graphnet
 from graphnet.cli.common.page_server import Board, Server
+from graphnet.cli.view import Look
 from graphnet.pictures.page.content import Content, content_of
 from tests.small import faults, small
 
@@ -92,3 +94,24 @@ def test_without_news_there_is_an_end_of_waiting(monkeypatch: pytest.MonkeyPatch
 def test_a_port_that_is_taken(server: Server) -> None:
     with pytest.raises(OSError, match=r"in use"):
         Server(Board(), server.server_port)
+
+
+def test_a_bug_of_the_compiler_is_shown_and_the_page_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps(small()))
+    board, look = Board(), Look(str(path), (), False, None)
+    board.put(look())
+    for name in ("graphnet.cli.view.plan_of", "graphnet.pictures.page.content.net_data"):
+        with monkeypatch.context() as broken:
+            broken.setattr(name, lambda *_, **__: 1 / 0)
+            board.put(look())
+        (fault,) = json.loads(board.after("", 1) or "")["faults"]
+        text = "".join(part for _, part in fault["parts"])
+        assert "graphnet has a bug: ZeroDivisionError: division by zero\n  please tell us" in text
+        assert f"{path}: error" in text
+        assert "small" in board.page(), "the last good picture"
+        assert "Traceback" in capsys.readouterr().err
+    board.put(look())
+    assert json.loads(board.after("", 1) or "")["faults"] == []

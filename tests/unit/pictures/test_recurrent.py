@@ -140,11 +140,30 @@ def test_merges_and_updates_are_written_where_they_say_something() -> None:
     slabs = [{"V1": {"V2": "C", "V3": "C"}, "V2": {"V2": "C"}, "V3": {"V1": "C"}}]
     texts = {
         unit.name: unit.texts
-        for unit in wire(net(states=states, transitions=slabs, readout={"t": 2, "state": "V2"})).units
+        for unit in wire(net(states=states, transitions=slabs, readout={"t": 3, "state": "V2"})).units
     }
     assert texts["V1"] == ("V1", "4×8×8"), "a sum goes without saying"
-    assert texts["V2"] == ("V2", "4×8×8", "max", "then batch norm, relu")
+    assert texts["V2"] == ("V2", "4×8×8", "max", "then BR"), "as the spec writes it"
     assert texts["V3"] == ("V3", "4×8×8"), "nothing to merge"
+
+
+@pytest.mark.parametrize("with_dot", [pytest.param(True, marks=needs_dot), False])
+def test_notes_say_what_the_boxes_leave_out(with_dot: bool) -> None:
+    states = {"V1": [4, 8, 8], "V2": {"shape": [4, 8, 8], "merge": "max", "update": "BR", "hold": True}}
+    slabs = [{"t": "1..inf", "V1": {"V1": "C", "V2": "C"}, "V2": {"V1": "C", "V2": "C"}}]
+    picture = layout(net(states=states, transitions=slabs, norm={"kind": "layer"}), with_dot)
+    assert faults(picture) == []
+    texts = " ".join(label.text for label in picture.labels)
+    assert "Max: how a state merges its arrivals; others sum. Then …: the state's update" in texts
+    assert "Held: the state keeps its value while nothing arrives. B: layer norm." in texts
+
+
+def test_what_else_a_transition_does_is_written_behind_its_function() -> None:
+    cell = {"ops": "C", "gain": 0.5, "noise": 0.1, "lipschitz": 0.9}
+    learned = {"ops": [{"conv": {"kernel": 5, "bias": True}}, "elu"], "gain": {"init": 0, "learn": True}, "delay": 2}
+    drawn = lines(net(transitions=[{"V1": {"V1": cell, "V2": "C"}, "V2": {"V2": learned}}]))
+    assert 'state0 -> state0 [label=" C, lipschitz 0.9, gain 0.5, noise 0.1 "]' in drawn
+    assert 'state1 -> state1 [label=" conv(kernel=5, bias=true) elu, gain learned from 0, delay 2 "]' in drawn
 
 
 @pytest.mark.parametrize("with_dot", [pytest.param(True, marks=needs_dot), False])

@@ -99,6 +99,34 @@ def test_the_data_are_those_of_the_plan_and_json_can_hold_them() -> None:
     assert (conv["shape"], conv["t"], conv["place"]) == ([6, 4, 4], 1, "h2.from_h1")
 
 
+@pytest.mark.parametrize(
+    ("combine", "said"),
+    [
+        ("none", "t = 2..3"),
+        ("mean", "t = 3: the mean of all readouts"),
+        ("cumulative", "t = 2..3: at each time the mean of the readouts up to then"),
+        ("cumulative-sum", "t = 2..3: at each time the sum of the readouts up to then"),
+    ],
+)
+def test_how_readouts_are_combined_is_shown(combine: str, said: str) -> None:
+    plan = graphnet.plan(small(readout={"t": [2, 3], "combine": combine}))
+    assert f"readout:          {said}\n" in plan_text(plan)
+    assert plan_data(plan)["combine"] == plan.combine == combine
+
+
+def test_a_single_readout_is_not_combined() -> None:
+    one = graphnet.plan(small(readout={"t": 3, "combine": "cumulative-sum"}))
+    assert one == graphnet.plan(small(readout={"t": 3}))
+
+
+def test_a_running_sum_adds_once_a_step() -> None:
+    plan = graphnet.plan(small(readout={"t": "2..40", "combine": "cumulative-sum"}))
+    sums = [line for line in plan.lines if "_upto_t" in line.name]
+    assert [line.arguments for line in sums[:2]] == [("logits_t2", "logits_t3"), ("logits_upto_t3", "logits_t4")]
+    assert {len(line.arguments) for line in sums} == {2}
+    assert len({call.body for call in plan.calls if "logits_upto_t{t}" in call.body.shapes}) == 2
+
+
 def test_the_data_tell_the_fate_of_every_cell() -> None:
     steps = plan_data(PLAN)["steps"]
     assert [step["t"] for step in steps] == [0, 1, 2, 3]
@@ -129,3 +157,10 @@ def test_a_cell_that_changes_over_time_is_shown_as_it_is_then() -> None:
     text = plan_text(graphnet.plan(small(*slabs, readout={"t": 4}, input={"shape": [1, 8, 8], "t": "0..inf"})))
     rows = [line.split() for line in text.splitlines() if "→  h2_t" in line]
     assert [row[-1] for row in rows if row[0].startswith("h2")] == ["BRC", "RI", "BRC"]
+
+
+def test_noise_on_a_state_is_shown_with_its_update() -> None:
+    states = {"h1": {"shape": [4, 8, 8], "noise": 0.1}}
+    assert graphnet.plan(small(states={**small()["states"], **states})).areas[0].update == "noise(0.1)"
+    states["h1"] |= {"update": "R", "noise": {"std": 0.5, "t": "1..2"}}
+    assert graphnet.plan(small(states={**small()["states"], **states})).areas[0].update == "R, noise(0.5) at t = 1..2"

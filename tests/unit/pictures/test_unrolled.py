@@ -1,5 +1,6 @@
 """The picture of a net unrolled in time: what it shows, and that it can be read."""
 
+import math
 import os
 import subprocess
 import sys
@@ -9,12 +10,14 @@ from itertools import pairwise
 
 import pytest
 
-from graphnet.pictures.captions import TEXT
+from graphnet.pictures.animation import frames
+from graphnet.pictures.captions import MARGIN, TEXT
 from graphnet.pictures.elements import PALE, fitted, text_width, wrapped
 from graphnet.pictures.unrolled.arrows import Weights, feeds, weigh
 from graphnet.pictures.unrolled.picture import draw_unrolled, layout
 from graphnet.pipeline import plan
 from graphnet.planning.plan import Fate, Plan
+from tests.conftest import ROOT
 from tests.pictures import faults
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -76,6 +79,16 @@ def engineering() -> Plan:
     return net(states, [slab], [0, 1, 5], unroll="engineering", post_net={"ops": "GL", "classes": 9})
 
 
+def merging(label: str = "c", update: object = "BR", **more: object) -> Plan:
+    states = {
+        "a": [4, 4, 4],
+        "b": {"shape": [4, 4, 4], "merge": "mean", "update": update},
+        "c": {"shape": [4, 4, 4], "merge": "max", "hold": True, "label": label},
+        "d": {"shape": [4, 4, 4], "update": update},
+    }
+    return net(states, [{"t": "1..inf"} | {a: dict.fromkeys(states, "C") for a in states}], 3, **more)
+
+
 PLANS = {
     "frnn at 5": frnn,
     "frnn at 10": lambda: frnn(10),
@@ -108,6 +121,9 @@ PLANS = {
     "held": held,
     "by readout": by_readout,
     "engineering": engineering,
+    "merges and updates": lambda: merging(LONG.replace(" ", "-")),
+    "long updates": lambda: merging(LONG, [{"norm": {"kind": "group", "groups": 2}}, *["sigmoid", "tanh"] * 9]),
+    "combined": lambda: frnn("3..6", readout={"t": "3..6", "combine": "cumulative"}),
     "late": lambda: alike("a b", 1234, slab={"t": "1230..inf"}, input={"shape": [4, 4, 4], "t": 1229}),
 }
 
@@ -228,7 +244,67 @@ def test_every_arrow_has_its_letter_and_every_letter_its_function() -> None:
 
 def test_functions_that_change_over_time_are_written_with_their_times() -> None:
     compiled = net({"a": [4, 4, 4]}, [{"t": "1..2", "a": {"a": "C"}}, {"t": 3, "a": {"a": "CR"}}], 3)
-    assert "C at 1..2; CR at 3" in [label.text for label in layout(compiled).labels]
+    assert "C at t = 1..2; CR at t = 3" in [label.text for label in layout(compiled).labels]
+
+
+def sides(compiled: Plan, width: float = math.inf) -> dict[str, list[str]]:
+    """What stands at the left of each row, below the state's name."""
+    found: dict[str, list[str]] = {}
+    for label in layout(compiled, width=width).labels:
+        if label.bold and label.size == TEXT and label.box.x == MARGIN:
+            found[label.text] = texts = []
+        elif found and label.box.x == MARGIN and not label.owner:
+            texts.append(label.text)
+    return found
+
+
+def test_what_a_state_does_to_its_arrivals_stands_below_its_shape() -> None:
+    found = sides(merging())
+    assert [found[name] for name in "abc"] == [["4×4×4"], ["4×4×4", "mean, then BR"], ["4×4×4", "max, held"]]
+    assert found["d"][:2] == ["4×4×4", "then BR"]
+
+
+def test_notes_say_how_arrivals_are_merged_and_readouts_combined() -> None:
+    def said(compiled: Plan) -> str:
+        return " ".join(label.text for label in layout(compiled).labels if label.colour == PALE)
+
+    assert "Arrivals at a state are summed." in said(frnn())
+    assert "Mean: how a state merges its arrivals. " in said(frnn(merge="mean")) + " "
+    assert "Mean, max: how a state merges its arrivals; others sum." in said(merging())
+    assert "Then …: the state's update, after its arrivals are merged." in said(merging())
+    assert "Held: the state keeps its value while nothing arrives." in said(merging())
+    assert "merge" not in said(net({"a": [4, 4, 4]}, [{"t": "1..inf", "a": {"a": "C"}}], 3)), "one arrival at a time"
+    assert "Zeros where nothing arrives: every state." in said(alike("a b", 2, unpopulated="zeros"))
+    assert "B: layer norm." in said(frnn(norm={"kind": "layer", "statistics": "shared"}))
+    assert "B:" not in said(frnn())
+    assert "The output is at each time the mean of the readouts up to then." in said(PLANS["combined"]())
+    mean = frnn([3, 4], readout={"t": [3, 4], "combine": "mean"})
+    assert "The output is the mean of all readouts." in said(mean)
+
+
+def test_weights_shared_in_part_are_explained() -> None:
+    slabs = [{"t": 1, "a": {"b": "CBC+C1"}}, {"t": "2..inf", "b": {"b": "CBC+I"}}]
+    compiled = net({"a": [4, 4, 4], "b": [4, 4, 4]}, slabs, 3, sharing={"sets": [{"members": ["a->b", "b->b"]}]})
+    assert "Weights shared in part: a, b (conv1, conv2)." in [label.text for label in layout(compiled).labels]
+    assert not any("in part" in label.text for label in layout(frnn()).labels)
+    cornet = layout(plan(ROOT / "specs" / "vision" / "cornet-s.toml"))
+    said = " ".join(label.text for label in cornet.labels)
+    assert "Weights shared in part: b, c (conv1, conv2, conv3); e, f (conv1, conv2, conv3); h, i (" in said
+
+
+def test_biological_time_only_where_every_arrow_takes_a_step() -> None:
+    texts = [[label.text for label in layout(plan).labels] for plan in (frnn(), engineering())]
+    assert ["ms" in each and "20–50" in each for each in texts] == [True, False]
+    assert [any("–" in text for text in each) for each in texts] == [True, False]
+    clocks = [list(frames(layout(plan), plan))[1].labels[-1].text for plan in (frnn(), engineering())]
+    assert clocks == ["t = 1, 20–50 ms", "t = 1"]
+
+
+def test_readouts_that_are_combined_are_marked_too() -> None:
+    for combine in ("mean", "cumulative"):
+        picture = layout(frnn([5, 6], readout={"t": [5, 6], "combine": combine}))
+        assert [node.name for node in picture.nodes if node.heavy] == ["logits_t5", "logits_t6"]
+        assert {"5", "6"} <= {label.text for label in picture.labels if label.bold}
 
 
 def test_readouts_are_marked() -> None:
@@ -341,6 +417,7 @@ def test_labels_are_cut_and_wrapped_to_fit() -> None:
     text, size = fitted(LONG, 11, 40, 8)
     assert (text[-1], size) == ("…", 8)
     assert text_width(text, size) <= 40
+    assert fitted(LONG, 11, 5, 8) == ("…", 8)
     lines = wrapped(f"{LONG} {'x' * 50}", 10, 80)
     assert all(text_width(line, 10) <= 80 for line in lines)
     assert "".join(lines).replace(" ", "") == f"{LONG}{'x' * 50}".replace(" ", "")

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+import time
+import warnings
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 import graphnet
 from graphnet.pictures.animation import frames
-from graphnet.pictures.captions import times_text
-from graphnet.pictures.elements import FAINT, INK, PALE, PAPER
+from graphnet.pictures.captions import TITLE, times_text
+from graphnet.pictures.elements import FAINT, INK, PALE, PAPER, Box, PictureWarning
 from graphnet.pictures.recurrent import picture as recurrent
 from graphnet.pictures.styles import STYLES, in_style
-from graphnet.pictures.tables.matrix import matrices
-from graphnet.pictures.tables.plan import panels, rounded_count
+from graphnet.pictures.tables.matrices import matrices
+from graphnet.pictures.tables.plan import APART
+from graphnet.pictures.tables.steps import panels, rounded_count
 from graphnet.pictures.unrolled.arrows import COLOURS
 from graphnet.pictures.views import MILLIMETRE, VIEWS, PictureOptions, picture
 from graphnet.pictures.write.svg import to_svg
+from graphnet.planning.body import BEFORE
 from graphnet.planning.plan import Fate, Plan
-from graphnet.planning.programs import Run, runs_of
 from tests.conftest import ROOT, zoo_few
 from tests.pictures import faults
 from tests.small import small
@@ -36,9 +41,13 @@ def compiled(request: pytest.FixtureRequest) -> Plan:
     return graphnet.plan(request.param)
 
 
+@pytest.mark.parametrize("width", [0, 84, 174])
 @pytest.mark.parametrize("view", ["matrix", "plan"])
-def test_tables_can_be_read(compiled: Plan, view: str) -> None:
-    assert faults(picture(compiled, PictureOptions(view, width=0))) == []
+def test_tables_can_be_read(compiled: Plan, view: str, width: float) -> None:
+    shown = picture(compiled, PictureOptions(view, width=width))
+    assert faults(shown) == []
+    assert min(label.size for label in shown.labels) * 0.75 >= 6, "in points"
+    assert shown.width <= (width * MILLIMETRE or math.inf) + 0.01
 
 
 @pytest.mark.parametrize(
@@ -68,6 +77,24 @@ def test_a_net_broken_into_systems_can_be_read(
     assert min(label.size for label in shown.labels) * 0.75 >= 6, "in points"
 
 
+@pytest.mark.parametrize("width", [84, 174])
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_picture_is_as_wide_as_asked_or_says_so(
+    compiled: Plan, view: str, width: float, request: pytest.FixtureRequest
+) -> None:
+    if view == "unrolled" and len(compiled.lines) > LARGE and not request.config.getoption("--thorough"):
+        pytest.skip("large: runs with --thorough")
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", PictureWarning)
+        shown = picture(compiled, PictureOptions(view, width=width))
+    assert min(label.size for label in shown.labels) * 0.75 >= 6, "in points"
+    fits = shown.width <= width * MILLIMETRE + 0.01
+    assert fits or view == "recurrent"
+    said = [str(each.message) for each in found if "mm wide" in str(each.message)]
+    wide = f"the recurrent view is {math.ceil(shown.width / MILLIMETRE)} mm wide, not {width}"
+    assert [text.partition(":")[0] for text in said] == ([] if fits else [wide])
+
+
 def strange(**more: Any) -> Plan:
     states = {"h1": {"shape": [4, 8, 8], "label": STRANGE}, "h2": [6, 4, 4]}
     return graphnet.plan(small(name=STRANGE, cite=STRANGE, states=states, **more))
@@ -88,6 +115,52 @@ def test_the_picture_is_the_same_each_time(view: str) -> None:
     assert to_svg(picture(strange(), PictureOptions(view, width=0))) == to_svg(
         picture(strange(), PictureOptions(view, width=0))
     )
+
+
+@pytest.mark.filterwarnings("ignore:the [a-z]+ view is [0-9]+ mm wide")
+@pytest.mark.parametrize("width", [84, 0])
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_name_of_one_long_word_is_cut_at_once(view: str, width: float) -> None:
+    word = "x" * 50_000
+    states = {"h1": {"shape": [4, 8, 8], "label": word}, "h2": [6, 4, 4]}
+    compiled = graphnet.plan(small(name=word, cite=word, states=states))
+    start = time.process_time()
+    shown = picture(compiled, PictureOptions(view, width=width))
+    assert time.process_time() - start < 2, "it was minutes, as time grew with the square of the length"
+    assert faults(shown) == []
+    heading = [label.text for label in shown.labels if label.size == TITLE]
+    assert len(heading) == 4
+    assert heading[-1].endswith("x…")
+    assert shown.title == word
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_without_a_title_the_rest_is_the_same_and_moves_up(view: str) -> None:
+    compiled = graphnet.plan(ROOT / "specs" / "vision" / "cornet-s.toml")
+    full, bare = (picture(compiled, PictureOptions(view, width=174, title=title)) for title in (True, False))
+    assert [label.text for label in full.labels if label.heads] == ["cornet-s", "Kubilius et al. 2019"]
+    assert [label.text for label in bare.labels] == [label.text for label in full.labels if not label.heads]
+    assert faults(bare) == []
+    moved = full.height - bare.height
+    assert moved > 20
+    pairs = zip(full.nodes, bare.nodes, strict=True)
+    assert all(one.box.y - moved == pytest.approx(other.box.y) for one, other in pairs)
+    assert min(box.y for box in (*(label.box for label in bare.labels), *(node.box for node in bare.nodes))) < 10
+    assert "<title>cornet-s</title>" in to_svg(bare), "for those who do not see it"
+
+
+# ---- times
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_times_are_written_as_in_specs_in_every_view(view: str) -> None:
+    slabs = [{"t": "1..4", "h1": {"h1": "C", "h2": "C"}}, {"t": "6..9", "h1": {"h1": "C"}, "h2": {"h2": "CR"}}]
+    input = {"shape": [1, 8, 8], "t": "0..5"}
+    compiled = graphnet.plan(small(*slabs, input=input, readout={"t": "1..9", "state": "h1"}))
+    texts = [label.text.replace("\xa0", " ") for label in picture(compiled, PictureOptions(view, width=0)).labels]
+    times = [text for text in texts if "t = " in text]
+    assert not [text for text in times if "–" in text]
+    assert any(".." in text for text in times) or view == "unrolled"
 
 
 # ---- styles
@@ -128,30 +201,98 @@ def test_a_dark_picture_has_no_colour_of_paper_left(view: str) -> None:
 # ---- the matrix
 
 
-def test_a_matrix_for_each_range_of_time_in_which_it_is_the_same() -> None:
+def test_a_cell_that_does_not_always_hold_names_its_times() -> None:
     slabs = [
         {"t": "1..inf", "h1": {"h1": "BRC+I", "h2": "BRC"}, "h2": {"h2": "BRC+I"}},
         {"t": "3..4", "h2": {"h1": "BRD"}, "h1": {"h2": {"ops": "BRC", "delay": 2}}},
     ]
-    found = matrices(graphnet.plan(small(*slabs, readout={"t": 6})))
-    assert [matrix.times for matrix in found] == [(1, 2, 5, 6), (3, 4)]
-    first, second = ({ends: entry.texts for ends, entry in matrix.entries.items()} for matrix in found)
-    assert first == {("h1", "h1"): ("BRC+I",), ("h1", "h2"): ("BRC, delay 1 or 2",), ("h2", "h2"): ("BRC+I",)}
-    assert set(second) == {*first, ("h2", "h1")}
+    (found,) = matrices(graphnet.plan(small(*slabs, readout={"t": 6})))
+    assert found.times == (1, 2, 3, 4, 5, 6)
+    assert {ends: entry.texts for ends, entry in found.entries.items()} == {
+        ("h1", "h1"): ("BRC+I",),
+        ("h1", "h2"): ("BRC, delay 1 or 2",),
+        ("h2", "h1"): ("BRD at t = 3..4",),
+        ("h2", "h2"): ("BRC+I",),
+    }
+
+
+def test_matrices_stay_apart_where_cells_would_hold_too_much() -> None:
+    functions = ["C", "BC", "RC", "BRC", "CB"]
+    slabs = [{"t": t, "h1": {"h1": ops, "h2": "C"}} for t, ops in enumerate(functions, 1)]
+    found = matrices(graphnet.plan(small(*slabs, readout={"t": 5})))
+    assert [matrix.times for matrix in found] == [(1, 2, 3), (4, 5)]
+    assert found[0].entries["h1", "h1"].texts == ("C at t = 1", "BC at t = 2", "RC at t = 3")
+    assert found[1].entries["h1", "h2"].texts == ("C",)
+    slabs = [{"h1": {"h1": "C", "h2": "C"}}, {"t": list(range(2, 40, 2)), "h1": {"h1": "BRC"}}]
+    assert len(matrices(graphnet.plan(small(*slabs, readout={"t": 40})))) == 2
+
+
+def test_a_net_whose_matrices_differ_in_a_cell_has_one() -> None:
+    (found,) = matrices(graphnet.plan(ROOT / "specs" / "vision" / "cornet-s.toml"))
+    timed = {ends: entry.texts for ends, entry in found.entries.items() if " at t = " in entry.texts[0]}
+    assert timed == {("V2", "V4i"): ("C1 at t = 4",), ("V4", "ITi"): ("C1 at t = 9",)}
+
+
+def test_the_matrix_shows_what_states_make_of_their_arrivals() -> None:
+    states = {
+        "h1": {"shape": [4, 8, 8], "merge": "max", "update": "BR"},
+        "h2": {"shape": [6, 4, 4], "update": [{"conv": {"kernel": 1}}]},
+    }
+    shown = picture(graphnet.plan(small(states=states)), PictureOptions("matrix", width=0))
+    feet = {node.name: node.box for node in shown.nodes if node.kind == "foot"}
+    texts = [" ".join(label.text for label in shown.labels if label.owner == name) for name in feet]
+    assert texts == ["max, then BR", "then conv(kernel=1)"]
+    cells = [node for node in shown.nodes if node.kind == "cell"]
+    assert all(box.y > max(cell.box.bottom for cell in cells) for box in feet.values())
+    notes = " ".join(label.text for label in shown.labels if label.colour == PALE and not label.owner)
+    assert "Max: how a state merges its arrivals; others sum. Then …: the state's update" in notes
+    plain = picture(graphnet.plan(small()), PictureOptions("matrix", width=0))
+    assert not [node for node in plain.nodes if node.kind == "foot"]
+    assert any(label.text == "Arrivals at a state are summed." for label in plain.labels)
+
+
+def test_bl_net_shows_its_norms_and_relus_in_the_tables() -> None:
+    compiled = graphnet.plan(ROOT / "specs" / "vision" / "bl-net.toml")
+    texts = [label.text for label in picture(compiled, PictureOptions("matrix", width=174)).labels]
+    assert texts.count("then BR") == len(compiled.areas) == 7
+    assert "pre-net: input → L1 by conv(kernel=7) at\xa0t\xa0=\xa00..7" in texts
+
+
+def test_columns_that_do_not_fit_go_on_below() -> None:
+    compiled = graphnet.plan(ROOT / "specs" / "vision" / "cornet-s.toml")
+    wide = picture(compiled, PictureOptions("matrix", width=174))
+    narrow = picture(compiled, PictureOptions("matrix", width=84))
+    cells = [{node.facts for node in shown.nodes if node.facts} for shown in (wide, narrow)]
+    assert cells[0] == cells[1]
+    titles = [label.text for label in narrow.labels if label.text.startswith("t = ")]
+    assert titles == ["t = 0..11", "t = 0..11, continued", "t = 0..11, continued"]
+    assert sum(node.kind == "blank" for node in narrow.nodes) < sum(node.kind == "blank" for node in wide.nodes)
+
+
+@pytest.mark.filterwarnings("ignore:the [a-z]+ view is [0-9]+ mm wide")
+def test_lines_of_long_names_stand_apart() -> None:
+    states = {"h1": {"shape": [4, 8, 8], "label": "0 00000000\u0cc7\u0cc7"}, "h2": [6, 4, 4]}
+    for words in range(60):  # what stands above decides how the places of the lines are rounded
+        compiled = graphnet.plan(small(states=states, cite="word " * words))
+        for view in VIEWS:
+            assert faults(picture(compiled, PictureOptions(view, width=84))) == []
 
 
 def test_what_never_fires_at_the_times_of_a_matrix_is_grey() -> None:
     slabs = [{"t": 1, "h1": {"h1": "BRC", "h2": "BRC"}, "h2": {"h2": "BRC"}}, {"t": 2, "h1": {"h2": "BRC"}}]
     compiled = graphnet.plan(small(*slabs, readout={"t": 2}))
-    first, second = matrices(compiled)
-    assert {ends for ends, entry in first.entries.items() if entry.fires} == {("h1", "h1")}
-    assert {ends for ends, entry in second.entries.items() if entry.fires} == {("h1", "h2")}
+    (found,) = matrices(compiled)
+    assert {ends: (entry.texts, entry.fires) for ends, entry in found.entries.items()} == {
+        ("h1", "h1"): (("BRC at t = 1",), True),
+        ("h1", "h2"): (("BRC",), True),
+        ("h2", "h2"): (("BRC at t = 1",), False),
+    }
     colours = {
         label.owner: label.colour
         for label in picture(compiled, PictureOptions("matrix", width=0)).labels
         if label.owner
     }
-    assert sorted(colours.values()) == [INK, INK, PALE, PALE]
+    assert sorted(colours.values()) == [INK, INK, PALE]
 
 
 def test_rows_are_from_and_columns_to() -> None:
@@ -171,37 +312,110 @@ def test_rows_are_from_and_columns_to() -> None:
 
 def test_a_panel_for_each_distinct_step(compiled: Plan) -> None:
     found = panels(compiled)
-    calls = [piece for _, piece in runs_of(compiled) if isinstance(piece, Run)]
-    assert len(found) == len({call.program for call in calls})
-    assert sum(len(panel.times) for panel in found) == len(calls)
-    assert len(picture(compiled, PictureOptions("plan", width=0)).nodes) <= len(found)
+    assert [panel.times for panel in found] == [
+        [t for body, t in compiled.calls if body == each] for each in compiled.bodies
+    ]
+    assert sum(row.counted for panel in found for row in panel.rows) == compiled.parameters
+    for body, panel in zip(compiled.bodies, found, strict=True):
+        lines = sum(line.op.kind != "value" and line.t != BEFORE for line in body.lines)
+        before = {(line.place, line.op.kind, line.shape) for line in body.lines if line.t == BEFORE}
+        assert sum(not row.op.startswith("as ") for row in panel.rows) == lines + len(before)
 
 
-def test_panels_add_up_to_the_net() -> None:
-    compiled = graphnet.plan(ROOT / "specs" / "liao-poggio" / "resnet-1-state-untied.toml")
-    found = panels(compiled)
-    assert [len(panel.times) for panel in found] == [1, 10, 1]
-    parameters = sum(len(panel.times) * sum(int(row[3].replace(",", "") or 0) for row in panel.rows) for panel in found)
-    assert parameters == compiled.parameters
-    assert found[1].titles == ("t = 2–11 (10 times)", "makes h1")
+def test_parameters_are_counted_once() -> None:
+    untied = panels(graphnet.plan(ROOT / "specs" / "liao-poggio" / "resnet-1-state-untied.toml"))
+    assert [panel.title for panel in untied] == ["t = 1", "t = 2..10 (9 times)", "t = 11"]
+    assert [row.parameters for row in untied[1].rows if row.op.startswith("conv")] == ["9×36,864"] * 2
+    tied = panels(graphnet.plan(ROOT / "specs" / "liao-poggio" / "resnet-1-state.toml"))
+    assert [[row.parameters for row in panel.rows if row.op.startswith("conv")] for panel in tied[1:]] == [
+        ["36,864", "36,864"],
+        ["(36,864)", "(36,864)"],
+    ]
+    shown = [label.text for label in picture(graphnet.plan(small()), PictureOptions("plan", width=0)).labels]
+    assert "(…): parameters shared with a row above, counted there." in shown
+    alone = picture(graphnet.plan(small(readout={"t": 1})), PictureOptions("plan", width=0))
+    assert not any("(" in label.text for label in alone.labels)
+
+
+def test_a_row_may_share_some_parameters_and_have_others_of_its_own() -> None:
+    tied = {"sets": [{"members": ["h1->h1", "h2->h2"]}]}
+    states = {"h1": [4, 8, 8], "h2": [4, 8, 8]}
+    biased = [{"conv": {"bias": True}}]
+    spec = small({"h1": {"h1": "C", "h2": "C"}, "h2": {"h2": biased}}, states=states, sharing=tied)
+    compiled = graphnet.plan(spec)
+    rows = [row for panel in panels(compiled) for row in panel.rows if row.place == "h2 → h2"]
+    assert [row.parameters for row in rows] == ["4 (144)", "(148)"]
+    assert sum(row.counted for panel in panels(compiled) for row in panel.rows) == compiled.parameters
+
+
+def test_logits_stand_in_the_step_that_makes_them() -> None:
+    spec = graphnet.load(ROOT / "specs" / "vision" / "bl-net.toml", settings=["readout.combine=none"])
+    found = panels(graphnet.plan(spec))
+    assert [panel.title for panel in found] == ["t = 0", "t = 1..7 (7 times)"]
+    for panel in found:
+        assert panel.makes == ("L1", "L2", "L3", "L4", "L5", "L6", "L7", "logits")
+        assert [row.place for row in panel.rows[-2:]] == ["L7 → logits"] * 2
+    assert [(row.place, row.op) for row in found[1].rows[:4]] == [
+        ("L1 → L1", "conv 7×7"),
+        ("L1", "sum of 2"),
+        ("L1 update", "batch norm"),
+        ("L1 update", "relu"),
+    ]
+
+
+def test_values_that_are_others_as_they_are_have_a_row() -> None:
+    states = {"A": [2], "B": [2], "C": [2]}
+    arrows = {"A": {"B": "I"}, "B": {"C": {"ops": "I", "delay": 0}}}
+    spec = {"graphnet": 1, "input": {"shape": [2]}, "states": states, "transitions": [arrows], "readout": {"t": 1}}
+    rows = [[(row.place, row.op) for row in panel.rows] for panel in panels(graphnet.plan(spec))]
+    assert rows == [[("A", "as input")], [("B", "as A at t − 1"), ("C", "as B")]]
+    image = {"shape": [1, 8, 8], "t": "0..1"}
+    held = panels(graphnet.plan(small({"h1": {"h2": "C"}}, input=image, readout={"t": [1, 2]})))
+    assert (held[1].rows[0].place, held[1].rows[0].op) == ("h1", "as input → h1 at t = 0")
+
+
+def test_what_is_made_before_the_first_step_is_told_once() -> None:
+    first = panels(graphnet.plan(ROOT / "specs" / "lippl" / "lpk-pcr.toml"))[0]
+    assert first.title == "before the first step"
+    assert [(row.place, row.op) for row in first.rows] == [
+        (f"h{n} → h{n}", f"lipschitz, {16} times") for n in (1, 2, 3)
+    ]
 
 
 def test_what_a_step_makes_is_cut_to_fit_with_a_sign() -> None:
-    states = {f"s{n}": {"shape": [4, 8, 8], "label": f"a state of many words {n}"} for n in range(9)}
+    states = {f"s{n}": {"shape": [4, 8, 8], "label": f"a state of many words {n}"} for n in range(30)}
     slab = {a: dict.fromkeys(states, "C") for a in states}
     shown = picture(graphnet.plan(small(slab, states=states, readout={"t": 2})), PictureOptions("plan", width=0))
     assert faults(shown) == []
-    made = [label.text for label in shown.labels if label.text.startswith("makes a state of many words 0, ")]
-    assert len(made) == 1
-    assert made[0].endswith("…")
+    makes = [n for n, label in enumerate(shown.labels) if label.text.startswith("makes a state of many words 0, ")]
+    assert len(makes) == 1
+    assert shown.labels[makes[0] + 2].text.endswith("…")
+
+
+def test_a_long_step_goes_on_in_the_next_column() -> None:
+    compiled = graphnet.plan(ROOT / "specs" / "liao-poggio" / "ventral-stream.toml")
+    shown = picture(compiled, PictureOptions("plan", width=174))
+    columns: dict[float, list[Box]] = {}
+    for node in shown.nodes:
+        columns.setdefault(node.box.x, []).append(node.box)
+    ends = [max(box.bottom for box in boxes) for boxes in columns.values()]
+    assert len(ends) == 2
+    assert max(ends) - min(ends) < 0.05 * max(ends), "there are no holes"
+    assert all(below.y - above.bottom == APART for boxes in columns.values() for above, below in pairwise(boxes))
+    assert "t = 4, continued" in [label.text for label in shown.labels]
+    assert sum(label.text == "mean of\xa05" for label in shown.labels) == 2
 
 
 def test_a_long_plan_is_cut_short_with_a_word() -> None:
     compiled = graphnet.plan(ROOT / "specs" / "vision" / "gated-conv-rnn.toml")
     shown = picture(compiled, PictureOptions("plan", width=0))
-    drawn, found = len(shown.nodes), panels(compiled)
-    assert sum(len(panel.rows) for panel in found[:drawn]) <= 400
-    assert (drawn < len(found)) == any("more distinct steps" in label.text for label in shown.labels)
+    found = panels(compiled)
+    titles = {panel.title for panel in found}
+    drawn = len(titles & {label.text for label in shown.labels})
+    assert sum(len(panel.rows) for panel in found[:drawn]) <= 400 < sum(len(panel.rows) for panel in found)
+    assert f"… and {len(found) - drawn} more distinct steps; `graphnet plan --json` lists every line." in [
+        label.text for label in shown.labels
+    ]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +426,7 @@ def test_counts_are_rounded_to_three_digits(number: int, text: str) -> None:
 
 
 def test_times_are_written_as_ranges() -> None:
-    assert times_text([1, 2, 3, 5, 7, 8]) == "1–3, 5, 7, 8"
+    assert times_text([1, 2, 3, 5, 7, 8]) == "1..3, 5, 7..8"
 
 
 # ---- activity

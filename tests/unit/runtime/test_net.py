@@ -52,6 +52,25 @@ def test_weights_start_by_he_and_statistics_from_nothing() -> None:
             assert tensor.eq(float(name.endswith(("running_var", "weight")))).all(), name
 
 
+@pytest.mark.parametrize(
+    ("init", "variance", "bound"),
+    [
+        ("he-fan-out", 2 / (32 * 9), None),
+        ("glorot", 2 / (96 * 9), None),
+        ("glorot-uniform", 2 / (96 * 9), (6 / (96 * 9)) ** 0.5),
+        ("lecun", 1 / (64 * 9), None),
+    ],
+)
+def test_weights_start_by_their_scheme(init: str, variance: float, bound: float | None) -> None:
+    """From 64 to 32 channels, so that fan-in and fan-out differ; only a uniform distribution has bounds."""
+    slab = {"h1": {"h2": [{"conv": {"init": init}}]}}
+    net = graphnet.compile(small(slab, states={"h1": [64, 8, 8], "h2": [32, 4, 4]}, readout={"t": 1}))
+    weight = net.get_parameter("h2.from_h1.conv1.weight")
+    assert abs(weight.mean()) < 4 * (variance / weight.numel()) ** 0.5
+    assert weight.var().item() == pytest.approx(variance, rel=0.04)
+    assert (weight.abs().max().item() < (bound or 3 * variance**0.5)) == (bound is not None)
+
+
 def test_the_seed_draws_the_weights() -> None:
     assert same(weights(small()), weights(small()))
     assert not same(weights(small()), weights(small(), seed=1))

@@ -40,9 +40,9 @@ def run(net: Net, given: list[Tensor | None]) -> tuple[list[Tensor | None], list
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("optimize", [0, 2])
-def test_frame_by_frame_is_the_whole_sequence(optimize: int, training: bool) -> None:
-    spec = MOVIE | {"readout": {"t": [3, 5, 8]}}
+@pytest.mark.parametrize(("optimize", "combine"), [(0, "none"), (2, "none"), (2, "cumulative"), (2, "cumulative-sum")])
+def test_frame_by_frame_is_the_whole_sequence(optimize: int, combine: str, training: bool) -> None:
+    spec = MOVIE | {"readout": {"t": [3, 5, 8], "combine": combine}}
     flat, net = graphnet.compile(spec, optimize=0).double(), stepped(spec, optimize=optimize).double()
     load_into(net, flat.state_dict())
     frames = movie(9)

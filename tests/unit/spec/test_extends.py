@@ -483,6 +483,7 @@ def test_settings(text: str, key: tuple[str, ...], value: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "what", "fix"),
     [
+        ("transitions[0].t=3", "this is not KEY=VALUE", "write an index behind a dot: --set transitions.0.t="),
         ("", "this is not KEY=VALUE", "--set readout.t=3"),
         ("readout.t", "this is not KEY=VALUE", "--set readout.t=3"),
         ("=3", "this is not KEY=VALUE", ""),
@@ -499,6 +500,8 @@ def test_settings(text: str, key: tuple[str, ...], value: Any) -> None:
         ("a=two words", "this is not TOML: 'two words'", """--set a='"two words"'"""),
         ("a=b=c", "this is not TOML: 'b=c'", """--set a='"b=c"'"""),
         ("a=BR,C", "this is not TOML: 'BR,C'", """--set a='"BR,C"'"""),
+        ("t=5,6", "this is not TOML: ',6'", "a list stands in square brackets: --set t='[5, 6]'"),
+        ("t=5, 7..8", "this is not TOML: ', 7..8'", """--set t='[5, "7..8"]'"""),
         ("a=[1, 2", "this '[' is never closed", "close it with ']'"),
         ('a="x', "this string is never closed", "closing quote"),
         ("a=[x]", "this is not TOML: 'x]'", 'text stands in quotes: "x"'),

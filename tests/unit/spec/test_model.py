@@ -175,19 +175,31 @@ def test_unknown_keys_are_errors_with_a_hint_everywhere(path: tuple[str | int, .
     assert found.fix.startswith(hint)
 
 
+MERGES = "known: sum, mean, max, product, concat"
+NO_CELL = 'leave it out where there is no transition; "I" passes the value on'
+
+
 @pytest.mark.parametrize(
     ("path", "value", "what", "fix"),
     [
         (("merge",), "meen", "'meen' is not known here", "did you mean 'mean'? known: sum, mean, max, product, concat"),
         (("norm", "affine"), "all", "'all' is not known here", "known: none, shared, per-time"),
         (("norm", "statistics"), False, "false is not known here", "known: per-time, shared"),
-        (("graphnet",), 2, "2 is not known here", "known: 1"),
+        (("graphnet",), 2, "2 is not known here", "graphnet = 1 is the one version of the language there is"),
         (("states", "h1"), "4x8x8", "this must be a shape such as [64, 32, 32], or a table with a shape, not", ""),
         (("states", "h1", "shape"), [], "0 entries are too few: 1 are needed", ""),
-        (("transitions", 0, "h2", "h1"), 3, 'this must be a transition function such as "BRCx2+I"', ""),
+        (("transitions", 0, "h2", "h1"), 3, 'this must be a transition function such as "BRCx2+I"', NO_CELL),
         (("readout", "t"), [], "0 entries are too few: 1 are needed", ""),
         (("name",), 3, "this must be a string, not 3", ""),
-        (("post_net",), "C", "this must be a table, not 'C'", ""),
+        (("post_net",), "C", "this must be a table, not 'C'", '[post_net] with ops = "C"'),
+        (("readout",), 5, "this must be a table, not 5", "[readout] with t = 5"),
+        (("input",), [3, 8, 8], "this must be a table, not [3, 8, 8]", "[input] with shape = [3, 8, 8]"),
+        (("norm",), False, "this must be a table, not false", '[norm], such as kind = "batch"'),
+        (("sharing",), True, "this must be a table, not true", "[sharing] with over_time = true"),
+        (("merge",), "average", "'average' is not known here", f"did you mean 'mean'? {MERGES}"),
+        (("merge",), "cat", "'cat' is not known here", f"did you mean 'concat'? {MERGES}"),
+        (("merge",), "+", "'+' is not known here", f"did you mean 'sum'? {MERGES}"),
+        (("norm", "affine"), True, "true is not known here", "did you mean 'shared'? known: none, shared, per-time"),
     ],
 )
 def test_values_of_the_wrong_kind(path: tuple[str | int, ...], value: Any, what: str, fix: str) -> None:

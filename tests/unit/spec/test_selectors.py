@@ -3,7 +3,7 @@
 import pytest
 
 from graphnet.spec.notation.integers import Misspelt
-from graphnet.spec.notation.selectors import parse_selector
+from graphnet.spec.notation.selectors import arrow_ends, parse_selector
 from graphnet.spec.notation.times import union
 
 
@@ -34,12 +34,46 @@ def test_stars_stand_for_any_characters_and_case_matters() -> None:
     assert not parse_selector("v1->*").matches("V1", "V2")
 
 
-@pytest.mark.parametrize("text", ["", "h1", "h1->", "->h1", "h1=>h2", "h1->h2->h3", "h-1->h2"])
+@pytest.mark.parametrize("text", ["", "h1->", "->h1", "h1->h2->h3", "h-1->h2"])
 def test_what_selects_nothing(text: str) -> None:
     with pytest.raises(Misspelt, match="selects no transitions") as caught:
         parse_selector(text)
     assert (caught.value.start, caught.value.end) == (0, len(text))
     assert "source->target@times" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("h1", "write source->target, such as h1->h1"),
+        ("h1=>h2", "write h1->h2"),
+        ("h1→h2@1..3", "write h1->h2@1..3"),
+        ("h1 to h2#conv1", "write h1->h2#conv1"),
+        ("h2<-h1@1", "write h1->h2@1"),
+        ("h2 <- V1.r", "write V1.r->h2"),
+    ],
+)
+def test_another_arrow_is_said_in_the_languages_own(text: str, fix: str) -> None:
+    with pytest.raises(Misspelt, match="selects no transitions") as caught:
+        parse_selector(text)
+    assert caught.value.fix == fix
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("V1->V2", ("V1", "V2")),
+        ("V2 <- V1", ("V1", "V2")),
+        ("V1 to V2", ("V1", "V2")),
+        ("V1.V2", ("V1", "V2")),
+        ("V1,V1", ("V1", "V1")),
+        ("V1-d→V2", ("V1-d", "V2")),
+        ("V1->V9", None),
+        ("V1V2", None),
+    ],
+)
+def test_the_ends_of_an_arrow(text: str, ends: tuple[str, str] | None) -> None:
+    assert arrow_ends(text, ("V1", "V2", "V1-d")) == ends
 
 
 def test_wrong_times_are_pointed_at_inside_the_selector() -> None:

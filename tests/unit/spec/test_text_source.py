@@ -275,7 +275,7 @@ STRING, BRACKET = "a string needs a closing quote", "close it with ']'"
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
-        ("a = = 3\nb = 1", [(1, 5, "this is not TOML: '= 3'", "a value is")]),
+        ("a = = 3\nb = 1", [(1, 5, "this is not TOML: '= 3'", "one '=' stands between")]),
         ('a = "abc\nb = 2', [(1, 5, "this string is never closed: '\"abc'", STRING)]),
         ("a = 'abc\nb = 2", [(1, 5, "this string is never closed", STRING)]),
         ('a = """abc\nb = 2', [(1, 5, "this string is never closed", STRING)]),
@@ -286,7 +286,7 @@ STRING, BRACKET = "a string needs a closing quote", "close it with ']'"
         ("a =  # c", [(1, 6, "'# c'", "a value is")]),
         ("a = [1, 2\nb = 3\n[t]\nc = 4", [(1, 5, "this '[' is never closed", BRACKET)]),
         ("a = { b = 1\nc = 2", [(1, 5, "this '{' is never closed", "close it with '}'")]),
-        ("a = [\n  1,\n  2 3,\n]\nb = = 1", [(3, 5, "'3,'", "',' or ']'"), (5, 5, "'= 1'", "a value")]),
+        ("a = [\n  1,\n  2 3,\n]\nb = = 1", [(3, 5, "'3,'", "',' or ']'"), (5, 5, "'= 1'", "one '='")]),
         ("a = [1, 2}", [(1, 10, "'}'", "',' or ']'")]),
         ("a = { b = 1 c = 2 }", [(1, 13, "'c = 2 }'", "',' or '}'")]),
         ("a = { b = 1,\n  c = 2 }\nd = = 1", [(1, 13, "too early", "on one line"), (3, 5, "'= 1'", "")]),
@@ -299,6 +299,15 @@ STRING, BRACKET = "a string needs a closing quote", "close it with ']'"
         ("h1 = BRCx2+I", [(1, 6, "'BRCx2+I'", 'text stands in quotes: "BRCx2+I"')]),
         ("a = True", [(1, 5, "'True'", "write true")]),
         ("a = null", [(1, 5, "'null'", "leave the key out")]),
+        ("a = 1..5", [(1, 6, "'..5'", 'text stands in quotes: "1..5"')]),
+        ("a = [1..N]", [(1, 7, "'..N]'", 'text stands in quotes: "1..N"')]),
+        ("a = (1, 2)", [(1, 5, "'(1, 2)'", "a list stands in square brackets")]),
+        ("a = 1;", [(1, 6, "';'", "remove the ';'")]),
+        ("// a\na = 1", [(1, 1, "'// a'", "a comment begins with '#'")]),
+        ("a\u00a0= 1", [(1, 2, "= 1'", "remove the invisible character U+00A0")]),
+        ("a = \u22121", [(1, 5, "1'", "write - instead of \u2212 (U+2212)")]),
+        ("a \uff1d 1", [(1, 3, "1'", "write = instead of \uff1d (U+FF1D)")]),
+        ("a = 1\rb = 2", [(1, 6, "b = 2'", "save the file with LF or CR LF")]),
         ("a = “x”", [(1, 5, "'“x”'", "straight quotes")]),
         (r'a = "x\q"', [(1, 7, "'\\q\"'", r"a backslash is written \\")]),
         (r'a = "x\u12"', [(1, 7, "'\\u12\"'", "four hexadecimal digits")]),
@@ -573,7 +582,7 @@ def test_the_suffix_or_else_the_first_character_decides(tmp_path: Path, suffix: 
     for content, format in ((b"a = 1", "toml"), (b'\n {"a": 1}', "json")):
         path = write(tmp_path, f"spec{suffix}", content)
         if suffix.lower() in (".toml", ".json") and suffix.lower() != f".{format}":
-            with pytest.raises(SpecError, match=f"this is not {suffix[1:].upper()}"):
+            with pytest.raises(SpecError, match=f"that is read as {suffix[1:].upper()}"):
                 read_file(path)
         else:
             source = read_file(path)
@@ -602,9 +611,42 @@ def test_a_byte_order_mark_is_no_column(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "suffix", "line", "what", "fix"),
+    [
+        ("a: 1\nb:\n  - c: 2\n", ".toml", 1, "this is YAML", "a spec is TOML"),
+        ("---\na: 1\nb:\n  c: 2\n", ".yaml", 2, "this is YAML", "a spec is TOML"),
+        ('{ "a": 1 }', ".toml", 1, "this is JSON in a file that is read as TOML", ".json"),
+        ("# a net\na = 1\n", ".json", 1, "this is TOML in a file that is read as JSON", ".toml"),
+        ("import graphnet\nspec = {}\n", ".py", 1, "this is Python", "a spec is a TOML or JSON file"),
+        (
+            "a = 1\n<<<<<<< HEAD\nb = 1\n=======\nb = 2\n>>>>>>> x\n",
+            ".toml",
+            2,
+            "this is an unfinished git merge",
+            "keep one",
+        ),
+        ("a = 1".encode("utf-16"), ".toml", None, "this is UTF-16, no UTF-8 text", "save the file as UTF-8"),
+        ("a = 1".encode("utf-16-be"), ".toml", None, "this looks like UTF-16", "save the file as UTF-8"),
+        (b"PK\x03\x04\0\0", ".pt", None, "this is an archive, such as a PyTorch checkpoint", "give the path"),
+        (b"\x89PNG\r\n", ".png", None, "this is a picture", "give the path"),
+    ],
+)
+def test_another_format_is_one_fault(
+    tmp_path: Path, content: str | bytes, suffix: str, line: int | None, what: str, fix: str
+) -> None:
+    path = write(tmp_path, f"s{suffix}", content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(SpecError) as caught:
+        read_file(path)
+    (fault,) = caught.value.faults
+    assert (fault.file, fault.line) == (str(path), line)
+    assert fault.what.startswith(what)
+    assert fix in fault.fix
+
+
+@pytest.mark.parametrize(
     ("content", "place", "byte"),
     [
-        (b"\xff\xfea\0", (1, 1), "0xff"),
+        (b"\xffa", (1, 1), "0xff"),
         ("é = 1\nb = 'é".encode() + b"\xe9'", (2, 7), "0xe9"),
         (b"\xef\xbb\xbfab\x80", (1, 3), "0x80"),
     ],

@@ -61,16 +61,15 @@ def test_loading_keeps_the_parameters_and_their_type() -> None:
     assert parameter.dtype == torch.float64
 
 
-def test_every_missing_weight_and_unfit_shape_is_named_and_nothing_loaded() -> None:
+def test_missing_weights_and_unfit_shapes_are_a_line_each_and_nothing_is_loaded() -> None:
     net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4), nn.Linear(4, 5))
     before = tensors_of(net)
     tensors = {"0.weight": torch.zeros(3, 2), "0.bias": torch.zeros(3), "1.weight": torch.zeros(4, 7)}
     with pytest.raises(CheckpointError) as caught:
         load_into(net, tensors | {"1.bias": torch.zeros(4)})
     assert str(caught.value).splitlines() == [
-        "the checkpoint holds no 2.weight",
-        "the checkpoint holds no 2.bias",
-        "1.weight is [4, 7] in the checkpoint, [4, 3] in the net",
+        "the weights hold no 2.weight and 1 more",
+        "1.weight is [4, 7] in the weights, [4, 3] in the net",
     ]
     assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
 
@@ -80,12 +79,11 @@ def test_statistics_of_times_that_were_not_trained_ask_for_calibration() -> None
     net = norm_net(times=(3, 4, 11))
     with pytest.raises(CheckpointError) as caught:
         load_into(net, tensors)
-    head, *names = str(caught.value).splitlines()
-    assert head == (
-        "the checkpoint holds no running statistics at t = 4, 11: they must be calibrated on training data first"
-    )
-    assert names[:2] == ["  norm1.t4.running_mean", "  norm1.t4.running_var"]
-    assert len(names) == 6
+    assert str(caught.value).splitlines() == [
+        "the weights hold no running statistics at t = 4, 11: they must be calibrated on training images first",
+        "  load_into(net, tensors, calibrate=True), then "
+        "graphnet.analysis.calibrate.calibrate(net, batches of training images)",
+    ]
 
 
 def test_statistics_may_be_missing_for_a_caller_who_calibrates() -> None:
@@ -100,7 +98,7 @@ def test_statistics_may_be_missing_for_a_caller_who_calibrates() -> None:
     assert report.left == ("norm1.t2.running_mean", "norm1.t2.running_var", "norm1.t2.num_batches_tracked")
     assert torch.equal(net.state_dict()["norm1.t3.running_mean"], tensors["norm1.t3.running_mean"])
     del tensors["conv1.weight"]
-    with pytest.raises(CheckpointError, match=r"^the checkpoint holds no conv1\.weight$"):
+    with pytest.raises(CheckpointError, match=r"^the weights hold no conv1\.weight$"):
         load_into(net, tensors, calibrate=True)
 
 

@@ -1,0 +1,17 @@
+"""Unexpected exceptions: bugs of graphnet, which the user is asked to report."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+from graphnet.errors import Fault
+
+REQUEST = "please tell us: send the spec, the command and the traceback"
+
+
+def bug_fault(error: Exception, file: str | None = None) -> Fault:
+    """Print the traceback to standard error; the fault says that this is our bug, and what to send us."""
+    traceback.print_exception(error, file=sys.stderr)
+    text = " ".join(traceback.format_exception_only(error)[-1].split())
+    return Fault((), f"graphnet has a bug: {text}", REQUEST, code="", file=file)

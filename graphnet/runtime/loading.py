@@ -1,0 +1,48 @@
+"""What is said of weights that do not fit a net: a line for each kind, not a list of names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from graphnet.errors import and_more
+from graphnet.network.network import VECTOR
+
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+CALIBRATE = "graphnet.analysis.calibrate.calibrate(net, batches of training images)"
+LATER = f"load them by net.load_state_dict(weights, strict=False), then {CALIBRATE}"
+
+
+def is_statistic(name: str) -> bool:
+    return name.rpartition(".")[2] in STATISTICS
+
+
+def is_vector(name: str) -> bool:
+    """Whether it is a singular vector, of a Lipschitz bound."""
+    return name.rpartition(".")[2].startswith(VECTOR)
+
+
+def times_of(names: Iterable[str]) -> str:
+    """` at t = 4, 11`: the times that names of tensors say; nothing if they say none."""
+    times = sorted({int(t) for name in names for t in re.findall(r"\.t(\d+)(?:_T\d+)?\.", name)})
+    return f" at t = {', '.join(map(str, times))}" if times else ""
+
+
+def uncalibrated(names: Sequence[str]) -> str:
+    """What is said of statistics that are missing."""
+    return f"the weights hold no running statistics{times_of(names)}: they must be calibrated on training images first"
+
+
+def misfits(missing: Sequence[str], left: Sequence[str]) -> Iterator[str]:
+    """What is said of a state dict that has too little or too much for a net, a line and a hint for each kind."""
+    made = [name for name in missing if is_statistic(name) or is_vector(name)]
+    if weights := [name for name in missing if name not in made]:
+        yield f"the weights hold no {and_more(weights)}"
+    elif made:
+        yield f"{uncalibrated(made)}\n  {LATER}"
+        left = [name for name in left if not is_statistic(name)]
+    if left:
+        statistics = all(map(is_statistic, left)) and times_of(left)
+        what = f"running statistics{statistics}" if statistics else and_more(left)
+        hint = "net.load_state_dict(weights, strict=False) leaves aside what a net does not use"
+        yield f"the weights hold {what}, which the net does not use\n  {hint}"

@@ -1,0 +1,108 @@
+"""What pydantic refuses → faults in the words of the language: one for each mistake, with what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from graphnet.errors import Fault, KeyPath, did_you_mean
+from graphnet.spec.forms import FORMS, OUT_OF_BOUNDS, WORDS, as_table, shown
+from graphnet.spec.key_faults import ALIKE, astray, missing, no_row, unknown_key
+from graphnet.synonyms import ELSEWHERE, plain
+
+
+def form_faults(errors: Iterable[ErrorDetails], data: Any) -> list[Fault]:
+    """A fault for each error; several of one mistake are still several."""
+    return [_fault(details, data) for details in errors]
+
+
+def one_each(faults: list[Fault]) -> list[Fault]:
+    """The faults without those that follow from another one; entries of a list that are alike are one of the list."""
+    meant = {fault.meant for fault in faults if fault.meant}
+    found: dict[object, Fault] = {}
+    for fault in faults:
+        if not fault.meant and fault.path in meant and fault.code == "GN009":
+            continue
+        alike: object = fault.meant or fault.path
+        if fault.fix and fault.path and isinstance(fault.path[-1], int):
+            alike = (fault.path[:-1], fault.fix)
+            if alike in found:
+                fault, what = found[alike], found[alike].what.replace("this must", "each entry must")
+                found[alike] = replace(fault, path=alike[0], what=what)
+        elif fault.on == "key" and not fault.meant:
+            alike = (fault.path[:-1], fault.what, fault.fix)
+        found.setdefault(alike, fault)
+    return list(found.values())
+
+
+def _fault(details: ErrorDetails, data: Any) -> Fault:
+    kind, loc, given = details["type"], details["loc"], details["input"]
+    path = data_path(loc, data, keep_last=kind == "missing")
+    if kind == "extra_forbidden":
+        return unknown_key(path, loc, data)
+    if kind == "missing":
+        return missing(path, data)
+    if loc[-2:-1] == ("rows",):
+        return no_row(path, given, data)
+    if kind == "literal_error":
+        return _unknown_word(path, details)
+    if kind in ("dict_type", "kind") and (stray := astray(path, given, data)):
+        return stray
+    what, context = details["msg"], details.get("ctx", {})
+    if kind in WORDS:
+        what = WORDS[kind].format(shown=shown(given), **context)
+    elif kind != "kind":
+        what = what.removeprefix("Input should be ").removeprefix("Value error, ")
+        what = f"this must be {what}" if details["msg"].startswith("Input") else what
+    what = what if kind != "kind" else f"{what}, not {shown(given)}"
+    return Fault(path, what, _form(path, kind, given), code="GN012" if kind in OUT_OF_BOUNDS else "GN010")
+
+
+def _unknown_word(path: KeyPath, details: ErrorDetails) -> Fault:
+    """A word where one of a few may stand."""
+    expected, given = str(details.get("ctx", {})["expected"]), details["input"]
+    options = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
+    what = f"{shown(given)} is not known here"
+    if path == ("graphnet",):
+        return Fault(path, what, "graphnet = 1 is the one version of the language there is", code="GN011")
+    hint = ELSEWHERE.get(plain(str(given))) or did_you_mean(str(given), options, ALIKE)
+    return Fault(path, what, hint, code="GN011")
+
+
+def _form(path: KeyPath, kind: str, value: Any) -> str:
+    """How an entry of another kind is written."""
+    last = path[-1] if path else ""
+    if kind == "too_long" and (last == "shape" or path[:1] == ("states",)):
+        return "a shape is [C, H, W], [C, L] or [C], without batch and time"
+    if kind not in ("dict_type", "tuple_type", "kind"):
+        return ""
+    if last in ("members", "except"):
+        return FORMS["members"]
+    if path[:2] == ("sharing", "sets"):
+        return FORMS["sets"] if len(path) < 4 else ""
+    if path[-2:-1] == ("transitions",):
+        return FORMS["transitions"]
+    if path[-3:-2] and isinstance(path[-3], int) and isinstance(last, str):
+        return FORMS["cell"]
+    return as_table(str(last), value) or FORMS.get(str(last), "")
+
+
+def data_path(loc: tuple[int | str, ...], data: Any, keep_last: bool) -> KeyPath:
+    """Where in the data a model's location lies: what the long forms put in between is left out."""
+    path: list[str | int] = []
+    for number, part in enumerate(loc):
+        last = number == len(loc) - 1
+        inside = (
+            part in data
+            if isinstance(data, Mapping)
+            else isinstance(part, int) and isinstance(data, list | tuple) and 0 <= part < len(data)
+        )
+        if inside:
+            data = data[part]
+            path.append(part)
+        elif last and keep_last:
+            path.append(part)
+    return tuple(path)

@@ -1,0 +1,81 @@
+"""How the entries of a spec are written, for error texts: forms, examples, and values in short."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def as_table(key: str, value: Any) -> str:
+    """A table of the top level with the value that was given in its place; "" for other keys and values."""
+    if isinstance(value, Mapping):
+        return ""
+    if key == "sets" and isinstance(value, list) and value and all(isinstance(entry, str) for entry in value):
+        return f"[[sharing.sets]] with members = {json_text(value)}"
+    if key == "sharing":
+        return f"[sharing] with over_time = {json_text(value)}" if isinstance(value, bool) else FORMS["sets"]
+    if key not in MAIN_KEYS:
+        return ""
+    inner, kinds = MAIN_KEYS[key]
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        return f"[{key}], {EXAMPLES[inner]}"
+    return f"[{key}] with {inner} = {json_text(value)}"
+
+
+MAIN_KEYS: dict[str, tuple[str, Any]] = {
+    "input": ("shape", list),
+    "readout": ("t", int | str | list),
+    "norm": ("kind", str),
+    "pre_net": ("ops", str | list),
+    "post_net": ("ops", str | list),
+}
+"""Tables of the top level, each with the key that a short form would mean, and the kinds of its values."""
+FORMS = {
+    "states": "[states] with one entry an area, such as V1 = [64, 32, 32]",
+    "transitions": 'each slab begins with [[transitions]], in two brackets; a row is V1 = { V2 = "BRC" }',
+    "sets": '[[sharing.sets]], in two brackets, with members = ["V1->V1", "V2->V2"]',
+    "members": 'such as members = ["V1->V1", "V2->V2"]',
+    "cell": 'leave it out where there is no transition; "I" passes the value on',
+}
+OUT_OF_BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_short", "too_long")
+WORDS = {
+    "greater_than": "{shown} is too small: above {gt:g}",
+    "greater_than_equal": "{shown} is too small: at least {ge}",
+    "less_than_equal": "{shown} is too large: at most {le}",
+    "int_type": "this must be a whole number, not {shown}",
+    "float_type": "this must be a number, not {shown}",
+    "string_type": "this must be a string, not {shown}",
+    "bool_type": "this must be true or false, not {shown}",
+    "dict_type": "this must be a table, not {shown}",
+    "tuple_type": "this must be a list, not {shown}",
+    "too_short": "{actual_length} entries are too few: {min_length} are needed",
+    "too_long": "{actual_length} entries are too many: at most {max_length} fit",
+}
+EXAMPLES = {
+    "graphnet": "graphnet = 1 says which version of the language this is",
+    "input": "[input] with a shape, such as shape = [3, 32, 32]",
+    "states": "[states] with one entry an area, such as V1 = [64, 32, 32]",
+    "readout": "[readout] with a time, such as t = 5",
+    "ops": 'such as ops = "BRGL"',
+    "shape": "such as shape = [64, 32, 32]",
+    "t": "such as t = 5",
+    "kind": 'such as kind = "batch"',
+    "members": 'such as members = ["V1->V1", "V2->V2"]',
+}
+
+
+def shown(value: Any) -> str:
+    """A value of the spec in short."""
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, list | tuple) and value and all(isinstance(entry, Mapping) for entry in value):
+        return "a list of tables"
+    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def json_text(value: Any) -> str:
+    """A value as it stands in a spec, in short."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
