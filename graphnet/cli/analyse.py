@@ -71,11 +71,11 @@ def _fixed_point(
     from torch import split
 
     from graphnet.analysis.fixed_point import fixed_point
-    from graphnet.training.load_run import load_data, load_net
+    from graphnet.training.load_run import load_run
 
-    dataset = load_data(folder, data_root)
+    net, dataset = load_run(folder, device, data_root)
     batches = zip(split(dataset.test_images, 256), split(dataset.test_labels, 256), strict=True)
-    found = fixed_point(load_net(folder, device), batches, state, steps=steps, tolerance=tolerance)
+    found = fixed_point(net, batches, state, steps=steps, tolerance=tolerance)
     median, largest = np.median(found.residuals, axis=1), found.residuals.max(axis=1)
     print(f"step   residual (median, largest of {found.residuals.shape[1]} images)   accuracy")
     print(f"{0:4}   {'as trained':>39}   {1 - found.errors[0]:8.2%}")

@@ -11,7 +11,7 @@ import typer
 
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, told
-from graphnet.training.errors import TrainingError
+from graphnet.training.errors import RunError, TrainingError
 from graphnet.training.run_folder import RunFolder
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `graphnet train` wrote.")]
@@ -40,13 +40,16 @@ def evaluate(run: RunPath, data_root: DataRoot = None, device: Device = "auto", 
 
 
 def _evaluate(folder: RunFolder, data_root: Path | None, device: str) -> None:
-    from graphnet.training.load_run import load_data, load_net
+    from graphnet.training.load_run import load_run
     from graphnet.training.loop import evaluate as test
     from graphnet.training.progress import accuracies, agreement
 
-    dataset = load_data(folder, data_root)
-    result = test(load_net(folder, device), dataset.test_images, dataset.test_labels)
+    net, dataset = load_run(folder, device, data_root)
+    result = test(net, dataset.test_images, dataset.test_labels)
     print(f"test accuracy {accuracies(result.accuracy)}")
     if folder.predictions.exists():
         before = folder.read_predictions()
+        if len(before) != len(result.predictions):
+            counts = f"it has {len(before)} predictions, for {len(result.predictions)} images"
+            raise RunError(f"{folder.predictions} is damaged: {counts}")
         print(agreement(result.predictions.tolist(), before, result.accuracy, "made after training"))

@@ -91,10 +91,9 @@ def _measure(
 
     from graphnet.analysis.error_curves import iterative_convergence
     from graphnet.analysis.figures import Measured
-    from graphnet.training.load_run import load_data, load_net
+    from graphnet.training.load_run import load_run
 
-    dataset = load_data(folder, data_root)
-    net = load_net(folder, device)
+    net, dataset = load_run(folder, device, data_root)
     batches = zip(split(dataset.test_images, batch_size), split(dataset.test_labels, batch_size), strict=True)
     try:
         result = iterative_convergence(net, batches, more=more, samples=samples)

@@ -77,11 +77,11 @@ def _perturb(
 
     from graphnet.analysis.perturb import perturbed, sequence
     from graphnet.rewrite.perturbations import edited as made
-    from graphnet.training.load_run import load_data, load_net
+    from graphnet.training.load_run import load_run
     from graphnet.training.loop import evaluate
     from graphnet.training.progress import accuracies, agreement
 
-    net, dataset = load_net(folder, device), load_data(folder, data_root)
+    net, dataset = load_run(folder, device, data_root)
     other = next((edit.t for edit in edits if isinstance(edit, ShowAnother)), None)
 
     def shown(images: Tensor) -> Tensor:

@@ -115,9 +115,9 @@ def measured(run: Path, data_root: Path | None, device: str) -> dict[str, Any]:
         from torch import split
 
         from graphnet.analysis.over_time import measure
-        from graphnet.training.load_run import load_data, load_net
+        from graphnet.training.load_run import load_run
 
-        net, data = load_net(folder, device), load_data(folder, data_root)
+        net, data = load_run(folder, device, data_root)
         batches = split(data.train_images[:MOST_IMAGES], TRAINING_BATCH)
         found = measure(net, data.test_images[:MOST_IMAGES], data.test_labels[:MOST_IMAGES], batches)
     note = f"Run {run}: measured on {found.images} test images of {data.name}."
