@@ -29,7 +29,7 @@ def path(name: str) -> Path:
     name = ALIASES.get(name, name)
     if name not in files:
         hint = did_you_mean(name, tuple(files)) or "`graphnet zoo` lists them"
-        raise UnknownName(f"there is no zoo spec '{name}'; {hint}")
+        raise UnknownName(f"no zoo spec is called '{name}'; {hint}")
     return files[name]
 
 
