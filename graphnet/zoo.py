@@ -57,8 +57,7 @@ def foreign_names(name: str, tensors: Iterable[str] | None = None) -> dict[str, 
 
     For `resnet18`, `resnet34`, `resnet50` (torchvision's), `cornet-z`, `cornet-rt`, `cornet-rt-skipping`, `cornet-s`,
     `blt`, `blt-b`, `blt-bl`, `blt-bt` (the published modules') and `bl-net` (the published Keras model's).
-    `graphnet.import_state_dict` also takes a zoo name and builds this table. The published BLT nets also hold
-    `v1.lateral.weight` and `v1.top_down.weight`, which they never use.
+    `graphnet.import_state_dict` also takes a zoo name and builds this table.
 
     Args:
         name: a zoo spec.
@@ -77,6 +76,12 @@ def foreign_names(name: str, tensors: Iterable[str] | None = None) -> dict[str, 
     return {tensor: FOREIGN[name](tensor, first) for tensor in ours}
 
 
+def unused(name: str) -> tuple[str, ...]:
+    """Return the tensors that the original implementation holds but never uses, by its names."""
+    return _UNUSED.get(ALIASES.get(name, name), ())
+
+
+_UNUSED = dict.fromkeys(("blt", "blt-b", "blt-bl", "blt-bt"), ("v1.lateral.weight", "v1.top_down.weight"))
 _TIMED = re.compile(r"(\w+)\..*\.t(\d+)\.\w+")
 
 

@@ -51,6 +51,7 @@ def import_state_dict(
 
     ours: dict[str, Tensor] = net.state_dict()
     given = zoo.foreign_names(mapping, ours) if isinstance(mapping, str) else mapping
+    unused = zoo.unused(mapping) if isinstance(mapping, str) else ()
     table = {name: found for name in ours if (found := _foreign(name, given))}
     whole = state_dict if isinstance(state_dict, Mapping) else read_file(state_dict)
     theirs = tensors_of(whole, (source for source, _ in table.values()))
@@ -59,7 +60,7 @@ def import_state_dict(
         for name, (source, index) in table.items()
         if cleaned(source) in theirs
     }
-    used = {cleaned(source) for source, _ in table.values()}
+    used = {*(cleaned(source) for source, _ in table.values()), *unused}
     left = [name for name in theirs if name not in used and not name.endswith("num_batches_tracked")]
     patterns = [ignore] if isinstance(ignore, str) else list(ignore)
     faults = [

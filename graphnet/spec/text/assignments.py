@@ -112,7 +112,10 @@ def read_assignment(text: str) -> Assignment:
     match = _KEY.fullmatch(text.strip())
     words = _words(match["key"]) if match else None
     if match is None or words is None:
-        raise SpecError([Assignment(text).locate(Fault((), "this is not KEY=VALUE", _PATTERN, code="GN015"))])
+        key = text.partition("=")[0].strip()
+        dots = re.sub(r"\[(\d+)\]", r".\1", key)
+        fix = _PATTERN if dots == key else f"write an index after a dot: --set {dots}=…"
+        raise SpecError([Assignment(text).locate(Fault((), "this is not KEY=VALUE", fix, code="GN015"))])
     key, value = match["key"], match["value"].strip()
     start, behind = _start(text, match["key"]), len(key) + len(" = ")
     at = [(0, start), (behind, start + match.start("value") - match.start("key") + _start(match["value"], value))]

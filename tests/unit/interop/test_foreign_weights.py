@@ -324,6 +324,18 @@ def test_a_shorter_net_leaves_out_what_is_dead_in_it() -> None:
     graphnet.import_state_dict(made, tensors, "cornet-rt-skipping", ignore=["IT.*", "V4.conv1.*", "V4.norm1.*"])
 
 
+@pytest.mark.parametrize("name", ["blt", "blt-as-published", "blt-b"])
+def test_what_the_published_code_never_uses_is_left_out(name: str) -> None:
+    made = graphnet.compile(name)
+    table = zoo.foreign_names(name)
+    tensors = {table[ours]: torch.rand(tensor.shape) for ours, tensor in made.state_dict().items()}
+    dead = {"v1.lateral.weight": torch.rand(64, 64, 3, 3), "v1.top_down.weight": torch.rand(128, 64, 3, 3)}
+    graphnet.import_state_dict(made, {"model": tensors | dead}, name)
+    assert holds(made, tensors, table)
+    with pytest.raises(CheckpointError, match=r"nothing in the net takes v1\.lateral\.weight and 1 more"):
+        graphnet.import_state_dict(made, tensors | dead, table)
+
+
 # ---- bl-net, in the layout and with the names of Keras
 
 WIDTHS = (4, 5, 6, 4, 3, 5, 6)

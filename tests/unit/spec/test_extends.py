@@ -483,6 +483,7 @@ def test_settings(text: str, key: tuple[str, ...], value: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "what", "fix"),
     [
+        ("transitions[0].t=3", "this is not KEY=VALUE", "write an index after a dot: --set transitions.0.t="),
         ("", "this is not KEY=VALUE", "--set readout.t=3"),
         ("readout.t", "this is not KEY=VALUE", "--set readout.t=3"),
         ("=3", "this is not KEY=VALUE", ""),
