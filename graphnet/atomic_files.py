@@ -14,8 +14,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The temporary file is in the same folder. It is synchronised to the disk, then renamed, then the folder is
     synchronised, so that even a power cut leaves the old file or the new one. If the block fails or is interrupted,
-    only the old file remains. Of a symbolic link, the target is replaced. Devices and pipes, such as /dev/stdout, cannot be
-    replaced and are written to directly.
+    only the old file remains. Of a symbolic link, the target is replaced. Devices and pipes, such as /dev/stdout,
+    cannot be replaced and are written to directly.
 
     Raises OSError.
     """

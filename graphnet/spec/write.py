@@ -72,7 +72,7 @@ def _table(path: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _has_header(path: tuple[str, ...], value: Any) -> bool:
-    """Whether an entry gets a header of its own; states and cells stay on one line, to keep their order."""
+    """Whether an entry gets its own header; states and cells stay on one line, to keep their order."""
     if isinstance(value, list):
         return path[-1] in BLOCKS and bool(value)
     return isinstance(value, Mapping) and (len(path) == 1 or path[0] == "parts") and path[-2:-1] != ("states",)
