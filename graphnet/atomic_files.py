@@ -1,4 +1,4 @@
-"""Atomic file writes: a file keeps its old content, or has all of the new one, also after a crash or a full disk."""
+"""Atomic file writes: a file has either all its old or all its new content, even after a crash or a full disk."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to; what was written replaces `path` if the block succeeds.
+    """Yield a temporary path to write to; it replaces `path` if the block succeeds.
 
-    It is a temporary file in the same folder. The file is synchronised to the disk, then renamed, then the folder is
-    synchronised, so that even a power cut leaves the old file or the new one. Whatever stops the block, an interrupt
-    too, leaves the old file and no other. A symbolic link stays one: its target is replaced. Devices and pipes, such as
-    /dev/stdout, cannot be replaced and are written to directly.
+    The temporary file is in the same folder. It is synchronised to the disk, then renamed, then the folder is
+    synchronised, so that even a power cut leaves the old file or the new one. If the block fails or is interrupted,
+    only the old file remains. Of a symbolic link, the target is replaced. Devices and pipes, such as /dev/stdout,
+    cannot be replaced and are written to directly.
 
     Raises OSError.
     """
@@ -46,7 +46,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _synchronise_names(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk, where the system can do that."""
+    """Wait until the names in a folder are on the disk, if the system supports it."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

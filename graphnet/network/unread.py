@@ -1,4 +1,4 @@
-"""What could not be read of a spec, and what cannot be concluded then: a default stands in its place."""
+"""Faults that are doubtful because an entry they rely on could not be read and was replaced by a default."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from graphnet.errors import Fault, KeyPath
 
 UNKNOWN_KEY = "GN008"
 NO_READING = ("GN0", "GN1")
-"""Codes of entries that are not understood begin like this; other faults are of what entries mean."""
+"""Code prefixes of entries that could not be read; other faults concern their meaning."""
 READ_ALL_THE_SAME = "GN103"
-"""Two states whose values would have one name: it is clear which is which."""
+"""Two states whose values would have the same name: both were read."""
 NO_ARROW = "GN102"
 TIMELESS = {
     "input": ("shape", "sequence"),
@@ -20,11 +20,11 @@ TIMELESS = {
     "transitions": ("ops", "gain", "lipschitz", "noise"),
     "": ("graphnet", "$schema", "name", "cite", "norm", "pre_net", "post_net", "sharing"),
 }
-"""The keys of each table, and of a spec, that do not decide what happens when."""
+"""Keys of each table, and of the top level (""), that do not affect timing."""
 
 
 def decides_timing(fault: Fault) -> bool:
-    """Whether an entry could not be read that decides what happens when, so that nothing can be said of that."""
+    """Whether the fault is of an unread entry that determines what happens when, so that timing is unknown."""
     if fault.severity != "error" or not fault.code.startswith(NO_READING) or fault.code == READ_ALL_THE_SAME:
         return False
     path = fault.path[2:] if fault.path[:1] == ("parts",) else fault.path
@@ -40,12 +40,12 @@ def decides_timing(fault: Fault) -> bool:
 
 
 def doubtful(fault: Fault, known: Iterable[Fault]) -> bool:
-    """Whether a fault takes an entry for read that is at fault itself."""
+    """Whether a fault relies on an entry that is itself at fault."""
     return any(_touches(other, entry) for entry in fault.given for other in known if other is not fault)
 
 
 def _touches(fault: Fault, entry: KeyPath) -> bool:
-    """Whether a fault says that an entry, what holds it or what it holds is not read, or is of its key misspelt."""
+    """Whether a fault means that an entry, its table or its content was not read, or that its key is misspelt."""
     if fault.severity != "error" or not fault.code.startswith(NO_READING):
         return False
     *table, key = fault.path or ("",)

@@ -134,8 +134,8 @@ def test_standard_input(tiny: Path) -> None:
 
 def test_files_that_are_no_specs(tmp_path: Path) -> None:
     files = {
-        "empty.toml": (b"", "there is nothing here"),
-        "empty.json": (b"", "there is nothing here"),
+        "empty.toml": (b"", "the spec is empty"),
+        "empty.json": (b"", "the spec is empty"),
         "garbage.toml": (bytes(range(256)) * 20, "this is not UTF-8"),
         "garbage.json": (b"\x89PNG\r\n\x1a\n\x00\x00" * 50, "this is a picture"),
         "nul.toml": (b"graphnet = 1\x00\n", "this is not TOML"),

@@ -88,12 +88,12 @@ def test_a_file_of_that_name_is_read_and_that_is_said_once_on_standard_error(tmp
     (tmp_path / "elman").write_text(zoo.text("quickstart"))
     done = run("plan", "elman", cwd=tmp_path)
     assert done.stdout.startswith("quickstart")
-    assert done.stderr == "warning: 'elman' is the file of that name here, not the spec of the zoo\n"
+    assert done.stderr == "warning: 'elman' is the file of that name here, not the zoo spec\n"
 
 
 @pytest.mark.parametrize("command", [("plan",), ("view", "--no-browser"), ("check", "--watch")])
 def test_an_unknown_name_is_told_what_is_near(command: tuple[str, ...], tmp_path: Path) -> None:
     done = run(*command, "cornets", cwd=tmp_path)
     assert done.returncode == 1
-    assert "cornets: error[GN001]: spec\n  there is no such file, and no spec of the zoo is called so\n" in done.stderr
+    assert "cornets: error[GN001]: spec\n  there is no such file, and no zoo spec of this name\n" in done.stderr
     assert "did you mean 'cornet-s'?" in done.stderr

@@ -1,4 +1,4 @@
-"""A transition function with the named constants of its settings replaced by their numbers."""
+"""Replace named constants in the settings of a transition function by their numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from graphnet.spec.notation.transition_functions import Branches, Call, Chain, F
 
 
 def settle(chain: Chain, constants: Mapping[str, int]) -> Chain:
-    """The chain with numbers for constants. Raises FunctionFault for one that is unknown or out of its range."""
+    """Return the chain with constants replaced. Raises FunctionFault for an unknown or out-of-range constant."""
     return tuple(
         replace(item, chains=tuple(settle(branch, constants) for branch in item.chains))
         if isinstance(item, Branches)

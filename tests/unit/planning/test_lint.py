@@ -21,7 +21,7 @@ def warned(spec: dict[str, Any]) -> list[str]:
 
 
 def test_a_part_that_no_state_is_made_of() -> None:
-    assert warned(small(parts={"p": {"states": {"r": {}}}})) == ["parts.p: no state is made of this part"]
+    assert warned(small(parts={"p": {"states": {"r": {}}}})) == ["parts.p: no state uses this part"]
 
 
 def test_a_state_that_never_holds_a_value() -> None:
