@@ -34,10 +34,8 @@ def share_equal(plan: Plan) -> Plan:
     again = _made_again(known)
     if not again:
         return plan
-    first: dict[
-        tuple[Key, int | None], tuple[int, int, str]
-    ] = {}  # key → where it is first computed: call, time, name
-    exported: list[dict[str, str]] = []  # of each call: its name for a value → the name others read
+    first: dict[tuple[Key, int | None], tuple[int, int, str]] = {}  # key → where it is first computed: call, time, name
+    exported: list[dict[str, str]] = []  # of each call: the name others read → its name in the body
     instead: list[Instead] = []
     for number, (body, t) in enumerate(plan.calls):
         exported.append({})

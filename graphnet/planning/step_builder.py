@@ -1,4 +1,4 @@
-"""Builders: the lines of a value, and the body of a step from its values."""
+"""Builders for the lines of a value, and for the body of a step from its values."""
 
 from __future__ import annotations
 

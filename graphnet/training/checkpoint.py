@@ -21,17 +21,17 @@ VERSION_KEY = "graphnet_checkpoint"
 VERSION = "1"
 SPEC_KEY = "spec"
 ITERATIONS = 100
-"""Of power iteration, for singular vectors that a checkpoint does not hold."""
+"""Power iterations for singular vectors missing from a checkpoint."""
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """What a checkpoint file holds.
+    """The contents of a checkpoint file.
 
     Attributes:
         tensors: by the names of the net's `state_dict()`, on the CPU.
         spec_text: the flattened spec, as JSON.
-        metadata: what else was said at saving.
+        metadata: further entries passed when saving.
     """
 
     tensors: dict[str, Tensor]
@@ -41,11 +41,11 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class LoadReport:
-    """Names that loading left aside.
+    """Names that loading skipped.
 
     Attributes:
-        left: tensors of the checkpoint that the net has no use for.
-        uncalibrated: running statistics of the net that the checkpoint does not hold; they are as they were.
+        left: tensors of the checkpoint that the net does not use.
+        uncalibrated: running statistics of the net that the checkpoint lacks; they are unchanged.
     """
 
     left: tuple[str, ...]
@@ -53,7 +53,7 @@ class LoadReport:
 
 
 def save_checkpoint(path: Path, net: nn.Module, spec_text: str, extra: Mapping[str, str] | None = None) -> None:
-    """Write the net's parameters and buffers, its spec, and more to say; whole or not at all."""
+    """Write the net's parameters and buffers, its spec and further metadata, atomically."""
     own = {VERSION_KEY: VERSION, SPEC_KEY: spec_text}
     if taken := sorted(own.keys() & (extra or {}).keys()):
         raise ValueError(f"reserved in a checkpoint's metadata: {', '.join(taken)}")
@@ -66,36 +66,36 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read a file that `save_checkpoint` wrote.
 
     Raises:
-        CheckpointError: there is no such file, it is damaged, or it is not graphnet's.
+        CheckpointError: the file is missing, damaged, or not from graphnet.
     """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
     except FileNotFoundError as fault:
-        raise CheckpointError(f"there is no checkpoint at {path}") from fault
+        raise CheckpointError(f"no checkpoint at {path}") from fault
     except (SafetensorError, OSError) as fault:
         raise CheckpointError(f"{path} is no safetensors file, or a damaged one: {fault}") from fault
     version, spec_text = metadata.pop(VERSION_KEY, None), metadata.pop(SPEC_KEY, None)
     if version is None or spec_text is None:
-        raise CheckpointError(f"{path} is a safetensors file, but no checkpoint of graphnet's: no spec is in it")
+        raise CheckpointError(f"{path} is a safetensors file, but not a checkpoint from graphnet: it has no spec")
     if version != VERSION:
         raise CheckpointError(f"{path} is a checkpoint of version {version}; this graphnet reads version {VERSION}")
     return Checkpoint(tensors, spec_text, metadata)
 
 
 def load_into(net: nn.Module, tensors: Mapping[str, Tensor], *, calibrate: bool = False) -> LoadReport:
-    """Copy into `net` what it needs; nothing is copied if something is missing or does not fit.
+    """Copy into `net` the tensors it needs; copy nothing if any is missing or does not fit.
 
-    Singular vectors of Lipschitz bounds that are missing are found by power iteration.
+    Power iteration finds missing singular vectors of Lipschitz bounds.
 
     Args:
         net: keeps its device and number types.
         tensors: by the names of `state_dict()`.
-        calibrate: running statistics may be missing, because the caller calibrates them next.
+        calibrate: running statistics may be missing, as the caller calibrates them next.
 
     Raises:
-        CheckpointError: weights or statistics are missing, or shapes differ; all of them at once, a line for each kind.
+        CheckpointError: weights or statistics are missing, or shapes differ; all of these at once, a line per kind.
     """
     needed: dict[str, Tensor] = net.state_dict()
     missing = [name for name in needed if name not in tensors]

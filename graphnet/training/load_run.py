@@ -1,4 +1,4 @@
-"""A run's net and data, as training left them."""
+"""Load a run's net and data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from graphnet.training.run_folder import RunFolder
 
 
 def load_net(folder: RunFolder, device: str = "auto") -> Net:
-    """The net of a run's checkpoint, in evaluation mode. Raises TrainingError."""
+    """Load the net of a run's checkpoint, in evaluation mode. Raises TrainingError."""
     checkpoint = read_checkpoint(folder.checkpoint)
     net = compile(load(json.loads(checkpoint.spec_text)))
     load_into(net, checkpoint.tensors)
@@ -24,11 +24,11 @@ def load_net(folder: RunFolder, device: str = "auto") -> Net:
 
 
 def load_data(folder: RunFolder, data_root: Path | None = None) -> Dataset:
-    """The data set that a run was trained on, from where it was then unless told. Raises TrainingError."""
+    """Load the data set of a run, by default from its old folder. Raises TrainingError."""
     record = folder.read_record()
     try:
         name, seed = record["dataset"]["name"], record["dataset"]["held_out_seed"] or 0
         before = record.get("data_root")
     except (KeyError, TypeError, AttributeError):
-        raise RunError(f"{folder.record} does not say what the net was trained on: it is damaged") from None
+        raise RunError(f"{folder.record} does not name the training data: it is damaged") from None
     return load_dataset(name, data_root or (Path(before) if before else None), seed)
