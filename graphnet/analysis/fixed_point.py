@@ -62,7 +62,7 @@ class FixedPoint:
         grown = float(np.median(self.sizes[step - 1][lost] / self.sizes[0][lost]))
         if step == 1 or not np.isfinite(grown):
             return what
-        return f"{what}; its last block makes them {grown ** (1 / (step - 1)):.3g} times larger per step"
+        return f"{what}; its last block makes them {grown ** (1 / (step - 1)):.3g} times as large per step"
 
 
 def fixed_point(
