@@ -28,6 +28,7 @@ class Fault:
         on: whether the entry's key or its value is at fault (for the place in the file).
         span: first and last-plus-one character inside the entry's string, if the fault lies inside one.
         severity: an error stops the compiler, a warning does not.
+        given: entries that the finding takes for read; with a fault in one of them it is none.
         code: the kind of mistake, which `graphnet explain` explains.
         file, line, column: the place in the text, 1-based; None while unknown, or for a spec given as a dict.
         end_column: the column behind the last character at fault on this line.
@@ -43,6 +44,7 @@ class Fault:
     span: tuple[int, int] | None = None
     severity: Literal["error", "warning"] = "error"
     code: str = field(kw_only=True)
+    given: tuple[KeyPath, ...] = field(default=(), kw_only=True, compare=False, repr=False)
     file: str | None = None
     line: int | None = None
     column: int | None = None

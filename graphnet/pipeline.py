@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from graphnet.atomic_files import write_bytes
 from graphnet.compile_options import BACKENDS, Options, check_device
 from graphnet.errors import Fault, SpecError
 from graphnet.given_specs import SpecLike as SpecLike
@@ -150,7 +151,7 @@ def draw(
     options = PictureOptions(view, style, dead, width, elide, dpi, title)
     rendering = Rendering(plan(spec, settings=settings), options)
     if path is not None:
-        Path(path).write_bytes(drawn(path, rendering))
+        write_bytes(Path(path), drawn(path, rendering))
     return to_svg(rendering.picture)
 
 

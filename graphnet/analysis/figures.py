@@ -13,6 +13,7 @@ import numpy as np
 
 from graphnet.analysis.error_curves import KINDS, IterativeConvergence
 from graphnet.analysis.indices import Interval
+from graphnet.atomic_files import replacing
 from graphnet.planning.plan import Plan
 
 P = ParamSpec("P")
@@ -53,7 +54,7 @@ class Measured:
 
 def write_indices(path: Path, runs: Sequence[Measured]) -> None:
     """Write a line per run, index and stage, and one per average over stages."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("run", "parameters", "coupling", "index", "stage", "estimate", "low", "high"))
         for run in runs:
@@ -66,7 +67,7 @@ def write_indices(path: Path, runs: Sequence[Measured]) -> None:
 
 def write_curves(path: Path, runs: Sequence[Measured]) -> None:
     """Write a line per run, stage, perturbation and point of its curve."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("run", "stage", "perturbation", "point", "error", "images"))
         for run in runs:
@@ -173,4 +174,6 @@ def _zero_to_one(axis: Any) -> None:
 
 
 def _save(figure: Any, path: Path) -> None:
-    figure.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else None)
+    kind = path.suffix.removeprefix(".")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else None)

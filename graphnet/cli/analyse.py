@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+from io import StringIO
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from graphnet.cli.common.plugins import Plugins
-from graphnet.cli.common.report import Failure
+from graphnet.cli.common.report import Failure, write
 from graphnet.cli.evaluate import DataRoot, Device, RunPath, run_told
 from graphnet.training.run_folder import RunFolder
 
@@ -42,11 +43,9 @@ def analyse(
         else:
             rows = _fixed_point(folder, fixed_point, steps, tolerance, data_root, device)
     if output is not None:
-        try:
-            with output.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows(rows)
-        except OSError as fault:
-            raise Failure(f"cannot write {output}: {fault.strerror}") from None
+        table = StringIO()
+        csv.writer(table, lineterminator="\n").writerows(rows)
+        write(output, table.getvalue())
 
 
 def _bounds(folder: RunFolder, device: str) -> list[tuple[object, ...]]:

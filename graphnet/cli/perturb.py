@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from graphnet.cli.common.flattened import flattened
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import write
 from graphnet.cli.evaluate import DataRoot, Device, RunPath, run_told
@@ -97,7 +98,7 @@ def _perturb(
     now, then = after.predictions.tolist(), before.predictions.tolist()
     print(agreement(now, then, after.accuracy, "of the unperturbed net"))
     if output is not None:
-        data = edited.meta["spec"].as_data()
+        data = flattened(edited.meta["spec"])
         is_json = output.suffix == ".json"
         write(output, to_json(data) if is_json else to_toml(data))
         print(f"the edited spec is in {output}")

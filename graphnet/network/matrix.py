@@ -48,7 +48,8 @@ def read_constants(spec: Spec, faults: list[Fault]) -> dict[str, int]:
         if unknown:
             what = f"no constant before this one is called '{unknown[0]}'"
             hint = did_you_mean(unknown[0], tuple(constants)) or "name it above this one"
-            faults.append(Fault(path, what, hint, span=span_of(unknown[0], written), code="GN106"))
+            given: tuple[KeyPath, ...] = (("let", unknown[0]),)
+            faults.append(Fault(path, what, hint, span=span_of(unknown[0], written), code="GN106", given=given))
             continue
         constants[name] = whole.value(constants)
     return constants
@@ -104,7 +105,8 @@ def read_times(
                 fix = WORDS[unknown[0].lower()] if readout else 'name the times, such as 5 or "0..5"'
             if unknown[0] == READOUT:
                 what, fix, code = NOT_HERE, hint or "name a time, such as 3", "GN107"
-            faults.append(Fault(here, what, fix, span=span_of(unknown[0], entry), code=code))
+            given: tuple[KeyPath, ...] = (("let", unknown[0]),)
+            faults.append(Fault(here, what, fix, span=span_of(unknown[0], entry), code=code, given=given))
             continue
         ranges.append(parsed)
     return TimeSet(tuple(ranges))

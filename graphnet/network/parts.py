@@ -56,7 +56,7 @@ def expand(spec: Spec, constants: dict[str, int], faults: list[Fault]) -> Expand
         elif state.part not in spec.parts:
             what = f"no part is called '{state.part}'"
             hint = did_you_mean(state.part, tuple(spec.parts)) or f"write it: [parts.{state.part}.states]"
-            faults.append(Fault((*path, "part"), what, hint, code="GN104"))
+            faults.append(Fault((*path, "part"), what, hint, code="GN104", given=(("parts", state.part),)))
             found.states[name] = WrittenState(name, state, state.shape, path)
             found.first[name] = found.last[name] = name
         else:
@@ -197,7 +197,7 @@ def _unknown(path: KeyPath, name: str, known: Collection[str], row: str) -> Faul
         hint = f"a row is a source, and a column in it a target: {ends[0]} = {{ {ends[1]} = … }}"
     else:
         hint = NO_STATES.get(name) or did_you_mean(name, tuple(known))
-    return Fault(path, f"no state is called '{name}'", hint, on="key", code="GN102")
+    return Fault(path, f"no state is called '{name}'", hint, on="key", code="GN102", given=made_of(name, path))
 
 
 def _once(faults: list[Fault]) -> None:
@@ -212,3 +212,11 @@ def _once(faults: list[Fault]) -> None:
                 faults.append(
                     replace(fault, note=f"it is written {times[fault.what]} times; all states stand in [states]")
                 )
+
+
+def made_of(name: str, path: KeyPath = ()) -> tuple[KeyPath, ...]:
+    """What must be read to say that there is no state of a name: the states of the part, or of the state's part."""
+    if path[:1] == ("parts",):
+        return ((*path[:2], "states"),)
+    state, _, inner = name.partition(".")
+    return (("states", state), ("states", state, "part"), ("parts",)) if inner else ()

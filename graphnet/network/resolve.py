@@ -20,12 +20,11 @@ from graphnet.network.parts import Expanded, WrittenState, expand
 from graphnet.network.sharing.sets import resolve_sets
 from graphnet.network.sharing.tensors import bind
 from graphnet.network.silenced import Holding, silenced_faults
+from graphnet.network.unread import decides_timing, doubtful
 from graphnet.spec.model import Spec
 from graphnet.spec.notation.integers import Misspelt, parse_whole
 from graphnet.spec.notation.times import ALWAYS, FOREVER, Times, TimeSpan
 
-TIMING = ("t", "delay", "unroll", "unpopulated", "hold", "merge", "let", "readout")
-"""Keys that decide what happens when."""
 MOST_READOUTS = 1_000_000
 """More are not written out: no budget lets them pass."""
 
@@ -38,7 +37,9 @@ def resolve(
     `form_faults` are those already known of the spec; what follows from them is not looked into. `unlimited` lets the
     net be of any size.
     """
-    return _Resolver(spec, form_faults).run(unlimited)
+    network, faults = _Resolver(spec, form_faults).run(unlimited)
+    known = (*form_faults, *faults)
+    return network, [fault for fault in faults if not doubtful(fault, known)]
 
 
 class _Resolver:
@@ -96,16 +97,7 @@ class _Resolver:
 
     def _timing_is_wrong(self) -> bool:
         """Whether an entry is at fault that decides what happens when, so that nothing can be said of that."""
-        if any(fault.path[0] == "transitions" and len(fault.path) <= 3 for fault in self.form_faults):
-            return True  # a whole row or slab is missing
-        if any(fault.code in ("GN101", "GN102") for fault in self.faults):
-            return True  # some states and arrows are not those that were meant
-        return any(
-            key in TIMING or (key == "state" and fault.path[0] in ("input", "readout"))
-            for fault in (*self.form_faults, *self.faults)
-            if fault.severity == "error"
-            for key in fault.path
-        )
+        return any(map(decides_timing, (*self.form_faults, *self.faults)))
 
     # ---- states and shapes
 
@@ -114,9 +106,9 @@ class _Resolver:
         found = {}
         for name, written in self.expanded.states.items():
             if written.shape is None:
-                self.faults.append(
-                    Fault(written.path, f"'{name}' has no shape", "such as shape = [64, 32, 32]", code="GN214")
-                )
+                what, given = f"'{name}' has no shape", (self._shape_path(written), ("states", name.partition(".")[0]))
+                fix = "such as shape = [64, 32, 32]"
+                self.faults.append(Fault(written.path, what, fix, code="GN214", given=given))
             elif shape := self._shape(written.shape, self._shape_path(written)):
                 found[name] = shape
         return found
@@ -155,7 +147,8 @@ class _Resolver:
         unknown = [name for name in whole.names if name not in self.constants]
         if unknown:
             what, fix = f"no constant is called '{unknown[0]}'", did_you_mean(unknown[0], tuple(self.constants))
-            self.faults.append(Fault(path, what, fix or "name it in [let]", code="GN106"))
+            given: tuple[KeyPath, ...] = (("let", unknown[0]),)
+            self.faults.append(Fault(path, what, fix or "name it in [let]", code="GN106", given=given))
             return None
         return whole.value(self.constants)
 

@@ -173,7 +173,7 @@ def follow(network: Network, faults: list[Fault]) -> tuple[Activity, ...]:
             faults.append(Fault(first.transition.path, what, "give one of them a delay of 1", code="GN301"))
             continue
         activities.append(activity)
-        faults += _joined_faults(network, activity)
+        faults += list(_joined_faults(network, activity, faults))
         if any((network.read, t) not in activity.populated for t in net.readouts):
             faults += _readout_faults(network, net)
     return tuple(activities)
@@ -190,12 +190,18 @@ def _reached(reached: Sequence[int], network: Network, horizon: int, empty: Sequ
     return f"signals reach it at {times}{only}", fix
 
 
-def _joined_faults(network: Network, activity: Activity) -> Iterator[Fault]:
-    """A fault for each concat state whose arrivals do not add up to its channels, at the first time they do not."""
+def _joined_faults(network: Network, activity: Activity, known: Sequence[Fault]) -> Iterator[Fault]:
+    """A fault for each concat state whose channels differ from those of its arrivals, at the first such time.
+
+    Arrivals whose function is at fault are skipped.
+    """
     told = set()
+    unread = {fault.path[:size] for fault in known for size in range(len(fault.path) + 1)}
     for (name, t), live in activity.firing.items():
         state = network.state(name)
         if state and state.merge == "concat" and live and state.shape and name not in told:
+            if any(arrival.transition.path in unread for arrival in live):
+                continue
             shapes = [_result_shape(network, arrival.transition) for arrival in live]
             channels = [shape[0] for shape in shapes if shape]
             if sum(channels) != state.shape[0] and len(channels) == len(shapes):

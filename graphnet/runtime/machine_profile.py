@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from graphnet.atomic_files import write_text
 from graphnet.planning.cost import LAYOUTS, Machine
 from graphnet.planning.reference_machine import TYPICAL
 
@@ -39,9 +40,7 @@ def machine_of(device: torch.device | str | None = None, again: bool = False) ->
     measured = measure(device)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(asdict(measured), indent=1), encoding="utf-8")
-        partial.replace(path)
+        write_text(path, json.dumps(asdict(measured), indent=1))
     except OSError:
         pass
     return measured

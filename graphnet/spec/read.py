@@ -146,15 +146,16 @@ def _mend(data: Any, fault: Fault) -> None:
     for part in path[:-1]:
         data = data[part]
     last = path[-1] if path else None
+    inner = path[2:] if path[:1] == ("parts",) else path
     if isinstance(last, int):
         data[last] = {"members": []} if "sets" in path else {}
     elif path[-3:-2] == ("transitions",) and last not in SLAB_WORDS:
         data.pop(last, None)
     elif last in STANDINS:
         data[last] = STANDINS[last]
-    elif path[0] == "states" and len(path) == 2:
+    elif inner[:1] == ("states",) and len(inner) == 2:
         data[last] = {}
-    elif path[0] == "transitions" and len(path) == 4:
+    elif inner[:1] == ("transitions",) and len(inner) == 4:
         data[last] = "I"
     elif last == "pre_net":
         data[last] = {"ops": "I"}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from graphnet.errors import and_more
 from graphnet.pipeline import compile, load
 from graphnet.runtime.net import Net
-from graphnet.training.checkpoint import load_into, read_checkpoint
+from graphnet.training.checkpoint import load_into, not_finite, read_checkpoint
 from graphnet.training.data import Dataset, load_dataset
-from graphnet.training.errors import RunError
+from graphnet.training.errors import CheckpointError, RunError
 from graphnet.training.loop import choose_device
 from graphnet.training.run_folder import RunFolder
 
@@ -17,7 +17,9 @@ from graphnet.training.run_folder import RunFolder
 def load_net(folder: RunFolder, device: str = "auto") -> Net:
     """Load the net of a run's checkpoint, in evaluation mode. Raises TrainingError."""
     checkpoint = read_checkpoint(folder.checkpoint)
-    net = compile(load(json.loads(checkpoint.spec_text)))
+    if wrong := not_finite(checkpoint.tensors):
+        raise CheckpointError(f"{folder.checkpoint} holds values that are not finite: {and_more(wrong)}")
+    net = compile(load(checkpoint.spec_data))
     load_into(net, checkpoint.tensors)
     net.to(choose_device(device))
     return net.eval()

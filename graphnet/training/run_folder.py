@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from graphnet.training.atomic_files import write_text
+from graphnet.atomic_files import write_text
 from graphnet.training.errors import RunError
 
 
@@ -39,7 +39,7 @@ class RunFolder:
             if any(path.iterdir()):
                 raise RunError(f"{path} is not empty, and runs are never overwritten\n  name another folder")
         except FileExistsError as fault:
-            raise RunError(f"{path} is a file\n  name an empty or new folder") from fault
+            raise RunError(f"{path or root} is a file\n  name an empty or new folder") from fault
         except OSError as fault:
             raise RunError(f"cannot create the run folder: {fault}") from fault
         return cls(path)
@@ -86,7 +86,7 @@ class RunFolder:
         if not self.metrics.exists():
             return []
         lines = self._read(self.metrics).splitlines()
-        return [_parsed(line, self.metrics) for line in lines]
+        return [_table(_parsed(line, self.metrics), self.metrics) for line in lines]
 
     def write_record(self, record: Mapping[str, object]) -> None:
         """Replace `run.json` atomically. Non-finite numbers become null."""
@@ -95,8 +95,7 @@ class RunFolder:
 
     def read_record(self) -> dict[str, Any]:
         """Read what `write_record` wrote, through JSON: keys are strings, tuples are lists."""
-        record: dict[str, Any] = _parsed(self._read(self.record), self.record)
-        return record
+        return _table(_parsed(self._read(self.record), self.record), self.record)
 
     def write_predictions(self, classes: Sequence[int]) -> None:
         """Write the class predicted for each test image, in the order of the test set."""
@@ -104,7 +103,9 @@ class RunFolder:
 
     def read_predictions(self) -> list[int]:
         """Read what `write_predictions` wrote."""
-        classes: list[int] = _parsed(self._read(self.predictions), self.predictions)
+        classes = _parsed(self._read(self.predictions), self.predictions)
+        if not isinstance(classes, list) or any(type(each) is not int for each in classes):
+            raise RunError(f"{self.predictions} is damaged: it is not a list of classes")
         return classes
 
     def _read(self, path: Path) -> str:
@@ -130,8 +131,14 @@ def _next_free(root: Path, spec_name: str) -> Path:
 def _parsed(text: str, path: Path) -> Any:
     try:
         return json.loads(text)
-    except ValueError as fault:
+    except (ValueError, RecursionError) as fault:
         raise RunError(f"{path} is damaged: {fault}") from fault
+
+
+def _table(data: object, path: Path) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise RunError(f"{path} is damaged: it is not a table of keys and values")
+    return data
 
 
 def _plain(value: object) -> object:

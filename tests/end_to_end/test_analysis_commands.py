@@ -296,7 +296,7 @@ def test_many_edits_at_once(runs: dict[str, Path], tmp_path: Path) -> None:
         assert re.match(r"test accuracy \d+\.\d+%, unperturbed \d+\.\d+%$", first)
         assert re.match(r"\d+ of 450 predictions are those of the unperturbed net$", second)
         assert third == f"the edited spec is in {out}"
-        checked = run("check", out)
+        checked = run("check", "--strict", out)
         assert checked.returncode == 0
         assert "fine" in checked.stdout
     one, other = graphnet.load(tmp_path / "spec.toml"), graphnet.load(tmp_path / "spec.json")
@@ -306,7 +306,7 @@ def test_many_edits_at_once(runs: dict[str, Path], tmp_path: Path) -> None:
     fired = {(each.source, each.target, each.t): each.ops for each in plan.firings if each.fate == "fires"}
     assert plan.last_time == 8
     assert [fired["h1", "h1", t] for t in (1, 2, 3)] == ["I", "I", "BRC+I"]
-    assert [fired["h2", "h2", t] for t in (5, 6, 7, 8)] == ["BRC+I0"] * 4
+    assert [fired["h2", "h2", t] for t in (5, 6, 7, 8)] == ["BRC+I0, lipschitz 0.9"] * 4
     assert ("input", "h1", 2) in fired
 
 

@@ -101,7 +101,7 @@ def test_standard_input_has_its_line_shown() -> None:
 def test_a_fault_of_a_file_that_two_extend_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "base.toml").write_text((WRONG / "size.toml").read_text())
     for name in ("a", "b"):
-        (tmp_path / f"{name}.toml").write_text(f'extends = "base.toml"\nname = "{name}"\nmrege = 1\n')
+        (tmp_path / f"{name}.toml").write_text(f'extends = "base.toml"\nname = "{name}"\nciet = 1\n')
     done = run("check", "a.toml", "b.toml", "a.toml", cwd=tmp_path)
     places = re.findall(r"^(\S+:) error", done.stderr, re.M)
     assert places == ["a.toml:3:1:", "base.toml:13:44:", "b.toml:3:1:"]

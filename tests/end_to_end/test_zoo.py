@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import graphnet
 from graphnet import zoo
+from graphnet.cli.common.flattened import flattened
 from graphnet.cli.new import _copy
 from tests.end_to_end.test_cli import run
 
@@ -38,7 +40,9 @@ def test_a_new_spec_means_what_its_example_means(like: str, tmp_path: Path) -> N
     done = run("new", "mine", "--like", like, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     mine, example = graphnet.load(tmp_path / "mine.toml"), graphnet.load(zoo.path(like))
-    assert mine.as_data() == example.as_data() | {"name": "mine"}
+    assert mine.as_data() == flattened(example) | {"name": "mine"}
+    plans = [replace(graphnet.plan(spec), name="", warnings=()) for spec in (mine, example)]
+    assert plans[0] == plans[1]
     assert (tmp_path / "mine.toml").read_text().startswith(f"# {zoo.summary(like)}\n")
 
 

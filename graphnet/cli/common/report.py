@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from graphnet.atomic_files import write_bytes
 from graphnet.cli.common.failure import Failure as Failure
 from graphnet.cli.common.fault_formats import painter
 from graphnet.errors import Fault, SpecError, clean
@@ -101,7 +102,7 @@ def write(path: Path, text: str) -> None:
 def written(path: Path, data: bytes) -> None:
     """Write a file. Raises Failure where that cannot be done."""
     try:
-        path.write_bytes(data)
+        write_bytes(path, data)
     except OSError as fault:
         raise Failure(f"cannot write {path}: {fault.strerror}") from None
 

@@ -30,7 +30,9 @@ def _settled(call: Call, name: str, value: Setting, constants: Mapping[str, int]
     if unknown := [used for used in value.names if used not in constants]:
         hint = did_you_mean(unknown[0], tuple(constants))
         fix = f"{hint}; or name it in [let]" if hint else "name it in [let]"
-        raise FunctionFault(f"no constant is called '{unknown[0]}'", place, fix, code="GN106")
+        raise FunctionFault(
+            f"no constant is called '{unknown[0]}'", place, fix, code="GN106", given=(("let", unknown[0]),)
+        )
     number = value.value(constants)
     try:
         OPS[call.op].settings[name](number)

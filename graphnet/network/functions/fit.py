@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from graphnet.errors import KeyPath
 from graphnet.network.functions.constants import settle
 from graphnet.network.functions.layers import bounded, make_layer
 from graphnet.network.functions.lipschitz import NoBound
@@ -260,7 +261,9 @@ def _check_end(chain: Chain, shape: Shape, ends: Ends) -> None:
         f"this makes {size_text(shape)} of '{ends.source_name}' ({size_text(ends.source)}), "
         f"but '{ends.target_name}' is {size_text(target)}"
     )
-    raise FunctionFault(what, place_of(chain), what_fits(chain, shape, ends.source, target), code="GN207")
+    state = ends.target_name.partition(".")[0]
+    given: tuple[KeyPath, ...] = (("merge",), ("states", state, "merge"), ("post_net", "classes"))
+    raise FunctionFault(what, place_of(chain), what_fits(chain, shape, ends.source, target), code="GN207", given=given)
 
 
 def place_of(chain: Chain) -> Place:

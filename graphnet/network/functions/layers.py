@@ -17,6 +17,9 @@ from graphnet.spec.notation.transition_functions import Call, FunctionFault, Pla
 Made = tuple[Op | None, tuple[Slot, ...]]
 """An op, None if nothing is to be done, and its tensors."""
 
+NORMS = (("norm",), ("pre_net", "norm"), ("post_net", "norm"))
+"""Where the settings of a B stand."""
+
 
 def make_layer(call: Call, shape: Shape, width: int, stride: int, norm: Norm) -> Made:
     """The op of a call on a value of `shape`, its width and stride chosen. Raises FunctionFault."""
@@ -82,7 +85,7 @@ def _norm(call: Call, shape: Shape, norm: Norm) -> Made:
     if norm.kind == "group":
         if shape[0] % norm.groups:
             what = f"{shape[0]} channels do not split into {norm.groups} groups"
-            raise FunctionFault(what, call.place, "choose norm.groups so that they do", code="GN210")
+            raise FunctionFault(what, call.place, "choose norm.groups so that they do", code="GN210", given=NORMS)
         return op("group_norm", groups=norm.groups, eps=norm.eps), affine
     if norm.kind == "layer":
         return op("layer_norm", eps=norm.eps), affine

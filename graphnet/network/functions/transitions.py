@@ -102,7 +102,9 @@ class CellReader:
         elif image and shape and image != shape:
             what = f"the input is {size_text(image)}, but '{self.entry}', where it arrives, is {size_text(shape)}"
             fix = 'give a [pre_net], such as ops = "C"'
-            self.faults.append(Fault(("input", "shape"), what, fix, code="GN304"))
+            self.faults.append(
+                Fault(("input", "shape"), what, fix, code="GN304", given=(("pre_net",), ("input", "state")))
+            )
         text = ops_text(pre_net.ops) if pre_net else "I"
         return Transition(INPUT, self.entry, "pre_net", text, times, 0, function, ("pre_net",), kind="pre_net")
 
@@ -156,7 +158,7 @@ class CellReader:
             where = (*path, *fault.place.path)
             named = where != path and isinstance(where[-1], str) and fault.code in ("GN201", "GN203")
             on: Literal["key", "value"] = "key" if named else "value"
-            self.faults.append(Fault(where, fault.what, fault.fix, on, span, code=fault.code))
+            self.faults.append(Fault(where, fault.what, fault.fix, on, span, code=fault.code, given=fault.given))
             return ()
 
     def _key(self, ops: Ops, ends: Ends | None, cell: Cell | None) -> object:

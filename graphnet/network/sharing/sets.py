@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from graphnet.errors import Fault, KeyPath, did_you_mean
 from graphnet.network.matrix import NOT_HERE, READOUT, misspelt
 from graphnet.network.network import Transition
-from graphnet.network.parts import Expanded
+from graphnet.network.parts import Expanded, made_of
 from graphnet.spec.model import SharingSet, Spec
 from graphnet.spec.notation.integers import Misspelt
 from graphnet.spec.notation.selectors import Selector, parse_selector
@@ -102,7 +102,8 @@ class _Reader:
         found = [Member(*pair, times, selector.layer, path) for pair in self.pairs if looked_for.matches(*pair)]
         if not found:
             shown = ", ".join(f"{source}->{target}" for source, target in self.pairs)
-            self.faults.append(Fault(path, f"{text!r} selects no transition", f"there are: {shown}", code="GN402"))
+            what, given = f"{text!r} selects no transition", (("transitions",), ("parts",), ("states",))
+            self.faults.append(Fault(path, what, f"there are: {shown}", code="GN402", given=given))
         return found
 
     def _unknown(self, selector: Selector, path: KeyPath) -> bool:
@@ -112,7 +113,7 @@ class _Reader:
             if "*" not in name and name not in names:
                 what = f"no state is called '{name}'"
                 hint, span = did_you_mean(name, names), selector.spans.get(role)
-                self.faults.append(Fault(path, what, hint, span=span, code="GN102"))
+                self.faults.append(Fault(path, what, hint, span=span, code="GN102", given=made_of(name)))
                 return True
         unknown = [name for entry in selector.times for name in entry.names if name not in self.constants]
         if unknown:
@@ -120,5 +121,6 @@ class _Reader:
             fix, code = did_you_mean(unknown[0], tuple(self.constants)) or "name it in [let]", "GN106"
             if unknown[0] == READOUT:
                 what, fix, code = NOT_HERE, "give the times that it has", "GN107"
-            self.faults.append(Fault(path, what, fix, span=selector.spans.get("times"), code=code))
+            given: tuple[KeyPath, ...] = (("let", unknown[0]),)
+            self.faults.append(Fault(path, what, fix, span=selector.spans.get("times"), code=code, given=given))
         return bool(unknown)

@@ -62,9 +62,9 @@ Chain = tuple["Call | Branches", ...]
 class FunctionFault(Exception):  # noqa: N818 - one fault of a function, turned into a Fault by the caller
     """A transition function cannot be read or does not fit, at a place."""
 
-    def __init__(self, what: str, place: Place, fix: str = "", *, code: str) -> None:
+    def __init__(self, what: str, place: Place, fix: str = "", *, code: str, given: tuple[KeyPath, ...] = ()) -> None:
         super().__init__(what)
-        self.what, self.place, self.fix, self.code = what, place, fix, code
+        self.what, self.place, self.fix, self.code, self.given = what, place, fix, code, given
 
     @classmethod
     def of(cls, fault: Misspelt, path: KeyPath) -> FunctionFault:
