@@ -22,21 +22,21 @@ from graphnet.training.errors import CheckpointError
 
 VERSION_KEY = "graphnet_checkpoint"
 VERSION, FIRST = "2", "1"
-"""Of the format; files of the first version have no checksum."""
+"""Versions of the format; files of the first have no checksum."""
 SPEC_KEY = "spec"
 ITERATIONS = 100
-"""Of power iteration, for singular vectors that a checkpoint does not hold."""
+"""Power iterations for singular vectors missing from a checkpoint."""
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """What a checkpoint file holds.
+    """The contents of a checkpoint file.
 
     Attributes:
         tensors: by the names of the net's `state_dict()`, on the CPU.
         spec_text: the flattened spec, as JSON.
-        metadata: what else was said at saving.
-        has_checksum: whether the file holds its SHA-256, which was right.
+        metadata: further entries passed when saving.
+        has_checksum: whether the file holds its SHA-256, which matches.
     """
 
     tensors: dict[str, Tensor]
@@ -46,23 +46,23 @@ class Checkpoint:
 
     @property
     def spec_data(self) -> dict[str, Any]:
-        """The spec as a dict. Raises CheckpointError where it is none."""
+        """The spec as a dict. Raises CheckpointError if it is not one."""
         try:
             data = json.loads(self.spec_text)
         except (ValueError, RecursionError) as fault:
-            raise CheckpointError(f"the spec in the checkpoint is no JSON: {fault}") from None
+            raise CheckpointError(f"the spec in the checkpoint is not JSON: {fault}") from None
         if not isinstance(data, dict):
-            raise CheckpointError(f"the spec in the checkpoint is no table of keys and values: {self.spec_text[:40]}")
+            raise CheckpointError(f"the spec in the checkpoint is not a table of keys: {self.spec_text[:40]}")
         return data
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """Names that loading left aside.
+    """Names that loading skipped.
 
     Attributes:
-        left: tensors of the checkpoint that the net has no use for.
-        uncalibrated: running statistics of the net that the checkpoint does not hold; they are as they were.
+        left: tensors of the checkpoint that the net does not use.
+        uncalibrated: running statistics of the net that the checkpoint lacks; they are unchanged.
     """
 
     left: tuple[str, ...]
@@ -70,7 +70,7 @@ class LoadReport:
 
 
 def save_checkpoint(path: Path, net: nn.Module, spec_text: str, extra: Mapping[str, str] | None = None) -> None:
-    """Write the net's parameters and buffers, its spec, more metadata and the file's SHA-256, atomically."""
+    """Write the net's parameters and buffers, its spec, further metadata and the file's SHA-256, atomically."""
     own = {VERSION_KEY: VERSION, SPEC_KEY: spec_text, CHECKSUM_KEY: BLANK}
     if taken := sorted(own.keys() & (extra or {}).keys()):
         raise ValueError(f"reserved in a checkpoint's metadata: {', '.join(taken)}")
@@ -84,7 +84,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read a file that `save_checkpoint` wrote.
 
     Raises:
-        CheckpointError: there is no such file, its bytes have changed, or it is not graphnet's.
+        CheckpointError: the file is missing, its bytes have changed, or it is not from graphnet.
     """
     try:
         intact = is_intact(path)
@@ -92,34 +92,34 @@ def read_checkpoint(path: Path) -> Checkpoint:
             raise CheckpointError(f"{path} is damaged: its bytes have changed since it was written (SHA-256)")
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
     except FileNotFoundError as fault:
-        raise CheckpointError(f"there is no checkpoint at {path}") from fault
+        raise CheckpointError(f"no checkpoint at {path}") from fault
     except (SafetensorError, OSError) as fault:
         raise CheckpointError(f"{path} is no safetensors file, or a damaged one: {fault}") from fault
     version, spec_text = metadata.pop(VERSION_KEY, None), metadata.pop(SPEC_KEY, None)
     if version is None or spec_text is None:
-        raise CheckpointError(f"{path} is a safetensors file, but no checkpoint of graphnet's: no spec is in it")
+        raise CheckpointError(f"{path} is a safetensors file, but not a checkpoint from graphnet: it has no spec")
     if version not in (VERSION, FIRST):
         raise CheckpointError(f"{path} is a checkpoint of version {version}; this graphnet reads up to {VERSION}")
     metadata.pop(CHECKSUM_KEY, None)
     if intact is None and version != FIRST:
-        raise CheckpointError(f"{path} is damaged: a checkpoint of version {version} holds its SHA-256")
+        raise CheckpointError(f"{path} is damaged: it lacks the SHA-256 of a checkpoint of version {version}")
     return Checkpoint(tensors, spec_text, metadata, bool(intact))
 
 
 def load_into(net: nn.Module, tensors: Mapping[str, Tensor], *, calibrate: bool = False) -> LoadReport:
-    """Copy into `net` what it needs; nothing is copied if something is missing or does not fit.
+    """Copy into `net` the tensors it needs; copy nothing if any is missing or does not fit.
 
-    Singular vectors of Lipschitz bounds that are missing are found by power iteration.
+    Power iteration finds missing singular vectors of Lipschitz bounds.
 
     Args:
         net: keeps its device and number types.
         tensors: by the names of `state_dict()`.
-        calibrate: running statistics may be missing, because the caller calibrates them next.
+        calibrate: running statistics may be missing, as the caller calibrates them next.
 
     Raises:
-        CheckpointError: weights or statistics are missing, or shapes differ; all of them at once, a line for each kind.
+        CheckpointError: weights or statistics are missing, or shapes differ; all of these at once, a line per kind.
     """
     needed: dict[str, Tensor] = net.state_dict()
     missing = [name for name in needed if name not in tensors]
@@ -149,7 +149,7 @@ def load_into(net: nn.Module, tensors: Mapping[str, Tensor], *, calibrate: bool 
 
 
 def _is_other_kind(given: Tensor, wanted: Tensor) -> bool:
-    """Whether one holds real numbers and the other does not; float64 weights may be copied into a float32 net."""
+    """Whether only one holds floating-point numbers; float64 weights may be copied into a float32 net."""
     return given.is_floating_point() != wanted.is_floating_point()
 
 

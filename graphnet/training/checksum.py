@@ -1,7 +1,7 @@
-"""The SHA-256 of a safetensors file, kept in its own header.
+"""SHA-256 of a safetensors file, in its own header.
 
-A safetensors file begins with the length of its header, then the header as JSON. Its metadata holds 64 zeros, over
-which the hash of the whole file is written; the hash is that of the file with the zeros in place.
+A safetensors file begins with the length of its header, then the header as JSON. The hash of the file, with 64 zeros
+as a placeholder in the metadata, replaces these zeros.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ BLANK = "0" * 64
 _ENTRY = re.compile(rf'"{CHECKSUM_KEY}":"([0-9a-f]{{64}})"'.encode())
 _LENGTH = 8
 _MOST_HEADER = 100_000_000
-"""Bytes of a header that safetensors reads."""
+"""Largest header, in bytes, that safetensors reads."""
 
 
 def seal(path: Path) -> None:
-    """Write a file's hash over the zeros in its metadata."""
+    """Replace the zeros in a file's metadata by its hash."""
     with path.open("rb+") as file:
         at, found = _entry(file) or (0, "")
         if found != BLANK:
@@ -31,7 +31,7 @@ def seal(path: Path) -> None:
 
 
 def is_intact(path: Path) -> bool | None:
-    """Whether a file has the bytes that it was sealed with; None if it was never sealed.
+    """Whether a file is unchanged since it was sealed; None if it never was.
 
     Raises OSError.
     """
@@ -41,7 +41,7 @@ def is_intact(path: Path) -> bool | None:
 
 
 def _entry(file: BinaryIO) -> tuple[int, str] | None:
-    """Where in a file the hash stands, and what it is. In the spec, which is JSON inside JSON, quotes are escaped."""
+    """The position of the hash in a file, and the hash. (The spec is JSON inside JSON, so its quotes are escaped.)"""
     file.seek(0)
     length = int.from_bytes(file.read(_LENGTH), "little")
     match = _ENTRY.search(file.read(length)) if length <= _MOST_HEADER else None
@@ -49,7 +49,7 @@ def _entry(file: BinaryIO) -> tuple[int, str] | None:
 
 
 def _digest(file: BinaryIO, at: int) -> str:
-    """The hash of a file with zeros where its hash stands."""
+    """The hash of a file with zeros in place of its hash."""
     file.seek(0)
     found = hashlib.sha256(file.read(at) + BLANK.encode())
     file.seek(at + len(BLANK))

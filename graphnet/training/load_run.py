@@ -1,4 +1,4 @@
-"""A run's net and data, as training left them."""
+"""Load a run's net and data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEEDS = range(2**32)
 
 
 def load_run(folder: RunFolder, device: str = "auto", data_root: Path | None = None) -> tuple[Net, Dataset]:
-    """The net of a run's checkpoint, in evaluation mode, and its data set. Raises TrainingError."""
+    """Load the net of a run, in evaluation mode, and its data set. Raises TrainingError."""
     net, dataset = load_net(folder, device), load_data(folder, data_root)
     plan = net.meta["plan"]
     check_fits(dataset, plan.input_shape, plan.classes)
@@ -26,7 +26,7 @@ def load_run(folder: RunFolder, device: str = "auto", data_root: Path | None = N
 
 
 def load_net(folder: RunFolder, device: str = "auto") -> Net:
-    """The net of a run's checkpoint, in evaluation mode. Raises TrainingError."""
+    """Load the net of a run's checkpoint, in evaluation mode. Raises TrainingError."""
     checkpoint = read_checkpoint(folder.checkpoint)
     if wrong := not_finite(checkpoint.tensors):
         raise CheckpointError(f"{folder.checkpoint} holds values that are not finite: {and_more(wrong)}")
@@ -37,12 +37,12 @@ def load_net(folder: RunFolder, device: str = "auto") -> Net:
 
 
 def load_data(folder: RunFolder, data_root: Path | None = None) -> Dataset:
-    """The data set that a run was trained on, from where it was then unless told. Raises TrainingError."""
+    """Load the data set of a run, by default from its old folder. Raises TrainingError."""
     match folder.read_record():
         case {"dataset": {"name": str(name), "held_out_seed": None | int() as seed}, **rest} if (seed or 0) in SEEDS:
             before = rest.get("data_root") or ""
         case _:
-            raise RunError(f"{folder.record} does not say what the net was trained on: it is damaged")
+            raise RunError(f"{folder.record} does not name the training data: it is damaged")
     if not isinstance(before, str) or "\0" in before:
-        raise RunError(f"{folder.record} does not say where the data were: it is damaged")
+        raise RunError(f"{folder.record} does not name the folder of its data: it is damaged")
     return load_dataset(name, data_root or (Path(before) if before else None), seed or 0)

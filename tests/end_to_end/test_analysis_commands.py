@@ -195,9 +195,9 @@ def test_runs_of_the_same_name_have_a_plot_each(runs: dict[str, Path], tmp_path:
 
 
 def test_indices_that_cannot_be(runs: dict[str, Path], tmp_path: Path) -> None:
-    refused("indices", runs["flat"], *QUICK, said="there are no stages")
-    refused("indices", tmp_path, *QUICK, said="is no run's folder")
-    refused("indices", runs["staged"], tmp_path / "none", *QUICK, said="is no run's folder")
+    refused("indices", runs["flat"], *QUICK, said="no stages")
+    refused("indices", tmp_path, *QUICK, said="is not a run folder")
+    refused("indices", runs["staged"], tmp_path / "none", *QUICK, said="is not a run folder")
     (tmp_path / "file").write_text("")
     refused("indices", runs["staged"], "-o", tmp_path / "file", *QUICK, said="cannot make")
     refused("indices", runs["staged"], "-o", tmp_path / "file" / "below", *QUICK, said="cannot make")
@@ -275,7 +275,7 @@ def test_analyses_that_cannot_be(runs: dict[str, Path], tmp_path: Path) -> None:
     refused("analyse", staged, said="say what is to be analysed: --lipschitz, or --fixed-point STATE")
     refused("analyse", staged, "--lipschitz", "--fixed-point", "h1", said="say what is to be analysed")
     refused("analyse", staged, "--fixed-point", "h3", said="no state is called 'h3'\n  did you mean 'h")
-    refused("analyse", tmp_path, "--lipschitz", said="is no run's folder")
+    refused("analyse", tmp_path, "--lipschitz", said="is not a run folder")
     refused("analyse", staged, "--lipschitz", "-o", tmp_path, said=f"cannot write {tmp_path}")
     refused("analyse", staged, "--fixed-point", "h1", "--steps", "1", "-o", tmp_path / "x" / "y", said="cannot write")
     assert run("analyse", staged, "--fixed-point", "h1", "--steps", "0").returncode == 2
@@ -360,12 +360,12 @@ WRONG: list[tuple[list[str], str]] = [
     (["--drop", "h3:1"], "no state is called 'h3'"),
     (["--early", "h1:4"], "'h1' has 3 blocks, not 4"),
     (["--drop", "h1:" + "9" * 5000], ""),
-    (["--lesion", "h2->h1"], "there is no transition h2->h1"),
+    (["--lesion", "h2->h1"], "no transition h2->h1"),
     (["--lesion", "h1->h2@x"], ""),
     (["--silence", "h1@"], ""),
     (["--noise", "h1->h2"], "has no standard deviation\n  write h1->h2:0.1"),
     (["--noise", "h1->h2:much"], "has no standard deviation"),
-    (["--noise", "h1->h2:-1"], "a standard deviation is above 0"),
+    (["--noise", "h1->h2:-1"], "a standard deviation must be above 0"),
     (["--noise", "h1->h2:nan"], ""),
     (["--noise", "h1->h2:inf"], ""),
     (["--noise", "h2@9:0.1"], "'h2' selects nothing that fires at t = 9\n  it does at t = 4..6"),
@@ -397,7 +397,7 @@ def test_a_net_that_gets_too_large_is_refused_at_once(runs: dict[str, Path]) -> 
 
 def test_perturbations_that_cannot_be_written(runs: dict[str, Path], tmp_path: Path) -> None:
     refused("perturb", runs["staged"], "--drop", "h1:1", "-o", tmp_path, said=f"cannot write {tmp_path}")
-    refused("perturb", tmp_path, "--drop", "h1:1", said="is no run's folder")
+    refused("perturb", tmp_path, "--drop", "h1:1", said="is not a run folder")
 
 
 # Runs that came to nothing
@@ -418,7 +418,7 @@ def test_a_run_without_a_checkpoint(command: tuple[str, ...], runs: dict[str, Pa
     record = json.loads((folder / "run.json").read_text())
     for status in ("interrupted", "failed", "training"):
         (folder / "run.json").write_text(json.dumps(record | {"status": status, "epochs_done": 0}))
-        refused(command[0], folder, *command[1:], said="there is no checkpoint at")
+        refused(command[0], folder, *command[1:], said="no checkpoint at")
 
 
 @pytest.mark.parametrize("record", ["{}", "[]", "null", '{"dataset": ', '{"dataset": {"name": "digits"}}'])

@@ -165,7 +165,7 @@ def test_other_commands_and_files_that_are_none(tmp_path: Path) -> None:
     assert done.stderr.startswith(f"{tmp_path}: error[GN001]: spec\n  this is a directory\n")
     done = run("eval", tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {tmp_path} is no run's folder")
+    assert done.stderr.startswith(f"error: {tmp_path} is not a run folder")
 
 
 def test_plan_as_text_and_as_json() -> None:

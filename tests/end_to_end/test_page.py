@@ -550,4 +550,4 @@ def test_what_view_refuses(tmp_path: Path) -> None:
     assert said("-")[0] == 2
     status, error = said(path, "--run", tmp_path)
     assert status == 1
-    assert error.startswith(f"error: {tmp_path} is no run's folder")
+    assert error.startswith(f"error: {tmp_path} is not a run folder")

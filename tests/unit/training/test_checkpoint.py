@@ -81,7 +81,7 @@ def test_statistics_of_times_that_were_not_trained_ask_for_calibration() -> None
     with pytest.raises(CheckpointError) as caught:
         load_into(net, tensors)
     assert str(caught.value).splitlines() == [
-        "the weights hold no running statistics at t = 4, 11: they must be calibrated on training images first",
+        "the weights hold no running statistics at t = 4, 11: calibrate them on training images first",
         "  load_into(net, tensors, calibrate=True), then "
         "graphnet.analysis.calibrate.calibrate(net, batches of training images)",
     ]
@@ -105,7 +105,7 @@ def test_statistics_may_be_missing_for_a_caller_who_calibrates() -> None:
 
 def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
-    with pytest.raises(CheckpointError, match=r"^there is no checkpoint at "):
+    with pytest.raises(CheckpointError, match=r"^no checkpoint at "):
         read_checkpoint(path)
     with pytest.raises(CheckpointError, match="no safetensors file, or a damaged one"):
         read_checkpoint(tmp_path)
@@ -122,7 +122,7 @@ def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="version 3; this graphnet reads up to 2"):
         read_checkpoint(path)
     save_file({"weight": torch.zeros(3)}, path, {"graphnet_checkpoint": "2", "spec": "{}"})
-    with pytest.raises(CheckpointError, match="a checkpoint of version 2 holds its SHA-256"):
+    with pytest.raises(CheckpointError, match="it lacks the SHA-256 of a checkpoint of version 2"):
         read_checkpoint(path)
 
 
