@@ -1,4 +1,4 @@
-"""`graphnet analyse`: what a trained net's transitions do."""
+"""`graphnet analyse`: Lipschitz bounds and fixed points of a trained net."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ from graphnet.cli.evaluate import DataRoot, Device, RunPath, run_told
 from graphnet.training.run_folder import RunFolder
 
 SHOWN = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
-"""The steps of a fixed-point iteration that are printed; the table has all."""
+"""Steps of a fixed-point iteration to print; the CSV file has all."""
 
 
 def analyse(
     run: RunPath,
     lipschitz: Annotated[
-        bool, typer.Option("--lipschitz", help="Bounds of the transitions' Lipschitz constants, by time.")
+        bool, typer.Option("--lipschitz", help="Bound each transition's Lipschitz constant at each time.")
     ] = False,
     fixed_point: Annotated[
-        str | None, typer.Option(metavar="STATE", help="Run a state on by its last block until it stays.")
+        str | None, typer.Option(metavar="STATE", help="Repeat a state's last block until its value settles.")
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="How many steps it is run on.")] = 100,
-    tolerance: Annotated[float, typer.Option(help="The relative change that counts as none.")] = 1e-5,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A CSV file of all that is found.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Number of repetitions.")] = 100,
+    tolerance: Annotated[float, typer.Option(help="Largest relative change that counts as settled.")] = 1e-5,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Also write all results to this CSV file.")
+    ] = None,
     data_root: DataRoot = None,
     device: Device = "auto",
     plugins: Plugins = None,
 ) -> None:
-    """Say how far the transitions of a trained net may stretch, or where a state of it settles."""
+    """Bound the Lipschitz constants of a trained net's transitions, or find a state's fixed point."""
     if lipschitz == (fixed_point is not None):
-        raise Failure("error: say what is to be analysed: --lipschitz, or --fixed-point STATE")
+        raise Failure("error: choose one analysis: --lipschitz or --fixed-point STATE")
     with run_told():
         folder = RunFolder.open(run)
         if fixed_point is None:

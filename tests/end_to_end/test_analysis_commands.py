@@ -272,8 +272,8 @@ def test_a_state_that_grows_says_why_there_are_no_more_numbers(runs: dict[str, P
 
 def test_analyses_that_cannot_be(runs: dict[str, Path], tmp_path: Path) -> None:
     staged = runs["staged"]
-    refused("analyse", staged, said="say what is to be analysed: --lipschitz, or --fixed-point STATE")
-    refused("analyse", staged, "--lipschitz", "--fixed-point", "h1", said="say what is to be analysed")
+    refused("analyse", staged, said="choose one analysis: --lipschitz or --fixed-point STATE")
+    refused("analyse", staged, "--lipschitz", "--fixed-point", "h1", said="choose one analysis")
     refused("analyse", staged, "--fixed-point", "h3", said="no state is called 'h3'\n  did you mean 'h")
     refused("analyse", tmp_path, "--lipschitz", said="is not a run folder")
     refused("analyse", staged, "--lipschitz", "-o", tmp_path, said=f"cannot write {tmp_path}")
@@ -350,7 +350,7 @@ def test_what_never_happened_is_calibrated(runs: dict[str, Path], tmp_path: Path
 
 
 WRONG: list[tuple[list[str], str]] = [
-    ([], "say what is to be edited"),
+    ([], "give at least one edit"),
     (["--drop", "h1"], "'h1' names no block\n  write STATE:NUMBER"),
     (["--drop", "h1:x"], "names no block"),
     (["--drop", "h1:-1"], "names no block"),

@@ -264,7 +264,7 @@ def test_explain_shows_what_the_compiler_says() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     code = codes()["GN102"]
     assert done.stdout.startswith(f"GN102: {code.title}\n\n  A row or a column")
-    parts = [done.stdout.index(part) for part in ("\nWrong:", "\nWhat is said of it:", "\nRight:", "base.toml is")]
+    parts = [done.stdout.index(part) for part in ("\nWrong:", "\nThe report:", "\nRight:", "base.toml is")]
     assert parts == sorted(parts)
     assert "  wrong.toml:4:8: error[GN102]: transitions[1].V2.V3\n    | V2 = { V3" in done.stdout
     assert run("explain", "102").stdout == done.stdout

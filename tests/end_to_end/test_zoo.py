@@ -63,7 +63,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text("precious")
     done = run("new", "mine", cwd=tmp_path)
     assert done.returncode == 1
-    assert "mine.toml exists already" in done.stderr
+    assert "mine.toml already exists" in done.stderr
     assert (tmp_path / "mine.toml").read_text() == "precious"
 
 
