@@ -143,7 +143,7 @@ def test_a_table_says_its_keys_with_their_defaults_and_choices(heading: str) -> 
         assert codes(kind) == said or not said, key
         value = field.get_default(call_default_factory=True, validated_data={})
         if field.is_required() or value is None:
-            assert default.startswith("needed" if field.is_required() else "—"), key
+            assert default.startswith("required" if field.is_required() else "—"), key
             continue
         value = value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
         value = (value[0] if len(value) == 1 else list(value)) if isinstance(value, tuple) else value
@@ -181,10 +181,10 @@ def test_merges_schemes_and_reserved_names_are_listed() -> None:
 
 
 def test_names_of_tensors_are_those_of_the_net_below(tmp_path: Path) -> None:
-    line = TEXT.count("\n", 0, TEXT.index("### Names of tensors"))
+    line = TEXT.count("\n", 0, TEXT.index("### Tensor names"))
     spec = next(block for block in EXAMPLES if block.line > line)
     names = {tensor.name for tensor in graphnet.plan(write(spec, tmp_path)).tensors}
-    assert {code for row in rows("Names of tensors") for code in codes(row[1])} <= names
+    assert {code for row in rows("Tensor names") for code in codes(row[1])} <= names
 
 
 def test_an_op_of_one_s_own_works_as_shown(tmp_path: Path) -> None:
