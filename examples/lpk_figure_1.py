@@ -30,9 +30,9 @@ ALPHA = torch.tensor([3 / 2, 3 / 4])
 BLOCKS, UNITS = 10, 16
 SHOWN = torch.tensor([[1.5, -0.5], [-1.5, 0.5]])  # the z in the picture, chosen so that lines do not overlap
 RESIDUAL_START = "zeros"
-"""Initial weights of the last layer of a residual function. With "lecun", which makes the residual about as large as its
-input, the residual net also learns the task (error 0.04), but early readouts are off by 1 to 3 and it needs its fourth
-block (error 3.7 without it); the recurrent net fails to learn (7.5)."""
+"""Initial weights of the last layer of a residual function. With "lecun", which makes the residual about as large as
+its input, the residual net also learns the task (error 0.04), but early readouts are off by 1 to 3 and it needs its
+fourth block (error 3.7 without it); the recurrent net fails to learn (7.5)."""
 
 
 def spec_of(name: str, function: list, shared: bool) -> dict:

@@ -1,4 +1,4 @@
-"""`graphnet indices`, `analyse` and `perturb` on runs that `graphnet train` left."""
+"""`graphnet indices`, `analyse` and `perturb` on run folders of `graphnet train`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ FLAT = {key: entry for key, entry in STAGED.items() if key != "transitions"} | {
 
 
 def run(*arguments: str | Path, cwd: Path | None = None) -> CompletedProcess[str]:
-    """Run graphnet in this process, which spares loading torch; what would be a traceback is raised."""
+    """Run graphnet in this process, to save loading torch; uncaught errors propagate."""
     out, err, before = StringIO(), StringIO(), sys.argv
     code: Any = 0
     sys.argv = ["graphnet", *map(str, arguments)]
@@ -67,7 +67,7 @@ def run(*arguments: str | Path, cwd: Path | None = None) -> CompletedProcess[str
 
 @pytest.fixture(scope="module", autouse=True)
 def _plain() -> Iterator[None]:
-    """One thread, tables as wide as they are, no colours."""
+    """One thread, tables at full width, no colours."""
     import torch
 
     threads = torch.get_num_threads()
@@ -99,7 +99,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def refused(*arguments: str | Path, said: str = "", cwd: Path | None = None) -> str:
-    """A command that cannot be done: status 1, one message, nothing on standard output."""
+    """Run a command that must fail: status 1, one message, nothing on standard output."""
     done = run(*arguments, cwd=cwd)
     assert done.returncode == 1, done
     assert said in done.stderr
@@ -205,7 +205,7 @@ def test_indices_that_cannot_be(runs: dict[str, Path], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["indices.csv", "curves.csv", "staged.svg"])
 def test_indices_that_cannot_be_written(name: str, runs: dict[str, Path], tmp_path: Path) -> None:
-    """What stands in the way is a folder, which stops root too."""
+    """A folder blocks the path, which stops root too."""
     (tmp_path / name).mkdir()
     refused("indices", runs["staged"], "-o", tmp_path, *QUICK, said=f"cannot write {tmp_path / name}")
 
@@ -388,7 +388,7 @@ def test_edits_that_do_not_fit(options: list[str], said: str, runs: dict[str, Pa
 
 
 def test_a_net_that_gets_too_large_is_refused_at_once(runs: dict[str, Path]) -> None:
-    """As `graphnet check` refuses a readout at t = 1,000,006."""
+    """Like `graphnet check` for a readout at t = 1,000,006."""
     command = [str(PROGRAM), "perturb", str(runs["staged"]), "--repeat", "h1:1000000", "--device", "cpu"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=HANGS)
     assert done.returncode == 1
@@ -400,7 +400,7 @@ def test_perturbations_that_cannot_be_written(runs: dict[str, Path], tmp_path: P
     refused("perturb", tmp_path, "--drop", "h1:1", said="is no run's folder")
 
 
-# Runs that came to nothing
+# Damaged and incomplete runs
 
 COMMANDS: list[tuple[str, ...]] = [
     ("indices",),

@@ -1,4 +1,4 @@
-"""`graphnet check` for programs, on a terminal, strictly and again and again; and `graphnet explain`."""
+"""`graphnet check`: JSON and GitHub formats, terminal output, --strict and --watch; and `graphnet explain`."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_fault_of_a_file_that_two_extend_is_told_once(tmp_path: Path) -> None:
 
 
 def on_terminal(*arguments: str | Path, **env: str) -> str:
-    """What a command writes to a terminal."""
+    """The output of a command on a terminal."""
     leader, follower = os.openpty()
     unset = ("NO_COLOR", "FORCE_COLOR")
     clean = {name: value for name, value in os.environ.items() if name not in unset} | {"TERM": "xterm"} | env
@@ -122,7 +122,7 @@ def on_terminal(*arguments: str | Path, **env: str) -> str:
         while True:
             try:
                 text += (chunk := os.read(leader, 4096))
-            except OSError:  # so Linux says that the other end is closed
+            except OSError:  # Linux's error when the other end is closed
                 break
             if not chunk:
                 break
@@ -153,12 +153,12 @@ def broken(spec, compile_plan=check.plan, **options):
 
 check.plan = view.plan_of = broken
 """
-"""A module for --plugin: the compiler has a bug, which specs of that name meet."""
+"""A module for --plugin that adds a bug to the compiler, triggered by specs of that name."""
 
 
 @pytest.fixture
 def watching(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """A check that watches top.toml, which extends base.toml, and what it writes."""
+    """A check that watches top.toml, which extends base.toml, and its output."""
     (tmp_path / "base.toml").write_text(QUICKSTART.read_text())
     (tmp_path / "top.toml").write_text('extends = "base.toml"\n')
     (tmp_path / "bug.py").write_text(BUG)
@@ -179,7 +179,7 @@ def watching(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
 
 
 def wait_for(output: Path, rounds: int) -> str:
-    """What has been written once so many rounds are over."""
+    """Wait for that many rounds, and return the output so far."""
     end = time.monotonic() + HANGS
     while (text := output.read_text()).count("Ctrl-C ends") < rounds:
         assert time.monotonic() < end, text

@@ -1,4 +1,4 @@
-"""The command line, as processes of its own."""
+"""The command line, run in separate processes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROGRAM = Path(sys.prefix) / "bin" / "graphnet"
 QUICKSTART = ROOT / "specs" / "quickstart.toml"
 WRONG = ROOT / "tests" / "golden" / "errors"
 HANGS = 300
-"""Seconds after which a program hangs: far more than anything takes on a loaded machine."""
+"""Timeout in seconds, far above any duration on a loaded machine."""
 TINY: dict[str, Any] = {
     "graphnet": 1,
     "name": "tiny",
@@ -38,12 +38,12 @@ TINY: dict[str, Any] = {
 
 
 def interruptible() -> None:
-    """In a new process: Ctrl-C interrupts it, even where the tests themselves run in the background."""
+    """Let Ctrl-C interrupt a new process, even if the tests themselves run in the background."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run(*arguments: str | Path, stdin: str = "", cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run graphnet; whatever it is given, it shows no traceback."""
+    """Run graphnet; it must never show a traceback."""
     done = subprocess.run(
         [str(PROGRAM), *map(str, arguments)],
         input=stdin,
@@ -297,7 +297,7 @@ def test_show_is_coloured_and_fits_on_a_terminal() -> None:
     with subprocess.Popen(command, cwd=ROOT, env=env | {"TERM": "xterm"}, stdout=theirs, stderr=theirs):
         os.close(theirs)
         shown = b""
-        with contextlib.suppress(OSError):  # what Linux says when the other end is closed
+        with contextlib.suppress(OSError):  # Linux's error when the other end is closed
             while more := os.read(ours, 4096):
                 shown += more
     os.close(ours)

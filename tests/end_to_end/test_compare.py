@@ -138,13 +138,13 @@ WINDOWS = {
     "resnet-one-convolution": ["2..N+1", "N+2", "N+3..2N+2", "2N+3", "2N+4..3N+3"],
     "resnet-2-state-once": ["2..T-2", "T-1", "T"],
 }
-"""When h1, then h2, … feed themselves, and in between hand over, if each slab names all times that matter."""
+"""Times of h1->h1, h1->h2, h2->h2, …, if each slab lists exactly the times that matter."""
 
 
 @pytest.mark.parametrize("untied", [False, True])
 @pytest.mark.parametrize("name", WINDOWS)
 def test_self_transitions_at_all_times_are_those_that_matter(name: str, untied: bool) -> None:
-    """LP's ResNets as in Figure 2 C, against windows: the same steps, weights, names and seeds."""
+    """LP's ResNets as in Figure 2 C equal those with explicit time windows: steps, weights, names and seeds."""
     spec = graphnet.load(zoo.path(name), settings=["sharing.over_time=false"] if untied else [])
     cells = {(a, b): ops for slab in spec.transitions for a, row in slab.rows.items() for b, ops in row.items()}
     slabs = []

@@ -1,7 +1,7 @@
 """The page of a net in a browser, as a file and served by `graphnet view`.
 
-They run in Chromium by Playwright, and are skipped where either is missing. In every test nothing is asked of any
-place but the page's own, and the browser's console has no errors.
+The tests run in Chromium by Playwright, and are skipped where either is missing. Every test also checks that the page
+sends no request except to its own server, and that the browser's console has no errors.
 """
 
 from __future__ import annotations
@@ -89,20 +89,20 @@ def page(opened: Callable[..., Any]) -> Any:
 
 
 def names(page: Any, selector: str) -> list[str]:
-    """What the elements of the unrolled picture are called."""
+    """Names of the elements of the unrolled picture."""
     found = f'[data-view="unrolled"] {selector}'
     script = "found => found.map(each => each.dataset.name || `${each.dataset.source}-${each.dataset.target}`)"
     return sorted(page.eval_on_selector_all(found, script))
 
 
 def place(page: Any) -> tuple[float, ...]:
-    """Where the picture is, x and y, and its scale."""
+    """The picture's offset x, y and its scale."""
     numbers = re.findall(r"-?[\d.]+(?:e-?\d+)?", page.evaluate("document.querySelector('#sheet').style.transform"))
     return tuple(map(float, numbers))
 
 
 def until(page: Any, condition: str) -> None:
-    """Wait for it; Playwright's own waiting needs `eval`, which the page's policy forbids."""
+    """Wait until a condition holds; Playwright's own waiting needs `eval`, which the page's policy forbids."""
     deadline = time.monotonic() + HANGS
     while not page.evaluate(condition):
         assert time.monotonic() < deadline, condition
@@ -146,7 +146,7 @@ def test_what_is_said_beside_the_pointer(page: Any) -> None:
     said = page.inner_text("#hint")
     for part in ("h1_t1 → h2_t2", "BRC", "b, 3 uses", "h2.from_h1.conv1.weight 6×4×3×3", "6.91 kFLOPs"):
         assert part in said
-    page.keyboard.press("v")  # what it was said of is not in the other view
+    page.keyboard.press("v")  # its element is not in the other view
     assert page.is_hidden("#hint")
     page.click("#views button:has-text('unrolled')")
     page.hover('[data-view="unrolled"] [data-name="h2_t2"]')
@@ -340,7 +340,7 @@ def test_text_stays_text(opened: Callable[..., Any]) -> None:
     assert page.inner_text("#details h2") == EVIL
     page.fill("#search", EVIL)
     assert EVIL in page.locator("#found b").all_text_contents()
-    assert page.locator("b:not(#now b, #found b), script").count() == 3, "the page's own scripts alone"
+    assert page.locator("b:not(#now b, #found b), script").count() == 3, "only the page's own scripts"
 
 
 def test_controls_have_names(page: Any) -> None:
@@ -406,7 +406,7 @@ def test_labels_are_on_the_page_and_never_meet(name: str, opened: Callable[..., 
 
 @contextmanager
 def viewed(*arguments: str | Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`graphnet view`, and where it serves; at the end it is ended by Ctrl-C, as people do."""
+    """`graphnet view` and its URL; ended by Ctrl-C, like an interactive user would."""
     process = subprocess.Popen(
         [str(PROGRAM), "view", *map(str, arguments), "--no-browser"],
         stdout=subprocess.PIPE,
@@ -461,11 +461,11 @@ def test_a_saved_spec_is_drawn_anew_and_a_wrong_one_is_told(tmp_path: Path, open
         assert re.search(r"\^{4}", said), "and the place in it"
         assert page.locator(f"{faults} b").count() == 0
         opacity = "getComputedStyle(document.querySelector('#sheet')).opacity"
-        assert float(page.evaluate(opacity)) < 0.6, "the last good picture is dimmed"
+        assert float(page.evaluate(opacity)) < 0.6, "the last valid drawing is dimmed"
         assert page.is_visible('[data-name="h1_t1"]')
         page.reload()
         page.wait_for_selector(wrong)
-        assert page.is_visible('[data-name="h1_t1"]'), "and is there after a reload"
+        assert page.is_visible('[data-name="h1_t1"]'), "and remains after a reload"
 
         saved(path, small())
         page.wait_for_selector(faults, state="hidden")

@@ -1,4 +1,4 @@
-"""The README's Python runs as printed, in its order."""
+"""The README's Python blocks run as printed, in order."""
 
 from __future__ import annotations
 

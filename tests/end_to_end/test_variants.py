@@ -1,4 +1,4 @@
-"""Variants of a spec on the command line: `--set`, `extends`, and ops of one's own by `--plugin`."""
+"""Variants of a spec on the command line: `--set`, `extends`, and custom ops by `--plugin`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults put into the compiler by hand, each with the test that finds it. Run by `test_mutants.py --thorough`."""
+"""Hand-written faults of the compiler, each with the test that finds it. Run by `test_mutants.py --thorough`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Mutant(NamedTuple):
-    """In `file`, `old` (which stands there once) becomes `new`; `killer` is the test that must then fail."""
+    """Replace `old`, which occurs once in `file`, by `new`; the test `killer` must then fail."""
 
     what: str
     file: str

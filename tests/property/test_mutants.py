@@ -1,4 +1,4 @@
-"""Break the compiler once for each of `MUTANTS`, in a copy, and see the named test fail."""
+"""Mutation tests: each of `MUTANTS`, applied to a copy of the compiler, makes the named test fail."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FOLDERS = ("graphnet", "specs", "tests")
 
 
 def copied(mutant: Mutant, folder: Path) -> None:
-    """A copy of the repository with one fault in it."""
+    """A copy of the repository with one fault."""
     for name in FOLDERS:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
@@ -27,7 +27,7 @@ def copied(mutant: Mutant, folder: Path) -> None:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.what)
 def test_the_fault_can_still_be_put_in(mutant: Mutant) -> None:
-    """Each patch fits exactly once: the list keeps up with the code."""
+    """Each patch applies exactly once: the list is in step with the code."""
     assert (ROOT / "graphnet" / mutant.file).read_text().count(mutant.old) == 1
 
 

@@ -1,4 +1,4 @@
-"""Any net can be drawn in every view so that it can be read."""
+"""Drawn nets are legible in every view."""
 
 from __future__ import annotations
 

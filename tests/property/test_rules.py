@@ -1,6 +1,6 @@
-"""One small spec for each rule of the language, so chosen that a compiler that breaks it disagrees with the oracle.
+"""One small spec for each rule of the language: a compiler that breaks the rule disagrees with the oracle on it.
 
-The rules are numbered as in the language's design; specs/README.md says them to users. `tests/property/mutants.py`
+Rules are numbered as in the language's design; specs/README.md explains them to users. `tests/property/mutants.py`
 breaks each of them once.
 """
 
@@ -15,7 +15,7 @@ from tests.property.agreement import TOLERANCE, compare
 
 
 def spec(transitions: list[dict[str, Any]], readout: Any = 3, **more: Any) -> dict[str, Any]:
-    """Two states of unequal size and width, unless `more` says otherwise."""
+    """Two states of unequal size and width, unless `more` overrides them."""
     return {
         "graphnet": 1,
         "input": {"shape": [2, 4, 4]},
@@ -213,7 +213,7 @@ def test_rule_23_a_net_says_what_system_it_is() -> None:
 
 
 def test_rule_24_names_do_not_depend_on_the_readout() -> None:
-    """A cell at times relative to T names its tensors by those: `T-1` is `T_1`."""
+    """A cell at times relative to T has them in its tensor names: `T_1` for `T-1`."""
     transitions = [CHAIN, {"t": "T-1", "a": {"a": "BRC1"}}]
     names = [set(weights(spec(transitions, t))) for t in (4, 6)]
     assert names[0] == names[1]
