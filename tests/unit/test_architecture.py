@@ -1,4 +1,4 @@
-"""The promises of the house: what may be loaded, what is public, how long a file may be."""
+"""Rules of the code base: imports, public names, length of files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from graphnet.pictures.views import VIEWS
 from tests.conftest import ROOT
 
 HEAVY = ["torch", "torchvision", "sklearn", "safetensors", "numpy"]
-"""What takes seconds to load, and is for compiling and training only."""
+"""Modules that take seconds to load, needed only for compiling and training."""
 
 WATCH = """
 import contextlib, io, json, sys

@@ -1,4 +1,4 @@
-"""What `compile` takes, and inputs that a net takes."""
+"""Options of `compile`, and inputs of nets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults as text."""
+"""Text of faults."""
 
 from dataclasses import replace
 

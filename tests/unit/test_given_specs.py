@@ -1,4 +1,4 @@
-"""What a spec is given as: names of the zoo, files that are called so, compiled nets, settings as a dict."""
+"""Ways to pass a spec: zoo names, files of the same name, compiled nets, settings as a dict."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_file_of_that_name_comes_first_and_that_is_said_once(here: Path) -> No
     with pytest.warns(SpecNameWarning) as said:
         assert graphnet.plan("lstm").name == "quickstart"
     assert [str(each.message) for each in said] == ["'lstm' is the file of that name here, not the spec of the zoo"]
-    assert graphnet.load("./lstm").name == "quickstart", "a path is no name: nothing is said"
+    assert graphnet.load("./lstm").name == "quickstart", "a path is not a name: no warning"
 
 
 @pytest.mark.parametrize("suffix", [".toml", ".json"])

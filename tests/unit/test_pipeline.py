@@ -1,4 +1,4 @@
-"""The public functions: what they take, what they give, and where they say a fault is."""
+"""The public functions: arguments, results, and places of faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The specs that come along: figures of the published models (each from its paper or code), headers, warnings."""
+"""The zoo: figures of the published models (from papers or code), headers, warnings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PARAMETERS = {
 DEAD = {
     "frnn-4-state-adjacent": ["transitions[0].h2.h1", "transitions[0].h3.h2", "transitions[0].h4.h3"],
 }
-"""What `check` warns of; the headers of these files say so too."""
+"""Warnings of `check`, also mentioned in the headers of these files."""
 
 
 def by_area(name: str) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Calibrated statistics against means and variances computed by hand."""
+"""Calibrated statistics equal means and variances computed by hand."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def shaken(spec: dict[str, Any], seed: int = 1) -> nn.Module:
 
 
 def seen_by_hand(net: nn.Module, images: list[Tensor], times: int) -> dict[str, list[Tensor]]:
-    """What each norm of `one_area` reads, batch by batch; every norm uses the statistics of its batch."""
+    """The inputs of each norm of `one_area`, by batch; every norm uses the statistics of its batch."""
     seen: dict[str, list[Tensor]] = {}
     affine = [net.get_parameter(f"h1.from_h1.norm1.{role}") for role in ("weight", "bias")]
 

@@ -1,4 +1,4 @@
-"""What is measured of a trained net for its page."""
+"""Measurements of a trained net for its page."""
 
 from __future__ import annotations
 

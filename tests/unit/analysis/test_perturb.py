@@ -72,7 +72,7 @@ def close(found: Any, wanted: Any) -> None:
 
 
 def edited(net: nn.Module, *edits: Any) -> Any:
-    """The edited net, with what holds of all of them: nothing is copied, nothing changes, its spec is what it is."""
+    """Edit a net; check that no tensor is copied or changed, and that the spec is that of the edited net."""
     before, chance = deepcopy(net.state_dict()), torch.get_rng_state()
     made = graphnet.perturb(net, *edits)
     assert torch.equal(torch.get_rng_state(), chance)
@@ -92,13 +92,13 @@ LAYERS = {"B": "norm1", "C": "conv1", "S": "conv1", "L": "linear1"}
 
 
 class Hand:
-    """Transition functions by hand: letters (S is a convolution of stride 2), with the tensors of a place at a time."""
+    """Transition functions by hand: letters (S is a convolution of stride 2) with the tensors of a place and time."""
 
     def __init__(self, net: nn.Module) -> None:
         self.tensors = net.state_dict()
 
     def tensor(self, layer: str, role: str, t: int) -> Any:
-        """Of time t; or of weights that began earlier; or of all times."""
+        """A tensor of time t, or of weights that began earlier, or of all times."""
         since = 0 if "conv" in layer else t
         names = [*(f"{layer}.t{time}.{role}" for time in range(t, since - 1, -1)), f"{layer}.{role}"]
         return next((self.tensors[name] for name in names if name in self.tensors), None)
@@ -131,7 +131,7 @@ ONE, TWO = (1, 2, 3, 4), (6, 7, 8)
 
 
 def by_hand(net: nn.Module, one: Iterable[int] = ONE, two: Iterable[int] = TWO, read: int = 8) -> Tensor:
-    """The logits where h1 and h2 have blocks with the weights and statistics of these times."""
+    """The logits if h1 and h2 have blocks with the weights and statistics of these times."""
     f = Hand(net)
     x = f("CB", "pre_net", IMAGES, 0)
     for t in one:
@@ -203,11 +203,11 @@ def test_more_of_the_same_is_a_later_readout(own: Any) -> None:
 # Two states that drive each other at every step
 
 Change = Callable[[str, int, Tensor, Tensor], Tensor | None]
-"""What becomes of an arrival: "source->target", t, what it reads, what arrives → what arrives instead, if anything."""
+"""Change of an arrival: "source->target", t, the source's value, the arrival → the new arrival, None for none."""
 
 
 def at(what: str, times: Sequence[int], to: str) -> Change:
-    """At some times a transition, or all into a state but the input, gives zeros (0), nothing (-) or what it reads."""
+    """Replace a transition, or all into a state except the input, by zeros (0), nothing (-) or the identity (I)."""
     arrows = re.compile(what if "->" in what else f"h.->{what}")
 
     def change(arrow: str, t: int, x: Tensor, y: Tensor) -> Tensor | None:
@@ -226,7 +226,7 @@ AS_IT_IS = at("", [], "-")
 
 
 def step_by_step(net: nn.Module, change: Change = AS_IT_IS, repeat: Any = (), shown: Any = None) -> Tensor:
-    """The result of a looped net; a state's block at t is repeated some times, with nothing else arriving."""
+    """The result of a looped net; a state's block at t may be repeated, without other arrivals."""
     f, how = Hand(net), net.meta["spec"]
     own, update = how.transitions[0].rows["h1"]["h1"], how.states["h1"].update or ""
     zeros, fast = how.unpopulated == "zeros", how.unroll == "engineering"
@@ -363,8 +363,9 @@ def test_noise() -> None:
             wanted = wanted + (0.3 * torch.randn(wanted.shape, dtype=wanted.dtype) if time in times else 0)
         close(found, wanted)
         assert not torch.equal(found, other)
-    # The difference is white noise after a convolution, of σ = 0.3 ‖weights that reach the pixel‖. Over n images a mean
-    # is off by σ/√n and a standard deviation by σ/√(2n), typically; one of 72 by 5 times that in 1 of 20,000 seeds.
+    # The difference is white noise after a convolution, with σ = 0.3 ‖weights that reach the pixel‖. Over n images the
+    # typical error is σ/√n of a mean and σ/√(2n) of a standard deviation; one of 72 exceeds 5 times that in 1 of 20,000
+    # seeds.
     n = 20_000
     torch.manual_seed(6)
     found = edited(net, AddNoise("h1->h1", 0.3, 1))(IMAGES[:1].expand(n, -1, -1, -1)) - net(IMAGES[:1])
@@ -458,7 +459,7 @@ def test_another_image_from_some_time_on() -> None:
         sequence(net, IMAGES, OTHERS, 2)
 
 
-# Nets of their own
+# Other nets
 
 
 def test_arrows_with_delays_and_held_states_are_read_as_before() -> None:
@@ -610,7 +611,7 @@ def test_statistics_in_another_type_are_shared_too() -> None:
     assert all(tensor.data_ptr() == net.state_dict()[name].data_ptr() for name, tensor in made.state_dict().items())
 
 
-# What is refused
+# Refusals
 
 WRONG: list[tuple[Any, str]] = [
     (DropBlock("h9", 1), r"no state is called 'h9'\n  did you mean 'h\d'\? known: h1, h2$"),
@@ -655,7 +656,7 @@ def test_what_does_not_fit_is_said(edit: Any, message: str) -> None:
 
 
 def test_what_fires_but_is_not_read_is_said() -> None:
-    """h1 at t = 3 is read by no readout: h2 would read it a step later."""
+    """No readout reads h1 at t = 3: h2 would read it one step later."""
     net = shaken({"h1": {"h1": "BRC+I", "h2": "BRC"}}, t=3)
     with pytest.raises(EditError, match=r"'h1->h1' fires at t = 3, but no readout depends on that\n  one does at t = "):
         graphnet.perturb(net, Lesion("h1->h1@3"))

@@ -1,4 +1,4 @@
-"""Weights of other implementations: whole checkpoints, tables, what does not fit, and the published nets' names."""
+"""Weights of other implementations: whole checkpoints, tables, mismatches, and the names of published nets."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def net() -> nn.Module:
 
 
 def foreign(shapes: dict[str, tuple[int, ...]] = SHAPES) -> dict[str, Tensor]:
-    """Random numbers, as another implementation saves them."""
+    """Random tensors in the form that another implementation saves."""
     numbers = torch.Generator().manual_seed(0)
     return {name: torch.rand(shape, generator=numbers) for name, shape in shapes.items()}
 
@@ -63,7 +63,7 @@ def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def refused(*given: Any, **more: Any) -> list[str]:
-    """The lines of the error; nothing is copied."""
+    """The lines of the error; checks that nothing is copied."""
     made = net()
     before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
     with pytest.raises(CheckpointError) as caught:
@@ -177,7 +177,7 @@ def test_a_table_of_modules() -> None:
 
 
 def test_a_slice_of_a_foreign_tensor() -> None:
-    """The gates of an LSTM stand in one tensor."""
+    """The gates of an LSTM are rows of one tensor."""
     made = graphnet.compile("elman")
     shapes = {name: tensor.shape for name, tensor in made.state_dict().items()}
     given = {"module.all": torch.arange(200.0).view(2, 100)}
@@ -199,7 +199,7 @@ def test_what_nothing_takes_is_left_out_where_that_is_said(ignore: Any) -> None:
     assert holds(made, STATE)
 
 
-# ---- what does not fit
+# ---- mismatches
 
 
 def test_tensors_that_nothing_takes_are_one_line_and_how_to_leave_them_out() -> None:
@@ -251,7 +251,7 @@ def test_a_name_without_a_table() -> None:
         graphnet.import_state_dict(net(), STATE, "lstm")
 
 
-# ---- the published nets: names and shapes as their own code makes them
+# ---- the published nets: names and shapes from their code
 
 
 def block_s(area: str, before: int, width: int, times: int) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -306,7 +306,7 @@ PUBLISHED = {"cornet-s": cornet_s, "cornet-rt": cornet_rt, "cornet-rt-skipping":
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_checkpoints_of_cornet(name: str) -> None:
-    """As they can be downloaded: of DataParallel, among other things."""
+    """As downloaded: saved from DataParallel, with other entries."""
     tensors = {name: torch.rand(shape) for name, shape in PUBLISHED[name]()}
     made = graphnet.compile(name)
     graphnet.import_state_dict(made, {"state_dict": prefixed("module.", tensors), "epoch": 43}, name)
@@ -332,7 +332,7 @@ TIMES = 3
 
 
 def keras() -> dict[str, np.ndarray]:
-    """What the published code makes, with fewer channels: kernels are height, width, in, out."""
+    """Weights as in the published code, with fewer channels; kernels are height, width, in, out."""
     numbers = np.random.default_rng(0)
     found: dict[str, np.ndarray] = {}
     for layer, (before, width, kernel) in enumerate(zip((3, *WIDTHS), WIDTHS, KERNELS, strict=False)):
@@ -369,7 +369,7 @@ def by_hand(weights: dict[str, np.ndarray], image: Tensor, eps: float) -> Tensor
 
 
 def grouped(weights: dict[str, np.ndarray]) -> dict[str, Any]:
-    """As h5py shows a file of Keras: a group for each layer, in it one of the same name."""
+    """A Keras file as read by h5py: a group for each layer, containing one of the same name."""
     groups: dict[str, Any] = {}
     for name, array in weights.items():
         layer, _, role = name.partition("/")

@@ -1,4 +1,4 @@
-"""Ops that users register."""
+"""Custom ops."""
 
 from __future__ import annotations
 

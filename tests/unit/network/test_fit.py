@@ -1,4 +1,4 @@
-"""Sizes that fit by themselves: strides, widths, labels (rules 9 to 11)."""
+"""Inference of sizes: strides, widths, labels (rules 9 to 11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cells that later slabs of the same file leave no time to."""
+"""Cells that later slabs of the same file override at all times."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def says(*paths: str, by: str = "transitions[1].h1.h1 overrides it") -> list[str
         ([ALL, {"h1": {"h1": "-"}}], says("transitions[0].h1.h1")),
         ([ALL | {"t": "2..3"}, DELAYED | {"t": "1..4"}, ALL | {"t": 1}], says("transitions[0].h1.h1")),
         ([ALL, DELAYED | {"t": "1..inf"}], []),  # time 0 is left
-        ([ALL, {"t": "2..T-2", "h2": {"h1": "D"}}, {"h2": {"h1": "D"}}], []),  # no time at T = 3, whatever follows
+        (
+            [ALL, {"t": "2..T-2", "h2": {"h1": "D"}}, {"h2": {"h1": "D"}}],
+            [],
+        ),  # no time at T = 3, even without later slabs
         ([{"t": "T-1", "h1": {"h1": "C"}}, ALL], says("transitions[0].h1.h1")),
         (
             [ALL, DELAYED | {"t": "0..3"}, DELAYED | {"t": 0}, DELAYED | {"t": "1..inf"}],

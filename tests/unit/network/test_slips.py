@@ -1,4 +1,4 @@
-"""Shapes, names and functions that people write in another way: one fault or warning each, with what is right."""
+"""Common slips in shapes, names and functions: one fault or warning each, with the fix."""
 
 from __future__ import annotations
 

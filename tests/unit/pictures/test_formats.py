@@ -1,4 +1,4 @@
-"""The formats of pictures: that each is what it says, the same bytes each time, and that others are refused."""
+"""Picture formats: valid files, reproducible bytes, and refusal of other formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unrolled nets that are wider than the page: broken into systems, and without steps that are alike."""
+"""Unrolled nets wider than the page: broken into systems, with repeated steps left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page as text: its data, what it may ask for, and that text stays text."""
+"""The page as text: its data, its content policy, and the escaping of text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EVIL = "</script><b>&amp;\u2028]]><!--"
 
 
 class Reader(HTMLParser):
-    """Elements, the texts in each kind of them, and all attributes, as a browser's parser finds them."""
+    """Elements, texts by kind of element, and all attributes, as parsed by a browser."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The server of `graphnet view`: who may ask, and when there is news."""
+"""The server of `graphnet view`: accepted requests, and notification of changes."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_bug_of_the_compiler_is_shown_and_the_page_stays(
         text = "".join(part for _, part in fault["parts"])
         assert "graphnet has a bug: ZeroDivisionError: division by zero\n  please tell us" in text
         assert f"{path}: error" in text
-        assert "small" in board.page(), "the last good picture"
+        assert "small" in board.page(), "the last valid drawing"
         assert "Traceback" in capsys.readouterr().err
     board.put(look())
     assert json.loads(board.after("", 1) or "")["faults"] == []

@@ -1,4 +1,4 @@
-"""The plan as text and as data."""
+"""Plans as text and as data."""
 
 from __future__ import annotations
 

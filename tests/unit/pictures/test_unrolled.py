@@ -1,4 +1,4 @@
-"""The picture of a net unrolled in time: what it shows, and that it can be read."""
+"""The picture of a net unrolled in time: content and legibility."""
 
 import math
 import os
@@ -248,7 +248,7 @@ def test_functions_that_change_over_time_are_written_with_their_times() -> None:
 
 
 def sides(compiled: Plan, width: float = math.inf) -> dict[str, list[str]]:
-    """What stands at the left of each row, below the state's name."""
+    """Text at the left of each row, below the state's name."""
     found: dict[str, list[str]] = {}
     for label in layout(compiled, width=width).labels:
         if label.bold and label.size == TEXT and label.box.x == MARGIN:

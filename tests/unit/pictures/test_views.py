@@ -1,4 +1,4 @@
-"""The views of the nets of the zoo: what they show, and that all of them can be read."""
+"""All views of the zoo: content and legibility."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.small import small
 
 SVG = "{http://www.w3.org/2000/svg}"
 LARGE = 300
-"""Lines of a plan of which the unrolled net is looked at with --thorough only."""
+"""Number of plan lines above which the unrolled net is checked with --thorough only."""
 STRANGE = "</script><b>&amp; \"q\" 'é視' \x00\x1b[31m\ud800\n]]>"
 
 
@@ -272,7 +272,7 @@ def test_columns_that_do_not_fit_go_on_below() -> None:
 @pytest.mark.filterwarnings("ignore:the [a-z]+ view is [0-9]+ mm wide")
 def test_lines_of_long_names_stand_apart() -> None:
     states = {"h1": {"shape": [4, 8, 8], "label": "0 00000000\u0cc7\u0cc7"}, "h2": [6, 4, 4]}
-    for words in range(60):  # what stands above decides how the places of the lines are rounded
+    for words in range(60):  # the content above affects how line positions are rounded
         compiled = graphnet.plan(small(states=states, cite="word " * words))
         for view in VIEWS:
             assert faults(picture(compiled, PictureOptions(view, width=84))) == []

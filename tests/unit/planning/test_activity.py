@@ -1,4 +1,4 @@
-"""Which states hold a value when, and which values a readout needs (rules 3 to 6, 21)."""
+"""Times at which states are populated, and values that a readout needs (rules 3 to 6, 21)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_input_arrives_at_its_times_as_the_first_arrival() -> None:
 
 
 def test_arrivals_come_in_the_order_of_the_states() -> None:
-    """The spec's rows are written the other way round."""
+    """The rows of the spec are in the opposite order."""
     spec = small({"h3": {"h3": "C"}, "h2": {"h3": "C"}, "h1": {"h3": "C", "h2": "C", "h1": "I"}}, states=THREE)
     found = activity(spec, last=3)
     assert [arrival.transition.source for arrival in found.firing["h3", 3]] == ["h1", "h2", "h3"]
@@ -160,7 +160,7 @@ def test_arrows_without_delay_may_run_in_a_circle_at_different_times() -> None:
             "give it a transition that leads from 'h1' to 'h2'",
         ),
         (
-            {"t": "2..inf", "delay": 0, "h1": {"h1": "I"}},  # a circle, but only after the readout
+            {"t": "2..inf", "delay": 0, "h1": {"h1": "I"}},  # a cycle, but only after the readout
             1,
             "'h2' is empty at t = 1: no signal ever reaches it",
             "give it a transition that leads from 'h1' to 'h2'",
@@ -221,7 +221,7 @@ def test_every_readout_is_looked_at() -> None:
 
 
 def test_a_first_value_is_none_of_those_before_0() -> None:
-    """With zeros before t = 0, I0 adds h1@0 also where the arrow reads zeros; h1@0 itself has these only."""
+    """With zeros before t = 0, I0 adds h1@0 even if the arrow reads zeros; h1@0 itself adds only these zeros."""
     cell = {"ops": "I0", "delay": 2}
     found = activity(small({"h1": {"h1": cell, "h2": "C"}}, unpopulated="zeros"), last=3)
     firsts = {t: arrival.first for t in range(4) for arrival in found.firing["h1", t] if arrival.first}

@@ -1,4 +1,4 @@
-"""Steps are written once for all times at which they are the same; work on a plan grows no faster than the plan."""
+"""Equal steps share one body; work on a plan grows no faster than the plan."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HELD = [{"t": 1, "h1": {"h2": "BRC"}}, {"t": "1..inf", "h1": {"h1": "BRC+I"}, "h
 
 
 def by_time(t: int) -> dict[str, Any]:
-    """Specs of kinds of recurrence, that are read out at t."""
+    """Specs with several kinds of recurrence, read out at t."""
     return {
         "three states": recurrent(t),
         "affine by time": recurrent(t, norm={"affine": "per-time"}),
@@ -74,7 +74,7 @@ def test_bodies_do_not_grow_with_time(name: str, mode: Mode, level: int) -> None
 
 
 def test_each_body_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rules of single lines are asked of few, however many there are."""
+    """Few calls of the rules for single lines, for any number of lines."""
     from graphnet.planning import verify as module
 
     asked: list[object] = []
@@ -88,7 +88,7 @@ def test_each_body_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def calls(t: int, **more: Any) -> int:
-    """How many functions of Python are called to plan and to show a net that is read out at t."""
+    """Number of Python function calls to plan and show a net read out at t."""
     spec = graphnet.load(recurrent(t, **more))
     count = 0
 

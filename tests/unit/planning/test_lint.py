@@ -1,4 +1,4 @@
-"""Warnings of what is legal but hardly meant, and the budget."""
+"""Warnings about valid but probably unintended specs, and the budget."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_state_that_never_holds_a_value() -> None:
     ("readout", "blind"), [([0, 1, 2], "t = 0 and t = 1"), ([1], "t = 1"), ([2], ""), ([2, 3], "t = 3")]
 )
 def test_a_readout_that_the_image_has_not_reached(readout: list[int], blind: str) -> None:
-    """With zeros everywhere the last state holds a value from t = 0 on; the image passes through it at t = 2."""
+    """With zeros everywhere the last state is populated from t = 0 on; the image reaches it at t = 2."""
     states = {"h1": A, "h2": A, "h3": A}
     slab = {"t": "1..inf", "h1": {"h2": "C"}, "h2": {"h3": "C"}}
     spec = small(slab, states=states, unpopulated="zeros", readout={"t": readout})
@@ -67,7 +67,7 @@ def test_parameters_behind_a_gain_of_zero() -> None:
 
 
 def test_no_gradient_is_no_gradient() -> None:
-    """What is warned of has a gradient of zero, what is not has another one."""
+    """Exactly the parameters in the warning have zero gradient."""
     import torch
 
     states = {"h1": A, "h2": {"shape": A, "unpopulated": "zeros"}, "h3": A}

@@ -135,7 +135,7 @@ def test_a_held_input_is_looked_at_once() -> None:
 
 
 def test_values_that_differ_by_the_readout_say_so_and_equal_ones_are_made_once() -> None:
-    """LP Figure 4 D: at T - 1 another function, so from there on the nets of T = 5 and T = 6 part."""
+    """LP Figure 4 D: the function changes at T - 1, where the nets of T = 5 and T = 6 start to differ."""
     slabs = [{"t": "1..inf", "h1": {"h1": "I"}, "h2": {"h2": "I"}}, {"t": ["T-1", "T"], "h1": {"h2": "C"}}]
     plan = graphnet.plan(small(*slabs, readout={"t": [5, 6]}))
     names = values(plan)

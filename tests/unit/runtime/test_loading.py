@@ -1,4 +1,4 @@
-"""`load_state_dict` of a net whose weights were trained for other times, and then calibrated."""
+"""`load_state_dict` with weights trained for other times, and calibration."""
 
 from __future__ import annotations
 

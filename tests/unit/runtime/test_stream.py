@@ -1,4 +1,4 @@
-"""`net.step`: a net that runs along with its input, one time step after another."""
+"""`net.step`: process the input one time step at a time."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_frame_by_frame_is_the_whole_sequence(optimize: int, combine: str, train
 
 
 def test_a_sequence_s_steps_recur() -> None:
-    """Cutting a frame out is no step's work: so the steps of a long sequence are those of a short one."""
+    """Slicing the sequence is not part of a step, so sequences of all lengths have the same steps."""
     counts = [len(stepped(MOVIE | {"readout": {"t": t}}).programs) for t in (6, 40)]
     assert counts[0] == counts[1] <= 6
 
@@ -103,7 +103,7 @@ def test_gradients_reach_through_the_memory() -> None:
 
 
 def test_an_image_that_stays_is_given_once() -> None:
-    """LP's image comes at t = 1; the net goes on by itself."""
+    """LP's image arrives at t = 1; the net then continues without input."""
     net = stepped(recurrent(6)).double().eval()
     found, memories = run(net, [images(), *[None] * 5])
     assert [memory.t for memory in memories] == [1, 2, 3, 4, 5, 6]

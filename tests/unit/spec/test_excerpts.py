@@ -1,4 +1,4 @@
-"""The line of a text with marks below what is at fault."""
+"""Excerpts: the line of a text with marks below the fault."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.small import faults
 
 
 def columns(text: str) -> int:
-    """The columns of a terminal, counted in another way: wide ones are two, combining ones none."""
+    """Terminal columns, counted independently: wide characters take two, combining ones none."""
     return sum(
         0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in ("W", "F")) for char in text
     )
 
 
 def marked(shown: str) -> str:
-    """What stands above the marks."""
+    """The text above the marks."""
     line, marks = shown.split("\n")
     begin, end = len(marks) - len(marks.lstrip()), len(marks)
     assert set(marks.strip()) == {"^"}

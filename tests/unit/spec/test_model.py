@@ -1,4 +1,4 @@
-"""The form of a spec: short forms, what is refused, and the way back to data."""
+"""The models of a spec: short forms, refusals, and conversion back to data."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LONG: dict[str, Any] = SMALL | {
     "sharing": {"sets": [{"members": ["h1->h1@1..2"]}]},
     "readout": {"t": [3]},
 }
-"""The small spec as long as it can be said."""
+"""The small spec in its longest form."""
 
 
 def keys(value: Any) -> Any:

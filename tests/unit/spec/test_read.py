@@ -1,4 +1,4 @@
-"""Text or dict → Spec: all faults of the form at once, the rest of the spec looked at all the same."""
+"""Text or dict → Spec: all faults of form at once, and checks of the rest of the spec all the same."""
 
 from __future__ import annotations
 

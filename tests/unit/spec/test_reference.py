@@ -1,4 +1,4 @@
-"""The language reference is true: its examples compile, and its tables say what the models say, no more and no less."""
+"""The language reference is correct: its examples compile, and its tables match the models exactly."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TABLES: dict[str, type[Table]] = {
     "`[[sharing.sets]]`": model.SharingSet,
     "`[readout]`": model.Readout,
 }
-"""Heading → the model whose keys the table below it lists."""
+"""Heading → the model whose keys its table lists."""
 
 
 class Block(NamedTuple):
@@ -63,7 +63,7 @@ EXAMPLES = [block for block in BLOCKS if block.language == "toml"]
 
 
 def rows(heading: str) -> list[list[str]]:
-    """The cells of the first table below a heading, its header left out."""
+    """The cells of the first table below a heading, without its header."""
     section = re.split(rf"^#+ {re.escape(heading)}$", TEXT, flags=re.M)[1]
     table = re.search(r"^\|.*\n\|[ |-]*\n((?:\|.*\n)+)", re.split(r"^#+ ", section, flags=re.M)[0], re.M)
     assert table, f"no table below {heading}"
@@ -71,12 +71,12 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def codes(text: str) -> list[str]:
-    """What stands in `backticks`."""
+    """The texts in `backticks`."""
     return re.findall(r"`([^`]+)`", text)
 
 
 def write(block: Block, path: Path) -> Path:
-    """A file with an example, a fragment as one that extends the base."""
+    """Write an example to a file; a fragment extends the base."""
     (base,) = [each.text for each in EXAMPLES if f'name  = "{BASE.removesuffix(".toml")}"' in each.text]
     (path / BASE).write_text(base)
     is_whole = {"graphnet", "extends"} & tomllib.loads(block.text).keys()
@@ -112,13 +112,13 @@ def test_what_the_plan_says_is_quoted_right(tmp_path: Path) -> None:
 
 
 def fields(table: type[Table]) -> dict[str, FieldInfo]:
-    """The keys of a table, as they are written."""
+    """The keys of a table, as written in a spec."""
     found = {field.alias or name: field for name, field in table.model_fields.items()}
     return {key: found[key] for key in (model.SLAB_WORDS if table is model.Slab else found)}
 
 
 def choices(annotation: Any) -> Iterator[str]:
-    """What a Literal inside an annotation lets one choose."""
+    """The choices of a Literal inside an annotation."""
     if get_origin(annotation) is Literal:
         yield from map(str, get_args(annotation))
     for inner in get_args(annotation):
@@ -164,7 +164,7 @@ def test_the_defaults_of_an_op_are_what_happens(word: str) -> None:
     (row,) = [row for row in rows("Ops") if codes(row[1]) == [word]]
     said = tomllib.loads("\n".join(code for code in codes(row[2]) if " = " in code))
     if not said.get("bias", True):
-        del said["bias_init"]  # there is none to start
+        del said["bias_init"]  # there is no bias to initialise
     target = {"linear": [6], "max_pool": [4, 4, 4], "avg_pool": [4, 4, 4]}.get(word, [4, 8, 8])
     outputs = []
     for settings in ({}, said):

@@ -1,4 +1,4 @@
-"""Who belongs to a weight-sharing set."""
+"""Members of weight-sharing sets."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""graphnet.spec.text.source: what a text says, where it says it, and everything that is wrong with it at once."""
+"""graphnet.spec.text.source: the data of a text, the places of its entries, and all its faults at once."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def entries(data: Any) -> Iterator[tuple[KeyPath, Any]]:
 
 
 def rest(source: Source, fault: Fault) -> str:
-    """The text from a fault's place on, found by line and column as an editor would."""
+    """The text from a fault's place on, found by line and column as in an editor."""
     placed = source.locate(fault)
     assert placed.line is not None
     assert placed.column is not None
@@ -135,7 +135,7 @@ def rest(source: Source, fault: Fault) -> str:
 
 
 def parsed(text: str, format: Format) -> Any:
-    """The scalar that a text begins with, by a standard parser."""
+    """The scalar at the start of a text, by a standard parser."""
     if format == "json":
         return json.JSONDecoder().raw_decode(text)[0]
     for end in range(1, len(text) + 1):
@@ -501,7 +501,7 @@ def test_a_text_that_is_no_spec_at_all_gives_twenty_faults_and_a_number() -> Non
 
 
 def is_plain(data: Any) -> bool:
-    """Whether a spec can hold the data, by a recursion that shares nothing with the module."""
+    """Whether a spec can hold the data, by a recursion independent of the module."""
     if isinstance(data, dict):
         return all(is_plain(key) and is_plain(value) for key, value in data.items())
     if isinstance(data, list):
@@ -514,7 +514,7 @@ def is_plain(data: Any) -> bool:
 
 
 def reference(text: str, format: Format) -> dict[str, Any] | None:
-    """What a standard parser makes of a text; None where a spec must be refused."""
+    """Parse a text with a standard parser; None if a spec must be refused."""
 
     def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):
@@ -708,7 +708,7 @@ def test_a_name_that_no_terminal_can_show(tmp_path: Path) -> None:
 
 
 def full(unit: str, start: str = "", end: str = "", size: int = MAX_BYTES) -> str:
-    """A text of some size: a unit over and over, `#` in it a number that counts up."""
+    """A text of a given size: a repeated unit, with `#` replaced by a counter."""
     count = (size - len(start) - len(end)) // len(unit.replace("#", "12345"))
     body = "".join(unit.replace("#", str(number)) for number in range(count)) if "#" in unit else unit * count
     return start + body + end

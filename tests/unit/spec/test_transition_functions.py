@@ -1,4 +1,4 @@
-"""Transition functions as written."""
+"""Parsing of transition functions."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from graphnet.spec.notation.transition_functions import (
 
 
 def said(chain: Chain) -> str:
-    """A chain in long form, by rules of our own: `conv3:64/2`, branches in brackets."""
+    """A chain in a notation for tests: `conv3:64/2`, branches in brackets."""
     return " ".join(map(_item, chain))
 
 

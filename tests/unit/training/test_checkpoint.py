@@ -13,7 +13,7 @@ SPEC = '{"graphnet": 1, "name": "Grüße"}'
 
 
 def norm_net(channels: int = 4, times: tuple[int, ...] = (2, 3)) -> nn.Module:
-    """Names as the compiler makes them: `conv1.weight`, `norm1.t2.running_mean`, …"""
+    """A net with names like the compiler's: `conv1.weight`, `norm1.t2.running_mean`, …"""
     norms = nn.ModuleDict({f"t{t}": nn.BatchNorm2d(channels, affine=False) for t in times})
     net = nn.Module()
     net.conv1 = nn.Conv2d(1, channels, 3, bias=False)

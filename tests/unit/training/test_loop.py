@@ -16,7 +16,7 @@ from tests.small import small
 
 
 class TwoReadouts(nn.Module):
-    """A recurrent net by hand: one convolution, read at t = 2 and t = 3; the later time is put in first."""
+    """A recurrent net by hand: one convolution, read at t = 2 and t = 3; the dict has the later time first."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ def test_deterministic_algorithms_are_on_while_training(few: Dataset) -> None:
 
 
 def test_the_steps_are_sgd_with_momentum_and_decay(few: Dataset) -> None:
-    """Three full batches against the update written out; the rate of the third epoch is a tenth."""
+    """Three full batches against the explicit update; the third epoch has a tenth of the rate."""
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10, bias=False)).double()
     data = replace(few, train_images=few.train_images.double(), test_images=few.test_images.double())
     w = net[1].weight.detach().clone().requires_grad_()
