@@ -194,7 +194,7 @@ def test_runs_of_the_same_name_have_a_plot_each(runs: dict[str, Path], tmp_path:
     assert len({row["run"] for row in rows(out / "indices.csv")}) == 2
 
 
-def test_indices_that_cannot_be(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_indices_that_are_refused(runs: dict[str, Path], tmp_path: Path) -> None:
     refused("indices", runs["flat"], *QUICK, said="there are no stages")
     refused("indices", tmp_path, *QUICK, said="is no run's folder")
     refused("indices", runs["staged"], tmp_path / "none", *QUICK, said="is no run's folder")
@@ -270,7 +270,7 @@ def test_a_state_that_grows_says_why_there_are_no_more_numbers(runs: dict[str, P
     )
 
 
-def test_analyses_that_cannot_be(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_analyses_that_are_refused(runs: dict[str, Path], tmp_path: Path) -> None:
     staged = runs["staged"]
     refused("analyse", staged, said="say what is to be analysed: --lipschitz, or --fixed-point STATE")
     refused("analyse", staged, "--lipschitz", "--fixed-point", "h1", said="say what is to be analysed")
@@ -337,7 +337,7 @@ def test_a_lesion_that_touches_nothing_is_refused(runs: dict[str, Path]) -> None
     assert said == "error: 'h1->h2' selects nothing that fires at t = 7\n  it does at t = 4\n"
 
 
-def test_what_never_happened_is_calibrated(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_new_statistics_are_calibrated(runs: dict[str, Path], tmp_path: Path) -> None:
     slab = ("--slab", 't = 4, h1 = { h1 = "BRC+I" }')
     more = (*slab, "--slab", 't = 5, h1 = { h2 = "BRC" }')
     said = refused("perturb", runs["staged"], *more, "--device", "cpu")
@@ -381,7 +381,7 @@ WRONG: list[tuple[list[str], str]] = [
 
 
 @pytest.mark.parametrize(("options", "said"), WRONG, ids=[" ".join(each[0])[:40] for each in WRONG])
-def test_edits_that_do_not_fit(options: list[str], said: str, runs: dict[str, Path], tmp_path: Path) -> None:
+def test_edits_that_are_refused(options: list[str], said: str, runs: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "x.toml"
     refused("perturb", runs["staged"], *options, "-o", out, "--device", "cpu", said=said)
     assert not out.exists()

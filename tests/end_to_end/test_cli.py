@@ -90,7 +90,7 @@ def test_check_of_right_specs() -> None:
     assert f"{QUICKSTART}: fine: 3 states, 95,258 parameters, depth 7 at t = 4" in lines
 
 
-def test_check_tells_all_faults_of_all_files() -> None:
+def test_check_reports_all_faults_of_all_files() -> None:
     done = run("check", "unknown-state.toml", QUICKSTART, "many.toml", cwd=WRONG)
     assert done.returncode == 1
     assert done.stdout.startswith(f"{QUICKSTART}: fine")
@@ -113,7 +113,7 @@ def test_check_warns_without_failing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["plan", "train"])
-def test_other_commands_say_it_too(command: str) -> None:
+def test_other_commands_show_warnings_too(command: str) -> None:
     done = run(command, "size.toml", cwd=WRONG)
     assert (done.returncode, done.stdout) == (1, "")
     assert (
@@ -132,7 +132,7 @@ def test_standard_input(tiny: Path) -> None:
     assert wrong.stderr.startswith("<stdin>:1:")
 
 
-def test_files_that_are_no_specs(tmp_path: Path) -> None:
+def test_files_that_are_not_specs(tmp_path: Path) -> None:
     files = {
         "empty.toml": (b"", "the key 'graphnet' is missing"),
         "empty.json": (b"", "there is nothing here"),
@@ -159,7 +159,7 @@ def test_files_that_are_no_specs(tmp_path: Path) -> None:
         assert said in first
 
 
-def test_other_commands_and_files_that_are_none(tmp_path: Path) -> None:
+def test_other_commands_refuse_files_that_are_not_specs(tmp_path: Path) -> None:
     done = run("plan", tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"{tmp_path}: error[GN001]: spec\n  this is a directory\n")
@@ -251,7 +251,7 @@ def test_a_path_without_suffix_becomes_a_folder_of_frames(tmp_path: Path) -> Non
     assert not (tmp_path / "more").exists()
 
 
-def test_a_format_that_there_is_not(tmp_path: Path) -> None:
+def test_an_unknown_format(tmp_path: Path) -> None:
     done = run("draw", QUICKSTART, "--view", "matrix", "-o", tmp_path / "out.gif")
     assert done.returncode == 1
     said = "error: the matrix view cannot be drawn as '.gif'\n  the matrix view: .svg, .png, .pdf"
@@ -363,7 +363,7 @@ def test_training_leaves_a_run_that_eval_repeats(tiny: Path, tmp_path: Path) -> 
         ({}, ["--data", "cifra10"], "no data set is called 'cifra10'\n  known: digits,"),
     ],
 )
-def test_training_that_cannot_be(changes: dict[str, Any], options: list[str], said: str, tmp_path: Path) -> None:
+def test_training_that_is_refused(changes: dict[str, Any], options: list[str], said: str, tmp_path: Path) -> None:
     path = tmp_path / "tiny.json"
     path.write_text(json.dumps(TINY | changes))
     done = run("train", path, "-o", tmp_path / "run", "--epochs", "1", *options)

@@ -31,14 +31,14 @@ def close(found: Tensor, wanted: Tensor) -> None:
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
 
 
-def test_the_net_set_by_hand_is_the_algorithm_in_closed_form() -> None:
+def test_the_hand_set_net_equals_the_closed_form() -> None:
     run = graphnet.compile(zoo.path("inverse-model")).double()(ALPHA * Z)
     assert list(run) == list(range(11))
     for t, estimate in run.items():
         close(estimate, closed_form(t))
 
 
-def test_what_is_edited_in_the_net_set_by_hand() -> None:
+def test_edits_of_the_hand_set_net() -> None:
     """All blocks are alike: early readouts and repeats are other times, and dropping any block has the same effect."""
     net = figure.error_corrective().double()
     for t, estimate in enumerate(figure.path(net, Z)):
@@ -51,7 +51,7 @@ def test_what_is_edited_in_the_net_set_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("name", "weights"), [("residual", 10), ("recurrent", 1), ("plain", 10)])
-def test_the_nets_that_are_trained(name: str, weights: int) -> None:
+def test_trained_nets(name: str, weights: int) -> None:
     plan = graphnet.plan(figure.SPECS[name])
     assert (plan.depth, plan.parameters) == (22, 3 * 16 + 17 * 2 + weights * 2 * 17 * 16)
 
@@ -65,7 +65,7 @@ def _threads() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_threads")
-def test_the_figure_is_drawn_and_told(
+def test_the_figure_is_drawn_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = ROOT / "examples" / "lpk_figure_1.py"

@@ -136,7 +136,7 @@ def test_play_runs_to_the_last_time_and_stops(page: Any) -> None:
     assert page.input_value("#time") == "3"
 
 
-def test_what_is_said_beside_the_pointer(page: Any) -> None:
+def test_tooltips(page: Any) -> None:
     page.hover('[data-view="unrolled"] [data-name="h2_t2"]')
     said = page.inner_text("#hint")
     for part in ("h2_t2", "6×4×4", "t = 2, 40–100 ms", "sum of 2 arrivals", "FLOPs"):
@@ -155,7 +155,7 @@ def test_what_is_said_beside_the_pointer(page: Any) -> None:
     assert page.is_hidden("#hint")
 
 
-def test_updates_are_said_and_biological_time_only_where_arrows_take_steps(opened: Callable[..., Any]) -> None:
+def test_updates_are_shown_and_biological_time_only_where_arrows_take_steps(opened: Callable[..., Any]) -> None:
     states = {"h1": [4, 8, 8], "h2": {"shape": [6, 4, 4], "update": "BR"}}
     page = opened(small(states=states, unroll="engineering"))
     assert page.inner_text("#now") == "t = 3"
@@ -202,7 +202,7 @@ def test_search(page: Any) -> None:
     assert page.input_value("#search") == ""
 
 
-def test_the_keyboard_does_it_all(page: Any) -> None:
+def test_everything_works_by_keyboard(page: Any) -> None:
     press = page.keyboard.press
     press("Home")
     assert page.input_value("#time") == "0"
@@ -301,7 +301,7 @@ def test_dark_as_the_reader_has_it_or_by_the_button(opened: Callable[..., Any]) 
     assert ink(dark) < 200 < 600 < ink(light)
 
 
-def test_what_was_measured_is_shown(opened: Callable[..., Any]) -> None:
+def test_measurements_are_shown(opened: Callable[..., Any]) -> None:
     measures = {
         "note": "measured on a whim",
         "accuracy": [[2, 0.5], [3, 0.875]],
@@ -354,7 +354,7 @@ def test_controls_have_names(page: Any) -> None:
     assert {"search", "smaller", "fit", "larger", "theme", "help", "stage", "chip", "play", "time"} <= reached
 
 
-def test_of_a_long_net_only_what_is_seen_is_laid_out(opened: Callable[..., Any]) -> None:
+def test_only_the_visible_part_of_a_long_net_is_laid_out(opened: Callable[..., Any]) -> None:
     spec = graphnet.load(ROOT / "specs/liao-poggio/frnn-3-state.toml", settings=["readout.t=120"])
     page = opened(spec)
     everything = 3 * 120 + 9 * 119
@@ -433,7 +433,7 @@ def saved(path: Path, spec: dict[str, Any]) -> Path:
     return path
 
 
-def test_a_saved_spec_is_drawn_anew_and_a_wrong_one_is_told(tmp_path: Path, opened: Callable[..., Any]) -> None:
+def test_a_saved_spec_is_redrawn_and_errors_are_shown(tmp_path: Path, opened: Callable[..., Any]) -> None:
     path = saved(tmp_path / "net.json", small())
     faults, wrong = "#faults", "#faults.wrong:not([hidden])"
     with viewed(path) as (url, _):
@@ -494,7 +494,7 @@ def test_a_file_that_is_extended_is_watched_too(tmp_path: Path, opened: Callable
         page.close()
 
 
-def test_a_spec_that_is_wrong_from_the_start(tmp_path: Path, opened: Callable[..., Any]) -> None:
+def test_a_spec_with_errors_from_the_start(tmp_path: Path, opened: Callable[..., Any]) -> None:
     path = saved(tmp_path / "net.json", small(merge="medium"))
     with viewed(path) as (url, _):
         page = opened(url)
@@ -505,7 +505,7 @@ def test_a_spec_that_is_wrong_from_the_start(tmp_path: Path, opened: Callable[..
         page.close()
 
 
-def test_warnings_can_be_put_away(opened: Callable[..., Any]) -> None:
+def test_warnings_can_be_dismissed(opened: Callable[..., Any]) -> None:
     plan = graphnet.plan(small({"h1": {"h1": "I", "h2": "C"}}, {"t": 9, "h1": {"h1": "C"}}))
     assert len(plan.warnings) == 1
     page = opened(content_of(plan, plan.warnings))
@@ -532,7 +532,7 @@ def test_a_run_is_shown(tmp_path: Path, opened: Callable[..., Any]) -> None:
         page.close()
 
 
-def test_what_view_refuses(tmp_path: Path) -> None:
+def test_refusals_of_view(tmp_path: Path) -> None:
     def said(*arguments: str | Path) -> tuple[int, str]:
         command = [str(PROGRAM), "view", *map(str, arguments), "--no-browser"]
         done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT, timeout=HANGS)

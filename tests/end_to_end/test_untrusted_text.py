@@ -59,7 +59,7 @@ def test_a_wrong_value_is_quoted_without_control_characters(strange: Path) -> No
 
 
 @pytest.mark.parametrize("suffix", ["toml", "json"])
-def test_what_is_written_means_the_same_without_control_characters(suffix: str, strange: Path) -> None:
+def test_written_files_mean_the_same_without_control_characters(suffix: str, strange: Path) -> None:
     unrolled = strange.with_name(f"unrolled.{suffix}")
     assert run("unroll", strange, "-o", unrolled).returncode == 0
     text = unrolled.read_text()

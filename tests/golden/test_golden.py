@@ -69,7 +69,7 @@ def _id(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", SPECS, ids=_id)
-def test_what_is_made_of_the_specs(path: Path, golden: Any) -> None:
+def test_plans_code_and_graphs_of_the_specs(path: Path, golden: Any) -> None:
     plan = graphnet.plan(path)
     golden(f"specs/{_id(path)}.dot", draw_recurrent(plan))
     if len(plan.lines) > MOST_LINES:
@@ -107,7 +107,7 @@ def test_the_pictures_of_the_readme(file: str, golden: Any, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_what_is_said_of_wrong_specs(name: str, golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_wrong_specs(name: str, golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(HERE / "errors")
     with pytest.raises(graphnet.SpecError) as caught:
         graphnet.plan(name)
@@ -145,7 +145,7 @@ def help_texts() -> dict[str, str]:
     return texts
 
 
-def test_what_help_says(golden: Any, help_texts: dict[str, str]) -> None:
+def test_help_texts(golden: Any, help_texts: dict[str, str]) -> None:
     for command, text in help_texts.items():
         assert "Usage: graphnet" in text
         golden(f"help/{command or 'graphnet'}.txt", text)
@@ -155,7 +155,7 @@ NEWCOMER = sorted((HERE / "newcomer").glob("*.toml"))
 
 
 @pytest.mark.parametrize("path", NEWCOMER, ids=lambda path: path.stem)
-def test_what_is_said_to_newcomers(path: Path, golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_for_newcomers(path: Path, golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Typical mistakes of new users: each error must suggest a fix."""
     monkeypatch.chdir(HERE / "newcomer")
     with pytest.raises(graphnet.SpecError) as error:
@@ -164,7 +164,7 @@ def test_what_is_said_to_newcomers(path: Path, golden: Any, monkeypatch: pytest.
     golden(f"newcomer/{path.stem}.txt", f"{error.value}\n")
 
 
-def test_every_command_s_help_is_here(help_texts: dict[str, str]) -> None:
+def test_every_command_has_a_golden_help(help_texts: dict[str, str]) -> None:
     assert {path.stem for path in (HERE / "help").iterdir()} == {name or "graphnet" for name in help_texts}
 
 

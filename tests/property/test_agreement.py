@@ -110,7 +110,7 @@ def test_drawn_specs_agree_with_the_oracle(spec: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("path", zoo_up_to(2e8, thorough=1e10))
-def test_specs_that_come_with_graphnet_agree(path: Path) -> None:
+def test_specs_of_the_zoo_agree(path: Path) -> None:
     """Rounding grows with depth: the tolerance for a thousand layers is ten times that for a hundred."""
     difference = compare(graphnet.load(path).as_data(), training=True, batch=2)
     assert max(difference) < TOLERANCE * max(1, graphnet.plan(path).depth / 100)

@@ -40,7 +40,7 @@ def close(found: Tensor, wanted: Tensor) -> bool:
 
 
 @given(specs(), st.booleans(), st.sampled_from([0, 2]), st.booleans())
-def test_steps_together_are_the_forward_pass(spec: dict[str, Any], stepwise: bool, level: int, training: bool) -> None:
+def test_steps_add_up_to_the_forward_pass(spec: dict[str, Any], stepwise: bool, level: int, training: bool) -> None:
     net = compiled(spec, stepwise=stepwise, optimize=level).train(training)
     assume("noise" not in str(spec))
     image = make_case(spec, training=True).image.detach()
@@ -77,7 +77,7 @@ def test_copies_compute_the_same(spec: dict[str, Any], stepwise: bool, level: in
 
 
 @given(specs())
-def test_nodes_at_level_0_bear_the_names_of_the_plan(spec: dict[str, Any]) -> None:
+def test_nodes_at_level_0_have_the_names_of_the_plan(spec: dict[str, Any]) -> None:
     """All values of states and their terms, except sums of a single term."""
     net = compiled(spec, optimize=0)
     nodes = {node.name for node in net.graph.nodes}

@@ -256,12 +256,12 @@ SCHEMA = graphnet_schema()
 
 @settings(FUZZ, max_examples=max(FUZZ.max_examples // 8, 10))  # drawing one takes longer than reading it
 @given(_from_schema(SCHEMA))
-def test_what_the_schema_describes(spec: Any) -> None:
+def test_specs_drawn_from_the_schema(spec: Any) -> None:
     attempt(json.dumps(spec), "json")
 
 
 @pytest.mark.thorough
-def test_a_third_of_the_cases_come_past_the_parser() -> None:
+def test_a_third_of_the_cases_pass_the_parser() -> None:
     """Counts the cases of the tests above."""
     print(dict(SEEN), f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
     assert SEEN["all"] >= 5_000

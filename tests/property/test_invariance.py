@@ -136,7 +136,7 @@ def test_the_order_of_states_says_which_is_first_last_and_downstream() -> None:
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
-def test_toml_and_json_say_the_same_and_go_over_into_each_other(path: Path, tmp_path: Path) -> None:
+def test_toml_and_json_are_equivalent_and_convert_to_each_other(path: Path, tmp_path: Path) -> None:
     spec = graphnet.load(path)
     as_json, as_toml = tmp_path / "spec.json", tmp_path / "spec.toml"
     as_json.write_text(json.dumps(spec.as_data()))

@@ -26,14 +26,14 @@ def copied(mutant: Mutant, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.what)
-def test_the_fault_can_still_be_put_in(mutant: Mutant) -> None:
+def test_every_mutant_still_applies(mutant: Mutant) -> None:
     """Each patch applies exactly once: the list is in step with the code."""
     assert (ROOT / "graphnet" / mutant.file).read_text().count(mutant.old) == 1
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.what)
-def test_the_named_test_kills_it(mutant: Mutant, tmp_path: Path) -> None:
+def test_the_named_test_kills_the_mutant(mutant: Mutant, tmp_path: Path) -> None:
     copied(mutant, tmp_path)
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", mutant.killer]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "HYPOTHESIS_PROFILE": "ci"}

@@ -742,7 +742,7 @@ def test_a_sequence_has_statistics_for_each_slice() -> None:
     ("merge", "early", "late"),
     [("sum", 3.0, 3 + 4.0), ("mean", 3.0, 3.5), ("max", 3.0, 4.0), ("product", None, 12.0)],
 )
-def test_merges_and_their_empties(merge: str, early: float | None, late: float) -> None:
+def test_merges_with_empty_sources(merge: str, early: float | None, late: float) -> None:
     spec = {
         "input": {"shape": [1], "t": "0..inf"},
         "states": {"a": [1], "b": [1], "c": {"shape": [1], "merge": merge}},
@@ -870,7 +870,7 @@ def one_transition(ops: object, source: list[int], target: list[int], **more: ob
         ("A G L", [4, 8, 8], [5], [2, None, None], [None, None, 5]),
     ],
 )
-def test_sizes_and_widths_that_fit_by_themselves(
+def test_inference_of_sizes_and_widths(
     ops: str, source: list[int], target: list[int], strides: list[int], widths: list[int]
 ) -> None:
     spec = one_transition(ops, source, target, let={"N": 3})
@@ -1039,7 +1039,7 @@ def test_names_of_sets(more: dict, names: set[str]) -> None:
     assert set(tensor_shapes(two(**more))) == names
 
 
-def test_tensors_of_every_time() -> None:
+def test_tensors_per_time() -> None:
     untied = set(tensor_shapes(two(sharing={"over_time": False})))
     assert {name for name in untied if name.startswith("h1.from_h1")} == timed(*range(1, 8))
     assert {name for name in untied if name.startswith("h2.from_h2")} == timed(*range(2, 9), place="h2.from_h2")

@@ -184,7 +184,7 @@ def test_rule_17_each_tensor_draws_for_itself_from_its_place() -> None:
     assert abs(kernel.std().item() / (2 / (3 * 9)) ** 0.5 - 1) < 0.25  # He: 81 draws of a normal
 
 
-def test_rule_16_coupled_weights_start_equal_unless_they_are_told_not_to() -> None:
+def test_rule_16_coupled_weights_start_equal_unless_independent() -> None:
     def started(start: str) -> bool:
         group = {"members": ["a->a"], "coupling": 0.5, "start": start}
         found = weights(spec([CHAIN], sharing={"sets": [group]}))
@@ -200,7 +200,7 @@ def test_rule_22_depth_counts_convolutions_linear_layers_and_pools() -> None:
     assert graphnet.plan(spec([CHAIN], 3)).milliseconds == (60, 150)
 
 
-def test_rule_23_a_net_says_what_system_it_is() -> None:
+def test_rule_23_the_kind_of_system() -> None:
     always = [{"t": "0..inf", "a": {"a": "RC"}}]
     one = {"states": {"a": [2, 4, 4]}}
     assert graphnet.plan(spec(always, **one)).system.time_invariant

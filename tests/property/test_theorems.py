@@ -170,7 +170,7 @@ def test_a_spec_is_its_unrolled_spec(spec: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("path", zoo_up_to(2e7, thorough=6e8))
-def test_the_zoo_is_the_zoo_unrolled(path: Path) -> None:
+def test_zoo_specs_equal_their_unrolled_specs(path: Path) -> None:
     unrolled = graphnet.unroll(path)
     assert graphnet.plan(unrolled).parameters == graphnet.plan(path).parameters
     assert compare(path, unrolled, **ONCE)
@@ -304,7 +304,7 @@ def test_dead_transitions_change_nothing(spec: dict[str, Any]) -> None:
     assert all(each.size <= report.tolerance for each in shared), report
 
 
-def test_where_two_nets_part_is_named() -> None:
+def test_the_first_difference_of_two_nets_is_named() -> None:
     """Names the first value that differs, not the last."""
     unrolled = graphnet.unroll(resnet(5, 2, 3)).as_data()
     unrolled["transitions"][0]["h_2"]["h_3"] = "RC3 RC3"

@@ -141,6 +141,6 @@ def test_no_file_is_long() -> None:
     assert {name: count for name, count in lines.items() if count > LONGEST} == {}
 
 
-def test_every_module_says_what_it_is() -> None:
+def test_every_module_has_a_docstring() -> None:
     files = [path for path in (ROOT / "graphnet").rglob("*.py") if path.name != "__init__.py"]
     assert [path for path in files if not path.read_text(encoding="utf-8").startswith('"""')] == []

@@ -82,7 +82,7 @@ def test_the_longest_example_is_written_out() -> None:
     assert code.written_out.count(code.wrong.splitlines()[-1]) == code.lines
 
 
-def test_trying_out_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trying_an_example_has_no_side_effects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     try_out(CODES[0].right)
     assert Path.cwd() == tmp_path

@@ -93,7 +93,7 @@ def approx(*values: float) -> Any:
     return pytest.approx(list(values), abs=EXACT)
 
 
-def test_the_first_block_does_all() -> None:
+def test_a_net_that_finishes_in_the_first_block() -> None:
     one, two = copy_of(A, B), copy_of(B, C)
     found = measured(of_matrices([one, *[NOTHING] * 3], [two, *[NOTHING] * 3]))
     assert [stage.state for stage in found.stages] == ["h1", "h2"]
@@ -190,7 +190,7 @@ def test_images_with_several_labels() -> None:
     assert mixed.chance == pytest.approx(1 - (1 / 4 + 5 / 6) / 6, abs=EXACT)
 
 
-def test_what_is_wrong() -> None:
+def test_wrong_arguments() -> None:
     logits = torch.tensor([[3.0, 2, 1], [3, 2, 1], [1, 2, 3]])
     assert is_wrong(logits, torch.tensor([0, 1, 2])).tolist() == [False, True, False]
     assert is_wrong(logits, torch.tensor([[1, 1, 0], [1, 0, 1], [0, 0, 1]])).tolist() == [False, True, False]
@@ -319,7 +319,7 @@ class Convolutions(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_what_nets_begin_with_in_common_is_computed_once() -> None:
+def test_common_beginnings_of_nets_are_computed_once() -> None:
     """Nets are sequences of convolutions; common beginnings form a tree."""
     one, two = "abcd", "xyz"
     nets = {one + "/" + two}
@@ -336,7 +336,7 @@ def test_what_nets_begin_with_in_common_is_computed_once() -> None:
         assert counted.count == 2 * len(tree)
 
 
-def test_blocks_that_are_all_alike_are_one_application_after_the_other() -> None:
+def test_equal_blocks_share_applications() -> None:
     """With shared statistics, dropping any block equals an earlier readout, repeating one a later readout."""
     net = staged(norm={"affine": "shared", "statistics": "shared"})
     batches = [(PHOTOS, own_answers(net))]
@@ -403,7 +403,7 @@ def test_parts_of_a_net_are_run() -> None:
 # Refusals
 
 
-def test_what_is_refused() -> None:
+def test_refusals() -> None:
     net = staged()
     batches = [(PHOTOS, own_answers(net))]
     with pytest.raises(EditError, match="'h3' is no stage\n  stages: h1, h2"):

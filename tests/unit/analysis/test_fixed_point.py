@@ -88,7 +88,7 @@ def test_any_matrix() -> None:
     assert len(found.errors) == 21
 
 
-def test_a_rotation_never_stays() -> None:
+def test_a_rotation_does_not_converge() -> None:
     angle = torch.tensor(1.0).double()
     turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()]).view(2, 2)
     found = closed(torch.block_diag(turn, turn), 50)
@@ -96,7 +96,7 @@ def test_a_rotation_never_stays() -> None:
     assert found.converged is None
 
 
-def test_what_does_not_move_has_converged_at_once() -> None:
+def test_a_constant_state_converges_immediately() -> None:
     found = closed(EYE)
     assert not found.residuals.any()
     assert found.converged == 1
@@ -117,7 +117,7 @@ def test_a_projection_has_converged_after_one_step() -> None:
     assert closed(projection + 0.5 * (EYE - projection), first - 1, tolerance=1e-3).converged is None
 
 
-def test_what_comes_back_has_not_converged() -> None:
+def test_a_growing_component_has_not_converged() -> None:
     """A component too small to notice grows."""
     small = POINTS.clone()
     small[:, 3] *= 1e-9
@@ -269,7 +269,7 @@ def test_images_with_several_labels() -> None:
     assert found.errors.tolist() == [0, 1, 0]
 
 
-def test_what_is_refused() -> None:
+def test_refusals() -> None:
     net = shaken(*NETS["stages"][:3])
     with pytest.raises(EditError, match="no state is called 'h3'\n  did you mean 'h"):
         fixed_point(net, [(PHOTOS, KINDS)], "h3")

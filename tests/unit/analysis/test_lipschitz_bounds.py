@@ -320,7 +320,7 @@ def test_ops_without_a_bound_are_refused_by_name(ops: str, norm: dict[str, Any],
     assert fix in str(caught.value)
 
 
-def test_what_else_is_refused() -> None:
+def test_other_refusals() -> None:
     with pytest.raises(ValueError, match="not compiled by graphnet"):
         bounds(nn.Linear(2, 2))
     with pytest.raises(ValueError, match="at least 1 iteration"):

@@ -193,7 +193,7 @@ def test_readouts_move_with_what_they_read() -> None:
 
 
 @pytest.mark.parametrize("own", ["BRC+I", "BRCx2+I0", {"ops": "BRCx2+I", "lipschitz": 0.5, "gain": {"learn": True}}])
-def test_more_of_the_same_is_a_later_readout(own: Any) -> None:
+def test_repeats_of_equal_blocks_equal_a_later_readout(own: Any) -> None:
     norm = {"affine": "shared", "statistics": "shared"}
     net, later = (shaken({"h1": {"h1": own}}, states={"h1": SHAPE}, norm=norm, t=t) for t in (2, 5))
     later.load_state_dict(net.state_dict())
@@ -281,7 +281,7 @@ LOOPED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("variant", LOOPED)
-def test_what_else_is_read_stays_as_it_was(variant: str) -> None:
+def test_other_reads_are_unchanged(variant: str) -> None:
     net = looped(**LOOPED[variant])
     last, begin = 2 + ("unroll" in LOOPED[variant]), 1 - ("unpopulated" in LOOPED[variant])
     close(edited(net)(IMAGES), step_by_step(net))
@@ -434,7 +434,7 @@ def test_noise_leaves_the_function_as_it_is(own: Any) -> None:
     close(edited(net, AddNoise("h1->h1", 1e-200))(IMAGES), net(IMAGES))
 
 
-def test_nets_of_their_own_stay_so() -> None:
+def test_nets_of_several_readouts_stay_separate() -> None:
     slabs = {"h1": {"h1": "C+I"}}, {"t": "T-1", "h1": {"h1": "-"}}
     net = shaken(*slabs, input=HELD, readout={"t": [2, 3], "state": "h1"})
     with pytest.raises(EditError, match="give one readout time"):
@@ -482,7 +482,7 @@ def test_arrows_with_delays_and_held_states_are_read_as_before() -> None:
         close(edited(net, RepeatLastBlock("h1", more))(IMAGES), f("BRGL", "post_net", h3, 6))
 
 
-def test_zeros_that_nothing_arrives_at_keep_their_statistics() -> None:
+def test_statistics_of_zeros_without_arrivals_are_kept() -> None:
     slabs = {"t": "1..2", "h1": {"h1": "BRC+I"}}, {"t": 4, "h1": {"h3": {"ops": "BC", "delay": 2}}, "h2": {"h3": "BC"}}
     zeros = {"shape": SHAPE, "unpopulated": "zeros", "update": "B"}
     net = shaken(*slabs, states={"h1": SHAPE, "h2": zeros, "h3": SHAPE}, t=4)
@@ -524,7 +524,7 @@ def test_arrows_before_time_0_stay_there() -> None:
     close(edited(net, RepeatLastBlock("h1", 2))(IMAGES), f("BRGL", "post_net", h1, 3))
 
 
-def test_what_a_set_ties_can_be_cut() -> None:
+def test_tied_transitions_can_be_cut() -> None:
     net = looped(sharing={"sets": [{"members": ["h2->h1", "h1->h2"]}]}, norm={"statistics": "per-time"})
     alone = looped()
     for name, tensor in alone.state_dict().items():
@@ -544,7 +544,7 @@ def test_times_may_be_written_as_in_a_slab() -> None:
 # Tensors
 
 
-def test_every_tensor_is_that_of_the_right_time() -> None:
+def test_every_tensor_has_the_right_time() -> None:
     net = staged(sharing={"over_time": False}, norm={"affine": "per-time"})
     made = edited(net, RepeatLastBlock("h1", 2), DropBlock("h2", 1))
     ours, then = net.state_dict(), {5: 4, 6: 4, 7: 5, 9: 7, 10: 8}
@@ -650,19 +650,19 @@ WRONG: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("edit", "message"), WRONG)
-def test_what_does_not_fit_is_said(edit: Any, message: str) -> None:
+def test_edits_that_do_not_fit_are_refused(edit: Any, message: str) -> None:
     with pytest.raises(EditError, match=message):
         graphnet.perturb(staged(), edit)
 
 
-def test_what_fires_but_is_not_read_is_said() -> None:
+def test_an_edit_of_a_value_that_is_not_read_is_refused() -> None:
     """No readout reads h1 at t = 3: h2 would read it one step later."""
     net = shaken({"h1": {"h1": "BRC+I", "h2": "BRC"}}, t=3)
     with pytest.raises(EditError, match=r"'h1->h1' fires at t = 3, but no readout depends on that\n  one does at t = "):
         graphnet.perturb(net, Lesion("h1->h1@3"))
 
 
-def test_what_else_is_refused() -> None:
+def test_other_refusals() -> None:
     with pytest.raises(EditError, match="the net was not compiled by graphnet from a spec"):
         graphnet.perturb(nn.Linear(2, 2), DropBlock("h1", 1))
     nets = shaken({"t": "1..T-1", "h1": {"h1": "BRC+I"}}, {"t": "T", "h1": {"h2": "BRC"}}, t=[3, 4])
@@ -677,6 +677,6 @@ def test_what_else_is_refused() -> None:
 
 
 @pytest.mark.parametrize("slab", [{"t": 5, "h1": {"h2": "-"}}, {"h9": {"h1": "C"}}, {"h1": 5}, {"h1": {"h1": {}}}])
-def test_what_is_no_net_is_a_fault_of_the_spec(slab: dict[str, Any]) -> None:
+def test_an_edit_that_makes_the_spec_invalid(slab: dict[str, Any]) -> None:
     with pytest.raises(SpecError):
         graphnet.perturb(staged(), slab)

@@ -60,7 +60,7 @@ def test_rounding_is_told_from_a_mistake(size: float, wrong: float, equal: bool)
     assert (apart(gradient, gradient - wrong, largest=1.0) <= 1e-10) == equal
 
 
-def test_what_both_lack_is_equal_and_what_one_lacks_is_zero() -> None:
+def test_gradients_missing_in_both_are_equal_and_in_one_zero() -> None:
     gradient = torch.ones(3, dtype=torch.float64)
     assert apart(None, None, 1.0) == 0
     assert apart(None, gradient, 1.0) == 1

@@ -158,7 +158,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
 @pytest.mark.parametrize("data", [b"", b"no checkpoint", b"PK\x03\x04 half a file of zip"])
-def test_files_that_are_none(tmp_path: Path, name: str, data: bytes) -> None:
+def test_invalid_files(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
     assert "is no file of" in refused(tmp_path / name, TABLE)[0]
     assert refused(tmp_path / "none" / name, TABLE) == [f"there is no checkpoint at {tmp_path / 'none' / name}"]
@@ -192,7 +192,7 @@ def test_a_slice_of_a_foreign_tensor() -> None:
     "ignore",
     ["aux.*", ["aux.weight", "aux.bias"], ("aux.w*", "*.bias")],
 )
-def test_what_nothing_takes_is_left_out_where_that_is_said(ignore: Any) -> None:
+def test_unused_tensors_are_skipped_on_request(ignore: Any) -> None:
     given = STATE | {"aux.weight": torch.zeros(3), "aux.bias": torch.zeros(3)}
     made = net()
     graphnet.import_state_dict(made, given, TABLE, ignore=ignore)
@@ -202,7 +202,7 @@ def test_what_nothing_takes_is_left_out_where_that_is_said(ignore: Any) -> None:
 # ---- mismatches
 
 
-def test_tensors_that_nothing_takes_are_one_line_and_how_to_leave_them_out() -> None:
+def test_unused_tensors_are_one_line_with_advice() -> None:
     given = STATE | {f"aux.{number}.weight": torch.zeros(3) for number in range(31)}
     assert refused(given, TABLE) == [
         "nothing in the net takes aux.0.weight and 30 more of the state dict",
@@ -215,7 +215,7 @@ def test_tensors_that_nothing_takes_are_one_line_and_how_to_leave_them_out() -> 
     assert refused(STATE, TABLE, ignore="aux*")[0] == "ignore='aux*': the state dict has no such name"
 
 
-def test_missing_tensors_are_one_line_and_what_there_is() -> None:
+def test_missing_tensors_are_one_line_with_the_available_ones() -> None:
     given = {name.replace("block.", "blok."): tensor for name, tensor in STATE.items()}
     missing, hint, *_ = refused(given, TABLE)
     assert missing == "the state dict has no block.bn.running_mean and 2 more"
@@ -240,7 +240,7 @@ def test_all_kinds_of_faults_come_at_once() -> None:
     ]
 
 
-def test_a_table_the_other_way_round() -> None:
+def test_a_reversed_table() -> None:
     table = {theirs: ours for ours, theirs in TABLE.items()}
     what = "the table is the other way round: its keys are names of this net, its values foreign ones"
     assert refused(STATE, table)[0] == what

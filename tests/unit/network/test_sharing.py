@@ -165,7 +165,7 @@ def test_times_a_set_leaves_out_stay_shared_among_themselves() -> None:
     }
 
 
-def test_a_set_ties_what_is_else_untied() -> None:
+def test_a_set_ties_otherwise_untied_weights() -> None:
     sharing = {"over_time": False, "sets": [{"members": ["h1->h1@1..3"]}]}
     found = uses(small(ALL, sharing=sharing, readout={"t": 6}, **PLAIN), "conv1")
     weights = {t: found[f"h1_from_h1_t{t}"] for t in range(1, 6)}
@@ -198,7 +198,7 @@ SETS = ("sharing", "sets", 0, "members")
         ("h1->h1@3..1", "3..1", "'3..1' runs backwards", "did you mean '1..3'?"),
     ],
 )
-def test_members_that_are_none(member: str, span: str | None, what: str, fix: str) -> None:
+def test_invalid_members(member: str, span: str | None, what: str, fix: str) -> None:
     found = fault(small(ALL, sharing={"sets": [{"members": [member]}]}))
     assert found.path == (*SETS, 0)
     assert (None if found.span is None else member[slice(*found.span)]) == span
@@ -242,7 +242,7 @@ def test_tensors_of_another_shape_at_a_time_relative_to_the_readout_have_names_o
     assert {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()} == shapes
 
 
-def test_coupling_is_of_what_has_a_gradient() -> None:
+def test_coupling_needs_gradients() -> None:
     spec = small(
         {"h1": {"h1": "BC"}}, norm={"statistics": "shared", "affine": "shared"}, states={"h1": [4, 8, 8]}, **PLAIN
     )

@@ -61,7 +61,7 @@ def test_a_cell_that_has_time_for_another_readout_is_not_silenced() -> None:
     assert silenced(small(*slabs, readout={"t": [2, 3]})) == []
 
 
-def test_both_places_are_told(tmp_path: Path) -> None:
+def test_both_places_are_reported(tmp_path: Path) -> None:
     file = tmp_path / "v.toml"
     file.write_text(to_toml(small(ALL, DELAYED)))
     spec = graphnet.load(file)

@@ -117,7 +117,7 @@ def test_sums_within_sums_are_added_up_once() -> None:
         hold_together(given)
 
 
-def test_what_differs_is_not_fused() -> None:
+def test_different_convolutions_are_not_fused() -> None:
     for a, b in (("C", "C1"), ("C", [{"conv": {"bias": True}}]), ("C", [{"conv": {"groups": 2}}]), ("CR", "C")):
         after = executed(
             spec({"h1": {"h2": "I"}, "h2": {"h2": a}, "h3": {"h2": b, "h3": "I"}} | {"h1": {"h2": "I", "h3": "I"}})
@@ -136,7 +136,7 @@ def test_fusing_is_weighed() -> None:
     assert not any("_at_once" in line.name for line in passes.run_passes(full, 3, "train", FREE).lines)
 
 
-def test_what_is_made_twice_of_the_same_is_made_once() -> None:
+def test_common_subexpressions_are_computed_once() -> None:
     """An arrow of delay 1 and one of delay 2 share weights; norms update statistics, so they are kept."""
     for ops, fewer in (("CRC", True), ("BRC", False)):
         given = spec({"h1": {"h1": "I", "h2": {"ops": ops, "delay": 1}}, "h2": {"h3": "I"}, "h3": {"h3": "C"}})
@@ -177,7 +177,7 @@ def test_biases_are_not_zeros() -> None:
     assert kinds(passes.fold_zeros(plan))["conv"] == kinds(plan)["conv"] > 0
 
 
-def test_what_is_read_again_later_is_made_once() -> None:
+def test_results_of_repeated_reads_are_computed_once() -> None:
     """Arrows of delay 1 and 3 from h1 share weights: each result is computed once."""
     given = BASE | {
         "states": {"h1": [2, 6, 6], "h2": [2, 6, 6], "h3": [2, 6, 6]},
@@ -196,7 +196,7 @@ def test_what_is_read_again_later_is_made_once() -> None:
     hold_together(given)
 
 
-def test_weights_are_joined_beside_the_zeros_that_stand_before_the_first_step() -> None:
+def test_weights_are_joined_with_zeros_before_the_first_step() -> None:
     bias = [{"conv": {"bias": True}}]
     given = spec({"h1": {"h1": bias, "h2": bias}, "h2": {"h2": bias}}, unpopulated="zeros", merge="sum")
     given["states"] = {name: {"shape": [2, 6, 6], "hold": True} for name in ("h1", "h2")}

@@ -63,7 +63,7 @@ def test_a_broken_plan_names_the_guilty_pass_and_those_before(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("path", zoo_up_to(float("inf"), thorough=float("inf")))
-def test_the_passes_there_are_keep_plans_right(path: Path) -> None:
+def test_all_passes_keep_plans_valid(path: Path) -> None:
     for mode in ("train", "infer"):
         plan = graphnet.plan(path)
         for each in passes.passes_of(3, mode):
@@ -117,7 +117,7 @@ def test_norms_go_into_the_convolutions_before_them() -> None:
     assert graphnet.compile(zoo.path("cornet-s"), mode="infer", unlimited=True).training is False
 
 
-def test_maps_lie_as_the_target_is_faster() -> None:
+def test_layouts_follow_the_target() -> None:
     """Vectors have no layout; if norms are slow with channels last, maps keep their layout."""
     typical = {name: passes.run_passes(graphnet.plan(zoo.path(name))).layout for name in ("resnet18", "gru")}
     assert typical == {"resnet18": "channels_last", "gru": "contiguous"}
@@ -126,7 +126,7 @@ def test_maps_lie_as_the_target_is_faster() -> None:
     assert passes.run_passes(graphnet.plan(zoo.path("resnet18")), 3, "train", target).layout == "contiguous"
 
 
-def test_weights_are_contiguous_until_the_user_says_otherwise() -> None:
+def test_weights_are_contiguous_unless_the_user_converts_them() -> None:
     """Values, names and checkpoints do not depend on the memory layout."""
     first, last = (graphnet.compile(zoo.path("resnet-3-state"), optimize=level) for level in (1, 2))
     assert [net.meta["executed"].layout for net in (first, last)] == ["contiguous", "channels_last"]

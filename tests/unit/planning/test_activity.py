@@ -69,7 +69,7 @@ def test_delays_reach_back_and_none_stays_within_the_step() -> None:
     assert times(activity(engineering).populated, "h3") == [0]
 
 
-def test_zero_delays_are_followed_in_order_whatever_the_order_of_the_states() -> None:
+def test_zero_delays_are_followed_for_any_order_of_the_states() -> None:
     states = {"h3": [6, 4, 4], "h2": [6, 4, 4], "h1": [4, 8, 8]}
     ends = {"input": {"shape": [1, 8, 8], "state": "h1"}, "readout": {"t": 0, "state": "h3"}}
     spec = small({"delay": 0, "h1": {"h2": "C"}, "h2": {"h3": "C"}}, states=states, **ends)
@@ -207,14 +207,16 @@ CHAIN: dict[str, Any] = {
         ),
     ],
 )
-def test_times_of_readouts_are_told_at_once(shown: str, holds: bool, readouts: Any, what: str, fix: str) -> None:
+def test_faults_of_readout_times_are_reported_together(
+    shown: str, holds: bool, readouts: Any, what: str, fix: str
+) -> None:
     slabs = [*CHAIN["transitions"], *([{"C": {"C": "I"}}] if holds else [])]
     spec = CHAIN | {"input": {"shape": [2], "t": shown}, "transitions": slabs, "readout": {"t": readouts}}
     found = fault(spec)
     assert (found.what, found.fix) == (what, fix)
 
 
-def test_every_readout_is_looked_at() -> None:
+def test_every_readout_is_checked() -> None:
     found = faults(small({"h1": {"h2": "C"}}, readout={"t": "0..2"}))
     assert [each.what.partition(":")[0] for each in found] == ["'h2' is empty at t = 0, 2"]
     assert graphnet.plan(small({"h1": {"h2": "C"}}, readout={"t": 1})).outputs == ((1, "logits_t1"),)

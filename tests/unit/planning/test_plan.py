@@ -122,7 +122,7 @@ def test_the_kind_of_resnet_1_state_does_not_depend_on_how_it_is_written(when: s
     assert system == System(True, True, True, False)
 
 
-def test_weights_of_times_that_do_not_fire_are_no_others() -> None:
+def test_weights_of_times_without_firings_do_not_count() -> None:
     """h1->h1 has separate weights at 1 and 2, but first fires at 3 if the input arrives at 2."""
     sets = {"sharing": {"sets": [{"members": ["h1->h1@1..2"]}]}}
     late = {"input": {"shape": [1, 8, 8], "t": 2}}
@@ -131,7 +131,7 @@ def test_weights_of_times_that_do_not_fire_are_no_others() -> None:
     assert not graphnet.plan(small(slab, readout=readout, **sets)).system.shared_weights
 
 
-def test_pre_net_and_post_net_are_no_part_of_the_system() -> None:
+def test_pre_net_and_post_net_are_not_part_of_the_system() -> None:
     own = {"norm": {"statistics": "per-time"}}
     ends = {"pre_net": {"ops": "CB", **own}, "post_net": {"ops": "BGL", "classes": 3, **own}}
     system = graphnet.plan(small({"h1": {"h1": "BC", "h2": "C"}}, **NORM, **ends)).system

@@ -35,7 +35,7 @@ def moved(name: str, to: int) -> Plan:
     return flattened(PLAN, lines)
 
 
-def test_a_right_plan_comes_back_itself() -> None:
+def test_a_valid_plan_is_returned() -> None:
     assert verify(PLAN) is PLAN
     assert verify(flattened(PLAN)).lines == PLAN.lines
     assert verify(edited("h2_t2_sum", lambda line: line._replace(name="h2_t2_all"))) != PLAN

@@ -90,7 +90,7 @@ def test_times_are_named_as_in_specs() -> None:
         ("h1@2-3", "write h1@3, h1@2..4 or h1@*"),
     ],
 )
-def test_what_is_not_there_is_said(at: str, said: str) -> None:
+def test_missing_values_are_reported(at: str, said: str) -> None:
     net = graphnet.compile(FEEDBACK)
     with pytest.raises(ValueError, match=re.escape(said)):
         net.activations(images_for(net).float(), ["h1@2", at])

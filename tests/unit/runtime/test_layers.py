@@ -175,7 +175,7 @@ SPOILERS = [each for name, each in list(globals().items()) if name.startswith("s
 @pytest.mark.parametrize("ran", [False, True], ids=["at first", "after a pass"])
 @pytest.mark.parametrize("stepwise", [False, True])
 @pytest.mark.parametrize("spoil", SPOILERS)
-def test_changes_that_would_do_nothing_are_refused(spoil: Callable[[Any], None], stepwise: bool, ran: bool) -> None:
+def test_changes_without_effect_are_refused(spoil: Callable[[Any], None], stepwise: bool, ran: bool) -> None:
     net = graphnet.compile(small(), stepwise=stepwise).double()
     if ran:
         net(IMAGES)

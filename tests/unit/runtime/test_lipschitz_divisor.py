@@ -262,7 +262,7 @@ def test_i0_inside_brackets_is_a_constant_of_the_function() -> None:
         (SHARED, False, 3),
     ],
 )
-def test_once_for_what_is_shared_over_time(norm: dict[str, Any], over_time: bool, count: int) -> None:
+def test_one_divisor_for_weights_shared_over_time(norm: dict[str, Any], over_time: bool, count: int) -> None:
     table = spec(bounded("BRCx2+I"), norm=norm, sharing={"over_time": over_time})
     net = shaken(table, settled=SETTLED)
     assert len(divisors(net)) == count
@@ -430,7 +430,7 @@ def test_two_passes_before_one_backward_pass(norm: str) -> None:
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("training", [False, True])
-def test_compiled_by_torch_it_is_the_same(norm: str, training: bool) -> None:
+def test_torch_compile_gives_the_same(norm: str, training: bool) -> None:
     net = shaken(spec(bounded("BRCx2+I"), norm=NORMS[norm]), training=training)
     other = copy.deepcopy(net)
     fast = torch.compile(other, backend="aot_eager", fullgraph=True)
@@ -799,12 +799,12 @@ def test_with_the_identity_residuals_need_not_vanish() -> None:
 # Text of a bound, and a small scale
 
 
-def test_the_bound_reads_as_a_formula() -> None:
+def test_the_bound_is_shown_as_a_formula() -> None:
     (line,) = divisors(shaken(spec(bounded("BRCx2+I"))))
     assert str(line.op["bound"]) == "‖conv‖·‖batch_norm conv batch_norm‖"
 
 
-def test_the_scale_of_norms_starts_where_it_is_said() -> None:
+def test_norms_start_with_the_given_scale() -> None:
     text = 'affine = "shared"\nscale = 0.1'
     net = graphnet.compile(spec("BRC+I", norm=tomllib.loads(text), post_net={"ops": "BRGL", "classes": 4}))
     found = {name: p for name, p in net.named_parameters() if "norm" in name and name.endswith("weight")}

@@ -191,7 +191,7 @@ def test_outputs_show_the_values_and_may_change_them() -> None:
     assert not torch.allclose(net(IMAGES), logits)
 
 
-def test_nodes_bear_the_names_of_the_plan() -> None:
+def test_nodes_have_the_names_of_the_plan() -> None:
     net = graphnet.compile(small(), optimize=0)
     plan = graphnet.plan(small())
     nodes = [node.name for node in net.graph.nodes]
@@ -298,7 +298,7 @@ def test_evaluation_changes_no_statistics_and_training_those_of_each_time_once()
         assert torch.allclose(net.get_buffer(f"h1.from_h1.norm1.t{t}.running_mean"), mean, atol=1e-6)
 
 
-def test_the_net_is_where_and_what_it_is_asked_to_be() -> None:
+def test_the_net_has_the_requested_device_and_type() -> None:
     net = graphnet.compile(small()).double()
     assert net(IMAGES.double()).dtype == torch.float64
     assert {value.dtype for value in net.state_dict().values()} == {torch.float64}

@@ -222,7 +222,7 @@ def test_many_areas_with_delays_under_dale_s_law(t: int, dtype: torch.dtype) -> 
 @pytest.mark.parametrize(
     "settings", [{"optimize": 1}, {"optimize": 2}, {"optimize": 1, "stepwise": False}, {"optimize": 0}]
 )
-def test_functions_of_a_net_have_few_locals_and_look_nothing_up(path: str, settings: dict[str, Any]) -> None:
+def test_functions_of_a_net_have_few_locals_and_no_lookups(path: str, settings: dict[str, Any]) -> None:
     """Calls from a large frame are slow if it ends near the end of a chunk of the interpreter's frames."""
     spec = graphnet.load(zoo.path(path))
     net = graphnet.compile(spec, **settings).eval()

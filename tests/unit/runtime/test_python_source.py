@@ -104,7 +104,7 @@ def test_lists_are_not_broken() -> None:
 
 
 @pytest.mark.parametrize("name", ['quo"""te', "back\\slash", "two\nlines", "ümläut 視覚", "{braces} %s"])
-def test_names_that_a_docstring_must_not_trip_over(name: str) -> None:
+def test_names_that_need_escaping_in_a_docstring(name: str) -> None:
     source = write_source(graphnet.plan(small(name=name, cite=name)))
     tree = ast.parse(source)
     assert len(tree.body) == 5

@@ -40,7 +40,7 @@ def test_distinct_programs_do_not_grow_with_time() -> None:
     assert len(calls) >= 40
 
 
-def test_a_step_that_differs_is_another() -> None:
+def test_different_steps_are_different_functions() -> None:
     """Another gain at t = 5 makes a different step; other statistics, weights or states do not."""
     same = recurrent(8, sharing={"over_time": False})
     assert len(stepped(same, optimize=1).programs) == len(stepped(recurrent(8), optimize=1).programs)
@@ -51,7 +51,7 @@ def test_a_step_that_differs_is_another() -> None:
 
 @DYNAMO
 @pytest.mark.parametrize("compiled", [False, True])
-def test_stepwise_is_flat(compiled: bool) -> None:
+def test_stepwise_equals_flat(compiled: bool) -> None:
     flat, net = graphnet.compile(recurrent(6)).double(), stepped(recurrent(6), seed=1).double()
     load_into(net, flat.state_dict())
     if compiled:
@@ -80,7 +80,7 @@ def test_compiled_steps_serve_all_times() -> None:
     assert found[0][1] >= found[1][1] > 0
 
 
-def test_long_passes_are_parted() -> None:
+def test_long_passes_are_split() -> None:
     """Values passed between segments live only until their last read."""
     net, flat = stepped(recurrent(90)).double(), graphnet.compile(recurrent(90), stepwise=False).double()
     load_into(flat, net.state_dict())
@@ -107,7 +107,7 @@ def test_taps_are_called_once_for_each_time_and_may_change_values() -> None:
     torch.testing.assert_close(results[1][0], results[0][0], rtol=1e-12, atol=0)
 
 
-def test_what_is_moved_copied_or_saved_is_used(tmp_path: Any) -> None:
+def test_moved_copied_and_loaded_tensors_are_used(tmp_path: Any) -> None:
     net = stepped(recurrent(5))
     assert net(images().float()).dtype == torch.float32
     assert net.double()(images()).dtype == torch.float64

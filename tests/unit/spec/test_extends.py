@@ -134,13 +134,13 @@ def test_tables_merge_states_come_last_and_slabs_are_appended(tmp_path: Path) ->
         ("parts.x.y.transitions = [1]", "parts.x.y.transitions = [2]", {"parts": {"x": {"y": {"transitions": [2]}}}}),
     ],
 )
-def test_what_becomes_of_two_texts(base: str, over: str, data: dict[str, Any]) -> None:
+def test_merging_two_texts(base: str, over: str, data: dict[str, Any]) -> None:
     merged = laid(base, over)
     assert merged.data == data
     assert json.dumps(merged.data) == json.dumps(data), "the order means something"
 
 
-def test_what_was_merged_is_unchanged() -> None:
+def test_merging_leaves_its_inputs_unchanged() -> None:
     sources = [read_text(text, "toml", "x") for text in (BASE, "[states]\nV9 = [1, 2, 3]\n[[transitions]]\nt = 2\n")]
     before = [deepcopy(source.data) for source in sources]
     merged = Merged(sources[0].data, sources[0])
@@ -305,7 +305,7 @@ def test_places_in_three_texts() -> None:
     assert place(merged, "t", "w") == "0.toml:2:1"
 
 
-def test_what_is_replaced_has_no_places_in_the_base() -> None:
+def test_replaced_entries_have_no_places_in_the_base() -> None:
     merged = laid("[states.h]\nshape = [1, 2]", "[states.h]\nupdate = 'R'", "[states]\nh = [3, 4]")
     assert place(merged, "states", "h") == "2.toml:2:5"
     assert place(merged, "states", "h", 1) == "2.toml:2:9"
@@ -367,7 +367,7 @@ def test_a_fault_below_a_dict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ("/base.toml", "'/base.toml' is an absolute path"),
     ],
 )
-def test_what_cannot_be_extended_is_a_fault_at_the_string(
+def test_an_invalid_base_is_a_fault_at_the_string(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, what: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -385,7 +385,7 @@ def test_what_cannot_be_extended_is_a_fault_at_the_string(
     assert "\0" not in str(fault)
 
 
-def test_what_a_base_cannot_extend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_uses_of_extends_in_a_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "a/base.toml", 'extends = "none.toml"\n')
     write(tmp_path, "top.toml", 'extends = "a/base.toml"\n')
     monkeypatch.chdir(tmp_path)
@@ -395,7 +395,7 @@ def test_what_a_base_cannot_extend(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("value", ["3", "true", '["base.toml"]', "{ a = 1 }"])
-def test_what_is_no_path(tmp_path: Path, value: str) -> None:
+def test_invalid_paths(tmp_path: Path, value: str) -> None:
     fault = next(fault for fault in refused(write(tmp_path, "top.toml", f"extends = {value}\n{BASE}")) if fault.path)
     assert (fault.path, fault.line) == (("extends",), 1)
     assert fault.what.startswith("this must be a string")
@@ -515,7 +515,7 @@ def test_settings(text: str, key: tuple[str, ...], value: Any) -> None:
         ("a=" + "[" * 70 + "]" * 70, "this is nested more than 64 levels deep", ""),
     ],
 )
-def test_what_is_no_setting(text: str, what: str, fix: str) -> None:
+def test_invalid_settings(text: str, what: str, fix: str) -> None:
     with pytest.raises(graphnet.SpecError) as caught:
         read_assignment(text)
     (fault,) = caught.value.faults
@@ -566,7 +566,7 @@ def test_settings_are_laid_over_a_spec() -> None:
         ),
     ],
 )
-def test_what_is_set(settings: list[str], path: KeyPath, value: Any) -> None:
+def test_entries_that_are_set(settings: list[str], path: KeyPath, value: Any) -> None:
     data: Any = graphnet.load(SMALL, settings=settings).as_data()
     for part in path:
         data = data[part]
@@ -619,7 +619,7 @@ def test_faults_of_a_setting_and_of_the_file_come_together(tmp_path: Path) -> No
     ]
 
 
-def test_what_is_not_set_keeps_its_place(tmp_path: Path) -> None:
+def test_entries_that_are_not_set_keep_their_places(tmp_path: Path) -> None:
     source = read_text(BASE, "toml", "x.toml")
     merged = merge(source.data, source, "x.toml", ["transitions.0.V1.V1=C", "let.N=3"])
     assert place(merged, "transitions", 0, "V1", "V2") == "x.toml:8:27"

@@ -112,7 +112,7 @@ UNSEEN = {
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in ERRORS.iterdir() if path.suffix in (".toml", ".json")))
-def test_faults_that_a_schema_can_see_are_seen_at_their_place(name: str) -> None:
+def test_faults_that_a_schema_can_find_have_their_places(name: str) -> None:
     with pytest.raises(SpecError) as caught:
         graphnet.plan(ERRORS / name)
     faults = {dotted(fault.path) for fault in caught.value.faults}
@@ -158,21 +158,21 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "place"), WRONG, ids=[place for _, place in WRONG])
-def test_faults_are_seen_at_their_place(changes: dict[str, Any], place: str) -> None:
+def test_faults_have_their_places(changes: dict[str, Any], place: str) -> None:
     spec = small() | changes
     assert places(spec) == {place}
     with pytest.raises(SpecError):
         graphnet.plan(spec)
 
 
-def test_a_spec_that_extends_another_one_says_only_what_is_different() -> None:
+def test_a_spec_with_extends_needs_only_differences() -> None:
     spec: dict[str, Any] = {"extends": "base.toml", "states": {"V1": {"hold": True}}, "readout": {"combine": "mean"}}
     assert places(spec) == set()
     del spec["extends"]
     assert places(spec) == {"graphnet", "input", "states.V1", "readout.t"}
 
 
-def test_ops_of_one_s_own_are_in_the_schema_once_they_are_registered() -> None:
+def test_registered_custom_ops_are_in_the_schema() -> None:
     spec = small({"h1": {"h2": ["BRC sharpen", {"sharpen": {"power": 2}}, {"sharpen": {"power": "2"}}]}})
     try:
         graphnet.register_op("sharpen", lambda x, *, power: x**power, settings={"power": 0.5})

@@ -37,7 +37,7 @@ PARSERS: dict[str, tuple[Callable[[Any], Any], str, list[str]]] = {
 @pytest.mark.parametrize("kind", PARSERS)
 @settings(max_examples=50 * settings().max_examples)
 @given(st.data())
-def test_what_a_parser_takes_matches(kind: str, data: st.DataObject) -> None:
+def test_accepted_strings_match(kind: str, data: st.DataObject) -> None:
     parse, pattern, alphabet = PARSERS[kind]
     text = data.draw(st.lists(st.sampled_from(alphabet), min_size=1, max_size=9).map("".join))
     try:
@@ -63,7 +63,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, texts in REFUSED.items() for text in texts])
-def test_what_a_pattern_refuses(kind: str, text: str) -> None:
+def test_refused_strings(kind: str, text: str) -> None:
     parse, pattern, _ = PARSERS[kind]
     assert not re.search(pattern, text)
     with pytest.raises((Misspelt, FunctionFault)):

@@ -85,7 +85,7 @@ def write(block: Block, path: Path) -> Path:
 
 
 @pytest.mark.parametrize("block", EXAMPLES, ids=lambda block: f"line {block.line}")
-def test_an_example_compiles_or_is_refused_as_said(block: Block, tmp_path: Path) -> None:
+def test_an_example_compiles_or_is_refused_as_marked(block: Block, tmp_path: Path) -> None:
     path = write(block, tmp_path)
     kind, _, said = block.mark.partition(": ")
     if kind == "refused":
@@ -100,7 +100,7 @@ def test_an_example_compiles_or_is_refused_as_said(block: Block, tmp_path: Path)
         graphnet.compile(path)(torch.zeros(2, *plan.input_shape))
 
 
-def test_what_the_plan_says_is_quoted_right(tmp_path: Path) -> None:
+def test_quotes_of_the_plan_are_correct(tmp_path: Path) -> None:
     plan, quoted = "", 0
     for block in BLOCKS:
         if block.language == "toml" and not block.mark:
@@ -131,7 +131,7 @@ def test_every_table_of_a_spec_has_its_table_here() -> None:
 
 
 @pytest.mark.parametrize("heading", TABLES)
-def test_a_table_says_its_keys_with_their_defaults_and_choices(heading: str) -> None:
+def test_a_table_lists_its_keys_with_their_defaults_and_choices(heading: str) -> None:
     expected = fields(TABLES[heading])
     found = {row[0].strip("`"): row for row in rows(heading) if not row[0].startswith("*")}
     assert list(found) == list(expected)
@@ -160,7 +160,7 @@ def test_ops_and_their_settings_are_listed() -> None:
 
 
 @pytest.mark.parametrize("word", [word for word, rule in OPS.items() if rule.settings and word != "norm"])
-def test_the_defaults_of_an_op_are_what_happens(word: str) -> None:
+def test_the_defaults_of_an_op_are_correct(word: str) -> None:
     (row,) = [row for row in rows("Ops") if codes(row[1]) == [word]]
     said = tomllib.loads("\n".join(code for code in codes(row[2]) if " = " in code))
     if not said.get("bias", True):
@@ -187,7 +187,7 @@ def test_names_of_tensors_are_those_of_the_net_below(tmp_path: Path) -> None:
     assert {code for row in rows("Tensor names") for code in codes(row[1])} <= names
 
 
-def test_an_op_of_one_s_own_works_as_shown(tmp_path: Path) -> None:
+def test_a_custom_op_works_as_shown(tmp_path: Path) -> None:
     (python,) = [block.text for block in BLOCKS if block.language == "python"]
     refused = next(block for block in EXAMPLES if "contrast" in block.mark)
     exec(python, {"__name__": "my_ops"})

@@ -27,7 +27,7 @@ def test_good_names(name: str) -> None:
         (MODULE_ATTRIBUTES, "is an attribute of every PyTorch module"),
     ],
 )
-def test_names_that_are_taken(names: list[str], what: str) -> None:
+def test_reserved_names(names: list[str], what: str) -> None:
     for name in names:
         fault = name_fault(name)
         assert fault is not None, name

@@ -205,7 +205,7 @@ def test_places_are_those_a_person_counts(path: KeyPath, key: tuple[int, int], v
         (("norm", "affine", "deeper"), (21, 1)),
     ],
 )
-def test_what_the_text_lacks_is_placed_at_what_would_hold_it(path: KeyPath, place: tuple[int, int]) -> None:
+def test_a_missing_entry_is_placed_at_its_container(path: KeyPath, place: tuple[int, int]) -> None:
     source = read_text(LP, "toml", "x")
     for fault in (
         Fault(path, "", code="GN004"),
@@ -397,7 +397,7 @@ def test_a_key_written_twice(text: str, format: Format, path: KeyPath, place: tu
     assert refused(text, format) == [(*place, path, f"'{path[-1]}' is written twice", fix)]
 
 
-def test_what_tomllib_alone_forbids_is_told_in_its_words() -> None:
+def test_faults_that_only_tomllib_finds_have_its_message() -> None:
     ((line, _, path, what, _),) = refused("[a.b.c]\nz = 9\n[a]\nb.c.t = 1")
     assert (line, path, what) == (4, (), "Cannot redefine namespace ('a', 'b', 'c')")
 
@@ -491,7 +491,7 @@ def test_nesting_that_looks_like_a_string_overflows_nothing(text: str) -> None:
         assert refused(text, format)
 
 
-def test_a_text_that_is_no_spec_at_all_gives_twenty_faults_and_a_number() -> None:
+def test_a_text_that_is_not_a_spec_gives_twenty_faults_and_a_count() -> None:
     faults = refused("It was a dark and stormy night,\n" * 500)
     assert [fault[0] for fault in faults] == [*range(1, 21), 21]
     assert faults[-1][3] == "480 more faults from here on"
@@ -662,7 +662,7 @@ def test_bytes_that_are_not_utf8(tmp_path: Path, content: bytes, place: tuple[in
     assert (line[len(marks) - 1], marks.strip()) == ("\ufffd", "^")
 
 
-def test_what_is_no_readable_file(tmp_path: Path) -> None:
+def test_unreadable_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo.toml")
     (tmp_path / "loop.toml").symlink_to(tmp_path / "loop.toml")
     for path, what in [
@@ -774,6 +774,6 @@ def test_a_text_of_too_much_is_refused_where_it_is_too_much() -> None:
     assert column > 100_000
 
 
-def test_after_a_thousand_faults_nobody_counts() -> None:
+def test_counting_stops_after_a_thousand_faults() -> None:
     assert refused("a = = 1\n" * 5000)[-1][3] == "over 980 more faults from here on"
     assert refused("a = = 1\n" * 999)[-1][3] == "979 more faults from here on"

@@ -44,7 +44,7 @@ def test_a_checkpoint_comes_back_whole(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
-def test_loading_reports_what_it_leaves() -> None:
+def test_loading_reports_unused_tensors() -> None:
     tensors = tensors_of(norm_net(times=(2, 3, 4)))
     net = norm_net(times=(2, 3))
     report = load_into(net, tensors)
@@ -102,7 +102,7 @@ def test_statistics_may_be_missing_for_a_caller_who_calibrates() -> None:
         load_into(net, tensors, calibrate=True)
 
 
-def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
+def test_files_that_are_not_checkpoints(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
     with pytest.raises(CheckpointError, match=r"^there is no checkpoint at "):
         read_checkpoint(path)

@@ -90,7 +90,7 @@ def test_an_unknown_name_lists_what_there_is() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in DATASETS if name != "digits"])
-def test_data_that_are_not_there(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_data(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchvision", None)  # the slow import must not be tried
     with pytest.raises(DataError, match=r"needs a data root(.*\n)+ .*--data-root DATA_ROOT$"):
         load_dataset(name)
