@@ -1,15 +1,15 @@
-"""Do ResNets learn to iterate? Figure 1 of Lippl, Peters & Kriegeskorte 2024, drawn anew.
+"""Do ResNets learn to iterate? A reproduction of Figure 1 of Lippl, Peters & Kriegeskorte 2024.
 
     python examples/lpk_figure_1.py [PICTURE] [--steps N]
 
-An inverse problem: z is hidden, x = (3/2 z1, 3/4 z2) is seen, find z. An iterative method starts from a guess and
-corrects it by its error, again and again: it approaches z, one step is like another, and more steps do no harm. A
-residual net can do just that: specs/lippl/inverse-model.toml does, its weights set by hand. Does it when trained?
-Three nets are, and then edited: read out early (b), without their fourth block (c), with their last one repeated (d).
+An inverse problem: given x = (3/2 z1, 3/4 z2), find z. An iterative method starts from a guess and repeatedly
+corrects it by its error: it approaches z, all steps are alike, and extra steps do no harm. A residual net can do
+this: specs/lippl/inverse-model.toml does, with hand-set weights. Do trained nets? Three nets are trained and then
+edited: read out early (b), without their fourth block (c), with their last block repeated (d).
 
-From the paper: the problem, the net set by hand, the kinds of nets and what is done to them. Ours, as it gives no more:
+From the paper: the problem, the hand-set net, the kinds of nets and edits. Our assumptions where it gives no details:
 z is normal, ten blocks of linear - ReLU - linear on 16 units, Adam at a rate from 0.001 down to 0, 1500 batches of 128.
-What comes out hangs on one choice of ours: residual functions start at zero. See RESIDUAL_START.
+The result depends on one of our assumptions: residual functions start at zero. See RESIDUAL_START.
 """
 
 import argparse
@@ -28,15 +28,15 @@ from graphnet.edits import DropBlock, Edit, ReadOutEarly, RepeatLastBlock
 
 ALPHA = torch.tensor([3 / 2, 3 / 4])
 BLOCKS, UNITS = 10, 16
-SHOWN = torch.tensor([[1.5, -0.5], [-1.5, 0.5]])  # the z in the picture, chosen so that lines do not cover one another
+SHOWN = torch.tensor([[1.5, -0.5], [-1.5, 0.5]])  # the z in the picture, chosen so that lines do not overlap
 RESIDUAL_START = "zeros"
-"""How the last layer of a residual function starts. From "lecun", about as large as what it is added to, the residual
-net learns the task too (its error is 0.04), but early readouts are off by 1 to 3 and it needs its fourth block (3.7
-without it); the recurrent net fails to learn (7.5)."""
+"""Initial weights of the last layer of a residual function. With "lecun", which makes the residual about as large as
+its input, the residual net also learns the task (error 0.04), but early readouts are off by 1 to 3 and it needs its
+fourth block (error 3.7 without it); the recurrent net fails to learn (7.5)."""
 
 
 def spec_of(name: str, function: list, shared: bool) -> dict:
-    """A net of ten blocks, each with weights of its own or all with the same; linear layers before and behind."""
+    """A net of ten blocks, with separate or shared weights, between two linear layers."""
     return {
         "graphnet": 1,
         "name": name,
@@ -51,7 +51,7 @@ def spec_of(name: str, function: list, shared: bool) -> dict:
 
 
 def block(last: str) -> list:
-    """What a block computes; `last` is how its last layer starts."""
+    """The ops of a block; `last` initialises its last layer."""
     return [{"linear": {"width": UNITS, "init": "lecun"}}, "relu", {"linear": {"width": UNITS, "init": last}}]
 
 
@@ -64,12 +64,12 @@ SPECS = {
 
 
 def error_corrective() -> nn.Module:
-    """The net set by hand, read out after as many steps as the others have blocks."""
+    """The hand-set net, read out after as many steps as the others have blocks."""
     return graphnet.compile(graphnet.load(zoo.path("inverse-model"), settings=[f"readout.t={BLOCKS}"]))
 
 
 def train(spec: dict, steps: int) -> nn.Module:
-    """A net trained to find z, by its mean squared error."""
+    """Train a net to find z, with mean squared error."""
     net = graphnet.compile(spec, seed=0)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
     rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -84,7 +84,7 @@ def train(spec: dict, steps: int) -> nn.Module:
 
 
 def estimates(net: nn.Module, z: Tensor, *edits: Edit) -> Tensor:
-    """What a net with its transition matrix edited makes of x."""
+    """Estimates of z from x, by a net with an edited transition matrix."""
     with torch.no_grad():
         return graphnet.perturb(net, *edits)(ALPHA * z)
 
@@ -100,17 +100,17 @@ def beyond(net: nn.Module, z: Tensor) -> Tensor:
 
 
 def errors(net: nn.Module, z: Tensor) -> tuple[list[float], float, list[float]]:
-    """Root mean square errors: of early readouts, without the fourth block, and after more of the last."""
+    """Root mean square errors: of early readouts, without the fourth block, and with the last block repeated."""
     runs = path(net, z), estimates(net, z, DropBlock("h", 4))[None], beyond(net, z)
     early, (dropped,), more = ((run - z).square().mean((1, 2)).sqrt().tolist() for run in runs)
     return early, dropped, more
 
 
 def report(nets: dict[str, nn.Module]) -> None:
-    """Print errors on a thousand new z, and what they say."""
+    """Print errors on a thousand new z, with conclusions."""
     z = torch.randn(1000, 2, generator=torch.Generator().manual_seed(1))
     table = {name: errors(net, z) for name, net in nets.items()}
-    print("root mean square errors, where always saying 0 would make 1\n")
+    print("root mean square errors (always predicting 0 gives 1)\n")
     print(f"{'':17} {'final':>8} | {'after blocks 0, 3, 6, 9':>23} | no block 4 | last block 1, 5, 10 more times")
     for name, (early, dropped, more) in table.items():
         first, last = "".join(f"{e:6.2f}" for e in early[:-1:3]), "".join(f"{more[n]:9.4f}" for n in (1, 5, 10))
@@ -123,7 +123,7 @@ def report(nets: dict[str, nn.Module]) -> None:
 
 
 def draw(nets: dict[str, nn.Module], picture: Path) -> None:
-    """The three panels, as SVG and PNG."""
+    """Draw the three panels, as SVG and PNG."""
     figure = Figure(figsize=(7.2, 3.2), layout="constrained")
     b, c, d = figure.subplots(1, 3, sharex=True, sharey=True)
     for name, net in nets.items():
@@ -133,8 +133,8 @@ def draw(nets: dict[str, nn.Module], picture: Path) -> None:
             line(d, beyond(net, SHOWN), name, linestyle="--", markersize=1.5)
     line(c, path(nets["residual"], SHOWN), "residual", linestyle=":", markersize=0)
     line(c, path(nets["residual"], SHOWN, DropBlock("h", 4)), "residual")
-    across = "readouts after 0-10 blocks,\nfrom the hollow mark on"
-    titles = across, "without the fourth block\n(dotted: with it)", "last block ten more times\n(broken lines)"
+    across = "readouts after 0-10 blocks,\nstarting at the hollow mark"
+    titles = across, "without the fourth block\n(dotted: with it)", "last block ten more times\n(dashed lines)"
     for panel, letter, title in zip((b, c, d), "bcd", titles, strict=True):
         panel.plot(*SHOWN.T, "x", color="black", markersize=6, zorder=5, label="z")
         panel.set_title(letter, loc="left", fontweight="bold")
@@ -146,7 +146,7 @@ def draw(nets: dict[str, nn.Module], picture: Path) -> None:
 
 
 def line(panel: Axes, run: Tensor, name: str, **style: object) -> None:
-    """One net's estimates of each z that is shown, from a hollow mark on."""
+    """Draw a net's estimates of each z in the picture, starting at a hollow mark."""
     number = ["error-corrective", *SPECS].index(name)
     look = {"color": COLOURS[number], "marker": MARKS[number], "markersize": 2.5, "linewidth": 0.8} | style
     for index in range(run.shape[1]):
@@ -155,8 +155,8 @@ def line(panel: Axes, run: Tensor, name: str, **style: object) -> None:
 
 
 def main(picture: Path, steps: int) -> None:
-    """Set one net by hand, train three, and say and draw what becomes of them."""
-    torch.set_num_threads(1)  # so small a net is slower on more
+    """Build one net by hand, train three, report and draw the results."""
+    torch.set_num_threads(1)  # small nets are slower on several threads
     nets = {"error-corrective": error_corrective()} | {name: train(spec, steps) for name, spec in SPECS.items()}
     report(nets)
     with mpl.rc_context(STYLE):

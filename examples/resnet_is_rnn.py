@@ -2,8 +2,8 @@
 
     python examples/resnet_is_rnn.py [FOLDER]
 
-The system h_t = K(h_{t-1}) + h_{t-1} has one state and one transition. Unrolled in time it is a residual net of as many
-blocks as it runs steps, all with the same weights. The pictures of both forms are written to FOLDER.
+The system h_t = K(h_{t-1}) + h_{t-1} has one state and one transition. Unrolled in time it is a residual net with one
+block per step, all with the same weights. Pictures of both forms are written to FOLDER.
 """
 
 import sys
@@ -28,7 +28,7 @@ SPEC = {
 
 
 class ResNet(nn.Module):
-    """The same as people write residual nets: a stack of blocks x + K(x); here every block is the same module."""
+    """The same net in the usual form: a stack of blocks x + K(x); here every block is the same module."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class ResNet(nn.Module):
 
 
 def main(folder: Path) -> None:
-    """Say what is equal and what is not, and draw both forms."""
+    """Report what is equal and what is not, and draw both forms."""
     plan = graphnet.plan(SPEC)
     print(
         f"one state, one transition, {plan.parameters:,} parameters; "
@@ -54,7 +54,7 @@ def main(folder: Path) -> None:
     print(f"   {compare(SPEC, ResNet(), weights)}")
 
     unrolled = graphnet.unroll(SPEC)
-    print("\n2. The recurrent net against itself unrolled in time, a feed-forward spec of its own:")
+    print("\n2. The recurrent net against itself unrolled in time, as a feed-forward spec:")
     print(f"   {compare(SPEC, unrolled)}")
     print(
         f"   {len(unrolled.states)} states instead of one, {graphnet.plan(unrolled).parameters:,} parameters as before"
@@ -66,7 +66,7 @@ def main(folder: Path) -> None:
     print("   " + str(compare(SPEC, changed)).replace("\n", "\n   "))
 
     untied = SPEC | {"name": "resnet", "sharing": {"over_time": False}}
-    print(f"\n4. An ordinary ResNet does not share: {graphnet.plan(untied).parameters:,} parameters, one set a block")
+    print(f"\n4. An ordinary ResNet does not share: {graphnet.plan(untied).parameters:,} parameters, one set per block")
     for spec in (SPEC, untied):
         system = graphnet.plan(spec).system
         kind = "time-invariant" if system.shared_weights else "time-variant"  # LP, section 2.2: w_t = w

@@ -1,4 +1,4 @@
-"""What all tests have in common: hypothesis profiles, `--thorough`, `--rewrite-golden`, `-m fast`, workers."""
+"""Shared test configuration: hypothesis profiles, `--thorough`, `--rewrite-golden`, `-m fast`, workers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FEW = (
 
 
 def zoo_few() -> list[ParameterSet]:
-    """All files of the zoo, of which a few of every kind are looked at without --thorough."""
+    """All files of the zoo; without --thorough only a few of each kind."""
     assert set(FEW) <= set(zoo.names())
     return [
         pytest.param(zoo.path(name), id=name, marks=[] if name in FEW else [pytest.mark.thorough])
@@ -38,7 +38,7 @@ def zoo_few() -> list[ParameterSet]:
 
 
 def zoo_up_to(flops: float, thorough: float) -> list[ParameterSet]:
-    """The files of the zoo for a test that runs them, by FLOPs an image: larger ones, up to `thorough`, are slow."""
+    """Files of the zoo with up to `thorough` FLOPs per image; those above `flops` need --thorough."""
     sizes = {name: graphnet.plan(zoo.path(name)).flops for name in zoo.names()}
     return [
         pytest.param(zoo.path(name), id=name, marks=[pytest.mark.thorough] if size > flops else [])
@@ -49,7 +49,7 @@ def zoo_up_to(flops: float, thorough: float) -> list[ParameterSet]:
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """Small convolutions wait for threads longer than they take."""
+    """Run with one thread: small convolutions wait for threads longer than they compute."""
     import torch
 
     threads = torch.get_num_threads()
@@ -60,22 +60,22 @@ def one_thread() -> Iterator[None]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--thorough", action="store_true", help="also run the slow tests, with the thorough profile")
-    parser.addoption("--rewrite-golden", action="store_true", help="write the golden files anew; read the diff")
+    parser.addoption("--rewrite-golden", action="store_true", help="rewrite the golden files; read the diff")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Workers start in seconds: they are for folders, not for single files."""
+    """Use workers for folders only, as they take seconds to start."""
     if all(".py" in argument for argument in config.args):
         return 0
     return min(4, os.cpu_count() or 1)
 
 
 FAST = ("tests/golden", "tests/unit/spec", "tests/unit/network", "tests/unit/planning", "tests/unit/test_zoo.py")
-"""Where the tests stand that load no torch, or hardly any, and are over soon."""
+"""Folders of quick tests that need little or no torch."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """`-m fast` does not import what it will not run."""
+    """Skip importing files that `-m fast` does not run."""
     if config.option.markexpr != "fast" or collection_path.suffix != ".py":
         return None
     return None if _is_fast(collection_path) else True
@@ -86,7 +86,7 @@ def _is_fast(path: Path) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if "PYTEST_XDIST_WORKER" in os.environ:  # tests run side by side: each with one thread
+    if "PYTEST_XDIST_WORKER" in os.environ:  # tests run in parallel, each with one thread
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     thorough = config.getoption("--thorough")
     settings.load_profile("thorough" if thorough else os.environ.get("HYPOTHESIS_PROFILE", "dev"))

@@ -1,4 +1,4 @@
-"""Whether a picture can be read: what meets what on it."""
+"""Legibility checks for pictures: which elements overlap."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from itertools import combinations
 from graphnet.pictures.elements import HEAD, NOWHERE, Box, Curve, Picture
 
 CELL = 64.0
-"""Of the grid in which boxes near each other are found."""
+"""Cell size of the grid that finds nearby boxes."""
 
 
 def points(curve: Curve, steps: int = 16) -> Iterator[tuple[float, float]]:
-    """Points on the curve, its head included, but for what is not drawn."""
+    """Points on the drawn part of the curve, including its head."""
     here = (0.0, 0.0)
     for code, through in curve.path:
         if code != "M":
@@ -33,7 +33,7 @@ def within(box: Box, x: float, y: float, slack: float = 0.05) -> bool:
 
 
 def steps_of(curve: Curve) -> int:
-    """So many points a piece that none is farther than three units from the next."""
+    """Number of points per piece such that consecutive points are at most three units apart."""
     ends = [point for _, through in curve.path for point in through]
     reach = max(max(each) for each in zip(*ends, strict=True)) - min(min(each) for each in zip(*ends, strict=True))
     return min(max(16, int(abs(reach) / 3)), 400)
@@ -50,7 +50,7 @@ def contains(outer: Box, box: Box) -> bool:
 
 
 def faults(picture: Picture) -> list[str]:
-    """All that makes a picture hard to read: labels that meet, arrows through labels and boxes, things off the page."""
+    """Flaws of a picture: overlapping labels, arrows through labels or boxes, elements off the page."""
     page = Box(0, 0, picture.width, picture.height)
     found: dict[str, None] = {}
     texts: dict[tuple[int, int], list[int]] = {}

@@ -1,4 +1,4 @@
-"""Small specs for tests, and what is said of wrong ones."""
+"""Small specs for tests, and the faults of wrong ones."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ SMALL: dict[str, Any] = {
     "post_net": {"ops": "BRGL", "classes": 3},
     "readout": {"t": 3},
 }
-"""Two areas wired both ways; signals reach h2 at t = 1."""
+"""Two areas connected both ways; signals reach h2 at t = 1."""
 
 
 def small(*slabs: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """The small spec with other slabs, if any are given, and other tables; None leaves a table out."""
+    """The small spec with other slabs, if given, and other tables; None leaves a table out."""
     spec = deepcopy(SMALL) | ({"transitions": list(slabs)} if slabs else {}) | changes
     return {key: value for key, value in spec.items() if value is not None}
 
@@ -52,17 +52,17 @@ def recurrent(t: int, **more: Any) -> dict[str, Any]:
 
 
 def statistics(net: nn.Module) -> dict[str, Values]:
-    """The running statistics and singular vectors of a net; not what batch norms count."""
+    """The running statistics and singular vectors of a net, without the counters of batch norms."""
     return {name: buffer for name, buffer in net.named_buffers() if buffer.is_floating_point()}
 
 
 def expansion(spec: dict[str, Any]) -> TimeExpansion:
-    """The network in time that a right spec means."""
+    """The network of a valid spec, expanded in time."""
     return expand_in_time(graphnet.load(spec))
 
 
 def faults(spec: Any) -> tuple[Fault, ...]:
-    """All that is wrong with a spec: its path, or its dict."""
+    """All faults of a spec, given as a path or a dict."""
     try:
         graphnet.plan(spec)
     except graphnet.SpecError as error:
@@ -71,14 +71,14 @@ def faults(spec: Any) -> tuple[Fault, ...]:
 
 
 def fault(spec: Any) -> Fault:
-    """The one thing that is wrong with a spec."""
+    """The only fault of a spec."""
     found = faults(spec)
     assert len(found) == 1, [str(each) for each in found]
     return found[0]
 
 
 def flattened(plan: Plan, lines: Iterable[Line] | None = None, tensors: Iterable[Tensor] | None = None) -> Plan:
-    """A plan of one body that says no times: with all lines of a plan, or others, and its tensors, or others."""
+    """A plan of one body without times, with the lines and tensors of a plan, or others."""
     kept = plan.lines if lines is None else tuple(lines)
     results = dict.fromkeys(line.name for line in kept if line.op.kind == "value") | dict.fromkeys(
         name for _, name in plan.outputs if name in {line.name for line in kept}
@@ -92,6 +92,6 @@ def flattened(plan: Plan, lines: Iterable[Line] | None = None, tensors: Iterable
 
 
 def built(spec: Any, target: Target | None = None, **options: Any) -> Net:
-    """The net of a spec; at level 3 for a target, not for this machine."""
+    """Compile a spec; level 3 uses a fixed target instead of this machine."""
     with patch.object(pipeline, "_target", lambda _: target):
         return pipeline.compile_net(graphnet.load(spec), Options(**options))

@@ -1,10 +1,10 @@
-"""How much faster nets are than those of another checkout, by two processes that take turns.
+"""Speed of nets relative to another checkout, by two processes that take turns.
 
     python -m tests.benchmarks.against TREE [CASE ...] [--repeats 15] [--what FB] [--batch 32] [--level 2] [--clock cpu]
 
-TREE is another checkout of graphnet, such as a worktree of an earlier commit. Each process compiles the case by its own
-code and runs a pass when it is asked to; ratios are the other tree's time over ours, paired by round, with the 95 %
-interval of the bootstrap of their median.
+TREE is another checkout of graphnet, such as a worktree of an earlier commit. Each process compiles the case with its
+own code and runs a pass on request; ratios are the other tree's time over ours, paired by round, with the 95 %
+bootstrap interval of their median.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ for line in sys.stdin:
 
 
 class Worker:
-    """A process that runs a case by the code of a tree."""
+    """A process that runs a case with the code of a tree."""
 
     def __init__(self, tree: Path, given: str) -> None:
         environment = os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}

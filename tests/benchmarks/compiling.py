@@ -1,11 +1,11 @@
-"""How long torch.compile takes on one recurrent state: our distinct steps, and the whole of the same net by hand.
+"""Time of torch.compile on one recurrent state: our distinct steps, and the same net by hand as a whole.
 
     python tests/benchmarks/compiling.py [--steps 5 10 20 40] [--whole 5 40] [--threads 1]
 
 Seconds from the uncompiled net to the end of its first forward and backward pass, less those of the second pass; each
-in a process of its own with empty caches. What the compiler takes to start (imports, trying out the C++ compiler, its
-headers), found by compiling a small function first, is told apart. `--whole`: for how many steps the net by hand is
-compiled.
+in a separate process with empty caches. The compiler's start-up (imports, probing the C++ compiler, its headers) is
+measured by compiling a small function first, and listed separately. `--whole`: numbers of steps for which the net by
+hand is compiled.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 
 def measure(form: str, steps: int, threads: int) -> None:
-    """In this process; prints a line of JSON."""
+    """Measure in this process; print a line of JSON."""
     import torch
 
     import graphnet

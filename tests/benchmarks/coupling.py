@@ -1,9 +1,9 @@
-"""What mixing the gradients of softly coupled weights adds to a training step.
+"""Cost of mixing the gradients of softly coupled weights, relative to a training step.
 
     python tests/benchmarks/coupling.py [STEPS] [KERNEL]
 
-One step of `lpk-recurrent` with coupling 0.5 on 64 images as in CIFAR-10, the mixing timed inside it: their ratio, with
-its 95 % interval over the steps.
+One step of `lpk-recurrent` with coupling 0.5 on 64 images as in CIFAR-10, with the mixing timed inside it: their ratio,
+with its 95 % interval over the steps.
 """
 
 from __future__ import annotations

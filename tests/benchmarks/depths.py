@@ -1,9 +1,9 @@
-"""How steady a forward pass is, whatever the depth of its caller: the interpreter keeps frames in chunks.
+"""Dependence of a forward pass's time on the depth of its caller: the interpreter keeps frames in chunks.
 
     python -m tests.benchmarks.depths [SPEC ...] [--level 1] [--depths 260] [--rounds 5]
 
-Each net runs once an image at so many depths of calls; of each depth the least of some rounds counts. Prints the
-slowest depth over the median one.
+Each net runs one image at each call depth; each depth counts with its fastest round. Prints the ratio of the slowest
+depth to the median one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from graphnet import zoo
 
 
 def below(depth: int, run: Callable[[], float]) -> float:
-    """What a function gives when it is called so many calls further down."""
+    """Call a function that many frames further down, and return its result."""
     return run() if depth == 0 else below(depth - 1, run)
 
 

@@ -1,4 +1,4 @@
-"""How long drawing takes: a net of about 2,000 values unrolled, and each view and format of a small one.
+"""Time of drawing: a net of about 2,000 values unrolled, and each view and format of a small one.
 
     python tests/benchmarks/drawing.py [SPEC [T]]
 
@@ -21,7 +21,7 @@ from graphnet.pictures.write.svg import to_svg
 
 
 def seconds(what: Callable[[], object]) -> float:
-    """Of the fastest of three runs."""
+    """Time of the fastest of three runs."""
     found = []
     for _ in range(3):
         started = time.perf_counter()

@@ -1,6 +1,6 @@
-"""Nets as a competent person writes them in PyTorch by hand: what graphnet is measured against.
+"""Competent hand-written PyTorch nets: the baseline of the benchmarks.
 
-A loop over time with a dict of modules; states that nothing has reached yet are skipped, as are their transitions.
+A loop over time with a dict of modules; empty states and their transitions are skipped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 class Block(nn.Module):
-    """Norm, ReLU, convolution, twice; batch norms of their own for each time (LP's TSBN), and an identity if asked."""
+    """Norm, ReLU, convolution, twice; separate batch norms for each time (LP's TSBN); optionally an identity."""
 
     def __init__(self, source: tuple[int, int], target: tuple[int, int], times: range, skip: bool) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class Staged(nn.Module):
 
 
 def our_name(name: str) -> str:
-    """The name that graphnet gives a tensor of these nets."""
+    """Graphnet's name of a tensor of these nets."""
     name = name.replace("pre_net.weight", "pre_net.conv1.weight")
     if (m := re.match(r"blocks\.(\d)>(\d)\.(.*)", name)) is not None:
         layer = m[3].replace("conv", "deconv") if m[1] > m[2] else m[3]

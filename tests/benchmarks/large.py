@@ -1,14 +1,14 @@
-"""How long large specs take to plan and to compile, in seconds and beside what a process takes that imports pydantic.
+"""Time of planning and compiling large specs, in seconds and relative to a process that imports pydantic.
 
     python tests/benchmarks/large.py [ROUNDS]
 
-    plan      `graphnet plan` of LP's three states read out at t = 1,001: the whole process; and at half of that, in
-              one process with it, without start-up: twice the steps are to take twice the time
-    compile   `graphnet.compile` of the same, imports not counted
+    plan      `graphnet plan` of LP's three states read out at t = 1,001: the whole process; then t and t/2 in one
+              process, without start-up: twice the steps should take twice the time
+    compile   `graphnet.compile` of the same, without imports
     matrix    `graphnet plan` of 100 states, fully connected by "BRC", read out at t = 10: the whole process
 
-The processes are run in turn, so that a busy machine slows all; prints medians. Python compiles all that is imported
-anew where it may not keep bytecode (PYTHONDONTWRITEBYTECODE): `bytecode` says whether it may.
+Processes alternate, so that a busy machine slows all; prints medians. Python recompiles all imports where it may not
+write bytecode (PYTHONDONTWRITEBYTECODE): `bytecode` is whether it may.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ print(*(seconds(graphnet.compile, t) for t in (501, 1001)), *(seconds(graphnet.p
 
 
 def matrix(states: int, t: int) -> str:
-    """Every state wired to every state."""
+    """Every state connected to every state."""
     names = [f"A{k}" for k in range(states)]
     rows = {source: dict.fromkeys(names, "BRC") for source in names}
     spec = {
@@ -63,7 +63,7 @@ def seconds(*command: str) -> float:
 
 
 def inside() -> list[float]:
-    """Compiling and planning at half the time and at all of it, in a process of its own."""
+    """Compile, and plan for half the steps and for all of them, in a separate process."""
     done = subprocess.run([sys.executable, "-c", TIMED, FRNN], check=True, capture_output=True, text=True)
     return list(map(float, done.stdout.split()))
 

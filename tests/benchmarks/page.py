@@ -1,4 +1,4 @@
-"""How fast a page of about 2,000 values is in Chromium: until it is drawn, a slider step, a choice, zooming out to all.
+"""Speed of a page of about 2,000 values in Chromium: first drawing, a slider step, a selection, zooming out to all.
 
     python tests/benchmarks/page.py [READOUT] [ROUNDS]
 
@@ -26,7 +26,7 @@ KEY = "document.dispatchEvent(new KeyboardEvent('keydown', {{ key: '{}', bubbles
 
 
 def measured(page: Any, act: str) -> float:
-    """Milliseconds from an act until what it did is on the screen."""
+    """Milliseconds from an action until its effect is on the screen."""
     script = f"async () => {{ const start = performance.now(); {act}; {DRAWN} return performance.now() - start; }}"
     return float(page.evaluate(script))
 

@@ -1,11 +1,11 @@
-"""Where the time of a net goes, by PyTorch's profiler, and how much the bare convolutions would take of it.
+"""Time of a net by kind of op, from PyTorch's profiler, and the share of its bare convolutions.
 
     python tests/benchmarks/shares.py ["full3 n=5"] [--rounds 5] [--threads 1] [--batch 32] [--compiled]
 
-Training is forward and backward by the net compiled to train, inference forward by the one compiled to infer; maps lie
-as level 2 chose. Parts are their own time without what they call, in per cent of the pass; `python` is what no op
-accounts for. `bare` is the time of the plan's convolutions alone over that of the net, both without the profiler,
-paired by round, with the 95 % interval.
+Training is forward and backward by the net compiled to train, inference forward by the one compiled to infer; level 2
+chooses the memory layout. Parts are self time, in per cent of the pass; `python` is time outside of any op. `bare` is
+the time of only the plan's convolutions over that of the net, both without the profiler, paired by round, with the
+95 % interval.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ PARTS = {
 
 
 def part_of(name: str) -> str:
-    """Which part of a pass an op belongs to."""
+    """The part of a pass that an op belongs to."""
     return next((part for part, words in PARTS.items() if any(word in name for word in words)), "other")
 
 
 def parts(net: nn.Module, images: Tensor, backward: bool) -> dict[str, float]:
-    """Per cent of a pass."""
+    """Parts of a pass, in per cent."""
     with profile(activities=[ProfilerActivity.CPU]) as found:
         started = time.perf_counter()
         seconds(net, images, backward)

@@ -1,11 +1,11 @@
-"""How much faster graphnet's nets run than the same nets written by hand, in one process, interleaved.
+"""Speed of graphnet's nets relative to the same nets written by hand, interleaved in one process.
 
     python -m tests.benchmarks.speed [CASE ...] [--repeats 15] [--threads 1] [--batch 32] [--clock cpu]
         [--what FB] [--against "hand, channels_last" ...] [--compiled] [--output FILE]
 
 For each case: forward (F) in evaluation mode, ours compiled to infer; forward + backward (FB) in training mode. Ratios
-are hand's time over ours, paired by round; the interval is 95 % of the bootstrap of their median. Of the bare
-convolutions of the same plan, in the same layout, the ratio is the share of our time that they would take.
+are hand's time over ours, paired by round, with the 95 % bootstrap interval of their median. For the bare convolutions
+of the same plan, in the same layout, the ratio is their share of our time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def spec(name: str, t: int | None = None) -> dict[str, Any]:
 
 
 def recurrent(name: str, states: int, n: int) -> tuple[Any, nn.Module]:
-    """A net of n transition steps: the image comes at t = 1, so that it is read out at n + 1."""
+    """A net of n transition steps: the image arrives at t = 1, so the readout is at n + 1."""
     return spec(name, n + 1), hand.Recurrent(SHAPES[:states], n + 1, "adjacent" in name)
 
 
@@ -55,7 +55,7 @@ def resnet18() -> tuple[Any, nn.Module]:
 
 
 class CornetRT(nn.Module):
-    """The plain version that the tests hold our spec against, read out at the end."""
+    """The plain version from the tests of our spec, read out at the end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ CASES: dict[str, Callable[[], tuple[Any, nn.Module]]] = {
 
 
 def same_weights(net: nn.Module, other: nn.Module, table: dict[str, str]) -> None:
-    """Give the hand-written net the weights of ours, and hold them against each other in float64."""
+    """Copy our weights to the hand-written net, and compare the two in float64."""
     ours = net.state_dict()
     time_of_head = max((m[1] for name in ours if (m := re.match(r"post_net\.norm1\.(t\d+)\.", name))), default="")
     used: set[str] = set()
@@ -103,7 +103,7 @@ def same_weights(net: nn.Module, other: nn.Module, table: dict[str, str]) -> Non
             mine = table.get(name, name)
             if "running" in mine and mine.startswith("post_net"):
                 mine = mine.replace("norm1.", f"norm1.{time_of_head}.") if time_of_head else mine
-            if mine in ours:  # by hand there are norms for values that are not needed
+            if mine in ours:  # the net by hand has norms for unneeded values too
                 tensor.copy_(ours[mine])
                 used.add(mine)
     assert used == set(ours), f"the net by hand has no {sorted(set(ours) - used)[:3]}"
@@ -138,7 +138,7 @@ def run(
         "bare convolutions": (bare, images),
     }
     variants = {key: value for key, value in variants.items() if key in ("graphnet", *(against or variants))}
-    if compiled:  # forward and backward alone: compiling takes minutes
+    if compiled:  # only forward and backward: compiling takes minutes
         whole = torch.compile(deepcopy(other).to(memory_format=LAST))
         variants["hand, channels_last, compiled"] = (whole, images.contiguous(memory_format=LAST))
         variants["graphnet, inductor"] = (graphnet.compile(given, backend="inductor"), images)
@@ -147,7 +147,7 @@ def run(
             seconds(variants[each][0].train(), images, backward=True)
             yield {"case": name, "what": "compiling", "variant": each, "seconds": time.perf_counter() - started}
     for backward in [each == "FB" for each in what if each == "FB" or not compiled]:
-        if not backward:  # forward alone: the net that is compiled for it
+        if not backward:  # only forward: the net compiled for it
             inferring = graphnet.compile(given, mode="infer")
             inferring.load_state_dict(ours.state_dict())
             variants = {"graphnet": (inferring, images), "graphnet, to be trained": (ours, images)} | {

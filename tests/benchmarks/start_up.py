@@ -1,8 +1,8 @@
-"""How long `graphnet check` of a spec of 300 lines takes, as a multiple of importing pydantic and networkx.
+"""Time of `graphnet check` on a spec of 300 lines, as a multiple of importing pydantic and networkx.
 
     python tests/benchmarks/start_up.py [ROUNDS]
 
-The two are run in turn, so that a busy machine slows both; prints the median ratio, and what check imports.
+The two alternate, so that a busy machine slows both; prints the median ratio, and what check imports.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LOADED = "import sys; from graphnet.cli.main import main; print(*sorted({m.parti
 
 
 def spec_of_300_lines() -> str:
-    """Forty-eight areas, each wired to itself and its neighbours, a slab a pair."""
+    """Forty-eight areas, each connected to itself and its neighbours, with one slab per pair."""
     lines = ["graphnet = 1", "input = { shape = [3, 16, 16] }", "", "[states]"]
     lines += [f"A{n} = [8, 16, 16]" for n in range(48)]
     for n in range(47):

@@ -1,4 +1,4 @@
-"""`graphnet indices`, `analyse` and `perturb` on runs that `graphnet train` left."""
+"""`graphnet indices`, `analyse` and `perturb` on run folders of `graphnet train`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ FLAT = {key: entry for key, entry in STAGED.items() if key != "transitions"} | {
 
 
 def run(*arguments: str | Path, cwd: Path | None = None) -> CompletedProcess[str]:
-    """Run graphnet in this process, which spares loading torch; what would be a traceback is raised."""
+    """Run graphnet in this process, to save loading torch; uncaught errors propagate."""
     out, err, before = StringIO(), StringIO(), sys.argv
     code: Any = 0
     sys.argv = ["graphnet", *map(str, arguments)]
@@ -67,7 +67,7 @@ def run(*arguments: str | Path, cwd: Path | None = None) -> CompletedProcess[str
 
 @pytest.fixture(scope="module", autouse=True)
 def _plain() -> Iterator[None]:
-    """One thread, tables as wide as they are, no colours."""
+    """One thread, tables at full width, no colours."""
     import torch
 
     threads = torch.get_num_threads()
@@ -99,7 +99,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def refused(*arguments: str | Path, said: str = "", cwd: Path | None = None) -> str:
-    """A command that cannot be done: status 1, one message, nothing on standard output."""
+    """Run a command that must fail: status 1, one message, nothing on standard output."""
     done = run(*arguments, cwd=cwd)
     assert done.returncode == 1, done
     assert said in done.stderr
@@ -194,7 +194,7 @@ def test_runs_of_the_same_name_have_a_plot_each(runs: dict[str, Path], tmp_path:
     assert len({row["run"] for row in rows(out / "indices.csv")}) == 2
 
 
-def test_indices_that_cannot_be(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_indices_that_are_refused(runs: dict[str, Path], tmp_path: Path) -> None:
     refused("indices", runs["flat"], *QUICK, said="no stages")
     refused("indices", tmp_path, *QUICK, said="is not a run folder")
     refused("indices", runs["staged"], tmp_path / "none", *QUICK, said="is not a run folder")
@@ -205,7 +205,7 @@ def test_indices_that_cannot_be(runs: dict[str, Path], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["indices.csv", "curves.csv", "staged.svg"])
 def test_indices_that_cannot_be_written(name: str, runs: dict[str, Path], tmp_path: Path) -> None:
-    """What stands in the way is a folder, which stops root too."""
+    """A folder blocks the path, which stops root too."""
     (tmp_path / name).mkdir()
     refused("indices", runs["staged"], "-o", tmp_path, *QUICK, said=f"cannot write {tmp_path / name}")
 
@@ -270,7 +270,7 @@ def test_a_state_that_grows_says_why_there_are_no_more_numbers(runs: dict[str, P
     )
 
 
-def test_analyses_that_cannot_be(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_analyses_that_are_refused(runs: dict[str, Path], tmp_path: Path) -> None:
     staged = runs["staged"]
     refused("analyse", staged, said="choose one analysis: --lipschitz or --fixed-point STATE")
     refused("analyse", staged, "--lipschitz", "--fixed-point", "h1", said="choose one analysis")
@@ -337,7 +337,7 @@ def test_a_lesion_that_touches_nothing_is_refused(runs: dict[str, Path]) -> None
     assert said == "error: 'h1->h2' selects nothing that fires at t = 7\n  it does at t = 4\n"
 
 
-def test_what_never_happened_is_calibrated(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_new_statistics_are_calibrated(runs: dict[str, Path], tmp_path: Path) -> None:
     slab = ("--slab", 't = 4, h1 = { h1 = "BRC+I" }')
     more = (*slab, "--slab", 't = 5, h1 = { h2 = "BRC" }')
     said = refused("perturb", runs["staged"], *more, "--device", "cpu")
@@ -381,14 +381,14 @@ WRONG: list[tuple[list[str], str]] = [
 
 
 @pytest.mark.parametrize(("options", "said"), WRONG, ids=[" ".join(each[0])[:40] for each in WRONG])
-def test_edits_that_do_not_fit(options: list[str], said: str, runs: dict[str, Path], tmp_path: Path) -> None:
+def test_edits_that_are_refused(options: list[str], said: str, runs: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "x.toml"
     refused("perturb", runs["staged"], *options, "-o", out, "--device", "cpu", said=said)
     assert not out.exists()
 
 
 def test_a_net_that_gets_too_large_is_refused_at_once(runs: dict[str, Path]) -> None:
-    """As `graphnet check` refuses a readout at t = 1,000,006."""
+    """Like `graphnet check` for a readout at t = 1,000,006."""
     command = [str(PROGRAM), "perturb", str(runs["staged"]), "--repeat", "h1:1000000", "--device", "cpu"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=HANGS)
     assert done.returncode == 1
@@ -400,7 +400,7 @@ def test_perturbations_that_cannot_be_written(runs: dict[str, Path], tmp_path: P
     refused("perturb", tmp_path, "--drop", "h1:1", said="is not a run folder")
 
 
-# Runs that came to nothing
+# Damaged and incomplete runs
 
 COMMANDS: list[tuple[str, ...]] = [
     ("indices",),

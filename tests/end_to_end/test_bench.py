@@ -1,4 +1,4 @@
-"""`graphnet bench`: levels side by side, by prediction and by timing, and what was chosen."""
+"""`graphnet bench`: levels compared by prediction and timing, and the choices made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`graphnet check` for programs, on a terminal, strictly and again and again; and `graphnet explain`."""
+"""`graphnet check`: JSON and GitHub formats, terminal output, --strict and --watch; and `graphnet explain`."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_wrong_format_is_wrong_usage() -> None:
     assert run("check", QUICKSTART, "--format", "xml").returncode == 2
 
 
-def test_strictly_a_warning_is_an_error(warned: Path) -> None:
+def test_strict_turns_warnings_into_errors(warned: Path) -> None:
     assert run("check", warned).returncode == 0
     done = run("check", warned, "--strict")
     assert (done.returncode, done.stdout) == (1, "")
@@ -98,7 +98,7 @@ def test_standard_input_has_its_line_shown() -> None:
     )
 
 
-def test_a_fault_of_a_file_that_two_extend_is_told_once(tmp_path: Path) -> None:
+def test_a_fault_of_a_common_base_is_reported_once(tmp_path: Path) -> None:
     (tmp_path / "base.toml").write_text((WRONG / "size.toml").read_text())
     for name in ("a", "b"):
         (tmp_path / f"{name}.toml").write_text(f'extends = "base.toml"\nname = "{name}"\nciet = 1\n')
@@ -110,7 +110,7 @@ def test_a_fault_of_a_file_that_two_extend_is_told_once(tmp_path: Path) -> None:
 
 
 def on_terminal(*arguments: str | Path, **env: str) -> str:
-    """What a command writes to a terminal."""
+    """The output of a command on a terminal."""
     leader, follower = os.openpty()
     unset = ("NO_COLOR", "FORCE_COLOR")
     clean = {name: value for name, value in os.environ.items() if name not in unset} | {"TERM": "xterm"} | env
@@ -122,7 +122,7 @@ def on_terminal(*arguments: str | Path, **env: str) -> str:
         while True:
             try:
                 text += (chunk := os.read(leader, 4096))
-            except OSError:  # so Linux says that the other end is closed
+            except OSError:  # Linux's error when the other end is closed
                 break
             if not chunk:
                 break
@@ -153,12 +153,12 @@ def broken(spec, compile_plan=check.plan, **options):
 
 check.plan = view.plan_of = broken
 """
-"""A module for --plugin: the compiler has a bug, which specs of that name meet."""
+"""A module for --plugin that adds a bug to the compiler, triggered by specs of that name."""
 
 
 @pytest.fixture
 def watching(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """A check that watches top.toml, which extends base.toml, and what it writes."""
+    """A check that watches top.toml, which extends base.toml, and its output."""
     (tmp_path / "base.toml").write_text(QUICKSTART.read_text())
     (tmp_path / "top.toml").write_text('extends = "base.toml"\n')
     (tmp_path / "bug.py").write_text(BUG)
@@ -179,7 +179,7 @@ def watching(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
 
 
 def wait_for(output: Path, rounds: int) -> str:
-    """What has been written once so many rounds are over."""
+    """Wait for that many rounds, and return the output so far."""
     end = time.monotonic() + HANGS
     while (text := output.read_text()).count("Ctrl-C ends") < rounds:
         assert time.monotonic() < end, text
@@ -218,7 +218,7 @@ def test_a_bug_of_the_compiler_does_not_end_watching(watching: tuple[subprocess.
     assert process.wait(timeout=HANGS) == 0
 
 
-def test_watching_goes_on_whatever_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_watching_survives_any_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "net.toml"
     path.write_text("")
     ends: list[BaseException] = [RuntimeError("injected"), KeyboardInterrupt()]
@@ -232,7 +232,7 @@ def test_watching_goes_on_whatever_is_done(tmp_path: Path, capsys: pytest.Captur
     assert "graphnet has a bug: RuntimeError: injected\n  please tell us" in capsys.readouterr().err
 
 
-def test_a_bug_of_the_compiler_ends_no_check_of_other_files(tmp_path: Path) -> None:
+def test_a_bug_of_the_compiler_does_not_stop_the_check_of_other_files(tmp_path: Path) -> None:
     (tmp_path / "bug.py").write_text(BUG)
     for name in ("bug", "fine"):
         (tmp_path / f"{name}.json").write_text(json.dumps(small(name=name)))
@@ -243,7 +243,7 @@ def test_a_bug_of_the_compiler_ends_no_check_of_other_files(tmp_path: Path) -> N
     assert "bug.json: error: spec\n  graphnet has a bug: RuntimeError: injected\n  please tell us" in done.stderr
 
 
-def test_any_command_asks_to_be_told_of_a_bug(tmp_path: Path) -> None:
+def test_every_command_asks_for_a_report_of_a_bug(tmp_path: Path) -> None:
     (tmp_path / "bug.py").write_text("import graphnet.cli.common.report as it\nit.load = None\n")
     (tmp_path / "net.json").write_text(json.dumps(small()))
     command = [str(PROGRAM), "plan", "net.json", "--plugin", "bug"]
@@ -259,7 +259,7 @@ def test_standard_input_cannot_be_watched() -> None:
     assert "standard input cannot be watched" in done.stderr
 
 
-def test_explain_shows_what_the_compiler_says() -> None:
+def test_explain_shows_the_compilers_messages() -> None:
     done = run("explain", "gn102")
     assert (done.returncode, done.stderr) == (0, "")
     code = codes()["GN102"]
@@ -278,7 +278,7 @@ def test_explain_of_commands_warnings_and_long_texts(code: str) -> None:
     assert len(done.stdout) < 4000
 
 
-def test_explain_lists_all_codes_and_knows_no_other() -> None:
+def test_explain_lists_exactly_the_known_codes() -> None:
     listed = run("explain").stdout
     assert re.findall(r"^  (GN\d{3})  \S", listed, re.M) == list(codes())
     unknown = run("explain", "GN112x")

@@ -1,4 +1,4 @@
-"""The command line, as processes of its own."""
+"""The command line, run in separate processes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROGRAM = Path(sys.prefix) / "bin" / "graphnet"
 QUICKSTART = ROOT / "specs" / "quickstart.toml"
 WRONG = ROOT / "tests" / "golden" / "errors"
 HANGS = 300
-"""Seconds after which a program hangs: far more than anything takes on a loaded machine."""
+"""Timeout in seconds, far above any duration on a loaded machine."""
 TINY: dict[str, Any] = {
     "graphnet": 1,
     "name": "tiny",
@@ -38,12 +38,12 @@ TINY: dict[str, Any] = {
 
 
 def interruptible() -> None:
-    """In a new process: Ctrl-C interrupts it, even where the tests themselves run in the background."""
+    """Let Ctrl-C interrupt a new process, even if the tests themselves run in the background."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run(*arguments: str | Path, stdin: str = "", cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run graphnet; whatever it is given, it shows no traceback."""
+    """Run graphnet; it must never show a traceback."""
     done = subprocess.run(
         [str(PROGRAM), *map(str, arguments)],
         input=stdin,
@@ -90,7 +90,7 @@ def test_check_of_right_specs() -> None:
     assert f"{QUICKSTART}: fine: 3 states, 95,258 parameters, depth 7 at t = 4" in lines
 
 
-def test_check_tells_all_faults_of_all_files() -> None:
+def test_check_reports_all_faults_of_all_files() -> None:
     done = run("check", "unknown-state.toml", QUICKSTART, "many.toml", cwd=WRONG)
     assert done.returncode == 1
     assert done.stdout.startswith(f"{QUICKSTART}: fine")
@@ -113,7 +113,7 @@ def test_check_warns_without_failing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["plan", "train"])
-def test_other_commands_say_it_too(command: str) -> None:
+def test_other_commands_show_warnings_too(command: str) -> None:
     done = run(command, "size.toml", cwd=WRONG)
     assert (done.returncode, done.stdout) == (1, "")
     assert (
@@ -132,7 +132,7 @@ def test_standard_input(tiny: Path) -> None:
     assert wrong.stderr.startswith("<stdin>:1:")
 
 
-def test_files_that_are_no_specs(tmp_path: Path) -> None:
+def test_files_that_are_not_specs(tmp_path: Path) -> None:
     files = {
         "empty.toml": (b"", "the spec is empty"),
         "empty.json": (b"", "the spec is empty"),
@@ -159,7 +159,7 @@ def test_files_that_are_no_specs(tmp_path: Path) -> None:
         assert said in first
 
 
-def test_other_commands_and_files_that_are_none(tmp_path: Path) -> None:
+def test_other_commands_refuse_files_that_are_not_specs(tmp_path: Path) -> None:
     done = run("plan", tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"{tmp_path}: error[GN001]: spec\n  this is a directory\n")
@@ -251,7 +251,7 @@ def test_a_path_without_suffix_becomes_a_folder_of_frames(tmp_path: Path) -> Non
     assert not (tmp_path / "more").exists()
 
 
-def test_a_format_that_there_is_not(tmp_path: Path) -> None:
+def test_an_unknown_format(tmp_path: Path) -> None:
     done = run("draw", QUICKSTART, "--view", "matrix", "-o", tmp_path / "out.gif")
     assert done.returncode == 1
     said = "error: the matrix view cannot be drawn as '.gif'\n  the matrix view: .svg, .png, .pdf"
@@ -297,7 +297,7 @@ def test_show_is_coloured_and_fits_on_a_terminal() -> None:
     with subprocess.Popen(command, cwd=ROOT, env=env | {"TERM": "xterm"}, stdout=theirs, stderr=theirs):
         os.close(theirs)
         shown = b""
-        with contextlib.suppress(OSError):  # what Linux says when the other end is closed
+        with contextlib.suppress(OSError):  # Linux's error when the other end is closed
             while more := os.read(ours, 4096):
                 shown += more
     os.close(ours)
@@ -363,7 +363,7 @@ def test_training_leaves_a_run_that_eval_repeats(tiny: Path, tmp_path: Path) -> 
         ({}, ["--data", "cifra10"], "no data set is called 'cifra10'\n  known: digits,"),
     ],
 )
-def test_training_that_cannot_be(changes: dict[str, Any], options: list[str], said: str, tmp_path: Path) -> None:
+def test_training_that_is_refused(changes: dict[str, Any], options: list[str], said: str, tmp_path: Path) -> None:
     path = tmp_path / "tiny.json"
     path.write_text(json.dumps(TINY | changes))
     done = run("train", path, "-o", tmp_path / "run", "--epochs", "1", *options)

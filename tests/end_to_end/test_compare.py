@@ -52,7 +52,7 @@ def test_settings_hold_for_both_specs(tmp_path: Path) -> None:
     assert equal.returncode == 0
 
 
-def test_what_cannot_be_unrolled_is_said(tmp_path: Path) -> None:
+def test_specs_that_cannot_be_unrolled(tmp_path: Path) -> None:
     done = run("unroll", zoo.path("resnet-2-state-once"), "-o", tmp_path / "x.toml", "--set", "readout.t=[7, 9]")
     assert done.returncode == 1
     assert "with several readouts relative to T" in done.stderr
@@ -98,7 +98,7 @@ def test_what_cannot_be_unrolled_is_said(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_differs_in_meaning(first: str, second: str, said: list[str]) -> None:
+def test_differences_in_meaning(first: str, second: str, said: list[str]) -> None:
     done = run("diff", zoo.path(first), zoo.path(second))
     assert done.stdout.splitlines() == said
     assert done.returncode == (0 if said == ["the specs mean the same"] else 1)
@@ -138,13 +138,13 @@ WINDOWS = {
     "resnet-one-convolution": ["2..N+1", "N+2", "N+3..2N+2", "2N+3", "2N+4..3N+3"],
     "resnet-2-state-once": ["2..T-2", "T-1", "T"],
 }
-"""When h1, then h2, … feed themselves, and in between hand over, if each slab names all times that matter."""
+"""Times of h1->h1, h1->h2, h2->h2, …, if each slab lists exactly the times that matter."""
 
 
 @pytest.mark.parametrize("untied", [False, True])
 @pytest.mark.parametrize("name", WINDOWS)
-def test_self_transitions_at_all_times_are_those_that_matter(name: str, untied: bool) -> None:
-    """LP's ResNets as in Figure 2 C, against windows: the same steps, weights, names and seeds."""
+def test_self_transitions_at_all_times_equal_explicit_times(name: str, untied: bool) -> None:
+    """LP's ResNets as in Figure 2 C equal those with explicit time windows: steps, weights, names and seeds."""
     spec = graphnet.load(zoo.path(name), settings=["sharing.over_time=false"] if untied else [])
     cells = {(a, b): ops for slab in spec.transitions for a, row in slab.rows.items() for b, ops in row.items()}
     slabs = []

@@ -1,4 +1,4 @@
-"""The example that draws LPK's Figure 1 anew: the net set by hand exactly, the trained ones as far as is sure."""
+"""The example that reproduces LPK's Figure 1: exact for the hand-set net, robust properties for the trained ones."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from graphnet.edits import DropBlock
 from tests.conftest import ROOT
 
 Z = torch.randn(50, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
-ALPHA, EPSILON = torch.tensor([[1.5, 0.75], [0.3, 0.8]]).double()  # as float32 has them: initial weights are float32
+ALPHA, EPSILON = torch.tensor([[1.5, 0.75], [0.3, 0.8]]).double()  # rounded to float32, like initial weights
 
 
 def closed_form(t: int) -> Tensor:
-    """Where the error-corrective algorithm is after t steps, each of which shrinks its error by a factor."""
+    """The estimate of the error-corrective algorithm after t steps, each of which shrinks its error by a factor."""
     return Z + (1 - ALPHA.sign() * EPSILON * ALPHA) ** t * (ALPHA * Z - Z)
 
 
@@ -31,15 +31,15 @@ def close(found: Tensor, wanted: Tensor) -> None:
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
 
 
-def test_the_net_set_by_hand_is_the_algorithm_in_closed_form() -> None:
+def test_the_hand_set_net_equals_the_closed_form() -> None:
     run = graphnet.compile(zoo.path("inverse-model")).double()(ALPHA * Z)
     assert list(run) == list(range(11))
     for t, estimate in run.items():
         close(estimate, closed_form(t))
 
 
-def test_what_is_edited_in_the_net_set_by_hand() -> None:
-    """All its blocks are alike: early readout and repeats are other times, and each block is missed as any other."""
+def test_edits_of_the_hand_set_net() -> None:
+    """All blocks are alike: early readouts and repeats are other times, and dropping any block has the same effect."""
     net = figure.error_corrective().double()
     for t, estimate in enumerate(figure.path(net, Z)):
         close(estimate, closed_form(t))
@@ -51,21 +51,21 @@ def test_what_is_edited_in_the_net_set_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("name", "weights"), [("residual", 10), ("recurrent", 1), ("plain", 10)])
-def test_the_nets_that_are_trained(name: str, weights: int) -> None:
+def test_trained_nets(name: str, weights: int) -> None:
     plan = graphnet.plan(figure.SPECS[name])
     assert (plan.depth, plan.parameters) == (22, 3 * 16 + 17 * 2 + weights * 2 * 17 * 16)
 
 
 @pytest.fixture
 def _threads() -> Iterator[None]:
-    """As many threads afterwards as before."""
+    """Restore the number of threads."""
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
 
 
 @pytest.mark.usefixtures("_threads")
-def test_the_figure_is_drawn_and_told(
+def test_the_figure_is_drawn_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = ROOT / "examples" / "lpk_figure_1.py"
@@ -78,7 +78,7 @@ def test_the_figure_is_drawn_and_told(
     assert all(len(row) == 9 and torch.tensor(row).isfinite().all() for row in errors.values())
     final, *_, ten_more = errors["error-corrective"]
     assert ten_more <= final <= 1e-3
-    for name in ("residual", "recurrent"):  # they have begun to learn, and the last block is not where it ends
+    for name in ("residual", "recurrent"):  # training has begun, and the last block is not the final point
         final, first, *_, ten_more = errors[name]
         assert final < 0.1 < ten_more
         assert final < first

@@ -1,7 +1,7 @@
 """The page of a net in a browser, as a file and served by `graphnet view`.
 
-They run in Chromium by Playwright, and are skipped where either is missing. In every test nothing is asked of any
-place but the page's own, and the browser's console has no errors.
+The tests run in Chromium by Playwright, and are skipped where either is missing. Every test also checks that the page
+sends no request except to its own server, and that the browser's console has no errors.
 """
 
 from __future__ import annotations
@@ -89,20 +89,20 @@ def page(opened: Callable[..., Any]) -> Any:
 
 
 def names(page: Any, selector: str) -> list[str]:
-    """What the elements of the unrolled picture are called."""
+    """Names of the elements of the unrolled picture."""
     found = f'[data-view="unrolled"] {selector}'
     script = "found => found.map(each => each.dataset.name || `${each.dataset.source}-${each.dataset.target}`)"
     return sorted(page.eval_on_selector_all(found, script))
 
 
 def place(page: Any) -> tuple[float, ...]:
-    """Where the picture is, x and y, and its scale."""
+    """The picture's offset x, y and its scale."""
     numbers = re.findall(r"-?[\d.]+(?:e-?\d+)?", page.evaluate("document.querySelector('#sheet').style.transform"))
     return tuple(map(float, numbers))
 
 
 def until(page: Any, condition: str) -> None:
-    """Wait for it; Playwright's own waiting needs `eval`, which the page's policy forbids."""
+    """Wait until a condition holds; Playwright's own waiting needs `eval`, which the page's policy forbids."""
     deadline = time.monotonic() + HANGS
     while not page.evaluate(condition):
         assert time.monotonic() < deadline, condition
@@ -136,7 +136,7 @@ def test_play_runs_to_the_last_time_and_stops(page: Any) -> None:
     assert page.input_value("#time") == "3"
 
 
-def test_what_is_said_beside_the_pointer(page: Any) -> None:
+def test_tooltips(page: Any) -> None:
     page.hover('[data-view="unrolled"] [data-name="h2_t2"]')
     said = page.inner_text("#hint")
     for part in ("h2_t2", "6×4×4", "t = 2, 40–100 ms", "sum of 2 arrivals", "FLOPs"):
@@ -146,7 +146,7 @@ def test_what_is_said_beside_the_pointer(page: Any) -> None:
     said = page.inner_text("#hint")
     for part in ("h1_t1 → h2_t2", "BRC", "b, 3 uses", "h2.from_h1.conv1.weight 6×4×3×3", "6.91 kFLOPs"):
         assert part in said
-    page.keyboard.press("v")  # what it was said of is not in the other view
+    page.keyboard.press("v")  # its element is not in the other view
     assert page.is_hidden("#hint")
     page.click("#views button:has-text('unrolled')")
     page.hover('[data-view="unrolled"] [data-name="h2_t2"]')
@@ -155,7 +155,7 @@ def test_what_is_said_beside_the_pointer(page: Any) -> None:
     assert page.is_hidden("#hint")
 
 
-def test_updates_are_said_and_biological_time_only_where_arrows_take_steps(opened: Callable[..., Any]) -> None:
+def test_updates_are_shown_and_biological_time_only_where_arrows_take_steps(opened: Callable[..., Any]) -> None:
     states = {"h1": [4, 8, 8], "h2": {"shape": [6, 4, 4], "update": "BR"}}
     page = opened(small(states=states, unroll="engineering"))
     assert page.inner_text("#now") == "t = 3"
@@ -202,7 +202,7 @@ def test_search(page: Any) -> None:
     assert page.input_value("#search") == ""
 
 
-def test_the_keyboard_does_it_all(page: Any) -> None:
+def test_everything_works_by_keyboard(page: Any) -> None:
     press = page.keyboard.press
     press("Home")
     assert page.input_value("#time") == "0"
@@ -301,7 +301,7 @@ def test_dark_as_the_reader_has_it_or_by_the_button(opened: Callable[..., Any]) 
     assert ink(dark) < 200 < 600 < ink(light)
 
 
-def test_what_was_measured_is_shown(opened: Callable[..., Any]) -> None:
+def test_measurements_are_shown(opened: Callable[..., Any]) -> None:
     measures = {
         "note": "measured on a whim",
         "accuracy": [[2, 0.5], [3, 0.875]],
@@ -340,7 +340,7 @@ def test_text_stays_text(opened: Callable[..., Any]) -> None:
     assert page.inner_text("#details h2") == EVIL
     page.fill("#search", EVIL)
     assert EVIL in page.locator("#found b").all_text_contents()
-    assert page.locator("b:not(#now b, #found b), script").count() == 3, "the page's own scripts alone"
+    assert page.locator("b:not(#now b, #found b), script").count() == 3, "only the page's own scripts"
 
 
 def test_controls_have_names(page: Any) -> None:
@@ -354,7 +354,7 @@ def test_controls_have_names(page: Any) -> None:
     assert {"search", "smaller", "fit", "larger", "theme", "help", "stage", "chip", "play", "time"} <= reached
 
 
-def test_of_a_long_net_only_what_is_seen_is_laid_out(opened: Callable[..., Any]) -> None:
+def test_only_the_visible_part_of_a_long_net_is_laid_out(opened: Callable[..., Any]) -> None:
     spec = graphnet.load(ROOT / "specs/liao-poggio/frnn-3-state.toml", settings=["readout.t=120"])
     page = opened(spec)
     everything = 3 * 120 + 9 * 119
@@ -406,7 +406,7 @@ def test_labels_are_on_the_page_and_never_meet(name: str, opened: Callable[..., 
 
 @contextmanager
 def viewed(*arguments: str | Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`graphnet view`, and where it serves; at the end it is ended by Ctrl-C, as people do."""
+    """`graphnet view` and its URL; ended by Ctrl-C, like an interactive user would."""
     process = subprocess.Popen(
         [str(PROGRAM), "view", *map(str, arguments), "--no-browser"],
         stdout=subprocess.PIPE,
@@ -433,7 +433,7 @@ def saved(path: Path, spec: dict[str, Any]) -> Path:
     return path
 
 
-def test_a_saved_spec_is_drawn_anew_and_a_wrong_one_is_told(tmp_path: Path, opened: Callable[..., Any]) -> None:
+def test_a_saved_spec_is_redrawn_and_errors_are_shown(tmp_path: Path, opened: Callable[..., Any]) -> None:
     path = saved(tmp_path / "net.json", small())
     faults, wrong = "#faults", "#faults.wrong:not([hidden])"
     with viewed(path) as (url, _):
@@ -461,11 +461,11 @@ def test_a_saved_spec_is_drawn_anew_and_a_wrong_one_is_told(tmp_path: Path, open
         assert re.search(r"\^{4}", said), "and the place in it"
         assert page.locator(f"{faults} b").count() == 0
         opacity = "getComputedStyle(document.querySelector('#sheet')).opacity"
-        assert float(page.evaluate(opacity)) < 0.6, "the last good picture is dimmed"
+        assert float(page.evaluate(opacity)) < 0.6, "the last valid drawing is dimmed"
         assert page.is_visible('[data-name="h1_t1"]')
         page.reload()
         page.wait_for_selector(wrong)
-        assert page.is_visible('[data-name="h1_t1"]'), "and is there after a reload"
+        assert page.is_visible('[data-name="h1_t1"]'), "and remains after a reload"
 
         saved(path, small())
         page.wait_for_selector(faults, state="hidden")
@@ -494,7 +494,7 @@ def test_a_file_that_is_extended_is_watched_too(tmp_path: Path, opened: Callable
         page.close()
 
 
-def test_a_spec_that_is_wrong_from_the_start(tmp_path: Path, opened: Callable[..., Any]) -> None:
+def test_a_spec_with_errors_from_the_start(tmp_path: Path, opened: Callable[..., Any]) -> None:
     path = saved(tmp_path / "net.json", small(merge="medium"))
     with viewed(path) as (url, _):
         page = opened(url)
@@ -505,7 +505,7 @@ def test_a_spec_that_is_wrong_from_the_start(tmp_path: Path, opened: Callable[..
         page.close()
 
 
-def test_warnings_can_be_put_away(opened: Callable[..., Any]) -> None:
+def test_warnings_can_be_dismissed(opened: Callable[..., Any]) -> None:
     plan = graphnet.plan(small({"h1": {"h1": "I", "h2": "C"}}, {"t": 9, "h1": {"h1": "C"}}))
     assert len(plan.warnings) == 1
     page = opened(content_of(plan, plan.warnings))
@@ -532,7 +532,7 @@ def test_a_run_is_shown(tmp_path: Path, opened: Callable[..., Any]) -> None:
         page.close()
 
 
-def test_what_view_refuses(tmp_path: Path) -> None:
+def test_refusals_of_view(tmp_path: Path) -> None:
     def said(*arguments: str | Path) -> tuple[int, str]:
         command = [str(PROGRAM), "view", *map(str, arguments), "--no-browser"]
         done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT, timeout=HANGS)

@@ -1,4 +1,4 @@
-"""The README's Python runs as printed, in its order."""
+"""The README's Python blocks run as printed, in order."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_python_blocks_run_as_printed(tmp_path: Path, monkeypatch: pytest.Monkey
     assert memory is not None
 
 
-def test_what_the_readme_links_is_there() -> None:
+def test_links_of_the_readme_exist() -> None:
     targets = re.findall(r'\]\(([^)#]+)\)|src="([^"]+)"', README)
     assert len(targets) > 5
     for target in {a or b for a, b in targets}:

@@ -1,4 +1,4 @@
-"""Texts of a spec from a stranger: nothing that is printed or written moves the cursor, changes colours or hides."""
+"""Untrusted specs: no output may move the cursor, change colours or hide text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.end_to_end.test_cli import TINY, run
 
 STRANGE = "a\x1b[31mred\rover\x07\x9b2J\u202eleft\u2066\u2028\nnew \"quoted\" '''"
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-OPS = "B\x1cR\x0bC\u2028+\x85I"  # white space, all of it
+OPS = "B\x1cR\x0bC\u2028+\x85I"  # every kind of white space
 
 COMMANDS = [
     ["plan"],
@@ -31,7 +31,7 @@ COMMANDS = [
 
 @pytest.fixture
 def strange(tmp_path: Path) -> Path:
-    """A spec whose every text is strange; the state U is dead, which is a warning."""
+    """A spec with strange text in every field; the dead state U adds a warning."""
     spec = TINY | {
         "name": STRANGE,
         "cite": STRANGE,
@@ -59,7 +59,7 @@ def test_a_wrong_value_is_quoted_without_control_characters(strange: Path) -> No
 
 
 @pytest.mark.parametrize("suffix", ["toml", "json"])
-def test_what_is_written_means_the_same_without_control_characters(suffix: str, strange: Path) -> None:
+def test_written_files_mean_the_same_without_control_characters(suffix: str, strange: Path) -> None:
     unrolled = strange.with_name(f"unrolled.{suffix}")
     assert run("unroll", strange, "-o", unrolled).returncode == 0
     text = unrolled.read_text()

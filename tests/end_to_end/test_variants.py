@@ -1,4 +1,4 @@
-"""Variants of a spec on the command line: `--set`, `extends`, and ops of one's own by `--plugin`."""
+"""Variants of a spec on the command line: `--set`, `extends`, and custom ops by `--plugin`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_set_is_on_every_command(command: list[str], tmp_path: Path) -> None:
     assert plain.stdout + svg != later.stdout + ((tmp_path / "net.svg").read_text() if svg else "")
 
 
-def test_a_wrong_setting_is_told_with_its_option() -> None:
+def test_an_error_in_a_setting_names_its_option() -> None:
     done = run("check", QUICKSTART, "--set", "sharing.over_time=2", "--set", "readout.t=99999999999")
     assert done.returncode == 1
     lines = [line for line in done.stderr.splitlines() if ": error[" in line]
@@ -65,7 +65,7 @@ def test_a_plugin_brings_ops_that_a_spec_alone_cannot(tmp_path: Path) -> None:
     assert "my_ops.double(V1_from_V1_t1_conv1)" in done.stdout
 
 
-def test_a_net_with_an_op_of_ones_own_is_trained_and_tested(tmp_path: Path) -> None:
+def test_a_net_with_a_custom_op_is_trained_and_tested(tmp_path: Path) -> None:
     (tmp_path / "my_ops.py").write_text(PLUGIN)
     arguments = ["--plugin", "my_ops", DOUBLED, "--epochs", "1", "-o", "run"]
     assert run("train", QUICKSTART, *arguments, cwd=tmp_path).returncode == 0
@@ -85,9 +85,7 @@ def test_a_net_with_an_op_of_ones_own_is_trained_and_tested(tmp_path: Path) -> N
         ("", None, "", "ValueError"),
     ],
 )
-def test_a_plugin_that_fails_is_told_with_its_place(
-    name: str, text: str | None, place: str, what: str, tmp_path: Path
-) -> None:
+def test_an_error_in_a_plugin_has_its_place(name: str, text: str | None, place: str, what: str, tmp_path: Path) -> None:
     if text is not None:
         (tmp_path / f"{name}.py").write_text(text)
     done = run("check", QUICKSTART, "--plugin", name, cwd=tmp_path)

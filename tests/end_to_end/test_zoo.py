@@ -26,7 +26,7 @@ def test_the_table_has_a_line_for_each_spec() -> None:
     assert zoo.summary("resnet18") in line
 
 
-def test_one_of_them_is_printed() -> None:
+def test_a_spec_is_printed() -> None:
     assert run("zoo", "lstm").stdout == zoo.path("lstm").read_text().removeprefix("#:schema ../graphnet.schema.json\n")
     done = run("zoo", "lstn")
     assert (done.returncode, done.stdout) == (1, "")
@@ -68,7 +68,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", "a b"])
-def test_names_that_are_none(name: str, tmp_path: Path) -> None:
+def test_invalid_names(name: str, tmp_path: Path) -> None:
     done = run("new", "--", name, cwd=tmp_path)
     assert done.returncode == 1
     assert "is no name for a spec" in done.stderr
@@ -84,7 +84,7 @@ def test_a_name_is_a_spec_for_every_command(tmp_path: Path) -> None:
     assert "resnet-3-state" in done.stdout
 
 
-def test_a_file_of_that_name_is_read_and_that_is_said_once_on_standard_error(tmp_path: Path) -> None:
+def test_a_file_of_that_name_is_read_with_one_warning(tmp_path: Path) -> None:
     (tmp_path / "elman").write_text(zoo.text("quickstart"))
     done = run("plan", "elman", cwd=tmp_path)
     assert done.stdout.startswith("quickstart")
@@ -92,7 +92,7 @@ def test_a_file_of_that_name_is_read_and_that_is_said_once_on_standard_error(tmp
 
 
 @pytest.mark.parametrize("command", [("plan",), ("view", "--no-browser"), ("check", "--watch")])
-def test_an_unknown_name_is_told_what_is_near(command: tuple[str, ...], tmp_path: Path) -> None:
+def test_an_unknown_name_suggests_similar_ones(command: tuple[str, ...], tmp_path: Path) -> None:
     done = run(*command, "cornets", cwd=tmp_path)
     assert done.returncode == 1
     assert "cornets: error[GN001]: spec\n  there is no such file, and no zoo spec of this name\n" in done.stderr

@@ -1,8 +1,8 @@
-"""Coverage-guided fuzzing of the readers with atheris, which is no dependency: install it beside graphnet, then
+"""Coverage-guided fuzzing of the readers with atheris, which is not a dependency: install it, then run
 
     python tests/fuzz/readers.py -max_total_time=600 [CORPUS]
 
-Any text, as TOML and as JSON, gives a spec or errors with places. A failing input is written to crash-….
+Any text, as TOML or JSON, must give a spec or errors with places. A failing input is written to crash-….
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ with atheris.instrument_imports(include=["graphnet"]):
 
 
 def one_input(raw: bytes) -> None:
-    """The first byte says which reader gets the rest."""
+    """Feed a reader, chosen by the first byte, with the rest."""
     data = atheris.FuzzedDataProvider(raw)
     kind = data.ConsumeIntInRange(0, 4)
     text = data.ConsumeUnicode(sys.maxsize)

@@ -1,4 +1,4 @@
-"""All that graphnet generates, as files: read the diff after `pytest --rewrite-golden`."""
+"""Golden files of everything graphnet generates: read the diff after `pytest --rewrite-golden`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.conftest import ROOT
 
 HERE = Path(__file__).parent
 MOST_LINES = 200
-"""Of longer plans only the recurrent graph is kept: nobody reads a diff of thousands of lines."""
+"""Longer plans have only the recurrent graph as a golden file: nobody reads a diff of thousands of lines."""
 SPECS = sorted((ROOT / "specs").rglob("*.toml"))
 ERRORS = sorted(path.name for path in (HERE / "errors").iterdir() if path.suffix in (".toml", ".json"))
 
 PICTURED = ("quickstart", "liao-poggio/frnn-3-state", "vision/cornet-s", "small/two-streams")
-"""Whose pictures are kept."""
+"""Specs with golden pictures."""
 
 PICTURES = {"unrolled": ".svg", "recurrent": ".recurrent.svg", "matrix": ".matrix.svg", "plan": ".plan.svg"}
 
@@ -46,20 +46,20 @@ PLACES = {
     "unknown-state.toml": "12:38",
     "wrong.json": "5:44 6:24",
 }
-"""Where each fault of the wrong specs stands, line:column; kept here so that rewriting cannot move them."""
+"""Place of each fault of the wrong specs, line:column; kept here so that rewriting cannot move them."""
 
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Any:
-    """`golden(path, text)`: the text is that of the file, which is written anew with --rewrite-golden."""
+    """`golden(path, text)`: compare a text with the file, which --rewrite-golden rewrites."""
 
     def check(name: str, text: str) -> None:
         path = HERE / name
         if request.config.getoption("--rewrite-golden"):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        assert path.exists(), f"{path} is not there: pytest --rewrite-golden writes it"
-        assert text == path.read_text(encoding="utf-8"), "pytest --rewrite-golden writes it anew; read the diff"
+        assert path.exists(), f"{path} does not exist: pytest --rewrite-golden writes it"
+        assert text == path.read_text(encoding="utf-8"), "pytest --rewrite-golden rewrites it; read the diff"
 
     return check
 
@@ -69,7 +69,7 @@ def _id(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", SPECS, ids=_id)
-def test_what_is_made_of_the_specs(path: Path, golden: Any) -> None:
+def test_plans_code_and_graphs_of_the_specs(path: Path, golden: Any) -> None:
     plan = graphnet.plan(path)
     golden(f"specs/{_id(path)}.dot", draw_recurrent(plan))
     if len(plan.lines) > MOST_LINES:
@@ -94,12 +94,12 @@ SHOWN = {
     "pictures/resnet-3-state-matrix.svg": ("liao-poggio/resnet-3-state", "matrix", False),
     "pictures/quickstart-plan.svg": ("quickstart", "plan", False),
 }
-"""The README's pictures: spec, view, and whether what is dead is drawn."""
+"""The README's pictures: spec, view, and whether to draw dead transitions."""
 
 
 @pytest.mark.parametrize("file", SHOWN)
 def test_the_pictures_of_the_readme(file: str, golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")  # laid out the same whether there is a dot or not
+    monkeypatch.setenv("PATH", "")  # the same layout with or without Graphviz
     name, view, dead = SHOWN[file]
     plan = graphnet.plan(ROOT / "specs" / f"{name}.toml")
     golden(f"../../examples/{file}", to_svg(picture(plan, PictureOptions(view, dead=dead))))
@@ -107,7 +107,7 @@ def test_the_pictures_of_the_readme(file: str, golden: Any, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_what_is_said_of_wrong_specs(name: str, golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_wrong_specs(name: str, golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(HERE / "errors")
     with pytest.raises(graphnet.SpecError) as caught:
         graphnet.plan(name)
@@ -136,7 +136,7 @@ json.dump(texts, sys.stdout)
 
 @pytest.fixture(scope="module")
 def help_texts() -> dict[str, str]:
-    """What `--help` says of graphnet and of each command, 100 columns wide."""
+    """`--help` texts of graphnet and each command, 100 columns wide."""
     plain = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
     unset = ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TERMINAL_WIDTH")
     env = {name: value for name, value in os.environ.items() if name not in unset} | plain
@@ -145,7 +145,7 @@ def help_texts() -> dict[str, str]:
     return texts
 
 
-def test_what_help_says(golden: Any, help_texts: dict[str, str]) -> None:
+def test_help_texts(golden: Any, help_texts: dict[str, str]) -> None:
     for command, text in help_texts.items():
         assert "Usage: graphnet" in text
         golden(f"help/{command or 'graphnet'}.txt", text)
@@ -155,8 +155,8 @@ NEWCOMER = sorted((HERE / "newcomer").glob("*.toml"))
 
 
 @pytest.mark.parametrize("path", NEWCOMER, ids=lambda path: path.stem)
-def test_what_is_said_to_newcomers(path: Path, golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mistakes that people make who have seen a spec or two: each answer says what would be right."""
+def test_errors_for_newcomers(path: Path, golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Typical mistakes of new users: each error must suggest a fix."""
     monkeypatch.chdir(HERE / "newcomer")
     with pytest.raises(graphnet.SpecError) as error:
         graphnet.plan(path.name)
@@ -164,12 +164,12 @@ def test_what_is_said_to_newcomers(path: Path, golden: Any, monkeypatch: pytest.
     golden(f"newcomer/{path.stem}.txt", f"{error.value}\n")
 
 
-def test_every_command_s_help_is_here(help_texts: dict[str, str]) -> None:
+def test_every_command_has_a_golden_help(help_texts: dict[str, str]) -> None:
     assert {path.stem for path in (HERE / "help").iterdir()} == {name or "graphnet" for name in help_texts}
 
 
 def test_no_golden_file_is_left_over() -> None:
-    """A spec that is gone takes its files with it, and one that has grown too long its plan and code."""
+    """Removed specs have no files left, and specs that have grown too long no plan and code."""
     made = {f"{_id(path)}.dot" for path in SPECS}
     short = [path for path in SPECS if len(graphnet.plan(path).lines) <= MOST_LINES]
     made |= {f"{_id(path)}{kind}" for path in short for kind in (".plan.txt", ".code.txt")}

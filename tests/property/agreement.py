@@ -1,4 +1,4 @@
-"""A compiled net against the oracle: outputs, gradients, running statistics and singular vectors."""
+"""Comparison of a compiled net with the oracle: outputs, gradients, running statistics and singular vectors."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ TOLERANCE = 1e-10
 
 
 WORST_CONDITION = 1e8
-"""How far norms of nearly equal values may enlarge rounding before nothing can be compared. Of 2,100 drawn nets 10 %
-lie above in training; there the oracle and the compiled net were up to 1e-6 apart, below it up to 2e-13."""
+"""Largest condition at which a comparison is meaningful: norms of nearly equal values amplify rounding. Of 2,100 drawn
+nets 10 % are above it in training, with differences from the oracle of up to 1e-6; below it they reach 2e-13."""
 
 
 class IllConditioned(Exception):  # noqa: N818 - no mistake of anyone's
-    """A net's norms enlarge rounding too much for a comparison."""
+    """Raised when a net's norms amplify rounding too much for a comparison."""
 
 
 class Difference(NamedTuple):
@@ -42,7 +42,7 @@ class Case(NamedTuple):
 
 
 def make_case(spec: dict[str, Any], training: bool, seed: int = 0, batch: int = 3) -> Case:
-    """Compile a spec in float64 and draw what it runs on."""
+    """Compile a spec in float64 and draw its images, weights and statistics."""
     net = graphnet.compile(spec, seed=seed).double().train(training)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -91,7 +91,7 @@ def run_oracle(
     names: list[str],
     worst: float = math.inf,
 ) -> tuple[dict[int, Tensor], list[Tensor | None], dict[str, Tensor]]:
-    """The oracle's outputs, the gradients of the image and the named tensors, and what else it changes."""
+    """The oracle's outputs, gradients of the image and the named tensors, and updated statistics and vectors."""
     own = {name: tensor.clone().requires_grad_(name in names) for name, tensor in tensors.items()}
     image = image.clone().requires_grad_()
     oracle = Oracle(spec, own, training)
@@ -103,7 +103,7 @@ def run_oracle(
 
 
 def _combined(outputs: dict[int, Tensor], how: str | None) -> dict[int, Tensor]:
-    """Rules 20 and 33, which the oracle leaves out: the mean of all readouts, or at each time mean or sum so far."""
+    """Rules 20 and 33, which the oracle omits: the mean of all readouts, or at each time the mean or sum so far."""
     if how is None:
         return outputs
     values = list(outputs.values())
@@ -116,12 +116,12 @@ def _combined(outputs: dict[int, Tensor], how: str | None) -> dict[int, Tensor]:
 
 
 def _total(outputs: dict[int, Tensor]) -> Tensor:
-    """A loss that every output moves, each time differently."""
+    """A loss that depends on every output, differently for each time."""
     return sum((value.square().sum() + value.sum()) / (t + 1) for t, value in outputs.items())  # type: ignore[return-value]
 
 
 def _apart(pairs: list[tuple[Tensor | None, Tensor | None]]) -> float:
-    """Largest difference in any pair, over the largest value in all of them; no gradient is a zero one."""
+    """Largest difference in any pair, over the largest value of all; a missing gradient counts as zero."""
     both = [(a, b) for a, b in pairs if a is not None and b is not None]
     lone = [x for pair in pairs if None in pair for x in pair if x is not None]
     scale = max((float(a.detach().abs().max()) for a, _ in both), default=1.0) or 1.0

@@ -1,4 +1,4 @@
-"""Faults put into the compiler by hand, each with the test that finds it. Run by `test_mutants.py --thorough`."""
+"""Hand-written faults of the compiler, each with the test that finds it. Run by `test_mutants.py --thorough`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Mutant(NamedTuple):
-    """In `file`, `old` (which stands there once) becomes `new`; `killer` is the test that must then fail."""
+    """Replace `old`, which occurs once in `file`, by `new`; the test `killer` must then fail."""
 
     what: str
     file: str
@@ -293,7 +293,7 @@ MUTANTS = [
         "planning/system.py",
         "len(network.input_times.upto(last)) <= 1",
         "True",
-        named("test_rule_23_a_net_says_what_system_it_is"),
+        named("test_rule_23_the_kind_of_system"),
     ),
     Mutant(
         "names of cells relative to T have the number",
@@ -335,14 +335,14 @@ MUTANTS = [
         "rewrite/unroll.py",
         "name, delay = self._name(read), t - read.node[1]",
         "name, delay = self._name(read), 1",
-        "tests/property/test_theorems.py::test_the_zoo_is_the_zoo_unrolled[gru]",
+        "tests/property/test_theorems.py::test_zoo_specs_equal_their_unrolled_specs[gru]",
     ),
     Mutant(
         "an unrolled net is tied by nothing",
         "rewrite/unroll.py",
         "if sets := self._sets():",
         "if sets := []:",
-        "tests/property/test_theorems.py::test_the_zoo_is_the_zoo_unrolled[three-cycle]",
+        "tests/property/test_theorems.py::test_zoo_specs_equal_their_unrolled_specs[three-cycle]",
     ),
     Mutant(
         "the gradient of one copy stands for all",
@@ -412,7 +412,7 @@ MUTANTS = [
         "passes/fuse_targets.py",
         "if name in made and readers[name] == 1)",
         "if name in made)",
-        named("test_what_differs_is_not_fused", FUSING),
+        named("test_different_convolutions_are_not_fused", FUSING),
     ),
     Mutant(
         "steps call their values as if they were of the same time",
@@ -426,21 +426,21 @@ MUTANTS = [
         "passes/share_equal.py",
         "earlier(theirs, t - then)),)",
         "earlier(theirs, t - then - 1)),)",
-        named("test_what_is_read_again_later_is_made_once", FUSING),
+        named("test_results_of_repeated_reads_are_computed_once", FUSING),
     ),
     Mutant(
         "a program is called with the statistics of the step before",
         "runtime/graphs.py",
         "reads, t, piece.tensors))",
         "reads, max(t - 1, 0), piece.tensors))",
-        named("test_stepwise_is_flat", "tests/unit/runtime/test_steps.py"),
+        named("test_stepwise_equals_flat", "tests/unit/runtime/test_steps.py"),
     ),
     Mutant(
         "values are freed while they are read",
         "runtime/generated_code.py",
         "if last[name] > number else f'.pop",
         "if last[name] > number + 1 else f'.pop",
-        named("test_long_passes_are_parted", "tests/unit/runtime/test_steps.py"),
+        named("test_long_passes_are_split", "tests/unit/runtime/test_steps.py"),
     ),
     Mutant(
         "memory is changed",
@@ -454,7 +454,7 @@ MUTANTS = [
         "runtime/checks.py",
         "            and not any(self.hooks)\n",
         "",
-        named("test_changes_that_would_do_nothing_are_refused", LAYERS),
+        named("test_changes_without_effect_are_refused", LAYERS),
     ),
     Mutant(
         "one norm in training puts those that share its value in training",

@@ -1,11 +1,11 @@
-"""A slow, obvious reading of the language: `value(state, t)` by recursion on the definition.
+"""A slow, obvious reference implementation of the language: `value(state, t)` by recursion on the definition.
 
-Imports nothing of graphnet. Rule numbers are those of design.md, section 2. A spec is the plain dict that
-tomllib or json gives, already flattened (`extends`, rule 25) and valid: few faults are reported.
+Imports nothing from graphnet. Rule numbers are those of design.md, section 2. A spec is a plain dict from
+tomllib or json, already flattened (`extends`, rule 25) and valid: few faults are reported.
 
     oracle = Oracle(spec, tensors, training=False)
     logits = oracle(image)            # {readout time: Tensor}
-    oracle.value("h2", 4, 5)          # the value h2@4 of the net that is read out at T = 5; None where empty
+    oracle.value("h2", 4, 5)          # h2@4 of the net read out at T = 5; None if empty
 
 Shape letters: N batch, C channels, H W (or L) space, T the readout time, t a time.
 Not covered: random initial values (17), calibration (19), combining readouts (20).
@@ -33,7 +33,7 @@ sys.setrecursionlimit(max(sys.getrecursionlimit(), 50_000))  # a value at t recu
 
 Shape = tuple[int, ...]
 Place = tuple[str, str]
-"""(source, target) of a transition; ("input", entry), (last, "logits"), (state, "update") are places too."""
+"""(source, target) of a transition; also ("input", entry), (last, "logits") and (state, "update")."""
 
 # ---------------------------------------------------------------- numbers and times (rule 7)
 
@@ -76,7 +76,7 @@ def whole(text: int | str, constants: dict[str, int]) -> int:
 
 
 def spans(times: Any, constants: dict[str, int]) -> list[tuple[int, float]]:
-    """Rule 7: the ranges meant by `4`, `"5..7"`, `"1..inf"` or a list of these, both ends in."""
+    """Rule 7: ranges, with both ends, of `4`, `"5..7"`, `"1..inf"` or a list of these."""
     if isinstance(times, list | tuple):
         return [span for entry in times for span in spans(entry, constants)]
     if isinstance(times, int) or ".." not in times:
@@ -86,7 +86,7 @@ def spans(times: Any, constants: dict[str, int]) -> list[tuple[int, float]]:
 
 
 def names_readout(*texts: Any) -> bool:
-    """Whether `T` stands anywhere in these times."""
+    """Whether these times contain `T`."""
     return any("T" in re.findall(r"[A-Za-z_]\w*", json.dumps(text)) for text in texts)
 
 
@@ -121,7 +121,7 @@ POOLS = ("max_pool", "avg_pool")
 
 @dataclass
 class Op:
-    """One op. `settings` is what the spec says; the rest is found out by `Transition`."""
+    """One op. `settings` are from the spec; `Transition` determines the rest."""
 
     kind: str
     settings: dict[str, Any] = field(default_factory=dict)
@@ -131,7 +131,7 @@ class Op:
     in_shape: Shape = ()
     out_shape: Shape = ()
     tensors: dict[str, tuple[Shape, str]] = field(default_factory=dict)
-    """Local name → shape, and whose it is: of "W", of the arrival "time" (rule 18), or a "vector" of a bound."""
+    """Local name → shape and owner: "W", the arrival "time" (rule 18), or a "vector" of a bound."""
 
     @property
     def kernel(self) -> int:
@@ -143,14 +143,14 @@ class Op:
 
     @property
     def padding(self) -> int:
-        """Rule 9: the size is kept at stride 1; an even pooling kernel has none."""
+        """Rule 9: keep the size at stride 1; even pooling kernels have no padding."""
         keeps = self.dilation * (self.kernel - 1) // 2
         return self.settings.get("padding", 0 if self.kind in POOLS and self.kernel % 2 == 0 else keeps)
 
 
 @dataclass
 class Sum:
-    """`+`: branches on one source, added up (rule 10)."""
+    """`+`: the sum of branches on one source (rule 10)."""
 
     branches: list[Chain]
 
@@ -238,14 +238,14 @@ def flat(chain: Chain) -> list[Op]:
     return ops
 
 
-# ---------------------------------------------------------------- one transition: names, widths, shapes
+# ---------------------------------------------------------------- a transition: names, widths, shapes
 
 
 class Transition:
-    """The transition function of a place, with everything that the spec left open found out.
+    """The transition function of a place, with everything inferred that the spec leaves open.
 
-    `source` and `target` are shapes (C, H, W), (C, L) or (C,); a target of None fits nothing (a post-net
-    without classes). `middle` is the width of convolutions in between.
+    `source` and `target` are shapes (C, H, W), (C, L) or (C,); a target of None skips fitting (a post-net
+    without classes). `middle` is the width of intermediate convolutions.
     """
 
     def __init__(
@@ -282,8 +282,8 @@ class Transition:
     def _name(self, chain: Chain, prefix: str, counts: dict[str, int]) -> None:
         """Rules 15, 24: conv1, norm1, … counted by kind.
 
-        The first branch of a sum that has tensors continues the names; the others are skip, skip2, …, counted
-        through the transition, and count inside afresh.
+        The first branch of a sum with tensors continues the names; the others are skip, skip2, …, numbered within
+        the transition, and restart the count inside.
         """
         for item in chain:
             if isinstance(item, Op):
@@ -302,7 +302,7 @@ class Transition:
                     self._name(branch, "skip." if self.skips == 1 else f"skip{self.skips}.", {})
 
     def _set_widths(self, chain: Chain, last: int, middle: int) -> None:
-        """Rule 11: the last C, D or L gives the target's channels, others the mean; explicit wins."""
+        """Rule 11: the last C, D or L has the target's channels, others the mean; an explicit width overrides."""
         last_found = False
         for item in reversed(chain):
             width = middle if last_found else last
@@ -316,7 +316,7 @@ class Transition:
                 last_found = True
 
     def _set_shapes(self, chain: Chain, shape: Shape) -> Shape:
-        """Walk the shapes through a chain; what comes out."""
+        """Propagate shapes through a chain; return the output shape."""
         for item in chain:
             if isinstance(item, Sum):
                 outs = {self._set_shapes(branch, shape) for branch in item.branches}
@@ -346,7 +346,7 @@ class Transition:
 
 
 def has_tensors(op: Op) -> bool:
-    """Whether parameters or statistics belong to an op."""
+    """Whether an op has parameters or statistics."""
     if op.kind == "norm":
         kind = op.settings.get("kind", "batch")
         return kind == "batch" or (kind != "none" and op.settings.get("affine", "none") != "none")
@@ -354,7 +354,7 @@ def has_tensors(op: Op) -> bool:
 
 
 def tensors_of(op: Op) -> dict[str, tuple[Shape, str]]:
-    """The parameters and statistics of an op by local name, torch's layouts; see `Op.tensors`."""
+    """Parameters and statistics of an op by local name, in torch's layouts; see `Op.tensors`."""
     settings, dims = op.settings, len(op.in_shape) - 1
     found: dict[str, tuple[Shape, str]] = {}
     if op.kind in ("conv", "deconv"):
@@ -377,21 +377,21 @@ def tensors_of(op: Op) -> dict[str, tuple[Shape, str]]:
     return found
 
 
-# ---------------------------------------------------------------- sizes that fit by themselves (rule 11)
+# ---------------------------------------------------------------- size inference (rule 11)
 
 
 def out_size(op: Op, n: int, stride: int) -> int:
-    """Size after a convolution, deconvolution (which multiplies exactly) or pooling."""
+    """Size after a convolution, deconvolution (an exact multiple) or pooling."""
     if op.kind == "deconv":
         return (n - 1) * stride - 2 * op.padding + op.dilation * (op.kernel - 1) + stride
     return (n + 2 * op.padding - op.dilation * (op.kernel - 1) - 1) // stride + 1
 
 
 def fit(chain: Chain, size: Shape, target: Shape | None) -> None:
-    """Give stride 2 to the first k convolutions without a stride of their own, for the smallest k that fits.
+    """Give stride 2 to the first k convolutions without an explicit stride, for the smallest k that fits.
 
-    C when the target is smaller, D when it is larger. Each branch of a sum that ends the chain fits on its
-    own, after the convolutions before it took what they could.
+    C if the target is smaller, D if it is larger. Each branch of a sum at the end of the chain fits
+    separately, after the convolutions before it have taken their share.
     """
     if target is None:
         simulate(chain, size, "conv", 0, size)
@@ -420,9 +420,9 @@ def fit(chain: Chain, size: Shape, target: Shape | None) -> None:
 
 
 def simulate(chain: Chain, size: Shape, kind: str, budget: int, target: Shape) -> tuple[Shape, int] | None:
-    """Sizes through a chain when its first `budget` free ops of `kind` have stride 2.
+    """Propagate sizes through a chain whose first `budget` free ops of `kind` have stride 2.
 
-    Gives the size and what is left of the budget; None if branches disagree.
+    Return the size and the rest of the budget; None if branches disagree.
     """
     for item in chain:
         if isinstance(item, Sum):
@@ -444,7 +444,7 @@ def simulate(chain: Chain, size: Shape, kind: str, budget: int, target: Shape) -
     return size, budget
 
 
-# ---------------------------------------------------------------- bounds of Lipschitz constants (LPK eq. 3)
+# ---------------------------------------------------------------- Lipschitz bounds (LPK eq. 3)
 
 LINEAR = ("conv", "deconv", "linear", "avg_pool", "global_pool", "pad_identity", "norm")
 IDENTITIES = (["identity"], ["first_value"], ["pad_identity"])
@@ -452,7 +452,7 @@ IDENTITIES = (["identity"], ["first_value"], ["pad_identity"])
 
 @dataclass
 class Run:
-    """A linear run: ops one after the other from a value of a shape, along paths whose ends are added up."""
+    """A linear run: consecutive ops from a value of a shape, along paths that are summed at the end."""
 
     shape: Shape
     paths: list[list[Op]]
@@ -460,20 +460,20 @@ class Run:
 
     @property
     def is_diagonal(self) -> bool:
-        """Norms act on each number by itself, and so commute with an activation's slopes."""
+        """Whether the run is elementwise (only norms), and so commutes with an activation's slopes."""
         return all(op.kind == "norm" for path in self.paths for op in path)
 
 
 Bound = list[tuple[float, list[Run]]]
 """A sum of products: of a factor and the spectral norms of runs, the last run first."""
 Runs = dict[int, tuple[Bound, Run]]
-"""A value as a sum: each run from where it begins (what is read, or an activation), with the bound of that."""
+"""A value as a sum: each run with the bound at its start (the source or an activation)."""
 
 
 class Bounded:
-    """`lipschitz = mu`: what a function adds to identities is divided by c = max(L/mu, 1), L a bound of its constant.
+    """`lipschitz = mu`: a function without its identity branches is divided by c = max(L/mu, 1), L its Lipschitz bound.
 
-    `op` has the vectors of the power iterations, one for each run that differs.
+    `op` has the vectors of the power iterations, one for each distinct run.
     """
 
     def __init__(self, chain: Chain, source: Shape, mu: float) -> None:
@@ -493,7 +493,7 @@ class Bounded:
 
 
 def follow(chain: Chain, value: Runs) -> Runs:
-    """What a chain makes of a value."""
+    """Apply a chain to a value."""
     for item in chain:
         if isinstance(item, Sum):
             total: Runs = {}
@@ -502,7 +502,7 @@ def follow(chain: Chain, value: Runs) -> Runs:
                 total[base] = (bound, Run(run.shape, paths + run.paths))
             value = total
         elif item.kind == "first_value":
-            value = {}  # does not depend on what is read
+            value = {}  # does not depend on the source
         elif item.kind in LINEAR and not does_nothing(item):
             value = {b: (bound, Run(r.shape, [[*path, item] for path in r.paths])) for b, (bound, r) in value.items()}
         elif item.kind not in (*LINEAR, "identity"):
@@ -515,7 +515,7 @@ def follow(chain: Chain, value: Runs) -> Runs:
 
 
 def bound_of(value: Runs) -> Bound:
-    """The norm of each run times the bound of where it begins, added up."""
+    """Sum over runs of the norm times the bound at the start."""
     terms = [(factor, run, runs) for bound, run in value.values() for factor, runs in bound]
     return [(factor, runs if run.paths == [[]] else [run, *runs]) for factor, run, runs in terms]
 
@@ -526,7 +526,7 @@ def does_nothing(op: Op) -> bool:
 
 
 def slope(op: Op) -> float:
-    """The largest slope of an activation; of a max pool the root of the windows that a pixel may be in."""
+    """The largest slope of an activation; for max pooling, the root of the number of windows that share a pixel."""
     if op.kind == "max_pool":
         return math.prod(min(math.ceil(op.kernel / op.stride), n) for n in op.out_shape[1:]) ** 0.5
     given = [abs(op.settings.get(name, 1)) for name in ("alpha", "negative_slope")]
@@ -549,7 +549,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Arrival:
-    """What joins at a state: the source, when it is read, and by which cell (None: the pre-net)."""
+    """An arrival at a state: the source, its time, and the cell (None: the pre-net)."""
 
     source: str
     read: int
@@ -577,13 +577,13 @@ class Selector:
         return Selector(source, target, when, layer.strip() or None)
 
     def has(self, place: Place, layer: str) -> bool:
-        """Whether a layer of a transition is meant, at some time or other; `*` stands for any characters."""
+        """Whether the selector matches a layer of a transition, at any time; `*` matches any characters."""
         pairs = ((place[0], self.source), (place[1], self.target), (layer, self.layer or "*"))
         return all(fnmatchcase(name, pattern) for name, pattern in pairs)
 
 
 class Net:
-    """A spec without tensors: which values there are, what they are made of, how their tensors are called."""
+    """A spec without tensors: which values exist, how they are computed, and the names of their tensors."""
 
     def __init__(self, spec: dict[str, Any]) -> None:
         spec = with_parts_written_out(spec)
@@ -616,7 +616,7 @@ class Net:
     # -- times
 
     def constants(self, T: int) -> dict[str, int]:
-        """`[let]` and T; a constant may use those before it."""
+        """`[let]` and T; a constant may use earlier ones."""
         known = {"T": T}
         for name, value in self.lets.items():
             known[name] = whole(value, known)
@@ -630,7 +630,7 @@ class Net:
         return times is None or any(first <= t <= last for first, last in self.spans(times, T))
 
     def _horizon(self) -> int:
-        """A time after which nothing new begins: names look this far, and not at the readout (rule 24)."""
+        """A time after which nothing new begins: names depend on it, not on the readout (rule 24)."""
         times = [slab["t"] for slab in self.slabs if "t" in slab]
         for written in (w for s in self.sets for w in (*s["members"], *s.get("except", []))):
             selector = Selector.read(written)
@@ -643,7 +643,7 @@ class Net:
         return range(self.horizon + 1) if self.varies_with_T else range(1)
 
     def relevant(self, T: int) -> int:
-        """The T that matters: rule 7, one net for all readout times unless times name T."""
+        """The T that matters (rule 7): all readout times share one net unless times name T."""
         return T if self.varies_with_T else 0
 
     def readout_times(self) -> list[int]:
@@ -651,7 +651,7 @@ class Net:
         return sorted({t for first, last in written for t in range(first, int(last) + 1)})
 
     def input_times(self, T: int, upto: int) -> list[int]:
-        """When the pre-net's output arrives (rule 3), no later than `upto`."""
+        """Times, up to `upto`, at which the pre-net's output arrives (rule 3)."""
         return [t for t in range(upto + 1) if self.holds(self.input.get("t", 0), t, T)]
 
     # -- the transition matrix
@@ -668,14 +668,14 @@ class Net:
             cell = written if isinstance(written, dict) else {"ops": written}
             if cell["ops"] == "-":
                 return None
-            # Rule 6: a cell's delay wins over its slab's, that over unroll.
+            # Rule 6: a cell's delay overrides its slab's, which overrides unroll.
             delay = cell.get("delay", slab.get("delay", self._unrolled(source, target, slab)))
             ops, gain = json.dumps(cell["ops"], sort_keys=True), json.dumps(cell.get("gain", 1))
             return Cell(ops, whole(delay, self.constants(T)), gain, cell.get("lipschitz"))
         return None
 
     def _unrolled(self, source: str, target: str, slab: dict[str, Any]) -> int:
-        """Rule 6: engineering, an arrow from an earlier to a later state takes no time."""
+        """Rule 6: with engineering, an arrow from an earlier to a later state takes no time."""
         unroll = slab.get("(unroll)", self.spec.get("unroll", "biological"))
         return 0 if unroll == "engineering" and self.order.index(source) < self.order.index(target) else 1
 
@@ -683,7 +683,7 @@ class Net:
         return self.states[state].get("merge", self.spec.get("merge", "sum"))
 
     def zeros(self, state: str) -> bool:
-        """Rule 4: unpopulated = "zeros", of the net or the state."""
+        """Rule 4: `unpopulated = "zeros"`, for the net or the state."""
         return self.states[state].get("unpopulated", self.spec.get("unpopulated", "empty")) == "zeros"
 
     def hold(self, state: str) -> bool:
@@ -693,7 +693,7 @@ class Net:
         return tuple(whole(size, self.constants(0)) for size in self.states[state]["shape"])
 
     def transition(self, place: Place, cell: Cell | None = None) -> Transition | None:
-        """The transition function of a place; None where nothing stands (no pre-net, no update)."""
+        """The transition function of a place; None if there is no function (no pre-net, no update)."""
         return self.once(("transition", place, cell), lambda: self._transition(place, cell))
 
     def _transition(self, place: Place, cell: Cell | None) -> Transition | None:
@@ -729,10 +729,10 @@ class Net:
         chain = parse(json.loads(cell.ops), constants)
         return Transition(chain, shape, into, middle, norm, json.loads(cell.gain), lipschitz=cell.lipschitz)
 
-    # -- which values there are (rules 2 to 6)
+    # -- which values exist (rules 2 to 6)
 
     def arrivals(self, state: str, t: int, T: int) -> list[Arrival]:
-        """What joins at a state, input first, then in the order of `[states]`; empty sources do not fire.
+        """Arrivals at a state, input first, then in the order of `[states]`; empty sources do not fire.
 
         Rule 12: product and concat need every active arrow.
         """
@@ -757,7 +757,7 @@ class Net:
             return self.zeros(state)
         key = ("populated", state, t, T)
         if key not in self.memo:
-            self.memo[key] = None  # being found out
+            self.memo[key] = None  # in progress
             held = self.hold(state) and self.populated(state, t - 1, T)
             self.memo[key] = bool(self.arrivals(state, t, T)) or held
         if self.memo[key] is None:
@@ -765,14 +765,14 @@ class Net:
         return self.memo[key]
 
     def first_time(self, state: str, now: int, read: int, T: int) -> int:
-        """`I0`: when the state had its first value, for an arrow that arrives `now` and reads it at `read` (rule 10).
+        """`I0`: the time of the state's first value, for an arrow that arrives at `now` and reads at `read` (rule 10).
 
-        The first value itself finds none from 0 on, and adds what it reads: the zeros before.
+        The first value itself has none from 0 on, so it adds the zeros from before that it reads.
         """
         return next((t for t in range(now) if self.populated(state, t, T)), read)
 
     def identity(self, state: str, t: int, T: int) -> Any:
-        """Rule 7: two values are one if they are made of the same values by the same cells; None if empty."""
+        """Rule 7: values are identical if the same cells compute them from the same values; None if empty."""
         return self.once(("identity", state, t, T), lambda: self._identity(state, t, T))
 
     def _identity(self, state: str, t: int, T: int) -> Any:
@@ -795,7 +795,7 @@ class Net:
         return (state, t, self.numbers.setdefault((state, t, tuple(made_of)), len(self.numbers)))
 
     def adds_first(self, arrival: Arrival, state: str) -> bool:
-        """Whether `I0` stands in an arriving transition, which then is from the state to itself."""
+        """Whether an arriving transition contains `I0`, and so is from the state to itself."""
         function = self.transition((arrival.source, state), arrival.cell)
         found = function is not None and any(op.kind == "first_value" for op in function.layers)
         assert not found or arrival.source == state, "I0 is from a state to itself"
@@ -814,7 +814,7 @@ class Net:
         return {"logits": "post_net", "update": f"{source}.update"}.get(target, f"{target}.from_{source}")
 
     def name(self, place: Place, op: Op, tensor: str, t: int, T: int) -> str:
-        """The name of a tensor that an arrival at time t uses."""
+        """The name of a tensor used by an arrival at time t."""
         if op.tensors[tensor][1] == "time":
             return dotted(self.prefix(place), op.name, f"t{t}", tensor)
         if place[0] == "input" or place[1] == "logits":
@@ -832,14 +832,14 @@ class Net:
         return dotted(self.prefix(place), layer, f"t{here[group]}" if len(here) > 1 else "", tensor)
 
     def group(self, place: Place, op: Op, tensor: str, t: int, T: int) -> tuple[Any, ...]:
-        """What a tensor of W at (i, j, t) is one with: a set's, its place's, or its time's alone."""
+        """The group that a tensor of W at (i, j, t) shares with: a set, its place, or only its time."""
         if op.tensors[tensor][1] != "W":
             steady = op.tensors[tensor][1] == "vector" and self.is_steady(place)
             return ("place", op.tensors[tensor][0]) if steady else ("time", t)
         for number, written in enumerate(self.sets):
             if not self.in_set(written, place, op.name, t, T):
                 continue
-            if "coupling" in written:  # rule 16: coupled tensors are many; coupling is a matter of gradients
+            if "coupling" in written:  # rule 16: coupled tensors are separate; coupling acts on gradients
                 return ("time", t)
             key = (tensor,) if self.by_layer(written) else (op.name, tensor)
             users = self.census(number).get(key, {})
@@ -850,7 +850,7 @@ class Net:
         return ("place", op.tensors[tensor][0]) if self.over_time else ("time", t)
 
     def is_steady(self, place: Place) -> bool:
-        """Whether singular vectors are one for all times: the place's bounds, layers and tensors are the same then."""
+        """Whether all times share singular vectors: the place has the same bounds, layers and tensors at all times."""
 
         def steady() -> bool:
             found = set()
@@ -872,11 +872,11 @@ class Net:
         return among(written["members"]) and not among(written.get("except", []))
 
     def by_layer(self, written: dict[str, Any]) -> bool:
-        """Rule 15: with `#`, all that match are one tensor."""
+        """Rule 15: with `#`, all matches are one tensor."""
         return any(Selector.read(member).layer is not None for member in written["members"])
 
     def functions(self, place: Place) -> Iterator[tuple[int, int, Transition]]:
-        """Every (t, T, function) of a place, dead or alive, by time."""
+        """Every (t, T, function) of a place, dead or live, by time."""
         for t in range(self.horizon + 1):
             for T in self.readouts_to_name():
                 cell = self.cell(*place, t, T)
@@ -894,7 +894,7 @@ class Net:
         return [(source, target) for source in self.order for target in self.order]
 
     def census(self, number: int) -> dict[Any, dict[Any, Shape]]:
-        """What a set ties: key → {(place, layer, t): shape}, in the order of its members."""
+        """Tensors tied by a set: key → {(place, layer, t): shape}, in the order of its members."""
 
         def count() -> dict[Any, dict[Any, Shape]]:
             written, found = self.sets[number], {}
@@ -916,12 +916,12 @@ class Net:
         return self.once(("census", number), count)
 
     def home(self, number: int, key: Any) -> tuple[Place, str]:
-        """Rule 24: a set lives under its first listed member's name (the first that has the tensor)."""
+        """Rule 24: a set has the name of its first listed member (the first with the tensor)."""
         place, layer, _ = next(iter(self.census(number)[key]))
         return place, layer
 
     def groups_at(self, place: Place, layer: str, tensor: str) -> dict[tuple[Any, ...], int]:
-        """The tensors that one name of a place has over its times, each with its first time."""
+        """The tensors of one name of a place over time, each with its first time."""
 
         def count() -> dict[tuple[Any, ...], int]:
             found: dict[tuple[Any, ...], int] = {}
@@ -939,10 +939,10 @@ def dotted(*parts: str) -> str:
 
 
 def with_parts_written_out(spec: dict[str, Any]) -> dict[str, Any]:
-    """Rule 26: the states of a part stand as "V1.a", "V1.b" in the place of V1.
+    """Rule 26: replace V1 by the states of its part, "V1.a", "V1.b".
 
-    Arrows into V1 reach the part's first state, arrows out of V1 leave its last; the part's slabs come before
-    the net's own, so that the net may override them.
+    Arrows into V1 go to the part's first state, arrows out of V1 leave from its last; the part's slabs precede
+    the net's, so that the net can override them.
     """
     parts = spec.get("parts", {})
     states: dict[str, Any] = {}
@@ -1005,11 +1005,11 @@ def with_parts_written_out(spec: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
-# ---------------------------------------------------------------- what the readouts need (rule 21)
+# ---------------------------------------------------------------- tensors needed by the readouts (rule 21)
 
 
 def tensor_shapes(spec: dict[str, Any]) -> dict[str, Shape]:
-    """Every parameter and statistic that the net needs for its readouts, by name, with its shape."""
+    """Shapes of all parameters and statistics needed by the readouts, by name."""
     net, shapes, seen = Net(spec), {}, set()
 
     def use(place: Place, cell: Cell | None, t: int, T: int) -> None:
@@ -1052,16 +1052,16 @@ def tensor_shapes(spec: dict[str, Any]) -> dict[str, Shape]:
 
 
 class Oracle:
-    """The net that a spec describes, computed by recursion on the definition.
+    """The net of a spec, computed by recursion on the definition.
 
     Args:
         spec: a plain dict.
         tensors: parameters and statistics by name (rule 24); never changed.
-        training: whether batch norm uses the batch's statistics, and updates the running ones; and whether singular
-            vectors are improved.
+        training: whether batch norm uses the batch's statistics and updates the running ones, and whether power
+            iterations update the singular vectors.
     Attributes:
         running: running statistics and singular vectors by name, after the last call.
-        condition: by how much the last call's norms enlarge rounding, were they all in a row.
+        condition: factor by which the last call's norms amplify rounding, if all were in sequence.
     """
 
     def __init__(self, spec: dict[str, Any], tensors: dict[str, Tensor], training: bool) -> None:
@@ -1100,7 +1100,7 @@ class Oracle:
         return outputs
 
     def value(self, state: str, t: int, T: int) -> Tensor | None:
-        """state@t in the net read out at T, [N, *shape]; None where it is empty."""
+        """state@t in the net read out at T, [N, *shape]; None if empty."""
         assert self.image is not None, "call the oracle with an image first"
         key = self.net.identity(state, t, self.net.relevant(T))
         if key is None:
@@ -1149,7 +1149,7 @@ class Oracle:
             self.inputs[t] = self._run(("input", state), None, image, t, T)
         return self.inputs[t]
 
-    # -- one transition
+    # -- a transition
 
     def _run(self, place: Place, cell: Cell | None, x: Tensor, t: int, T: int, first: Tensor | None = None) -> Tensor:
         function = self.net.transition(place, cell)
@@ -1176,14 +1176,14 @@ class Oracle:
         return x
 
     def _bounded(self, bounded: Bounded, x: Tensor, at: tuple[Any, ...]) -> Tensor:
-        """LPK eq. 3, with c as the text says (the formula there is printed upside down)."""
+        """LPK eq. 3, with c as in their text (the printed formula is inverted)."""
         products = [reduce(torch.mul, [self._size(r, at) for r in runs], x.new_tensor(f)) for f, runs in bounded.bound]
         c = (sum(products, x.new_zeros(())) / bounded.mu).clamp(min=1)
         identities = [self._chain(branch, x, at) for branch in bounded.identities]
         return reduce(torch.add, identities, self._chain(bounded.function, x, at) / c)
 
     def _size(self, run: Run, at: tuple[Any, ...]) -> Tensor:
-        """The spectral norm of a run's operator A: ‖A v‖, in training of a v that one power iteration improved."""
+        """The spectral norm of a run's operator A: ‖A v‖, in training after one power iteration on v."""
         place, t, T, function, _ = at
 
         def applied(x: Tensor) -> Tensor:
@@ -1203,7 +1203,7 @@ class Oracle:
         return self.norms[name]
 
     def _linear(self, op: Op, x: Tensor, at: tuple[Any, ...]) -> Tensor:
-        """An op without what it adds; norms have the running statistics from before the call, in training too."""
+        """The linear part of an op; norms use the running statistics from before the call, in training too."""
         if op.kind != "norm":
             return self._op(op, x, at) - self._op(op, torch.zeros_like(x), at)
         place, t, T, *_ = at
@@ -1271,9 +1271,9 @@ class Oracle:
         return x if weight is None or bias is None else x * weight.view(column) + bias.view(column)
 
     def _note_condition(self, x: Tensor, var: Tensor, eps: float) -> None:
-        """A norm turns an error of 1e-16·|x| into 1e-16·|x|/sqrt(var + eps), and a gradient's likewise.
+        """A norm turns an error of 1e-16·|x| into 1e-16·|x|/sqrt(var + eps), and likewise for gradients.
 
-        Usual gains are left out: most norms have one of 1 to 5, and few stand in a row.
+        Usual gains are ignored: most norms have one of 1 to 5, and few are in sequence.
         """
         largest = max(1.0, float(x.detach().abs().max()))
         gain = largest / (float(var.detach().min()) + eps) ** 0.5
@@ -1294,7 +1294,7 @@ class Oracle:
 
 
 def join(merge: str, values: list[Tensor]) -> Tensor:
-    """Rule 12: the arrivals at a state, in their order; nothing is broadcast."""
+    """Rule 12: join the arrivals at a state, in order; nothing is broadcast."""
     if merge == "concat":
         return torch.cat(values, dim=1)
     assert len({x.shape for x in values}) == 1, "nothing is broadcast"

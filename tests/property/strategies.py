@@ -1,4 +1,4 @@
-"""What of the language a drawn spec uses, for the report of what was drawn."""
+"""Language features of drawn specs, for statistics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["features", "specs"]
 
 
 def features(spec: dict[str, Any]) -> set[str]:
-    """What of the language a spec uses, for the report of what was drawn."""
+    """Language features that a spec uses."""
     text = json.dumps(spec)
     strings = " ".join(re.findall(r'"((?:[^"\\]|\\.)*)"', text))
     found = {

@@ -1,4 +1,4 @@
-"""Every compiled net computes what the oracle says (style.md, rule 15)."""
+"""Compiled nets agree with the oracle (style.md, rule 15)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from tests.property.strategies import features, specs
 
 DRAWN: list[set[str]] = []
 DRAWN_TOLERANCE = 1e-9
-"""A drawn net may be ill-conditioned up to `WORST_CONDITION`: of two runs of 2,000 one had a gradient 8e-10 apart."""
+"""Tolerance for drawn nets, which may be ill-conditioned up to `WORST_CONDITION`: in two runs of 2,000 the largest
+difference was a gradient 8e-10 apart."""
 
 SMALL_FRNN = """
 graphnet = 1
@@ -45,7 +46,7 @@ t = [4, 5]
 
 
 def frnn(states: int, **changes: Any) -> dict[str, Any]:
-    """The small FRNN with two or three states; several arrivals, and sources that are empty at first."""
+    """The small FRNN with two or three states: several arrivals, and initially empty sources."""
     spec = tomllib.loads(SMALL_FRNN)
     if states == 2:
         del spec["states"]["h3"], spec["transitions"][0]["h3"]
@@ -71,7 +72,7 @@ def test_every_normalisation_agrees(affine: str, statistics: str, training: bool
 
 
 def test_a_weight_shared_over_time_is_one_tensor_with_the_sum_of_its_gradients() -> None:
-    """The gradient of a shared weight is the sum of those of untied copies that are equal (LP section 3)."""
+    """The gradient of a shared weight is the sum of those of equal untied copies (LP section 3)."""
     import torch
 
     shared = graphnet.compile(frnn(2), seed=1).double()
@@ -109,8 +110,8 @@ def test_drawn_specs_agree_with_the_oracle(spec: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("path", zoo_up_to(2e8, thorough=1e10))
-def test_specs_that_come_with_graphnet_agree(path: Path) -> None:
-    """Rounding grows with depth: a thousand layers are allowed ten times what a hundred are."""
+def test_specs_of_the_zoo_agree(path: Path) -> None:
+    """Rounding grows with depth: the tolerance for a thousand layers is ten times that for a hundred."""
     difference = compare(graphnet.load(path).as_data(), training=True, batch=2)
     assert max(difference) < TOLERANCE * max(1, graphnet.plan(path).depth / 100)
 
@@ -119,7 +120,7 @@ def test_specs_that_come_with_graphnet_agree(path: Path) -> None:
 @settings(max_examples=1500, phases=[Phase.generate])
 @given(st.data())
 def test_every_feature_of_the_language_is_drawn(data: st.DataObject) -> None:
-    """Counts in `DRAWN`; the test below reads it."""
+    """Counts features in `DRAWN`, for the test below."""
     spec = data.draw(specs())
     try:
         graphnet.plan(spec)

@@ -1,4 +1,4 @@
-"""Drawn nets in both forms: step by step, copied, pickled; and the names of the nodes of their graphs."""
+"""Drawn nets in both forms: step by step, copied, pickled; and the node names of their graphs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.property.strategies import specs
 from tests.small import statistics
 
 TOLERANCE = 1e-10
-"""Of the largest value: a net, and the same net another way, differ by the order of sums alone."""
+"""Tolerance relative to the largest value: two forms of a net differ only by the order of sums."""
 
 
 def compiled(spec: dict[str, Any], **settings: Any) -> Net:
@@ -40,7 +40,7 @@ def close(found: Tensor, wanted: Tensor) -> bool:
 
 
 @given(specs(), st.booleans(), st.sampled_from([0, 2]), st.booleans())
-def test_steps_together_are_the_forward_pass(spec: dict[str, Any], stepwise: bool, level: int, training: bool) -> None:
+def test_steps_add_up_to_the_forward_pass(spec: dict[str, Any], stepwise: bool, level: int, training: bool) -> None:
     net = compiled(spec, stepwise=stepwise, optimize=level).train(training)
     assume("noise" not in str(spec))
     image = make_case(spec, training=True).image.detach()
@@ -77,8 +77,8 @@ def test_copies_compute_the_same(spec: dict[str, Any], stepwise: bool, level: in
 
 
 @given(specs())
-def test_nodes_at_level_0_bear_the_names_of_the_plan(spec: dict[str, Any]) -> None:
-    """All values of states, and what they are made of but for sums of one thing alone."""
+def test_nodes_at_level_0_have_the_names_of_the_plan(spec: dict[str, Any]) -> None:
+    """All values of states and their terms, except sums of a single term."""
     net = compiled(spec, optimize=0)
     nodes = {node.name for node in net.graph.nodes}
     for line in net.meta["plan"].lines:

@@ -1,8 +1,8 @@
-"""Hostile and broken specs: whatever is read, the answer is a plan or errors with their places, and soon.
+"""Hostile and broken specs: any input quickly gives a plan or errors with places.
 
-Files of the zoo are changed byte by byte, word by word and entry by entry; about half of what comes out is well-formed
-text, so that the validator, the resolver and the scheduler are reached too. What has a plan is also shown, written as
-code, unrolled, and drawn in each view. `thorough` runs over 5,000 cases.
+Files of the zoo are mutated by bytes, words and entries; about half of the results are well-formed text, which reaches
+the validator, the resolver and the scheduler. Specs that have a plan are also shown, written as code, unrolled, and
+drawn in each view. `thorough` runs over 5,000 cases.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 MOST_SECONDS = 5
 SEEN: Counter[str] = Counter()
 MOST_KILOBYTES = 4_000_000 if "torch" in sys.modules else 1_000_000
-"""Other tests load torch, and leave nets behind; alone, this file stays under 1 GB."""
+"""Memory limit: other tests load torch and leave nets behind; alone, this file stays under 1 GB."""
 FUZZ = settings(
     max_examples=max(settings.default.max_examples, 20),
     suppress_health_check=list(HealthCheck),
@@ -63,7 +63,7 @@ FUZZ = settings(
 
 
 def attempt(text: str, format: str = "toml") -> None:
-    """Read and plan a text; faults have places, and neither time nor memory runs away."""
+    """Read and plan a text; check that faults have places, and limit time and memory."""
     started = time.process_time()
     SEEN["all"] += 1
     faults: tuple[graphnet.Fault, ...] = ()
@@ -74,7 +74,7 @@ def attempt(text: str, format: str = "toml") -> None:
         SEEN["right"] += 1
         for name, use in USES.items():
             begun = time.process_time()
-            with suppress(graphnet.SpecError):  # not every net can be unrolled
+            with suppress(graphnet.SpecError):  # some nets cannot be unrolled
                 use(spec)
                 SEEN[name] += 1
             assert time.process_time() - begun < MOST_SECONDS, name
@@ -117,7 +117,7 @@ USES: dict[str, Callable[[graphnet.Spec], object]] = {
     "draw matrix": lambda spec: _drawn(spec, view="matrix", width=84),
     "draw plan": lambda spec: _drawn(spec, view="plan", title=False),
 }
-"""What commands do with a spec that has a plan."""
+"""Commands to run on a spec that has a plan."""
 
 
 def plan_of_source(source: Any) -> graphnet.Spec:
@@ -212,7 +212,7 @@ def _entries(tree: Any) -> Any:
 
 
 def _from_schema(schema: Any, depth: int = 0) -> st.SearchStrategy[Any]:
-    """JSON that is much like what a schema describes; conditions between keys are left out."""
+    """JSON close to what a schema describes; conditions between keys are ignored."""
     if not isinstance(schema, dict):
         return st.sampled_from(VALUES)
     if "$ref" in schema:
@@ -256,13 +256,13 @@ SCHEMA = graphnet_schema()
 
 @settings(FUZZ, max_examples=max(FUZZ.max_examples // 8, 10))  # drawing one takes longer than reading it
 @given(_from_schema(SCHEMA))
-def test_what_the_schema_describes(spec: Any) -> None:
+def test_specs_drawn_from_the_schema(spec: Any) -> None:
     attempt(json.dumps(spec), "json")
 
 
 @pytest.mark.thorough
-def test_a_third_of_the_cases_come_past_the_parser() -> None:
-    """Counts what the tests above tried."""
+def test_a_third_of_the_cases_pass_the_parser() -> None:
+    """Counts the cases of the tests above."""
     print(dict(SEEN), f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
     assert SEEN["all"] >= 5_000
     assert SEEN["past the parser"] >= SEEN["all"] / 3

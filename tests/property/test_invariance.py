@@ -1,4 +1,4 @@
-"""What must not change a net, and what must: names, order, the form of the text."""
+"""Changes that must or must not affect a net: names, order, the form of the text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.property.strategies import specs
 
 ALL = sorted((ROOT / "specs").rglob("*.toml"))
 NAMES = {"a": "z9", "b": "M", "V1": "Aa", "IT": "b0", "r": "zz", "s": "aa"}
-"""New names whose alphabetical order is another."""
+"""New names in a different alphabetical order."""
 
 
 def compiles(spec: dict[str, Any]) -> bool:
@@ -31,7 +31,7 @@ def compiles(spec: dict[str, Any]) -> bool:
 
 
 def renamed(value: Any) -> Any:
-    """A spec with its states renamed wherever they stand."""
+    """A spec with its states renamed everywhere."""
     if isinstance(value, dict):
         return {NAMES.get(key, key): renamed(entry) for key, entry in value.items()}
     if isinstance(value, list):
@@ -82,7 +82,7 @@ def test_compiling_leaves_the_spec_and_the_random_state_alone(spec: dict[str, An
 
 @given(specs())
 def test_a_later_readout_changes_no_initial_weight(spec: dict[str, Any]) -> None:
-    """Rule 17: each tensor draws for itself. Untied weights of later times are new; the others are the same."""
+    """Rule 17: each tensor has its own generator. Untied weights of later times are new; the others are unchanged."""
     later = copy.deepcopy(spec)
     later["readout"]["t"] = 9
     assume(compiles(spec) and compiles(later))
@@ -136,7 +136,7 @@ def test_the_order_of_states_says_which_is_first_last_and_downstream() -> None:
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
-def test_toml_and_json_say_the_same_and_go_over_into_each_other(path: Path, tmp_path: Path) -> None:
+def test_toml_and_json_are_equivalent_and_convert_to_each_other(path: Path, tmp_path: Path) -> None:
     spec = graphnet.load(path)
     as_json, as_toml = tmp_path / "spec.json", tmp_path / "spec.toml"
     as_json.write_text(json.dumps(spec.as_data()))

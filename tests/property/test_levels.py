@@ -1,4 +1,4 @@
-"""Drawn nets compute the same at every level, fused wherever they can be, flat and step by step, and to infer."""
+"""Drawn nets compute the same at every level, fully fused, flat and step by step, and compiled to infer."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.small import built, statistics
 from tests.unit.passes.test_passes import FUSING
 
 TOLERANCE = 1e-9
-"""As for drawn nets against the oracle: some are not well-conditioned."""
+"""As for drawn nets against the oracle: some are ill-conditioned."""
 ULP = 1e-15
-"""Images are moved by so much of their size, to see what rounding alone does to a net."""
+"""Relative perturbation of images, to estimate the effect of rounding on a net."""
 
 
 def results(net: nn.Module, image: Tensor, training: bool) -> dict[str, Tensor]:
-    """Outputs; in training gradients and statistics too. Noise is drawn alike."""
+    """Outputs; in training also gradients and statistics. Every call draws the same noise."""
     torch.manual_seed(0)
     net.train(training)
     net.zero_grad()

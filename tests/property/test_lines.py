@@ -1,4 +1,4 @@
-"""The lines of bodies are those that writing every value by itself gives, for any net."""
+"""For any net, bodies have the same lines as writing each value separately."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def planned(spec: dict[str, Any]) -> Plan | None:
 
 
 def function(cell: Transition, t: int, source: str, first: str, stem: str) -> Iterator[Line]:
-    """The lines of a transition at a time, none of it known from another time."""
+    """The lines of a transition at a time, without reusing other times."""
     names = [f"{stem}_{layer.label.replace('.', '_')}" for layer in cell.function]
     for name, layer, bindings in zip(names, cell.function, cell.bindings, strict=True):
         arguments = tuple({SOURCE: source, FIRST: first}.get(at) or names[at] for at in layer.arguments)
@@ -34,7 +34,7 @@ def function(cell: Transition, t: int, source: str, first: str, stem: str) -> It
 
 
 def direct(network: Network, value: Value, values: tuple[Value, ...]) -> Iterator[Line]:
-    """The lines of a value but for the pre-net's, one after the other."""
+    """The lines of a value in order, without the pre-net's."""
     (place, t), name = value.node, value.name
     stem, suffix = place.replace(".", "_"), name.removeprefix(place.replace(".", "_"))
     state = network.state(place)

@@ -1,4 +1,4 @@
-"""Break the compiler once for each of `MUTANTS`, in a copy, and see the named test fail."""
+"""Mutation tests: each of `MUTANTS`, applied to a copy of the compiler, makes the named test fail."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FOLDERS = ("graphnet", "specs", "tests")
 
 
 def copied(mutant: Mutant, folder: Path) -> None:
-    """A copy of the repository with one fault in it."""
+    """A copy of the repository with one fault."""
     for name in FOLDERS:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
@@ -26,14 +26,14 @@ def copied(mutant: Mutant, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.what)
-def test_the_fault_can_still_be_put_in(mutant: Mutant) -> None:
-    """Each patch fits exactly once: the list keeps up with the code."""
+def test_every_mutant_still_applies(mutant: Mutant) -> None:
+    """Each patch applies exactly once: the list is in step with the code."""
     assert (ROOT / "graphnet" / mutant.file).read_text().count(mutant.old) == 1
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.what)
-def test_the_named_test_kills_it(mutant: Mutant, tmp_path: Path) -> None:
+def test_the_named_test_kills_the_mutant(mutant: Mutant, tmp_path: Path) -> None:
     copied(mutant, tmp_path)
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", mutant.killer]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "HYPOTHESIS_PROFILE": "ci"}

@@ -1,4 +1,4 @@
-"""The oracle against things known without it: published counts, torch's own modules, nets written by hand."""
+"""The oracle against independent references: published counts, torch's own modules, nets written by hand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEED = 0
 
 
 def tensors_for(spec: dict, seed: int = SEED) -> dict[str, Tensor]:
-    """Random parameters, and statistics that are no identity, in float64."""
+    """Random parameters and nontrivial statistics, in float64."""
     generator = torch.Generator().manual_seed(seed)
     tensors = {}
     for name, shape in tensor_shapes(spec).items():
@@ -43,7 +43,7 @@ def close(a: Tensor | None, b: Tensor) -> None:
 
 
 def bn(x: Tensor, mean: Tensor | None = None, var: Tensor | None = None) -> Tensor:
-    """Batch norm without affine: by the batch's statistics, or by those given."""
+    """Batch norm without affine part, with the batch's or given statistics."""
     return F.batch_norm(x, mean, var, training=mean is None)
 
 
@@ -96,7 +96,7 @@ FRNN = {
 
 
 def depth(spec: dict) -> int:
-    """Rule 22: convolutions, deconvolutions, linear and pooling layers on the longest way."""
+    """Rule 22: convolutions, deconvolutions, linear and pooling layers on the longest path."""
     net = Net(spec)
     (readout,) = net.readout_times()
 
@@ -139,7 +139,7 @@ def test_frnn_of_liao_and_poggio() -> None:
 
 
 def test_few_steps_need_few_parameters() -> None:
-    """LP, Figure 4 E: at some t, some recurrent connections have not contributed and do not count."""
+    """LP, Figure 4 E: recurrent connections that have not contributed by time t do not count."""
 
     def transitions(readout: int) -> set[str]:
         names = tensor_shapes(FRNN | {"readout": {"t": readout}})
@@ -153,7 +153,7 @@ def test_few_steps_need_few_parameters() -> None:
 
 
 def test_unrolling_factor_of_figure_5() -> None:
-    """LP, Figure 5 A: with readout at t, the first state's self-transition runs t - 3 times."""
+    """LP, Figure 5 A: with readout at t, the first state's self-transition fires t - 3 times."""
     spec = {
         "input": {"shape": [3, 8, 8], "t": 1},
         "states": {"h1": [4, 8, 8], "h2": [6, 4, 4]},
@@ -172,7 +172,7 @@ def test_unrolling_factor_of_figure_5() -> None:
 
 
 def resnet(blocks: int) -> dict:
-    """He 2015 for CIFAR: three stages of `blocks` blocks, 16, 32 and 64 channels, every time its own weights."""
+    """He 2015 for CIFAR: three stages of `blocks` blocks, 16, 32 and 64 channels, separate weights for each time."""
     return {
         "input": {"shape": [3, 32, 32]},
         "states": {f"h{i + 1}": {"shape": [16 << i, 32 >> i, 32 >> i], "update": "R"} for i in range(3)},
@@ -199,7 +199,7 @@ def test_parameters_of_cifar_resnets(blocks: int, parameters: int) -> None:
 
 
 def test_parameters_of_preactivation_resnet_164() -> None:
-    """A group that ends a chain; its projection takes no stride's place."""
+    """A bracket at the end of a chain; its projection does not count as a strided convolution."""
     widths = {1: (16, 64, 32), 2: (32, 128, 16), 3: (64, 256, 8)}
     slabs, states, t = [], {"h0": [16, 32, 32]}, 0
     for i, (inside, outside, size) in widths.items():
@@ -253,7 +253,7 @@ def test_cornet_s() -> None:
 
 
 def test_cornet_rt() -> None:
-    """Updates after a merge, group norm, biases said in the list form."""
+    """Updates after a merge, group norm, biases in the list form."""
     states, row = {}, {}
     areas = (("V1", 64, 56), ("V2", 128, 28), ("V4", 256, 14), ("IT", 512, 7))
     for area, channels, size in areas:
@@ -284,7 +284,7 @@ def test_cornet_rt() -> None:
     ("variant", "parameters"), [("B", 2_602_980), ("BL", 5_961_700), ("BT", 4_077_540), ("BLT", 7_436_260)]
 )
 def test_parameters_of_blt(variant: str, parameters: int) -> None:
-    """Layer norm over (C, H, W) and over a vector, deconvolutions back; nothing comes back to V1."""
+    """Layer norm over (C, H, W) and over a vector, top-down deconvolutions; none into V1."""
     areas = (("V1", 64, 64), ("V2", 128, 32), ("V4", 256, 16), ("IT", 512, 8))
     states: dict = {"retina": [32, 64, 64]}
     rows: dict = {"retina": {"V1": "C"}}
@@ -545,7 +545,7 @@ def test_elman_rnn_against_torch() -> None:
 
 
 def test_lstm_against_torch() -> None:
-    """Arrows within the step, gates by update, products; the net's zeros."""
+    """Arrows within the step, gates as updates, products; zeros for the whole net."""
     gates = {"i": "sigmoid", "f": "sigmoid", "g": "tanh", "o": "sigmoid"}
     inner = {
         **{name: {"shape": [4], "update": update} for name, update in gates.items()},
@@ -651,13 +651,13 @@ def test_equal_values_of_two_readout_times_are_made_once() -> None:
     third = bn(bn(first[0])), bn(bn(bn(first[1]).relu()))
     close(outputs[3], third[0])
     close(outputs[4], third[1])
-    # a@1_T3, a@1_T4, a@2_T3, a@2_T4, a@3_T4 and b twice: nothing was made twice, nothing left out
+    # a@1_T3, a@1_T4, a@2_T3, a@2_T4, a@3_T4 and b twice: each is computed exactly once
     assert len(oracle.updates) == 7
     one = Oracle(spec | {"readout": {"t": [4]}}, tensors, training=True)
     close(one(x)[4], third[1])
     same = Oracle(spec | {"transitions": spec["transitions"][:2]}, tensors, training=True)
     same(x)
-    assert len(same.updates) == 3 + 2  # a@1, a@2, a@3 serve both
+    assert len(same.updates) == 3 + 2  # both share a@1, a@2, a@3
 
 
 def test_delays() -> None:
@@ -742,7 +742,7 @@ def test_a_sequence_has_statistics_for_each_slice() -> None:
     ("merge", "early", "late"),
     [("sum", 3.0, 3 + 4.0), ("mean", 3.0, 3.5), ("max", 3.0, 4.0), ("product", None, 12.0)],
 )
-def test_merges_and_their_empties(merge: str, early: float | None, late: float) -> None:
+def test_merges_with_empty_sources(merge: str, early: float | None, late: float) -> None:
     spec = {
         "input": {"shape": [1], "t": "0..inf"},
         "states": {"a": [1], "b": [1], "c": {"shape": [1], "merge": merge}},
@@ -799,7 +799,7 @@ def test_first_value_added_at_every_step(start: int) -> None:
 
 
 def test_values_that_differ_by_their_first_value_only() -> None:
-    """a@3 is one for both readouts; a@4 is not, since a had another first value."""
+    """Both readouts share a@3, but not a@4, since the first value of a differs."""
     spec = {
         "input": {"shape": [1]},
         "states": {"b": {"shape": [1], "hold": True}, "a": [1]},
@@ -870,7 +870,7 @@ def one_transition(ops: object, source: list[int], target: list[int], **more: ob
         ("A G L", [4, 8, 8], [5], [2, None, None], [None, None, 5]),
     ],
 )
-def test_sizes_and_widths_that_fit_by_themselves(
+def test_inference_of_sizes_and_widths(
     ops: str, source: list[int], target: list[int], strides: list[int], widths: list[int]
 ) -> None:
     spec = one_transition(ops, source, target, let={"N": 3})
@@ -1030,7 +1030,7 @@ def timed(*times: int, place: str = "h1.from_h1") -> set[str]:
         (shared("h1->h1@3..4"), OTHERS | timed(1, 3)),
         (shared(["h1", "h1", 3], ["h1", "h1", 4]), OTHERS | timed(1, 3)),
         (shared("h1->h1@1..5", "h2->h2"), OTHERS - {"h2.from_h2.conv1.weight"} | timed(1, 6)),
-        # h2->h2 from 2 on is one with h1->h1@3; its own tensor of t = 1 is dead, and still counts for names
+        # h2->h2 from 2 on is tied to h1->h1@3; its own tensor of t = 1 is dead, but still counts for names
         (shared("h1->h1@3", "h2->h2@2..inf"), OTHERS - {"h2.from_h2.conv1.weight"} | timed(1, 3)),
         (shared("h1->h1@1..inf"), PLAIN),
     ],
@@ -1039,18 +1039,20 @@ def test_names_of_sets(more: dict, names: set[str]) -> None:
     assert set(tensor_shapes(two(**more))) == names
 
 
-def test_tensors_of_every_time() -> None:
+def test_tensors_per_time() -> None:
     untied = set(tensor_shapes(two(sharing={"over_time": False})))
     assert {name for name in untied if name.startswith("h1.from_h1")} == timed(*range(1, 8))
     assert {name for name in untied if name.startswith("h2.from_h2")} == timed(*range(2, 9), place="h2.from_h2")
     some = {"over_time": False, "sets": [{"members": ["h1->h1@2..3", "h2->h1"]}]}
     names = set(tensor_shapes(two(sharing=some)))
     assert {name for name in names if name.startswith("h1.")} == timed(1, 2, 4, 5, 6, 7)
-    alone = {"over_time": False, "sets": [{"members": ["a->b"]}]}  # a member with nothing to be one with
+    alone = {"over_time": False, "sets": [{"members": ["a->b"]}]}  # a member without a partner
     once = one_transition("C", [2, 4, 4], [2, 4, 4], sharing=alone)
     once["transitions"][0]["t"] = 1
     assert set(tensor_shapes(once)) == {"b.from_a.conv1.t1.weight"}
-    soft = {"sets": [{"members": ["h1->h1"], "coupling": 0.5}]}  # many tensors, though weights are shared over time
+    soft = {
+        "sets": [{"members": ["h1->h1"], "coupling": 0.5}]
+    }  # several tensors, although weights are shared over time
     assert set(tensor_shapes(two(sharing=soft))) == OTHERS | timed(*range(1, 8))
 
 
@@ -1078,7 +1080,7 @@ def test_gradients_of_a_set_add_up() -> None:
 
 
 def test_cells_that_differ_over_time_share_what_agrees() -> None:
-    """Rule 14: name and shape decide; stride and fixed gain are no part of W."""
+    """Rule 14: sharing depends on name and shape, not on stride or fixed gain."""
     spec = {
         "input": {"shape": [4, 4, 4]},
         "states": {"h": [4, 4, 4]},
@@ -1191,7 +1193,7 @@ def test_updates_follow_the_weights() -> None:
 
 
 def test_parts() -> None:
-    """Rule 26: the first state takes what arrives, the last is what others read; instances share nothing."""
+    """Rule 26: arrivals go to the first state, others read the last; instances share nothing."""
     part = {
         "unroll": "engineering",
         "states": {"in": [3, 4, 4], "out": {"merge": "max"}},

@@ -1,4 +1,4 @@
-"""Any net can be drawn in every view so that it can be read."""
+"""Drawn nets are legible in every view."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TABLES = {
 
 @pytest.mark.filterwarnings("ignore:the [a-z]+ view is [0-9]+ mm wide")
 @given(specs(), st.sampled_from([*UNROLLED, "column", *TABLES]), st.data())
-def test_nothing_on_a_picture_is_hidden(spec: dict, view: str, data: st.DataObject) -> None:
+def test_nothing_in_a_picture_is_hidden(spec: dict, view: str, data: st.DataObject) -> None:
     states = {
         name: (state if isinstance(state, dict) else {"shape": state}) | {"label": data.draw(LABELS)}
         for name, state in spec["states"].items()

@@ -1,4 +1,4 @@
-"""Nets of the literature as specs: the same function as PyTorch's own, and the published counts."""
+"""Published nets as specs: equal to PyTorch's own modules, with the published counts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 
 STEPS = 20
 TOLERANCE = 1e-12
-"""Of the largest value, in float64: both sides add the same few numbers in another order, over 20 steps."""
+"""Tolerance relative to the largest value, in float64: sums differ only in order, over 20 steps."""
 
 Mapping = dict[str, str | tuple[str, slice]]
 
@@ -24,7 +24,7 @@ def gate(number: int) -> slice:
 
 
 def gates(places: dict[str, int]) -> Mapping:
-    """Our weights of gates, by PyTorch's stacked ones: rows of `weight_ih`, `weight_hh` and the biases."""
+    """Our gate weights from PyTorch's stacked ones: rows of `weight_ih`, `weight_hh` and the biases."""
     found: Mapping = {}
     for state, number in places.items():
         into = "rh" if state == "n" else state
@@ -119,7 +119,7 @@ def test_two_nodes_have_nothing_to_read_at_first_if_every_arrow_takes_a_step() -
 
 
 class Counter(TorchDispatchMode):
-    """Counts the convolutions and batch norms that really run."""
+    """Counts executed convolutions and batch norms."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Vision models as anybody would write them in PyTorch from their descriptions, against our specs of them."""
+"""Our specs of vision models against plain PyTorch implementations of their descriptions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ conv = partial(nn.Conv2d, bias=False)
 
 
 class CornetRT(nn.Module):
-    """Four areas; each drives itself and the next one, a step later. Before the first step all areas hold zeros."""
+    """Four areas; each drives itself and the next one, one step later. Before the first step all areas are zero."""
 
     def __init__(self, channels: tuple[int, ...], classes: int, side: int) -> None:
         super().__init__()
@@ -44,14 +44,14 @@ class CornetRT(nn.Module):
         for t, (k, name) in product(range(5), enumerate(AREAS)):
             area: Any = self.get_submodule(name)
             held = states[name, t - 1] if t else image.new_zeros(len(image), *self.shapes[k])
-            if t or k == 0:  # at first nothing comes from below
+            if t or k == 0:  # at first there is no bottom-up input
                 held = held + relu(area["norm_in"](area["conv_in"](states[AREAS[k - 1], t - 1] if k else image)))
             states[name, t] = relu(area["norm"](area["conv"](held)))
         return states | {("logits", t): self.readout(states["IT", t].mean((2, 3)))}
 
 
 class CornetSArea(nn.Module):
-    """A bottleneck that is passed several times, with batch norms for each time; the first pass halves the map."""
+    """A bottleneck applied several times, with separate batch norms; the first pass halves the map."""
 
     def __init__(self, below: int, width: int, times: range) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class CornetSArea(nn.Module):
 
 
 class CornetS(nn.Module):
-    """A stem, then V2, V4 and IT one after another, each with recurrence inside."""
+    """A stem, then V2, V4 and IT in sequence, each with inner recurrence."""
 
     def __init__(self, channels: tuple[int, ...], classes: int, side: int) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class CornetZ(nn.Module):
 
 
 class BL(nn.Module):
-    """Seven layers, each adding its bottom-up drive to what it sends itself from the step before; logits add up."""
+    """Seven layers, each with bottom-up and lateral input, the latter from the previous step; logits accumulate."""
 
     def __init__(self, channels: tuple[int, ...], classes: int, side: int) -> None:
         super().__init__()
@@ -133,9 +133,9 @@ class BL(nn.Module):
 
 
 class BLT(nn.Module):
-    """A sweep from the retina to GAP in each step; lateral (L) and top-down (T) signals come from the step before.
+    """A sweep from the retina to GAP in each step; lateral (L) and top-down (T) signals come from the previous step.
 
-    V1 has weights for these too, but is never given the signals. Modules are named as in the published code.
+    V1 has weights for these too, but never receives the signals. Modules are named as in the published code.
     """
 
     def __init__(self, channels: tuple[int, ...], classes: int, side: int, arrows: str) -> None:
@@ -170,7 +170,7 @@ class BLT(nn.Module):
 
 
 class MultiplicativeBLT(nn.Module):
-    """Areas whose bottom-up drive is multiplied by lateral and top-down signals; arrows between areas take a step."""
+    """Areas with bottom-up drive times lateral and top-down signals; arrows between areas take a step."""
 
     def __init__(self, channels: tuple[int, ...], classes: int, side: int) -> None:
         super().__init__()
@@ -228,9 +228,9 @@ MULTIPLICATIVE_NAMES = READOUT | {
     r"(\w+)\.lt\.from_\w+\.out\.deconv1\.weight": r"top_down.\1.weight",
 }
 BLT_NAMES = {re.escape(ours): theirs for ours, theirs in zoo.foreign_names("blt").items()}
-"""Also of the other BLT nets, which have fewer tensors."""
+"""Used for the other BLT nets too, which have fewer tensors."""
 UNUSED = ("v1.lateral.weight", "v1.top_down.weight")
-"""What the published BLT nets make and never use."""
+"""Unused weights of the published BLT nets."""
 
 
 CORNET = ((64, 128, 256, 512), 1000, 224)
@@ -246,12 +246,12 @@ MODELS: dict[str, tuple[Any, ...]] = {
     "blt-bt": (partial(BLT, arrows="BT"), BLT_NAMES, *BLT_NET, 4_077_540, 8, 16),
     "blt-multiplicative": (MultiplicativeBLT, MULTIPLICATIVE_NAMES, *BLT_NET, 7_284_708, 8, 16),
 }
-"""The plain version, our names → its names; published channels, classes, side of the image and parameters; for a small
-net, by how much to divide channels, groups and classes, and the side of its image."""
+"""The plain version, our names → its names; published channels, classes, image side and parameters; for the small net,
+the divisor of channels, groups and classes, and the image side."""
 
 
 def twins(name: str, keep_dead: bool) -> tuple[fx.GraphModule, nn.Module, dict[str, str]]:
-    """Our small net, the plain one with the same random weights and statistics, and our names → its names."""
+    """Our small net, the plain one with equal random weights and statistics, and our names → its names."""
     plain, patterns, channels, classes, side, _, by, small = MODELS[name]
     spec = json.dumps(graphnet.load(PATH.format(name)).as_data())
     spec = re.sub(r'(C1?:|"groups": |"classes": |\[)(\d\d+)', lambda m: f"{m[1]}{int(m[2]) // by}", spec)
@@ -268,7 +268,7 @@ def twins(name: str, keep_dead: bool) -> tuple[fx.GraphModule, nn.Module, dict[s
 
 
 def record(net: fx.GraphModule) -> States:
-    """Fills as the net runs: what its areas hold; of an area made of several states, what others read."""
+    """A record, filled as the net runs, of its areas' values; for areas of several states, the one that others read."""
     states: States = {}
     values = [line for line in net.meta["plan"].lines if line.op.kind == "value"]
     for place in {line.place for line in values if not line.place.endswith(("logits", ".b", ".lt", ".blt"))}:
@@ -285,7 +285,7 @@ def assert_close(a: Any, b: Any, what: Any, scale: Tensor | None = None) -> None
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Threads wait more than they compute on nets this small."""
+    """Run with one thread: on small nets threads wait more than they compute."""
     threads = torch.get_num_threads()
     yield torch.set_num_threads(1)
     torch.set_num_threads(threads)
@@ -333,7 +333,7 @@ def test_published_models_have_their_published_sizes(name: str) -> None:
     ("keep_dead", "optimize", "convolutions"), [(None, 0, 37), (True, 0, 33), (False, 0, 24), (False, 2, 21)]
 )
 def test_convolutions_that_cornet_rt_executes(keep_dead: bool | None, optimize: int, convolutions: int) -> None:
-    """As published; with the held image taken in once; only what the readout needs; no convolution of zeros."""
+    """Counts as published; with the held image processed once; only for the readout; without convolutions of zeros."""
     path = PATH.format("cornet-rt")
     net = CornetRT(*CORNET) if keep_dead is None else graphnet.compile(path, keep_dead=keep_dead, optimize=optimize)
     with torch.no_grad(), Counter() as counter:

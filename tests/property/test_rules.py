@@ -1,6 +1,6 @@
-"""One small spec for each rule of the language, so chosen that a compiler that breaks it disagrees with the oracle.
+"""One small spec for each rule of the language: a compiler that breaks the rule disagrees with the oracle on it.
 
-The rules are numbered as in the language's design; specs/README.md says them to users. `tests/property/mutants.py`
+Rules are numbered as in the language's design; specs/README.md explains them to users. `tests/property/mutants.py`
 breaks each of them once.
 """
 
@@ -15,7 +15,7 @@ from tests.property.agreement import TOLERANCE, compare
 
 
 def spec(transitions: list[dict[str, Any]], readout: Any = 3, **more: Any) -> dict[str, Any]:
-    """Two states of unequal size and width, unless `more` says otherwise."""
+    """Two states of unequal size and width, unless `more` overrides them."""
     return {
         "graphnet": 1,
         "input": {"shape": [2, 4, 4]},
@@ -184,7 +184,7 @@ def test_rule_17_each_tensor_draws_for_itself_from_its_place() -> None:
     assert abs(kernel.std().item() / (2 / (3 * 9)) ** 0.5 - 1) < 0.25  # He: 81 draws of a normal
 
 
-def test_rule_16_coupled_weights_start_equal_unless_they_are_told_not_to() -> None:
+def test_rule_16_coupled_weights_start_equal_unless_independent() -> None:
     def started(start: str) -> bool:
         group = {"members": ["a->a"], "coupling": 0.5, "start": start}
         found = weights(spec([CHAIN], sharing={"sets": [group]}))
@@ -200,7 +200,7 @@ def test_rule_22_depth_counts_convolutions_linear_layers_and_pools() -> None:
     assert graphnet.plan(spec([CHAIN], 3)).milliseconds == (60, 150)
 
 
-def test_rule_23_a_net_says_what_system_it_is() -> None:
+def test_rule_23_the_kind_of_system() -> None:
     always = [{"t": "0..inf", "a": {"a": "RC"}}]
     one = {"states": {"a": [2, 4, 4]}}
     assert graphnet.plan(spec(always, **one)).system.time_invariant
@@ -213,7 +213,7 @@ def test_rule_23_a_net_says_what_system_it_is() -> None:
 
 
 def test_rule_24_names_do_not_depend_on_the_readout() -> None:
-    """A cell at times relative to T names its tensors by those: `T-1` is `T_1`."""
+    """A cell at times relative to T has them in its tensor names: `T_1` for `T-1`."""
     transitions = [CHAIN, {"t": "T-1", "a": {"a": "BRC1"}}]
     names = [set(weights(spec(transitions, t))) for t in (4, 6)]
     assert names[0] == names[1]

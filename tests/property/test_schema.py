@@ -1,4 +1,4 @@
-"""Whatever the schema refuses the compiler refuses: specs of the zoo with changes here and there."""
+"""The compiler refuses whatever the schema refuses: mutated specs of the zoo."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.unit.spec.test_json_schema import MANY, places
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the zoo, in which specs find those that they extend."""
+    """A copy of the zoo, so that specs find their bases."""
     return Path(shutil.copytree(zoo.FOLDER, tmp_path_factory.mktemp("zoo") / "specs"))
 
 
@@ -71,7 +71,7 @@ def mutated(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 
 
 def _entries(data: Any) -> Iterator[tuple[Any, Any]]:
-    """Every entry of a spec, as what holds it and its key."""
+    """Every entry of a spec, as its container and key."""
     for key in list(data) if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ():
         yield data, key
         yield from _entries(data[key])

@@ -1,4 +1,4 @@
-"""Equivalences between nets, as properties: each says two nets are one, or that they are not.
+"""Equivalences between nets, as properties: two nets compute the same function, or not.
 
 `thorough` runs many examples. Nets are compared in float64 with the tolerance of `graphnet.equivalence`.
 """
@@ -22,7 +22,7 @@ from graphnet.testing import specs
 from tests.conftest import zoo_up_to
 
 FEW = settings(max_examples=max(settings.default.max_examples // 4, 5), suppress_health_check=list(HealthCheck))
-"""Each example compiles and runs nets several times."""
+"""Fewer examples, as each compiles and runs nets several times."""
 ONCE: dict[str, Any] = {"seeds": (0,), "batches": (3,)}
 
 
@@ -40,7 +40,7 @@ def resnet(blocks: int, width: int, kernel: int, **more: Any) -> dict[str, Any]:
 
 
 class Blocks(nn.Module):
-    """The same by hand: `blocks` residual blocks, with weights of their own or one block's again and again."""
+    """The same by hand: `blocks` residual blocks, with separate or shared weights."""
 
     def __init__(self, blocks: int, width: int, kernel: int, shared: bool) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ SIZES = {"blocks": st.integers(1, 6), "width": st.integers(1, 4), "kernel": st.s
 def test_a_resnet_with_shared_weights_is_a_recurrent_net(
     blocks: int, width: int, kernel: int, batch: int, seed: int
 ) -> None:
-    """h_N = (K + I)^N x_0 (LP section 2, eq. 4): the 1-state net run N steps is N blocks with one block's weights."""
+    """h_N = (K + I)^N x_0 (LP section 2, eq. 4): the 1-state net after N steps equals N blocks with shared weights."""
     table = {"first.0.weight": "h.from_h.conv1.weight", "second.0.weight": "h.from_h.conv2.weight"}
     by_hand = Blocks(blocks, width, kernel, shared=True)
     assert compare(resnet(blocks, width, kernel), by_hand, table, seeds=(seed,), batches=(batch,))
@@ -128,7 +128,7 @@ class PreactivationResNet(nn.Module):
 @FEW
 @given(blocks=st.integers(1, 3), channels=st.lists(st.integers(1, 4), min_size=3, max_size=3))
 def test_the_3_state_resnet_is_a_preactivation_resnet(blocks: int, channels: list[int]) -> None:
-    """`resnet-3-state` without sharing, against the net as people write it."""
+    """`resnet-3-state` without sharing, against the net in its usual form."""
     spec = graphnet.load(zoo.path("resnet-3-state-untied"), settings=[f"let.N={blocks}"]).as_data()
     spec["input"]["shape"] = [3, 12, 12]
     spec["states"] = {f"h{i + 1}": [width, 12 >> i, 12 >> i] for i, width in enumerate(channels)}
@@ -157,7 +157,7 @@ def test_the_3_state_resnet_is_a_preactivation_resnet(blocks: int, channels: lis
 @FEW
 @given(specs())
 def test_a_spec_is_its_unrolled_spec(spec: dict[str, Any]) -> None:
-    """The same function, gradients, statistics, and as many parameters."""
+    """The same function, gradients, statistics and number of parameters."""
     try:
         unrolled = graphnet.unroll(spec)
     except graphnet.SpecError as fault:
@@ -170,7 +170,7 @@ def test_a_spec_is_its_unrolled_spec(spec: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("path", zoo_up_to(2e7, thorough=6e8))
-def test_the_zoo_is_the_zoo_unrolled(path: Path) -> None:
+def test_zoo_specs_equal_their_unrolled_specs(path: Path) -> None:
     unrolled = graphnet.unroll(path)
     assert graphnet.plan(unrolled).parameters == graphnet.plan(path).parameters
     assert compare(path, unrolled, **ONCE)
@@ -179,7 +179,7 @@ def test_the_zoo_is_the_zoo_unrolled(path: Path) -> None:
 @FEW
 @given(specs())
 def test_the_gradient_of_a_tied_weight_is_the_sum_of_those_of_its_copies(spec: dict[str, Any]) -> None:
-    """Without its sets the unrolled net has a copy for each use; all start equal (LP section 3)."""
+    """Without its sets the unrolled net has an equal copy for each use (LP section 3)."""
     try:
         unrolled = graphnet.unroll(spec).as_data()
     except graphnet.SpecError:
@@ -218,7 +218,7 @@ def test_a_held_input_with_linear_k_has_a_closed_form(size: int, steps: int, see
 @FEW
 @given(blocks=st.integers(2, 4), width=st.integers(1, 3))
 def test_statistics_per_time_are_a_norm_for_each_layer_and_shared_ones_are_not(blocks: int, width: int) -> None:
-    """Time-specific batch normalisation is what an unrolled ResNet does; with shared statistics it tests otherwise."""
+    """An unrolled ResNet equals time-specific batch normalisation; shared statistics differ in evaluation."""
 
     class Normed(nn.Module):
         def __init__(self) -> None:
@@ -252,7 +252,7 @@ def test_statistics_per_time_are_a_norm_for_each_layer_and_shared_ones_are_not(b
 
 
 def layered(widths: list[int], unroll: str, readout: int, **more: Any) -> dict[str, Any]:
-    """Layers of states, each wired to all of the next: all ways from the first to the last are equally long."""
+    """Layers of states, each connected to all of the next: all paths from the first to the last are equally long."""
     names = [[f"s{layer}x{k}" for k in range(width)] for layer, width in enumerate([1, *widths, 1])]
     rows: dict[str, Any] = {}
     for below, above in pairwise(names):
@@ -279,11 +279,11 @@ def test_both_unrollings_are_one_net_shifted_in_time_where_all_ways_are_equally_
 
 
 def test_a_diamond_with_a_shortcut_is_another_net_in_each_unrolling() -> None:
-    """In the biological unrolling the short way arrives before the long one, and they never meet."""
+    """In the biological unrolling the short path arrives before the long one, and they never meet."""
     shortcut = {"transitions": [layered([2], "biological", 2)["transitions"][0], {"s0x0": {"s2x0": "CR"}}]}
     slow = graphnet.compile(layered([2], "biological", 2, **shortcut)).double()
     fast = graphnet.compile(layered([2], "engineering", 0, **shortcut)).double()
-    assert set(slow.state_dict()) < set(fast.state_dict()), "the shortcut is dead where nothing waits for it"
+    assert set(slow.state_dict()) < set(fast.state_dict()), "the shortcut is dead if nothing waits for it"
     with torch.no_grad():
         for name, tensor in slow.state_dict().items():
             fast.state_dict()[name].copy_(tensor)
@@ -298,14 +298,14 @@ def test_dead_transitions_change_nothing(spec: dict[str, Any]) -> None:
     assert len(kept.meta["plan"].lines) >= len(dropped.meta["plan"].lines)
     try:
         report = compare(kept, dropped, **ONCE)
-    except NoTable:  # values that differ by T and are dead share their times with those that live
+    except NoTable:  # dead values that differ by T share their times with live ones
         assume(False)
     shared = [each for each in report.differences if "statistic" not in each.what]
     assert all(each.size <= report.tolerance for each in shared), report
 
 
-def test_where_two_nets_part_is_named() -> None:
-    """The first value that differs, not the last."""
+def test_the_first_difference_of_two_nets_is_named() -> None:
+    """Names the first value that differs, not the last."""
     unrolled = graphnet.unroll(resnet(5, 2, 3)).as_data()
     unrolled["transitions"][0]["h_2"]["h_3"] = "RC3 RC3"
     report = compare(resnet(5, 2, 3), unrolled, **ONCE)

@@ -22,7 +22,7 @@ TOLERANCE = 1e-10
 
 
 def pair(name: str) -> tuple[nn.Module, nn.Module, dict[str, str]]:
-    """torchvision's net with random weights, affine parts and statistics; ours with the same; ours → theirs."""
+    """torchvision's net with random weights, affine parts and statistics; ours with equal ones; ours → theirs."""
     torch.manual_seed(0)
     theirs = getattr(torchvision.models, name)(weights=None).double()
     with torch.no_grad():
@@ -43,7 +43,7 @@ def apart(a: Tensor, b: Tensor, scale: float) -> float:
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize("name", CASES)
 def test_torchvisions_weights_give_its_logits_gradients_and_statistics(name: str, training: bool) -> None:
-    """64 pixels a side: maps are down to 2x2 at the end, so that every norm sees 16 values of 4 images."""
+    """64x64 images: the last maps are 2x2, so every norm sees 16 values of 4 images."""
     ours, theirs, names = pair(name)
     image = torch.randn(4, 3, 64, 64, dtype=torch.float64)
     small = graphnet.compile(shrunk(name)).double()
@@ -68,7 +68,7 @@ def test_torchvisions_weights_give_its_logits_gradients_and_statistics(name: str
 
 
 def shrunk(name: str) -> dict[str, Any]:
-    """The spec for images of 64 pixels a side instead of 224."""
+    """The spec for 64x64 instead of 224x224 images."""
     spec = graphnet.load(zoo.path(name)).as_data()
     spec["input"]["shape"] = [3, 64, 64]
     for table in spec["states"].values():

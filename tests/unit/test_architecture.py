@@ -1,4 +1,4 @@
-"""The promises of the house: what may be loaded, what is public, how long a file may be."""
+"""Rules of the code base: imports, public names, length of files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from graphnet.pictures.views import VIEWS
 from tests.conftest import ROOT
 
 HEAVY = ["torch", "torchvision", "sklearn", "safetensors", "numpy"]
-"""What takes seconds to load, and is for compiling and training only."""
+"""Modules that take seconds to load, needed only for compiling and training."""
 
 WATCH = """
 import contextlib, io, json, sys
@@ -141,6 +141,6 @@ def test_no_file_is_long() -> None:
     assert {name: count for name, count in lines.items() if count > LONGEST} == {}
 
 
-def test_every_module_says_what_it_is() -> None:
+def test_every_module_has_a_docstring() -> None:
     files = [path for path in (ROOT / "graphnet").rglob("*.py") if path.name != "__init__.py"]
     assert [path for path in files if not path.read_text(encoding="utf-8").startswith('"""')] == []

@@ -1,4 +1,4 @@
-"""What `compile` takes, and inputs that a net takes."""
+"""Options of `compile`, and inputs of nets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("options", "said"), WRONG)
-def test_options_that_there_are_not_are_refused(options: dict[str, Any], said: str) -> None:
+def test_unknown_options_are_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)):
         graphnet.compile(small(), **options)
 

@@ -1,4 +1,4 @@
-"""Error codes: each is explained by examples that are true, made somewhere, and never forgotten."""
+"""Error codes: each has correct examples, is used in the source, and is explained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 CODES = list(codes().values())
 MAKERS = ("Fault", "FunctionFault", "Misspelt")
 SAYING_IT_ALREADY = ("GN010", "GN012", "GN108", "GN204", "GN213")
-"""Codes whose faults say what would be right in saying what is wrong: "this must be true or false, not 3"."""
+"""Codes whose messages already contain the fix: "this must be true or false, not 3"."""
 SOURCES = {
     path.relative_to(ROOT / "graphnet").as_posix(): path.read_text(encoding="utf-8")
     for path in sorted((ROOT / "graphnet").rglob("*.py"))
@@ -25,7 +25,7 @@ SOURCES = {
 @pytest.mark.parametrize("code", CODES, ids=lambda code: code.code)
 def test_the_wrong_example_is_refused_with_its_code_and_the_right_one_is_not(code: Code) -> None:
     said = try_out(code.written_out, unrolled=code.unroll)
-    assert said, "nothing is said of the wrong example"
+    assert said, "the wrong example is accepted"
     assert said[0].code == code.code, str(said[0])
     assert {fault.severity for fault in said[:1]} == {"warning" if code.code.startswith("GN5") else "error"}
     assert said[0].fix or code.code in SAYING_IT_ALREADY
@@ -82,7 +82,7 @@ def test_the_longest_example_is_written_out() -> None:
     assert code.written_out.count(code.wrong.splitlines()[-1]) == code.lines
 
 
-def test_trying_out_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trying_an_example_has_no_side_effects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     try_out(CODES[0].right)
     assert Path.cwd() == tmp_path

@@ -1,4 +1,4 @@
-"""Faults as text."""
+"""Text of faults."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ def test_paths_as_people_write_them(path: tuple[str | int, ...], text: str) -> N
     assert dotted(path) == text
 
 
-def test_a_fault_says_where_what_and_what_would_be_right() -> None:
+def test_a_fault_has_place_message_and_fix() -> None:
     fault = Fault(("readout", "t"), "'IT' is empty at t = 3", "use 2 or 4", code="GN004")
     assert str(fault) == "error[GN004]: readout.t\n  'IT' is empty at t = 3\n  use 2 or 4"
     placed = fault.at("v.toml", 31, 5)
@@ -46,7 +46,7 @@ def test_what_can_be_shown_is_shown() -> None:
     assert str(Fault(("é", "V 1"), "'é😀→\\' is 猿", code="GN004")) == "error[GN004]: é.\"V 1\"\n  'é😀→\\' is 猿"
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_parts_are_left_out() -> None:
     assert (
         str(Fault((), "there is no such file", file="x.toml", code="GN004"))
         == "x.toml: error[GN004]: spec\n  there is no such file"
@@ -67,7 +67,7 @@ def test_long_texts_are_cut(text: str) -> None:
     assert shortened(text[:LONGEST_WORD]) == text[:LONGEST_WORD]
 
 
-def test_an_error_tells_all_faults_with_a_line_between() -> None:
+def test_an_error_lists_all_faults_separated_by_a_line() -> None:
     one, two = Fault(("a",), "first", code="GN004"), Fault(("b",), "second", code="GN004")
     error = SpecError(fault for fault in (one, two))
     assert error.faults == (one, two)

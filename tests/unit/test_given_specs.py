@@ -1,4 +1,4 @@
-"""What a spec is given as: names of the zoo, files that are called so, compiled nets, settings as a dict."""
+"""Ways to pass a spec: zoo names, files of the same name, compiled nets, settings as a dict."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def test_a_base_is_found_beside_the_spec_of_the_zoo_not_in_the_current_folder(he
     assert graphnet.load("cornet-rt-skipping").name == "cornet-rt-skipping"
 
 
-def test_a_file_of_that_name_comes_first_and_that_is_said_once(here: Path) -> None:
+def test_a_file_of_that_name_takes_precedence_with_one_warning(here: Path) -> None:
     (here / "lstm").write_text(zoo.text("quickstart"))
     with pytest.warns(SpecNameWarning) as said:
         assert graphnet.plan("lstm").name == "quickstart"
     assert [str(each.message) for each in said] == ["'lstm' is the file of that name here, not the zoo spec"]
-    assert graphnet.load("./lstm").name == "quickstart", "a path is no name: nothing is said"
+    assert graphnet.load("./lstm").name == "quickstart", "a path is not a name: no warning"
 
 
 @pytest.mark.parametrize("suffix", [".toml", ".json"])
-def test_a_file_with_a_suffix_is_another_name_and_that_is_said(here: Path, suffix: str) -> None:
+def test_a_file_with_a_suffix_is_another_name_with_a_warning(here: Path, suffix: str) -> None:
     (here / f"lstm{suffix}").write_text("{}")
     with pytest.warns(SpecNameWarning, match=rf"^'lstm' is the zoo spec, not the file lstm\{suffix} here$"):
         assert graphnet.load("lstm").name == "lstm"
@@ -66,7 +66,7 @@ def test_a_folder_of_that_name_is_no_file(here: Path) -> None:
         ("qqqqqq", "`graphnet zoo` lists them"),
     ],
 )
-def test_an_unknown_name_is_told_what_is_near(here: Path, given: str, hint: str) -> None:
+def test_an_unknown_name_suggests_similar_ones(here: Path, given: str, hint: str) -> None:
     (fault,) = faults(given)
     assert (fault.file, fault.code, fault.fix) == (given, "GN001", hint)
     assert fault.what == "there is no such file, and no zoo spec of this name"

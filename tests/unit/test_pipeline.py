@@ -1,4 +1,4 @@
-"""The public functions: what they take, what they give, and where they say a fault is."""
+"""The public functions: arguments, results, and places of faults."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ def test_draw_writes_what_it_returns(tmp_path: Path) -> None:
         graphnet.draw(SMALL, tmp_path / "none" / "net.svg")
 
 
-def test_the_dead_may_be_kept() -> None:
+def test_dead_transitions_can_be_kept() -> None:
     spec = small({"h1": {"h1": "C", "h2": "C"}}, readout={"t": 1})
     assert "h1.from_h1.conv1.weight" not in graphnet.compile(spec).state_dict()
     assert "h1.from_h1.conv1.weight" in graphnet.compile(spec, keep_dead=True).state_dict()
     assert graphnet.plan(spec, keep_dead=True).parameters > graphnet.plan(spec).parameters
 
 
-def test_what_is_made_without_the_collector_counts_as_old() -> None:
+def test_objects_made_without_the_collector_count_as_old() -> None:
     assert gc.isenabled()
     with uncollected():
         assert not gc.isenabled()

@@ -1,4 +1,4 @@
-"""The specs that come along: figures of the published models (each from its paper or code), headers, warnings."""
+"""The zoo: figures of the published models (from papers or code), headers, warnings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PARAMETERS = {
 DEAD = {
     "frnn-4-state-adjacent": ["transitions[0].h2.h1", "transitions[0].h3.h2", "transitions[0].h4.h3"],
 }
-"""What `check` warns of; the headers of these files say so too."""
+"""Warnings of `check`, also mentioned in the headers of these files."""
 
 
 def by_area(name: str) -> dict[str, int]:
@@ -73,7 +73,7 @@ def test_depth_of_liao_and_poggios_table_1(readout: int, depth: int) -> None:
     assert graphnet.plan(spec).depth == depth
 
 
-def test_the_errors_of_table_1_stand_on_the_net_that_made_them() -> None:
+def test_the_errors_of_table_1_are_in_the_header_of_its_net() -> None:
     assert [name for name in ALL if "7.44" in zoo.text(name)] == ["frnn-table-1"]
 
 
@@ -114,7 +114,7 @@ def test_check_warns_of_nothing_but_published_dead_wiring(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_headers_say_what_it_is_where_it_is_from_and_what_is_assumed(name: str) -> None:
+def test_headers_give_summary_source_and_assumptions(name: str) -> None:
     text = zoo.text(name)
     header = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
     assert text.startswith(header)

@@ -1,4 +1,4 @@
-"""Calibrated statistics against means and variances computed by hand."""
+"""Calibrated statistics equal means and variances computed by hand."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def shaken(spec: dict[str, Any], seed: int = 1) -> nn.Module:
 
 
 def seen_by_hand(net: nn.Module, images: list[Tensor], times: int) -> dict[str, list[Tensor]]:
-    """What each norm of `one_area` reads, batch by batch; every norm uses the statistics of its batch."""
+    """The inputs of each norm of `one_area`, by batch; every norm uses the statistics of its batch."""
     seen: dict[str, list[Tensor]] = {}
     affine = [net.get_parameter(f"h1.from_h1.norm1.{role}") for role in ("weight", "bias")]
 
@@ -78,7 +78,7 @@ def test_statistics_are_those_of_all_values_of_all_batches() -> None:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_only_what_is_named_changes(training: bool) -> None:
+def test_only_named_statistics_change(training: bool) -> None:
     net, images = shaken(one_area(affine="shared")).train(training), batches(1, 8, 8)
     before, random = bits(net), torch.get_rng_state()
     names = calibrate(net, images, ["h1.from_h1.norm1.t2", "post_net.norm1.t2.running_mean"])
@@ -147,7 +147,7 @@ def test_a_faraway_mean_costs_no_digits() -> None:
     torch.testing.assert_close(found, variance.expand(4), rtol=1e-9, atol=0)
 
 
-def test_what_is_wrong_changes_nothing() -> None:
+def test_errors_change_nothing() -> None:
     net = shaken(one_area())
     before = bits(net)
     with pytest.raises(ValueError, match=r"called 'h1\.from_h1\.norm1\.t7'\n  did you mean 'h1\.from_h1\.norm1"):

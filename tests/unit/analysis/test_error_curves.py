@@ -1,4 +1,4 @@
-"""LPK's perturbations of nets whose answers are known, and of nets that are perturbed one by one."""
+"""LPK's perturbations, against nets with known answers and against each perturbed net run separately."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 EXACT = 1e-12
 BLOCKS, MORE, CLASSES = 4, 3, 4
 FIRST, SECOND = range(1, 5), range(6, 10)
-"""When the blocks of the two stages happen; h2 takes over at t = 5."""
+"""Times of the blocks of the two stages; h1 drives h2 at t = 5."""
 
 
 def close(found: Tensor, wanted: Tensor) -> None:
@@ -35,10 +35,10 @@ def random(*shape: int, seed: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-# Nets of matrices: what they do is known
+# Nets of matrices, with known answers
 #
-# A state has three times four channels: a, where the image puts its class, b, and c, which is read out. The first
-# stage brings a to b, the second b to c. Of what says nothing the net thinks that it is class 0.
+# A state has three groups of four channels: a, where the image puts its class, b, and c, which is read out. The first
+# stage copies a to b, the second b to c. Without evidence the net predicts class 0.
 
 A, B, C = (slice(k, k + CLASSES) for k in (0, CLASSES, 2 * CLASSES))
 LABELS = torch.arange(8) % CLASSES
@@ -50,7 +50,7 @@ THRESHOLD = 0.6
 
 
 def copy_of(source: slice, target: slice, factor: float = 1.0) -> Tensor:
-    """What adds a part of the channels to another one."""
+    """The matrix that adds one group of channels to another."""
     matrix = torch.zeros(3 * CLASSES, 3 * CLASSES, dtype=torch.float64)
     matrix[target, source] = factor * torch.eye(CLASSES)
     return matrix
@@ -93,7 +93,7 @@ def approx(*values: float) -> Any:
     return pytest.approx(list(values), abs=EXACT)
 
 
-def test_the_first_block_does_all() -> None:
+def test_a_net_that_finishes_in_the_first_block() -> None:
     one, two = copy_of(A, B), copy_of(B, C)
     found = measured(of_matrices([one, *[NOTHING] * 3], [two, *[NOTHING] * 3]))
     assert [stage.state for stage in found.stages] == ["h1", "h2"]
@@ -116,7 +116,7 @@ def test_at_chance_until_the_last_block() -> None:
 
 
 def test_a_linear_recurrence() -> None:
-    """Each block adds a quarter. Of amplitude 1 three are enough, of 0.7 all four are needed."""
+    """Each block adds a quarter. At amplitude 1 three are enough, at 0.7 all four are needed."""
     found = measured(of_matrices([copy_of(A, B, 1 / BLOCKS)] * 4, [copy_of(B, C, 1 / BLOCKS)] * 4))
     assert found.final_error == 0
     assert errors(found, "recurrence") == [[3 / 8] * 4] * 2
@@ -128,7 +128,7 @@ def test_a_linear_recurrence() -> None:
 
 
 def test_a_fixed_point_does_not_diverge() -> None:
-    """The second stage makes c = b, again and again."""
+    """Every block of the second stage sets c = b."""
     found = measured(of_matrices([copy_of(A, B) - copy_of(B, B)] * 4, [copy_of(B, C) - copy_of(C, C)] * 4))
     assert errors(found, "divergence") == [[0] * (MORE + 1)] * 2
     assert estimates(found, "divergence") == approx(0, 0)
@@ -136,7 +136,7 @@ def test_a_fixed_point_does_not_diverge() -> None:
 
 
 def test_an_iteration_that_is_not_done_yet_gets_better_when_it_goes_on() -> None:
-    """b goes a quarter of the way to a: of 0.7 it is above 0.6 after seven blocks, three more than there are."""
+    """Each block moves b a quarter of the way to a: at amplitude 0.7 it exceeds 0.6 only after seven blocks."""
     one = copy_of(A, B, 0.25) + copy_of(B, B, -0.25)
     found = measured(of_matrices([one] * 4, [copy_of(B, C) - copy_of(C, C)] * 4))
     assert errors(found, "divergence") == [[3 / 8, 3 / 8, 3 / 8, 0], [3 / 8] * 4]
@@ -169,7 +169,7 @@ def test_some_stages_only() -> None:
 
 
 def test_images_with_several_labels() -> None:
-    """An image is right if its two classes are the two most likely ones; guessing finds one pair of six."""
+    """An image is correct if its two classes are the two most likely ones; chance is one pair in six."""
     net = of_matrices([copy_of(A, B), *[NOTHING] * 3], [*[NOTHING] * 3, copy_of(B, C)])
     with torch.no_grad():
         net.get_parameter("post_net.linear1.bias").copy_(torch.tensor([0.3, 0.2, 0.1, 0.0]))  # at first: 0 and 1
@@ -190,14 +190,14 @@ def test_images_with_several_labels() -> None:
     assert mixed.chance == pytest.approx(1 - (1 / 4 + 5 / 6) / 6, abs=EXACT)
 
 
-def test_what_is_wrong() -> None:
+def test_wrong_arguments() -> None:
     logits = torch.tensor([[3.0, 2, 1], [3, 2, 1], [1, 2, 3]])
     assert is_wrong(logits, torch.tensor([0, 1, 2])).tolist() == [False, True, False]
     assert is_wrong(logits, torch.tensor([[1, 1, 0], [1, 0, 1], [0, 0, 1]])).tolist() == [False, True, False]
     assert is_wrong(logits, torch.tensor([[1, 1, 1], [0, 0, 0], [1, 1, 0]])).tolist() == [False, False, True]
 
 
-# Nets of any kind, against each perturbed net by itself
+# Nets of any kind, against each perturbed net run separately
 
 SHAPE = [3, 6, 6]
 PHOTOS, KINDS_SEEN = random(40, 2, 6, 6, seed=1), torch.arange(40) % 5
@@ -217,7 +217,7 @@ def staged(own: Any = "BRC+I", t: Any = 8, **changes: Any) -> nn.Module:
 
 
 def own_answers(net: nn.Module) -> Tensor:
-    """Labels that the net finds, but for every fifth image: a net that is right more often than by chance."""
+    """Labels that the net predicts, except for every fifth image, so that it is better than chance."""
     with torch.no_grad():
         found = net(PHOTOS)
     logits = found if isinstance(found, Tensor) else found[max(found)]
@@ -304,7 +304,7 @@ def test_the_seed_is_that_of_the_bootstrap() -> None:
     assert found[0]["convergence"].average.estimate == found[2]["convergence"].average.estimate
 
 
-# What is computed
+# Computation
 
 
 class Convolutions(TorchFunctionMode):
@@ -319,8 +319,8 @@ class Convolutions(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_what_nets_begin_with_in_common_is_computed_once() -> None:
-    """Nets are sequences of convolutions; those that begin alike are one tree."""
+def test_common_beginnings_of_nets_are_computed_once() -> None:
+    """Nets are sequences of convolutions; common beginnings form a tree."""
     one, two = "abcd", "xyz"
     nets = {one + "/" + two}
     for before, blocks, after in (("", one, "/" + two), (one + "/", two, "")):
@@ -336,8 +336,8 @@ def test_what_nets_begin_with_in_common_is_computed_once() -> None:
         assert counted.count == 2 * len(tree)
 
 
-def test_blocks_that_are_all_alike_are_one_application_after_the_other() -> None:
-    """With shared statistics dropping any block is a readout one earlier, repeating one is a later one."""
+def test_equal_blocks_share_applications() -> None:
+    """With shared statistics, dropping any block equals an earlier readout, repeating one a later readout."""
     net = staged(norm={"affine": "shared", "statistics": "shared"})
     batches = [(PHOTOS, own_answers(net))]
     with Convolutions() as counted:
@@ -371,7 +371,7 @@ def test_a_net_merged_with_itself_is_itself() -> None:
 
 
 def test_noise_is_drawn_for_every_transition() -> None:
-    """Two arrows of the same function from the same value have noise of their own."""
+    """Two arrows with the same function of the same value have separate noise."""
     noisy = {"ops": "I", "noise": 1.0}
     slabs = [{"t": 1, "h": {"f": noisy, "g": noisy}}, {"t": 2, "f": {"k": "I"}, "g": {"k": {"ops": "I", "gain": -1}}}]
     states = {name: [2, 3, 3] for name in "hfgk"}
@@ -400,10 +400,10 @@ def test_parts_of_a_net_are_run() -> None:
     assert torch.equal(given[IMAGE], PHOTOS)
 
 
-# What is refused
+# Refusals
 
 
-def test_what_is_refused() -> None:
+def test_refusals() -> None:
     net = staged()
     batches = [(PHOTOS, own_answers(net))]
     with pytest.raises(EditError, match="'h3' is no stage\n  stages: h1, h2"):

@@ -1,4 +1,4 @@
-"""States that are run on by their last block, against linear iterations in closed form and perturbed nets."""
+"""Iterating a state's last block, against linear iterations in closed form and perturbed nets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def by_hand(step: Callable[[Tensor], Tensor], z: Tensor, steps: int) -> np.ndarr
 
 
 def with_readout(matrix: Tensor, ops: str = "C1", t: int = 1) -> nn.Module:
-    """z_t = A z_{t−1}, of images of one pixel, which are z_0; the channels are the logits."""
+    """z_t = A z_{t−1}, with one-pixel images as z_0 and the channels as logits."""
     size = [CHANNELS, 1, 1]
     spec = {"graphnet": 1, "input": {"shape": size}, "states": {"h": size}, "readout": {"t": t}}
     spec |= {"transitions": [{"h": {"h": ops}}], "post_net": {"ops": "GL", "classes": CHANNELS}}
@@ -55,7 +55,7 @@ def closed(matrix: Tensor, steps: int = 30, ops: str = "C1", t: int = 1, **more:
 
 @pytest.mark.parametrize("factor", [0.5, 0.9, -0.5, 1.1, 2.0, -1.0])
 def test_a_factor_has_the_same_residual_at_every_step(factor: float) -> None:
-    """‖a z − z‖ / ‖a z‖ = |1 − 1/a|; relative residuals do not vanish where a state goes to 0."""
+    """‖a z − z‖ / ‖a z‖ = |1 − 1/a|; relative residuals do not vanish if a state goes to 0."""
     found = closed(factor * EYE)
     assert found.residuals.shape == (30, 6)
     np.testing.assert_allclose(found.residuals, abs(1 - 1 / factor), rtol=EXACT)
@@ -88,7 +88,7 @@ def test_any_matrix() -> None:
     assert len(found.errors) == 21
 
 
-def test_a_rotation_never_stays() -> None:
+def test_a_rotation_does_not_converge() -> None:
     angle = torch.tensor(1.0).double()
     turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()]).view(2, 2)
     found = closed(torch.block_diag(turn, turn), 50)
@@ -96,7 +96,7 @@ def test_a_rotation_never_stays() -> None:
     assert found.converged is None
 
 
-def test_what_does_not_move_has_converged_at_once() -> None:
+def test_a_constant_state_converges_immediately() -> None:
     found = closed(EYE)
     assert not found.residuals.any()
     assert found.converged == 1
@@ -117,8 +117,8 @@ def test_a_projection_has_converged_after_one_step() -> None:
     assert closed(projection + 0.5 * (EYE - projection), first - 1, tolerance=1e-3).converged is None
 
 
-def test_what_comes_back_has_not_converged() -> None:
-    """A part that is too small to be seen grows."""
+def test_a_growing_component_has_not_converged() -> None:
+    """A component too small to notice grows."""
     small = POINTS.clone()
     small[:, 3] *= 1e-9
     net = with_readout(torch.diag(torch.tensor([1.0, 1.0, 1.0, 2.0])).double())
@@ -141,7 +141,7 @@ def test_converged_means_for_good_and_for_all_images() -> None:
 
 
 def test_a_state_that_overflows_has_not_converged() -> None:
-    """It grows to infinity, and what changes from there on is no number."""
+    """It grows to infinity, and further changes are not numbers."""
     found = closed(1e200 * EYE, 5)
     assert not np.isfinite(found.residuals).all()
     assert found.converged is None
@@ -218,7 +218,7 @@ def test_each_step_is_the_net_perturbed_by_as_many_repetitions(name: str) -> Non
         values.append(seen)
         errors.append(float((output.argmax(1) != KINDS).double().mean()))
     assert found.errors.tolist() == errors
-    most = values[-1]  # all that the state is in the net with three repetitions, the last of its blocks among them
+    most = values[-1]  # the state's values in the net with three repetitions, including its last block
     wanted = by_hand_between(most, found.residuals.shape[0])
     np.testing.assert_allclose(found.residuals, wanted, rtol=1e-9)
 
@@ -269,7 +269,7 @@ def test_images_with_several_labels() -> None:
     assert found.errors.tolist() == [0, 1, 0]
 
 
-def test_what_is_refused() -> None:
+def test_refusals() -> None:
     net = shaken(*NETS["stages"][:3])
     with pytest.raises(EditError, match="no state is called 'h3'\n  did you mean 'h"):
         fixed_point(net, [(PHOTOS, KINDS)], "h3")

@@ -1,4 +1,4 @@
-"""LPK's three indices on curves made by hand, against closed forms."""
+"""LPK's three indices on hand-made curves, against closed forms."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXACT = 1e-12
 
 
 def between(parts: np.ndarray) -> np.ndarray:
-    """Errors that are the given parts of the way from the final error to chance."""
+    """Errors at given fractions of the way from the final error to chance."""
     return FINAL + parts * (CHANCE - FINAL)
 
 
@@ -103,7 +103,7 @@ def test_chance() -> None:
 
 
 def answers(parts: list[float], images: int = 2000, seed: int = 0) -> np.ndarray:
-    """Whether the net is wrong about each image, `[P, N]`, at error rates given by their parts."""
+    """Whether the net is wrong about each image, `[P, N]`, at given error rates."""
     return np.random.default_rng(seed).random((len(parts), images)) < between(np.array(parts))[:, None]
 
 

@@ -39,7 +39,7 @@ def shaken(spec: dict[str, Any], seed: int = 0) -> nn.Module:
 
 
 def spec(ops: Any, source: tuple[int, ...] = (3, 6, 6), target: tuple[int, ...] | None = None, **more: Any) -> Any:
-    """One transition h→h, or h→g of another shape, and nothing else."""
+    """A net with one transition: h→h, or h→g of another shape."""
     states = {"h": list(source)} | ({"g": list(target)} if target else {})
     cell = ops if isinstance(ops, dict) and "ops" in ops else {"ops": ops}
     return {
@@ -106,7 +106,7 @@ def test_a_linear_run_is_within_a_percent_of_the_largest_singular_value(name: st
 
 
 def matrix_norm(matrix: Tensor) -> tuple[SpectralNorm, dict[str, Tensor]]:
-    """A matrix as an operator."""
+    """The norm of a matrix, as an operator."""
     line = Line("y", op("linear", channels=len(matrix)), ("x",), ("weight",), (len(matrix),), 0, "")
     return SpectralNorm(((line,),), (matrix.shape[1],)), {"weight": matrix}
 
@@ -242,7 +242,7 @@ def test_the_bound_is_nearly_reached_where_all_relus_are_open() -> None:
         if name.endswith(("weight", "running_var")):
             tensor.copy_(0.5 + tensor.abs().clamp_max(1) / 2)
         else:
-            tensor.fill_(0 if name.endswith("running_mean") else 1)  # norms give more than 0 for what is more than 0
+            tensor.fill_(0 if name.endswith("running_mean") else 1)  # norms map positive values to positive values
     one = largest(lambda x: diagonal(net, "norm2") * conv(net, "conv1")(diagonal(net, "norm1") * x), (4, 10, 10))
     exact = one * largest(conv(net, "conv2"), (4, 10, 10))
     ratios = stretches(net, (4, 10, 10))
@@ -279,7 +279,7 @@ def test_readouts_that_are_nets_of_their_own() -> None:
 
 
 def test_the_first_value_is_held_fixed() -> None:
-    """LPK's properly convergent ResNet, z_t = x + f(z_{t−1}), has the constant of f, at every step."""
+    """LPK's properly convergent ResNet, z_t = x + f(z_{t−1}), has f's constant at every step."""
     alone, fixed = (shaken(spec(ops, readout={"t": 3}, norm={"statistics": "shared"})) for ops in ("BRC", "BRC+I0"))
     fixed.load_state_dict(alone.state_dict())
     assert bounds(fixed) == bounds(alone)
@@ -320,7 +320,7 @@ def test_ops_without_a_bound_are_refused_by_name(ops: str, norm: dict[str, Any],
     assert fix in str(caught.value)
 
 
-def test_what_else_is_refused() -> None:
+def test_other_refusals() -> None:
     with pytest.raises(ValueError, match="not compiled by graphnet"):
         bounds(nn.Linear(2, 2))
     with pytest.raises(ValueError, match="at least 1 iteration"):

@@ -1,4 +1,4 @@
-"""What is measured of a trained net for its page."""
+"""Measurements of a trained net for its page."""
 
 from __future__ import annotations
 
@@ -96,6 +96,6 @@ def test_a_run_is_measured_on_its_own_data(tmp_path: Path) -> None:
     assert json.loads(as_json(found))["norms"][0][0] == "h1_t0"
 
 
-def test_what_is_no_run_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="no run's folder"):
         measured(tmp_path, None, "cpu")

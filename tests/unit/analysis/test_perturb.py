@@ -72,7 +72,7 @@ def close(found: Any, wanted: Any) -> None:
 
 
 def edited(net: nn.Module, *edits: Any) -> Any:
-    """The edited net, with what holds of all of them: nothing is copied, nothing changes, its spec is what it is."""
+    """Edit a net; check that no tensor is copied or changed, and that the spec is that of the edited net."""
     before, chance = deepcopy(net.state_dict()), torch.get_rng_state()
     made = graphnet.perturb(net, *edits)
     assert torch.equal(torch.get_rng_state(), chance)
@@ -92,13 +92,13 @@ LAYERS = {"B": "norm1", "C": "conv1", "S": "conv1", "L": "linear1"}
 
 
 class Hand:
-    """Transition functions by hand: letters (S is a convolution of stride 2), with the tensors of a place at a time."""
+    """Transition functions by hand: letters (S is a convolution of stride 2) with the tensors of a place and time."""
 
     def __init__(self, net: nn.Module) -> None:
         self.tensors = net.state_dict()
 
     def tensor(self, layer: str, role: str, t: int) -> Any:
-        """Of time t; or of weights that began earlier; or of all times."""
+        """A tensor of time t, or of weights that began earlier, or of all times."""
         since = 0 if "conv" in layer else t
         names = [*(f"{layer}.t{time}.{role}" for time in range(t, since - 1, -1)), f"{layer}.{role}"]
         return next((self.tensors[name] for name in names if name in self.tensors), None)
@@ -131,7 +131,7 @@ ONE, TWO = (1, 2, 3, 4), (6, 7, 8)
 
 
 def by_hand(net: nn.Module, one: Iterable[int] = ONE, two: Iterable[int] = TWO, read: int = 8) -> Tensor:
-    """The logits where h1 and h2 have blocks with the weights and statistics of these times."""
+    """The logits if h1 and h2 have blocks with the weights and statistics of these times."""
     f = Hand(net)
     x = f("CB", "pre_net", IMAGES, 0)
     for t in one:
@@ -193,7 +193,7 @@ def test_readouts_move_with_what_they_read() -> None:
 
 
 @pytest.mark.parametrize("own", ["BRC+I", "BRCx2+I0", {"ops": "BRCx2+I", "lipschitz": 0.5, "gain": {"learn": True}}])
-def test_more_of_the_same_is_a_later_readout(own: Any) -> None:
+def test_repeats_of_equal_blocks_equal_a_later_readout(own: Any) -> None:
     norm = {"affine": "shared", "statistics": "shared"}
     net, later = (shaken({"h1": {"h1": own}}, states={"h1": SHAPE}, norm=norm, t=t) for t in (2, 5))
     later.load_state_dict(net.state_dict())
@@ -203,11 +203,11 @@ def test_more_of_the_same_is_a_later_readout(own: Any) -> None:
 # Two states that drive each other at every step
 
 Change = Callable[[str, int, Tensor, Tensor], Tensor | None]
-"""What becomes of an arrival: "source->target", t, what it reads, what arrives → what arrives instead, if anything."""
+"""Change of an arrival: "source->target", t, the source's value, the arrival → the new arrival, None for none."""
 
 
 def at(what: str, times: Sequence[int], to: str) -> Change:
-    """At some times a transition, or all into a state but the input, gives zeros (0), nothing (-) or what it reads."""
+    """Replace a transition, or all into a state except the input, by zeros (0), nothing (-) or the identity (I)."""
     arrows = re.compile(what if "->" in what else f"h.->{what}")
 
     def change(arrow: str, t: int, x: Tensor, y: Tensor) -> Tensor | None:
@@ -226,7 +226,7 @@ AS_IT_IS = at("", [], "-")
 
 
 def step_by_step(net: nn.Module, change: Change = AS_IT_IS, repeat: Any = (), shown: Any = None) -> Tensor:
-    """The result of a looped net; a state's block at t is repeated some times, with nothing else arriving."""
+    """The result of a looped net; a state's block at t may be repeated, without other arrivals."""
     f, how = Hand(net), net.meta["spec"]
     own, update = how.transitions[0].rows["h1"]["h1"], how.states["h1"].update or ""
     zeros, fast = how.unpopulated == "zeros", how.unroll == "engineering"
@@ -281,7 +281,7 @@ LOOPED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("variant", LOOPED)
-def test_what_else_is_read_stays_as_it_was(variant: str) -> None:
+def test_other_reads_are_unchanged(variant: str) -> None:
     net = looped(**LOOPED[variant])
     last, begin = 2 + ("unroll" in LOOPED[variant]), 1 - ("unpopulated" in LOOPED[variant])
     close(edited(net)(IMAGES), step_by_step(net))
@@ -363,8 +363,9 @@ def test_noise() -> None:
             wanted = wanted + (0.3 * torch.randn(wanted.shape, dtype=wanted.dtype) if time in times else 0)
         close(found, wanted)
         assert not torch.equal(found, other)
-    # The difference is white noise after a convolution, of σ = 0.3 ‖weights that reach the pixel‖. Over n images a mean
-    # is off by σ/√n and a standard deviation by σ/√(2n), typically; one of 72 by 5 times that in 1 of 20,000 seeds.
+    # The difference is white noise after a convolution, with σ = 0.3 ‖weights that reach the pixel‖. Over n images the
+    # typical error is σ/√n of a mean and σ/√(2n) of a standard deviation; one of 72 exceeds 5 times that in 1 of 20,000
+    # seeds.
     n = 20_000
     torch.manual_seed(6)
     found = edited(net, AddNoise("h1->h1", 0.3, 1))(IMAGES[:1].expand(n, -1, -1, -1)) - net(IMAGES[:1])
@@ -433,7 +434,7 @@ def test_noise_leaves_the_function_as_it_is(own: Any) -> None:
     close(edited(net, AddNoise("h1->h1", 1e-200))(IMAGES), net(IMAGES))
 
 
-def test_nets_of_their_own_stay_so() -> None:
+def test_nets_of_several_readouts_stay_separate() -> None:
     slabs = {"h1": {"h1": "C+I"}}, {"t": "T-1", "h1": {"h1": "-"}}
     net = shaken(*slabs, input=HELD, readout={"t": [2, 3], "state": "h1"})
     with pytest.raises(EditError, match="give one readout time"):
@@ -458,7 +459,7 @@ def test_another_image_from_some_time_on() -> None:
         sequence(net, IMAGES, OTHERS, 2)
 
 
-# Nets of their own
+# Other nets
 
 
 def test_arrows_with_delays_and_held_states_are_read_as_before() -> None:
@@ -481,7 +482,7 @@ def test_arrows_with_delays_and_held_states_are_read_as_before() -> None:
         close(edited(net, RepeatLastBlock("h1", more))(IMAGES), f("BRGL", "post_net", h3, 6))
 
 
-def test_zeros_that_nothing_arrives_at_keep_their_statistics() -> None:
+def test_statistics_of_zeros_without_arrivals_are_kept() -> None:
     slabs = {"t": "1..2", "h1": {"h1": "BRC+I"}}, {"t": 4, "h1": {"h3": {"ops": "BC", "delay": 2}}, "h2": {"h3": "BC"}}
     zeros = {"shape": SHAPE, "unpopulated": "zeros", "update": "B"}
     net = shaken(*slabs, states={"h1": SHAPE, "h2": zeros, "h3": SHAPE}, t=4)
@@ -523,7 +524,7 @@ def test_arrows_before_time_0_stay_there() -> None:
     close(edited(net, RepeatLastBlock("h1", 2))(IMAGES), f("BRGL", "post_net", h1, 3))
 
 
-def test_what_a_set_ties_can_be_cut() -> None:
+def test_tied_transitions_can_be_cut() -> None:
     net = looped(sharing={"sets": [{"members": ["h2->h1", "h1->h2"]}]}, norm={"statistics": "per-time"})
     alone = looped()
     for name, tensor in alone.state_dict().items():
@@ -543,7 +544,7 @@ def test_times_may_be_written_as_in_a_slab() -> None:
 # Tensors
 
 
-def test_every_tensor_is_that_of_the_right_time() -> None:
+def test_every_tensor_has_the_right_time() -> None:
     net = staged(sharing={"over_time": False}, norm={"affine": "per-time"})
     made = edited(net, RepeatLastBlock("h1", 2), DropBlock("h2", 1))
     ours, then = net.state_dict(), {5: 4, 6: 4, 7: 5, 9: 7, 10: 8}
@@ -610,7 +611,7 @@ def test_statistics_in_another_type_are_shared_too() -> None:
     assert all(tensor.data_ptr() == net.state_dict()[name].data_ptr() for name, tensor in made.state_dict().items())
 
 
-# What is refused
+# Refusals
 
 WRONG: list[tuple[Any, str]] = [
     (DropBlock("h9", 1), r"no state is called 'h9'\n  did you mean 'h\d'\? known: h1, h2$"),
@@ -649,19 +650,19 @@ WRONG: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("edit", "message"), WRONG)
-def test_what_does_not_fit_is_said(edit: Any, message: str) -> None:
+def test_edits_that_do_not_fit_are_refused(edit: Any, message: str) -> None:
     with pytest.raises(EditError, match=message):
         graphnet.perturb(staged(), edit)
 
 
-def test_what_fires_but_is_not_read_is_said() -> None:
-    """h1 at t = 3 is read by no readout: h2 would read it a step later."""
+def test_an_edit_of_a_value_that_is_not_read_is_refused() -> None:
+    """No readout reads h1 at t = 3: h2 would read it one step later."""
     net = shaken({"h1": {"h1": "BRC+I", "h2": "BRC"}}, t=3)
     with pytest.raises(EditError, match=r"'h1->h1' fires at t = 3, but no readout depends on that\n  one does at t = "):
         graphnet.perturb(net, Lesion("h1->h1@3"))
 
 
-def test_what_else_is_refused() -> None:
+def test_other_refusals() -> None:
     with pytest.raises(EditError, match="the net was not compiled by graphnet from a spec"):
         graphnet.perturb(nn.Linear(2, 2), DropBlock("h1", 1))
     nets = shaken({"t": "1..T-1", "h1": {"h1": "BRC+I"}}, {"t": "T", "h1": {"h2": "BRC"}}, t=[3, 4])
@@ -676,6 +677,6 @@ def test_what_else_is_refused() -> None:
 
 
 @pytest.mark.parametrize("slab", [{"t": 5, "h1": {"h2": "-"}}, {"h9": {"h1": "C"}}, {"h1": 5}, {"h1": {"h1": {}}}])
-def test_what_is_no_net_is_a_fault_of_the_spec(slab: dict[str, Any]) -> None:
+def test_an_edit_that_makes_the_spec_invalid(slab: dict[str, Any]) -> None:
     with pytest.raises(SpecError):
         graphnet.perturb(staged(), slab)

@@ -1,4 +1,4 @@
-"""Ratios of times: paired by round, so that what slows a round down does not count."""
+"""Ratios of times, paired by round, so that a slow round does not count."""
 
 from __future__ import annotations
 

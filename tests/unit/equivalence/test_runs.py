@@ -1,4 +1,4 @@
-"""How far apart two nets are, and gradients that theory gives as zero."""
+"""Distances between two nets, and gradients that are zero in theory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import graphnet
 from graphnet.equivalence import compare
 from graphnet.equivalence.runs import apart
 
-SCALE_FREE: dict[str, Any] = {  # a layer norm takes the scale of its only channel's convolution away
+SCALE_FREE: dict[str, Any] = {  # a layer norm removes the scale of its only channel's convolution
     "graphnet": 1,
     "input": {"shape": [1, 4, 4], "sequence": True, "t": "0..inf"},
     "states": {"a": [1, 4, 4], "b": [1, 4, 4], "V1": {"shape": [2, 4, 4], "merge": "concat"}},
@@ -51,7 +51,7 @@ def test_a_gradient_that_theory_gives_as_zero_is_judged_against_the_largest() ->
         (1.0, 1e-9, False),
         (1e-2, 1e-11, False),
         (1e-8, 1e-16, True),  # rounding of terms as large as the largest gradient
-        (1e-8, 1e-8, False),  # tiny, and not there at all in the other net
+        (1e-8, 1e-8, False),  # tiny, and missing in the other net
         (1e-12, 1e-12, False),
     ],
 )
@@ -60,7 +60,7 @@ def test_rounding_is_told_from_a_mistake(size: float, wrong: float, equal: bool)
     assert (apart(gradient, gradient - wrong, largest=1.0) <= 1e-10) == equal
 
 
-def test_what_both_lack_is_equal_and_what_one_lacks_is_zero() -> None:
+def test_gradients_missing_in_both_are_equal_and_in_one_zero() -> None:
     gradient = torch.ones(3, dtype=torch.float64)
     assert apart(None, None, 1.0) == 0
     assert apart(None, gradient, 1.0) == 1

@@ -1,4 +1,4 @@
-"""Weights of other implementations: whole checkpoints, tables, what does not fit, and the published nets' names."""
+"""Weights of other implementations: whole checkpoints, tables, mismatches, and the names of published nets."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def net() -> nn.Module:
 
 
 def foreign(shapes: dict[str, tuple[int, ...]] = SHAPES) -> dict[str, Tensor]:
-    """Random numbers, as another implementation saves them."""
+    """Random tensors in the form that another implementation saves."""
     numbers = torch.Generator().manual_seed(0)
     return {name: torch.rand(shape, generator=numbers) for name, shape in shapes.items()}
 
@@ -63,7 +63,7 @@ def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def refused(*given: Any, **more: Any) -> list[str]:
-    """The lines of the error; nothing is copied."""
+    """The lines of the error; checks that nothing is copied."""
     made = net()
     before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
     with pytest.raises(CheckpointError) as caught:
@@ -156,7 +156,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
 @pytest.mark.parametrize("data", [b"", b"no checkpoint", b"PK\x03\x04 half a file of zip"])
-def test_files_that_are_none(tmp_path: Path, name: str, data: bytes) -> None:
+def test_invalid_files(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
     assert "is no file of" in refused(tmp_path / name, TABLE)[0]
     assert refused(tmp_path / "none" / name, TABLE) == [f"no checkpoint at {tmp_path / 'none' / name}"]
@@ -175,7 +175,7 @@ def test_a_table_of_modules() -> None:
 
 
 def test_a_slice_of_a_foreign_tensor() -> None:
-    """The gates of an LSTM stand in one tensor."""
+    """The gates of an LSTM are rows of one tensor."""
     made = graphnet.compile("elman")
     shapes = {name: tensor.shape for name, tensor in made.state_dict().items()}
     given = {"module.all": torch.arange(200.0).view(2, 100)}
@@ -190,17 +190,17 @@ def test_a_slice_of_a_foreign_tensor() -> None:
     "ignore",
     ["aux.*", ["aux.weight", "aux.bias"], ("aux.w*", "*.bias")],
 )
-def test_what_nothing_takes_is_left_out_where_that_is_said(ignore: Any) -> None:
+def test_unused_tensors_are_skipped_on_request(ignore: Any) -> None:
     given = STATE | {"aux.weight": torch.zeros(3), "aux.bias": torch.zeros(3)}
     made = net()
     graphnet.import_state_dict(made, given, TABLE, ignore=ignore)
     assert holds(made, STATE)
 
 
-# ---- what does not fit
+# ---- mismatches
 
 
-def test_tensors_that_nothing_takes_are_one_line_and_how_to_leave_them_out() -> None:
+def test_unused_tensors_are_one_line_with_advice() -> None:
     given = STATE | {f"aux.{number}.weight": torch.zeros(3) for number in range(31)}
     assert refused(given, TABLE) == [
         "nothing in the net takes aux.0.weight and 30 more of the state dict",
@@ -213,7 +213,7 @@ def test_tensors_that_nothing_takes_are_one_line_and_how_to_leave_them_out() -> 
     assert refused(STATE, TABLE, ignore="aux*")[0] == "ignore='aux*': the state dict has no such name"
 
 
-def test_missing_tensors_are_one_line_and_what_there_is() -> None:
+def test_missing_tensors_are_one_line_with_the_available_ones() -> None:
     given = {name.replace("block.", "blok."): tensor for name, tensor in STATE.items()}
     missing, hint, *_ = refused(given, TABLE)
     assert missing == "the state dict has no block.bn.running_mean and 2 more"
@@ -238,7 +238,7 @@ def test_all_kinds_of_faults_come_at_once() -> None:
     ]
 
 
-def test_a_table_the_other_way_round() -> None:
+def test_a_reversed_table() -> None:
     table = {theirs: ours for ours, theirs in TABLE.items()}
     what = "the table is reversed: its keys must be names of this net, its values foreign names"
     assert refused(STATE, table)[0] == what
@@ -249,7 +249,7 @@ def test_a_name_without_a_table() -> None:
         graphnet.import_state_dict(net(), STATE, "lstm")
 
 
-# ---- the published nets: names and shapes as their own code makes them
+# ---- the published nets: names and shapes from their code
 
 
 def block_s(area: str, before: int, width: int, times: int) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -304,7 +304,7 @@ PUBLISHED = {"cornet-s": cornet_s, "cornet-rt": cornet_rt, "cornet-rt-skipping":
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_checkpoints_of_cornet(name: str) -> None:
-    """As they can be downloaded: of DataParallel, among other things."""
+    """As downloaded: saved from DataParallel, with other entries."""
     tensors = {name: torch.rand(shape) for name, shape in PUBLISHED[name]()}
     made = graphnet.compile(name)
     graphnet.import_state_dict(made, {"state_dict": prefixed("module.", tensors), "epoch": 43}, name)
@@ -342,7 +342,7 @@ TIMES = 3
 
 
 def keras() -> dict[str, np.ndarray]:
-    """What the published code makes, with fewer channels: kernels are height, width, in, out."""
+    """Weights as in the published code, with fewer channels; kernels are height, width, in, out."""
     numbers = np.random.default_rng(0)
     found: dict[str, np.ndarray] = {}
     for layer, (before, width, kernel) in enumerate(zip((3, *WIDTHS), WIDTHS, KERNELS, strict=False)):
@@ -379,7 +379,7 @@ def by_hand(weights: dict[str, np.ndarray], image: Tensor, eps: float) -> Tensor
 
 
 def grouped(weights: dict[str, np.ndarray]) -> dict[str, Any]:
-    """As h5py shows a file of Keras: a group for each layer, in it one of the same name."""
+    """A Keras file as read by h5py: a group for each layer, containing one of the same name."""
     groups: dict[str, Any] = {}
     for name, array in weights.items():
         layer, _, role = name.partition("/")

@@ -1,4 +1,4 @@
-"""Ops that users register."""
+"""Custom ops."""
 
 from __future__ import annotations
 
@@ -75,18 +75,18 @@ def test_generated_code_imports_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["conv", "crop_and_weigh", "Upper", "x2", "sum", ""])
-def test_names_are_new_lower_case_words(name: str) -> None:
+def test_names_must_be_new_lower_case_words(name: str) -> None:
     with pytest.raises(ValueError, match=r"word|already"):
         register_op(name, crop_and_weigh)
 
 
-def test_a_spec_alone_brings_no_op() -> None:
+def test_a_spec_cannot_register_an_op() -> None:
     with pytest.raises(graphnet.SpecError, match="no op is called 'os_system'"):
         graphnet.plan(spec("os_system"))
 
 
 @pytest.mark.parametrize("ops", ["contrast", [{"contrast": {"power": 2}}]])
-def test_an_unknown_op_that_is_like_none_names_how_to_register_it(ops: Any) -> None:
+def test_an_unknown_op_without_similar_ones_explains_registration(ops: Any) -> None:
     found = fault(spec(ops))
     assert found.what == "no op is called 'contrast'"
     assert found.fix.startswith("register your own op with graphnet.register_op, in a module given by")

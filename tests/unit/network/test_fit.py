@@ -1,4 +1,4 @@
-"""Sizes that fit by themselves: strides, widths, labels (rules 9 to 11)."""
+"""Inference of sizes: strides, widths, labels (rules 9 to 11)."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def test_convolutions_have_no_bias_linear_layers_have_one() -> None:
         ("GR C", [9, 8, 8], [9, 8, 8], "C", "conv needs a map, not a vector of 9", "drop it"),
     ],
 )
-def test_what_does_not_fit_is_pointed_at_with_what_would(
+def test_errors_of_size_have_a_place_and_a_fix(
     function: str, source: list[int], target: list[int], span: str, what: str, fix: str
 ) -> None:
     found = fault(spec(function, source, target))
@@ -217,7 +217,7 @@ def test_what_does_not_fit_is_pointed_at_with_what_would(
     assert bool(fix) == bool(found.fix)
 
 
-def test_what_would_fit_fits() -> None:
+def test_suggested_fixes_fit() -> None:
     for target, function in (([64, 16, 16], "BRC"), ([9, 4, 4], "BRCx3"), ([9, 64, 64], "BRD")):
         assert fault(spec("BR", A, target)).fix.endswith(f"{function} fits")
         assert list(layers(function, A, target)[-1].shape) == target

@@ -1,4 +1,4 @@
-"""Which cell of the transition matrix holds when."""
+"""Times of the cells of the transition matrix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.small import fault, small
 
 
 def cells(*slabs: dict[str, Any], **changes: Any) -> list[tuple[str, str, str]]:
-    """The cells between states: `source->target`, what they say, and their times."""
+    """The cells between states: `source->target`, their functions and times."""
     found = graphnet.plan(small(*slabs, **changes)).cells
     inner = [cell for cell in found if cell.source != "input" and cell.target != "logits"]
     return [(f"{cell.source}->{cell.target}", cell.ops, cell.times) for cell in inner]
@@ -57,7 +57,7 @@ def test_an_empty_range_is_no_time() -> None:
 
 
 def test_times_relative_to_the_readout_hold_in_each_net() -> None:
-    """LP Figure 4 D: each readout time is a net of its own; a cell is listed once, with its times in any of them."""
+    """LP Figure 4 D: each readout time is a separate net; a cell is listed once, with its times in all of them."""
     slabs = [ALL, {"t": "T-1", "h1": {"h1": "C"}}, {"t": ["1..T-2", "T"], "h1": {"h1": "RC"}}]
     assert cells(*slabs)[:3] == [("h1->h1", "BRC", "0, 4..inf"), ("h1->h1", "C", "2"), ("h1->h1", "RC", "1, 3")]
     assert set(cells(*slabs, readout={"t": [1, 2]})) == {

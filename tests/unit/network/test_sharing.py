@@ -1,4 +1,4 @@
-"""Which tensor fills which slot at which time: names, ties, initial values (rules 14 to 18, 24)."""
+"""Tensors of each layer and time: names, ties, initial values (rules 14 to 18, 24)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def tensors(spec: dict[str, Any]) -> list[str]:
 
 
 def uses(spec: dict[str, Any], layer: str) -> dict[str, str]:
-    """Which weight each line of a layer uses: `h2_from_h1_t3` → the tensor's name."""
+    """The weight used by each line of a layer: `h2_from_h1_t3` → the tensor's name."""
     lines = graphnet.plan(spec).lines
     return {line.name.removesuffix(f"_{layer}"): line.tensors[0] for line in lines if line.name.endswith(f"_{layer}")}
 
@@ -110,7 +110,7 @@ def test_names_depend_neither_on_the_readout_nor_on_pruning() -> None:
 
 
 def test_times_relative_to_the_readout_name_tensors_without_it() -> None:
-    """One weight for T-1, whatever T; the other is named after its first time as for any readout."""
+    """One weight for T-1, for all T; the other is named after its first time, independent of the readout."""
     slabs = [{"t": "1..inf", "h1": {"h1": "C", "h2": "C"}}, {"t": "T-1", "h1": {"h1": "C5"}}]
     alone = [uses(small(*slabs, readout={"t": t}, **PLAIN), "conv1") for t in (3, 4, 5)]
     for t, found in zip((3, 4, 5), alone, strict=True):
@@ -165,7 +165,7 @@ def test_times_a_set_leaves_out_stay_shared_among_themselves() -> None:
     }
 
 
-def test_a_set_ties_what_is_else_untied() -> None:
+def test_a_set_ties_otherwise_untied_weights() -> None:
     sharing = {"over_time": False, "sets": [{"members": ["h1->h1@1..3"]}]}
     found = uses(small(ALL, sharing=sharing, readout={"t": 6}, **PLAIN), "conv1")
     weights = {t: found[f"h1_from_h1_t{t}"] for t in range(1, 6)}
@@ -198,7 +198,7 @@ SETS = ("sharing", "sets", 0, "members")
         ("h1->h1@3..1", "3..1", "'3..1' runs backwards", "did you mean '1..3'?"),
     ],
 )
-def test_members_that_are_none(member: str, span: str | None, what: str, fix: str) -> None:
+def test_invalid_members(member: str, span: str | None, what: str, fix: str) -> None:
     found = fault(small(ALL, sharing={"sets": [{"members": [member]}]}))
     assert found.path == (*SETS, 0)
     assert (None if found.span is None else member[slice(*found.span)]) == span
@@ -224,7 +224,7 @@ def test_a_weight_is_in_one_set() -> None:
 def test_tensors_of_another_shape_at_a_time_relative_to_the_readout_have_names_of_their_own(
     readouts: list[int],
 ) -> None:
-    """At t = 3 the net read out at 4 has a kernel of 5, that read out at 6 one of 3: these are two tensors."""
+    """At t = 3 the net read out at 4 has a 5x5 kernel, the one read out at 6 a 3x3 kernel: these are two tensors."""
     slabs: list[dict[str, Any]] = [{"h1": {"h1": "BC"}}, {"t": "T-1", "h1": {"h1": "C:8 B C5"}}]
     spec = small(*slabs, states={"h1": [4, 8, 8]}, sharing={"over_time": False}, readout={"t": readouts}, **PLAIN)
     shapes = {tensor.name: tensor.shape for tensor in graphnet.plan(spec).tensors}
@@ -240,7 +240,7 @@ def test_tensors_of_another_shape_at_a_time_relative_to_the_readout_have_names_o
     assert {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()} == shapes
 
 
-def test_coupling_is_of_what_has_a_gradient() -> None:
+def test_coupling_needs_gradients() -> None:
     spec = small(
         {"h1": {"h1": "BC"}}, norm={"statistics": "shared", "affine": "shared"}, states={"h1": [4, 8, 8]}, **PLAIN
     )

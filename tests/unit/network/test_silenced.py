@@ -1,4 +1,4 @@
-"""Cells that later slabs of the same file leave no time to."""
+"""Cells that later slabs of the same file override at all times."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def says(*paths: str, by: str = "transitions[1].h1.h1 overrides it") -> list[str
         ([ALL, {"h1": {"h1": "-"}}], says("transitions[0].h1.h1")),
         ([ALL | {"t": "2..3"}, DELAYED | {"t": "1..4"}, ALL | {"t": 1}], says("transitions[0].h1.h1")),
         ([ALL, DELAYED | {"t": "1..inf"}], []),  # time 0 is left
-        ([ALL, {"t": "2..T-2", "h2": {"h1": "D"}}, {"h2": {"h1": "D"}}], []),  # no time at T = 3, whatever follows
+        (
+            [ALL, {"t": "2..T-2", "h2": {"h1": "D"}}, {"h2": {"h1": "D"}}],
+            [],
+        ),  # no time at T = 3, even without later slabs
         ([{"t": "T-1", "h1": {"h1": "C"}}, ALL], says("transitions[0].h1.h1")),
         (
             [ALL, DELAYED | {"t": "0..3"}, DELAYED | {"t": 0}, DELAYED | {"t": "1..inf"}],
@@ -58,7 +61,7 @@ def test_a_cell_that_has_time_for_another_readout_is_not_silenced() -> None:
     assert silenced(small(*slabs, readout={"t": [2, 3]})) == []
 
 
-def test_both_places_are_told(tmp_path: Path) -> None:
+def test_both_places_are_reported(tmp_path: Path) -> None:
     file = tmp_path / "v.toml"
     file.write_text(to_toml(small(ALL, DELAYED)))
     spec = graphnet.load(file)

@@ -1,4 +1,4 @@
-"""Shapes, names and functions that people write in another way: one fault or warning each, with what is right."""
+"""Common slips in shapes, names and functions: one fault or warning each, with the fix."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def test_a_repeat_that_reads_like_a_kernel_is_a_warning(ops: Any, one: str) -> N
     assert [fault.what.split(";")[0] for fault in found] == ([f"x{one[-1]} repeats {one}"] if one else [])
 
 
-def test_a_name_that_none_may_have_is_one_fault() -> None:
+def test_a_reserved_name_is_one_fault() -> None:
     slab = {"h1": {"h1": "BRC+I", "h_2": "BRC"}, "h2": {"h-2": "BRC"}, "h-2": {"h-2": "BRC+I", "h1": "BRD"}}
     sets = {"sharing": {"sets": [{"members": ["h-2->h-2@1", "h_2->h_2@2"]}]}}
     found = faults(small(slab, states={"h1": [4, 8, 8], "h-2": [6, 4, 4]}, readout={"t": 3, "state": "h_2"}, **sets))
     assert [(dotted(fault.path), fault.fix.partition(";")[0]) for fault in found] == [("states.h-2", "write h_2")]
 
 
-def test_a_name_of_no_state_is_one_fault_however_often_it_is_written() -> None:
+def test_an_unknown_state_is_one_fault_for_all_its_uses() -> None:
     slab = {"H1": {"H1": "BRC+I", "h2": "BRC"}, "h2": {"H1": "BRD", "h2": "BRC+I"}}
     (fault,) = faults(small(slab))
     assert dotted(fault.path) == "transitions[0].H1"

@@ -1,4 +1,4 @@
-"""Passes that fuse, fold and share: what they do to plans, and that nets with them compute the same."""
+"""Passes that fuse, fold and share: their effect on plans; nets compute the same with them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.unit.passes.test_passes import FUSING, measured
 
 BASE: dict[str, Any] = {"graphnet": 1, "input": {"shape": [2, 6, 6]}, "readout": {"t": 3}}
 FREE = Target(replace(TYPICAL, launch=dict.fromkeys(TYPICAL.launch, 0.0)), 32, "train")
-"""A machine on which launching costs nothing."""
+"""A machine with no launch cost."""
 
 
 def spec(cells: dict[str, dict[str, Any]], width: int = 2, **more: Any) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def executed(given: Any, target: Target = FUSING, mode: passes.Mode = "train") -
 
 
 def hold_together(given: Any, mode: passes.Mode = "train") -> None:
-    """Fused as far as can be or not at all, in float64: outputs, gradients and statistics are equal."""
+    """Check that full fusion and none agree, in float64: outputs, gradients and statistics."""
     plan = graphnet.plan(given)
     plain, fused = built(given, optimize=0).double(), built(given, FUSING, seed=1, optimize=3, mode=mode).double()
     with torch.no_grad():
@@ -94,7 +94,7 @@ def test_biases_are_joined_too_and_deconvolutions_along_their_other_axis() -> No
 
 
 def test_a_sum_of_convolutions_alone_is_the_convolution() -> None:
-    """All arrivals go into it: the merge has nothing left to add; a mean is still over as many arrivals."""
+    """It contains all arrivals, so no merge is left; a mean still divides by the number of arrivals."""
     for merge in ("sum", "mean"):
         given = spec({"h1": {"h2": "I", "h3": "C"}, "h2": {"h2": "I", "h3": "C"}, "h3": {"h3": "C"}}, merge=merge)
         after = executed(given, FUSING)
@@ -106,7 +106,7 @@ def test_a_sum_of_convolutions_alone_is_the_convolution() -> None:
 
 
 def test_sums_within_sums_are_added_up_once() -> None:
-    """Branches that end in convolutions alike, within a merge of more of them; nothing is made that is not read."""
+    """Branches that end in equal convolutions, inside a merge of further ones; every value is read."""
     branched = "BR(CBRC+CRC+I)"
     for merge in ("sum", "mean"):
         given = spec({"h1": {"h1": branched, "h2": branched}, "h2": {"h2": branched, "h1": "BRCBRC"}}, merge=merge)
@@ -117,7 +117,7 @@ def test_sums_within_sums_are_added_up_once() -> None:
         hold_together(given)
 
 
-def test_what_differs_is_not_fused() -> None:
+def test_different_convolutions_are_not_fused() -> None:
     for a, b in (("C", "C1"), ("C", [{"conv": {"bias": True}}]), ("C", [{"conv": {"groups": 2}}]), ("CR", "C")):
         after = executed(
             spec({"h1": {"h2": "I"}, "h2": {"h2": a}, "h3": {"h2": b, "h3": "I"}} | {"h1": {"h2": "I", "h3": "I"}})
@@ -128,7 +128,7 @@ def test_what_differs_is_not_fused() -> None:
 
 
 def test_fusing_is_weighed() -> None:
-    """Launching costs: small convolutions are fused; at full width there is nothing to gain, as measured on a CPU."""
+    """Because of launch costs, small convolutions are fused; at full width there is no gain, as measured on a CPU."""
     small, full = graphnet.plan(zoo.path("conv-gru")), graphnet.plan(zoo.path("frnn-3-state"))
     assert kinds(passes.run_passes(small))["concat"] > kinds(small)["concat"]
     assert not any("_at_once" in line.name for line in passes.run_passes(full).lines)
@@ -136,8 +136,8 @@ def test_fusing_is_weighed() -> None:
     assert not any("_at_once" in line.name for line in passes.run_passes(full, 3, "train", FREE).lines)
 
 
-def test_what_is_made_twice_of_the_same_is_made_once() -> None:
-    """An arrow of delay 1 and one of delay 2 with the same weights; norms bring statistics up to date, and stay."""
+def test_common_subexpressions_are_computed_once() -> None:
+    """An arrow of delay 1 and one of delay 2 share weights; norms update statistics, so they are kept."""
     for ops, fewer in (("CRC", True), ("BRC", False)):
         given = spec({"h1": {"h1": "I", "h2": {"ops": ops, "delay": 1}}, "h2": {"h3": "I"}, "h3": {"h3": "C"}})
         given["transitions"].append({"t": 3, "h1": {"h3": {"ops": ops, "delay": 2}}})
@@ -163,7 +163,7 @@ def test_zeros_add_nothing_and_weights_used_on_zeros_alone_keep_a_gradient_of_ze
     assert "of" in {key for line in passes.fold_zeros(graphnet.plan(averaged)).lines for key, _ in line.op.attributes}
     hold_together(averaged)
     untied = {"unpopulated": "zeros", "sharing": {"over_time": False}, "readout": {"t": 1}}
-    alone = spec({"h1": {"h2": "I"}, "h2": {"h2": "C"}}, **untied)  # h2 is zeros still at t = 0
+    alone = spec({"h1": {"h2": "I"}, "h2": {"h2": "C"}}, **untied)  # h2 is still zero at t = 0
     net = graphnet.compile(alone)
     net(torch.randn(2, 2, 6, 6)).sum().backward()
     gradients = {name: parameter.grad for name, parameter in net.named_parameters()}
@@ -177,8 +177,8 @@ def test_biases_are_not_zeros() -> None:
     assert kinds(passes.fold_zeros(plan))["conv"] == kinds(plan)["conv"] > 0
 
 
-def test_what_is_read_again_later_is_made_once() -> None:
-    """h1 is read with a delay of one step and of three, by the same weights: what they make of it is made once."""
+def test_results_of_repeated_reads_are_computed_once() -> None:
+    """Arrows of delay 1 and 3 from h1 share weights: each result is computed once."""
     given = BASE | {
         "states": {"h1": [2, 6, 6], "h2": [2, 6, 6], "h3": [2, 6, 6]},
         "transitions": [
@@ -196,7 +196,7 @@ def test_what_is_read_again_later_is_made_once() -> None:
     hold_together(given)
 
 
-def test_weights_are_joined_beside_the_zeros_that_stand_before_the_first_step() -> None:
+def test_weights_are_joined_with_zeros_before_the_first_step() -> None:
     bias = [{"conv": {"bias": True}}]
     given = spec({"h1": {"h1": bias, "h2": bias}, "h2": {"h2": bias}}, unpopulated="zeros", merge="sum")
     given["states"] = {name: {"shape": [2, 6, 6], "hold": True} for name in ("h1", "h2")}

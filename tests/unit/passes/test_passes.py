@@ -1,4 +1,4 @@
-"""The passes: what they do to plans, and that nets compute the same at every level."""
+"""The passes: their effect on plans; nets compute the same at every level."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_broken_plan_names_the_guilty_pass_and_those_before(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("path", zoo_up_to(float("inf"), thorough=float("inf")))
-def test_the_passes_there_are_keep_plans_right(path: Path) -> None:
+def test_all_passes_keep_plans_valid(path: Path) -> None:
     for mode in ("train", "infer"):
         plan = graphnet.plan(path)
         for each in passes.passes_of(3, mode):
@@ -83,7 +83,7 @@ def kinds(name: str) -> Counter[str]:
 
 
 def test_a_value_that_three_transitions_normalise_alike_is_normalised_once() -> None:
-    """Fully recurrent, readout 5: all that can still reach h3@5 and that two or three transitions read."""
+    """Fully recurrent, readout 5: every value that can reach h3@5 and has two or three readers."""
     plan = graphnet.plan(zoo.path("frnn-3-state"))
     before, after = Counter(line.op.kind for line in plan.lines), kinds("frnn-3-state")
     items = after["item"]
@@ -109,7 +109,7 @@ def test_norms_that_differ_are_not_shared() -> None:
 
 
 def test_norms_go_into_the_convolutions_before_them() -> None:
-    """Of BRCx2 the second norm; in the head of LP's nets none, as the ReLU's and the pooling's results have no norm."""
+    """In BRCx2 the second norm; in the head of LP's nets none, as no norm follows a convolution there."""
     plan = graphnet.plan(zoo.path("frnn-3-state"))
     after = Counter(line.op.kind for line in passes.run_passes(plan, mode="infer").lines)
     before = Counter(line.op.kind for line in plan.lines)
@@ -117,8 +117,8 @@ def test_norms_go_into_the_convolutions_before_them() -> None:
     assert graphnet.compile(zoo.path("cornet-s"), mode="infer", unlimited=True).training is False
 
 
-def test_maps_lie_as_the_target_is_faster() -> None:
-    """Vectors have no layout; where norms are slow with channels last, maps stay as they come."""
+def test_layouts_follow_the_target() -> None:
+    """Vectors have no layout; if norms are slow with channels last, maps keep their layout."""
     typical = {name: passes.run_passes(graphnet.plan(zoo.path(name))).layout for name in ("resnet18", "gru")}
     assert typical == {"resnet18": "channels_last", "gru": "contiguous"}
     slow = {key: rate * (100 if "channels_last" in key else 1) for key, rate in TYPICAL.moving.items()}
@@ -126,8 +126,8 @@ def test_maps_lie_as_the_target_is_faster() -> None:
     assert passes.run_passes(graphnet.plan(zoo.path("resnet18")), 3, "train", target).layout == "contiguous"
 
 
-def test_weights_are_contiguous_until_the_user_says_otherwise() -> None:
-    """However maps lie: values, names and checkpoints are the same."""
+def test_weights_are_contiguous_unless_the_user_converts_them() -> None:
+    """Values, names and checkpoints do not depend on the memory layout."""
     first, last = (graphnet.compile(zoo.path("resnet-3-state"), optimize=level) for level in (1, 2))
     assert [net.meta["executed"].layout for net in (first, last)] == ["contiguous", "channels_last"]
     for (name, a), (other, b) in zip(first.named_parameters(), last.named_parameters(), strict=True):
@@ -149,7 +149,7 @@ def test_weights_are_contiguous_until_the_user_says_otherwise() -> None:
 def test_statistics_that_serve_several_times_may_be_differentiated_through() -> None:
     slab = {"h1": {"h1": "BRC+I", "h2": "BRC"}, "h2": {"h1": "BRC", "h2": "BRC+I"}}
     spec: dict[str, Any] = {"graphnet": 1, "input": {"shape": [2, 6, 6], "t": "0..inf"}}
-    alone = {"t": 1, "h1": {"h1": "-"}}  # then the norm of h1->h2 is by itself
+    alone = {"t": 1, "h1": {"h1": "-"}}  # then the norm of h1->h2 is separate
     spec |= {"states": {"h1": [2, 6, 6], "h2": [2, 6, 6]}, "transitions": [slab, alone], "readout": {"t": [2, 4]}}
     for kind in ("shared", "per-time"):
         nets = [graphnet.compile(spec | {"norm": {"statistics": kind}}, optimize=k).double() for k in (0, 2)]
@@ -174,12 +174,12 @@ def measured(net: Any, images: torch.Tensor) -> list[torch.Tensor]:
 
 
 FUSING = Target(replace(TYPICAL, launch={key: 1.0 if "conv" in key else 0.1 for key in TYPICAL.launch}), 32, "train")
-"""A machine that takes a second to launch a convolution: whatever can be fused is."""
+"""A machine that takes a second to launch a convolution, so that everything fusible is fused."""
 
 
 @pytest.mark.parametrize("path", zoo_up_to(2e7, thorough=2e9))
 def test_nets_compute_the_same_at_every_level(path: Path) -> None:
-    """Float64, 1e-10 of each tensor; what is next to nothing is held against the largest of its net."""
+    """In float64, to 1e-10 of each tensor; tiny tensors are compared relative to the largest of the net."""
     plain = graphnet.compile(path, optimize=0).double()
     images = torch.randn(3, *plain.meta["plan"].input_shape, generator=torch.Generator().manual_seed(0)).double()
     for name, buffer in statistics(plain).items():

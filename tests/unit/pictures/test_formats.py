@@ -1,4 +1,4 @@
-"""The formats of pictures: that each is what it says, the same bytes each time, and that others are refused."""
+"""Picture formats: valid files, reproducible bytes, and refusal of other formats."""
 
 from __future__ import annotations
 
@@ -151,15 +151,13 @@ def test_an_animation_of_very_many_steps_is_refused() -> None:
         ),
     ],
 )
-def test_other_formats_are_refused_with_those_that_there_are(
-    path: str, view: str, said: str, wanted: Rendering
-) -> None:
+def test_unknown_formats_are_refused_with_a_list(path: str, view: str, said: str, wanted: Rendering) -> None:
     with pytest.raises(NoFormatError) as caught:
         drawn(path, viewed(wanted, view))
     assert str(caught.value).startswith(said)
 
 
-def test_a_large_picture_is_drawn_smaller_which_is_said() -> None:
+def test_a_large_picture_is_drawn_smaller_with_a_warning() -> None:
     compiled = graphnet.plan(ROOT / "specs" / "he" / "preact-resnet-1001.toml")
     with pytest.warns(PictureWarning, match=r"drawn at \d+ pixels per inch, not 300: .* more than 20,000 pixels"):
         image = Image.open(BytesIO(drawn("net.png", Rendering(compiled, PictureOptions(width=0)))))
@@ -180,7 +178,7 @@ def test_pixels_an_inch(dpi: int, wanted: Rendering, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dpi", [0, -1, 9, 1e9, float("nan")])
-def test_pixels_an_inch_that_cannot_be(dpi: float) -> None:
+def test_invalid_pixels_per_inch(dpi: float) -> None:
     with pytest.raises(ValueError, match="pixels per inch: choose 10 to 2400"):
         graphnet.draw(small(), dpi=dpi)
 

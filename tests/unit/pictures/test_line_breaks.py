@@ -1,4 +1,4 @@
-"""Unrolled nets that are wider than the page: broken into systems, and without steps that are alike."""
+"""Unrolled nets wider than the page: broken into systems, with repeated steps left out."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_every_arrow_starts_at_its_source_or_a_copy_of_it(any_plan: Plan) -> Non
         assert any(starts_at(curve, node) for node in drawn[dict(curve.facts)["source"]]), curve.name
 
 
-def test_every_copy_is_read_and_every_value_that_is_copied_is_seen_going_on(any_plan: Plan) -> None:
+def test_every_copy_is_read_and_every_copied_value_continues(any_plan: Plan) -> None:
     picture = layout(any_plan, width=WIDTH)
     for copy in of(picture, "copy"):
         assert any(starts_at(curve, copy) for curve in arrows(picture)), copy.name
@@ -129,7 +129,7 @@ def test_a_held_image_stands_where_it_is_read() -> None:
     assert 1 < len(images) < len([label for label in picture.labels if label.text == "time t"])
 
 
-def test_of_steps_that_are_alike_the_inner_ones_are_left_out_with_a_word() -> None:
+def test_repeated_inner_steps_are_left_out_with_a_note() -> None:
     compiled = residual(1000)
     picture = layout(compiled, width=657.0, elide=True)
     times = [int(dict(node.facts)["t"]) for node in of(picture, "value") if node.name.startswith("a_")]
@@ -141,7 +141,7 @@ def test_of_steps_that_are_alike_the_inner_ones_are_left_out_with_a_word() -> No
     assert len(arrows(picture)) == everything - 995
 
 
-def test_weights_that_differ_are_said_to() -> None:
+def test_different_weights_are_mentioned() -> None:
     picture = layout(residual(30, sharing={"over_time": False}), elide=True)
     texts = [label.text for label in picture.labels]
     assert "25 more," in texts
@@ -180,7 +180,7 @@ def test_size_grows_linearly() -> None:
     assert longer < 2.1 * short
 
 
-def test_elements_of_copies_and_of_arrows_that_go_on_say_what_they_are() -> None:
+def test_elements_of_copies_and_continued_arrows_are_described() -> None:
     root = ET.fromstring(to_svg(layout(residual(12), width=WIDTH)))
     copies = [each for each in root.iter(f"{SVG}g") if each.get("class") == "copy"]
     out = [each for each in root.iter(f"{SVG}g") if each.get("class") == "out"]

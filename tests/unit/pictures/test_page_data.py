@@ -1,4 +1,4 @@
-"""The page as text: its data, what it may ask for, and that text stays text."""
+"""The page as text: its data, its content policy, and the escaping of text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EVIL = "</script><b>&amp;\u2028]]><!--"
 
 
 class Reader(HTMLParser):
-    """Elements, the texts in each kind of them, and all attributes, as a browser's parser finds them."""
+    """Elements, texts by kind of element, and all attributes, as parsed by a browser."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ def data_in(html: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", zoo_few())
-def test_all_work_is_somewhere_once(path: Path) -> None:
+def test_every_line_is_counted_once(path: Path) -> None:
     plan = graphnet.plan(path)
     assert sum(work_of(plan).values()) == plan.flops
     data = net_data(plan)
@@ -65,7 +65,7 @@ def test_all_work_is_somewhere_once(path: Path) -> None:
     assert sum(by_arrow.values()) + sum(value[3] for value in data["values"]) == plan.flops
 
 
-def test_an_image_that_stays_is_looked_at_once() -> None:
+def test_a_held_image_is_processed_once() -> None:
     plan = graphnet.plan(small(input={"shape": [1, 8, 8], "t": "0..inf"}))
     pre_net = {value: flops for (value, place), flops in work_of(plan).items() if place == "pre_net"}
     assert pre_net == {"h1_t0": 2 * 4 * 9 * 8 * 8}
@@ -115,7 +115,7 @@ def test_text_stays_text() -> None:
     assert not set(raw) & set("<>&\u2028\u2029")
 
 
-def test_faults_are_told_in_pieces_that_make_the_whole_text() -> None:
+def test_faults_are_sent_in_pieces_of_the_whole_text() -> None:
     wrong = faults(small({"h1": {EVIL: "C", "h9": "D"}}))
     data = data_in(page(Content(faults=wrong)))
     assert len(data["faults"]) == len(wrong) == 3
@@ -124,7 +124,7 @@ def test_faults_are_told_in_pieces_that_make_the_whole_text() -> None:
         assert {role for role, _ in told["parts"]} >= {"", told["severity"]}
 
 
-def test_nothing_is_asked_of_anywhere() -> None:
+def test_the_page_sends_no_requests() -> None:
     html = made(small())
     reader = Reader(html)
     addresses = {value for _, name, value in reader.attributes if name in ("src", "href", "action", "data", "poster")}
@@ -139,7 +139,7 @@ def test_nothing_is_asked_of_anywhere() -> None:
     assert "connect-src 'self'" in served
 
 
-def test_without_a_net_there_is_a_page_all_the_same() -> None:
+def test_a_page_without_a_net() -> None:
     assert data_in(page(Content(faults=faults(small({"h9": {"h1": "C"}})))))["net"] is None
 
 

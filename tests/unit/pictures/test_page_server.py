@@ -1,4 +1,4 @@
-"""The server of `graphnet view`: who may ask, and when there is news."""
+"""The server of `graphnet view`: accepted requests, and notification of changes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_answer_s_headers(server: Server) -> None:
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_news_come_when_they_are_there(server: Server) -> None:
+def test_changes_are_sent(server: Server) -> None:
     first = json.loads(ask(server, "/state?after=").read())
     assert first["net"]["name"] == "small"
     answers: list[bytes] = []
@@ -85,7 +85,7 @@ def test_news_come_when_they_are_there(server: Server) -> None:
     assert "medium" in page
 
 
-def test_without_news_there_is_an_end_of_waiting(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+def test_waiting_ends_without_changes(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
     monkeypatch.setattr("graphnet.cli.common.page_server.LONGEST_WAIT", 0.05)
     token = json.loads(ask(server, "/state?after=").read())["token"]
     assert ask(server, f"/state?after={token}").status == 204
@@ -111,7 +111,7 @@ def test_a_bug_of_the_compiler_is_shown_and_the_page_stays(
         text = "".join(part for _, part in fault["parts"])
         assert "graphnet has a bug: ZeroDivisionError: division by zero\n  please tell us" in text
         assert f"{path}: error" in text
-        assert "small" in board.page(), "the last good picture"
+        assert "small" in board.page(), "the last valid drawing"
         assert "Traceback" in capsys.readouterr().err
     board.put(look())
     assert json.loads(board.after("", 1) or "")["faults"] == []

@@ -54,7 +54,7 @@ def test_states_and_transitions_have_sizes_functions_times_and_delays() -> None:
     assert sum("->" in line for line in drawn) == 6
 
 
-def test_what_is_read_out_has_a_double_frame() -> None:
+def test_the_readout_state_has_a_double_frame() -> None:
     assert 'logits [label="logits\\n10" peripheries=2]' in lines(net())
     without = lines(plan({key: value for key, value in NET.items() if key != "post_net"}))
     assert 'state1 [label="second\\n8×4×4" peripheries=2]' in without
@@ -131,7 +131,7 @@ def distance(box: Box, x: float, y: float) -> float:
     return max(across, down) or inside
 
 
-def test_merges_and_updates_are_written_where_they_say_something() -> None:
+def test_merges_and_updates_are_shown_where_relevant() -> None:
     states = {
         "V1": [4, 8, 8],
         "V2": {"shape": [4, 8, 8], "merge": "max", "update": "BR"},
@@ -148,7 +148,7 @@ def test_merges_and_updates_are_written_where_they_say_something() -> None:
 
 
 @pytest.mark.parametrize("with_dot", [pytest.param(True, marks=needs_dot), False])
-def test_notes_say_what_the_boxes_leave_out(with_dot: bool) -> None:
+def test_notes_list_what_boxes_omit(with_dot: bool) -> None:
     states = {"V1": [4, 8, 8], "V2": {"shape": [4, 8, 8], "merge": "max", "update": "BR", "hold": True}}
     slabs = [{"t": "1..inf", "V1": {"V1": "C", "V2": "C"}, "V2": {"V1": "C", "V2": "C"}}]
     picture = layout(net(states=states, transitions=slabs, norm={"kind": "layer"}), with_dot)
@@ -158,7 +158,7 @@ def test_notes_say_what_the_boxes_leave_out(with_dot: bool) -> None:
     assert "Held: the state keeps its value while nothing arrives. B: layer norm." in texts
 
 
-def test_what_else_a_transition_does_is_written_behind_its_function() -> None:
+def test_other_settings_of_a_transition_follow_its_function() -> None:
     cell = {"ops": "C", "gain": 0.5, "noise": 0.1, "lipschitz": 0.9}
     learned = {"ops": [{"conv": {"kernel": 5, "bias": True}}, "elu"], "gain": {"init": 0, "learn": True}, "delay": 2}
     drawn = lines(net(transitions=[{"V1": {"V1": cell, "V2": "C"}, "V2": {"V2": learned}}]))
@@ -204,7 +204,7 @@ def test_parts_are_boxes_around_their_states(with_dot: bool) -> None:
     assert lines(net(**PARTS)).count("label=V1 labeljust=l style=dashed") == 1
 
 
-def test_elements_say_what_they_stand_for() -> None:
+def test_elements_are_described() -> None:
     root = ET.fromstring(to_svg(layout(net(), with_dot=False)))
     of = {element.get("id"): element for element in root.iter() if element.get("id")}
     state, arrow = of["state-V2"], of["state-V1-V2"]
@@ -238,7 +238,7 @@ def test_another_program_called_dot_is_no_graphviz(
         assert layout(net()) == layout(net(), with_dot=False)
 
 
-def test_when_dot_takes_too_long_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_timeout_of_dot_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "dot"
     script.write_text("#!/bin/sh\nwhile :; do :; done\n")
     script.chmod(0o755)

@@ -1,4 +1,4 @@
-"""The plan as text and as data."""
+"""Plans as text and as data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.small import small
 PLAN = graphnet.plan(small({"h1": {"h1": "I", "h2": "C"}, "h2": {"h2": "RI"}}, name="two areas", cite="Us 2026"))
 
 
-def test_the_text_says_what_fires_by_time_step() -> None:
+def test_the_text_lists_firings_by_time_step() -> None:
     head, *steps = plan_text(PLAN).split("\n\n")[1:]
     assert head.splitlines() == [
         "states:           h1 4x8x8, h2 6x4x4",
@@ -127,7 +127,7 @@ def test_a_running_sum_adds_once_a_step() -> None:
     assert len({call.body for call in plan.calls if "logits_upto_t{t}" in call.body.shapes}) == 2
 
 
-def test_the_data_tell_the_fate_of_every_cell() -> None:
+def test_the_data_contain_the_fate_of_every_cell() -> None:
     steps = plan_data(PLAN)["steps"]
     assert [step["t"] for step in steps] == [0, 1, 2, 3]
     assert steps[3] == {
@@ -140,7 +140,7 @@ def test_the_data_tell_the_fate_of_every_cell() -> None:
     assert [name for name in steps[0] if name != "t"] == [fate.name.lower() for fate in Fate]
 
 
-def test_the_system_is_told_with_its_sum() -> None:
+def test_the_kind_of_system_is_shown_with_its_summary() -> None:
     assert plan_data(PLAN)["system"]["time_invariant"] is True
     varying = replace(PLAN, system=System(True, True, False, True))
     assert plan_data(varying)["system"] == {
@@ -152,7 +152,7 @@ def test_the_system_is_told_with_its_sum() -> None:
     }
 
 
-def test_a_cell_that_changes_over_time_is_shown_as_it_is_then() -> None:
+def test_a_changing_cell_is_shown_for_each_time() -> None:
     slabs = [{"h1": {"h2": "C"}, "h2": {"h2": "BRC"}}, {"t": 3, "h2": {"h2": "RI"}}]
     text = plan_text(graphnet.plan(small(*slabs, readout={"t": 4}, input={"shape": [1, 8, 8], "t": "0..inf"})))
     rows = [line.split() for line in text.splitlines() if "→  h2_t" in line]

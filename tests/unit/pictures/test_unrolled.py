@@ -1,4 +1,4 @@
-"""The picture of a net unrolled in time: what it shows, and that it can be read."""
+"""The picture of a net unrolled in time: content and legibility."""
 
 import math
 import os
@@ -248,7 +248,7 @@ def test_functions_that_change_over_time_are_written_with_their_times() -> None:
 
 
 def sides(compiled: Plan, width: float = math.inf) -> dict[str, list[str]]:
-    """What stands at the left of each row, below the state's name."""
+    """Text at the left of each row, below the state's name."""
     found: dict[str, list[str]] = {}
     for label in layout(compiled, width=width).labels:
         if label.bold and label.size == TEXT and label.box.x == MARGIN:
@@ -258,7 +258,7 @@ def sides(compiled: Plan, width: float = math.inf) -> dict[str, list[str]]:
     return found
 
 
-def test_what_a_state_does_to_its_arrivals_stands_below_its_shape() -> None:
+def test_merge_and_update_are_shown_below_the_shape() -> None:
     found = sides(merging())
     assert [found[name] for name in "abc"] == [["4×4×4"], ["4×4×4", "mean, then BR"], ["4×4×4", "max, held"]]
     assert found["d"][:2] == ["4×4×4", "then BR"]
@@ -343,7 +343,7 @@ def test_the_svg_is_well_formed_and_its_ids_are_the_values_names(any_plan: Plan)
     assert root.get("viewBox") == f"0 0 {width} {height}"
 
 
-def test_elements_say_what_they_stand_for() -> None:
+def test_elements_are_described() -> None:
     root = ET.fromstring(draw_unrolled(frnn()))
     of = {element.get("id"): element for element in root.iter() if element.get("id")}
     value, arrow = of["h2_t3"], of["h1_t2-h2_t3"]
@@ -356,7 +356,7 @@ def test_elements_say_what_they_stand_for() -> None:
     assert of["input"].get("data-state") == "input"
 
 
-def test_what_never_runs_is_drawn_in_grey_on_request() -> None:
+def test_dead_transitions_are_drawn_in_grey_on_request() -> None:
     compiled = frnn()
     picture = layout(compiled, dead=True)
     drawn = {curve.name: curve for curve in picture.curves if curve.kind == "arrow"}

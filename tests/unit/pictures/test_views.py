@@ -1,4 +1,4 @@
-"""The views of the nets of the zoo: what they show, and that all of them can be read."""
+"""All views of the zoo: content and legibility."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.small import small
 
 SVG = "{http://www.w3.org/2000/svg}"
 LARGE = 300
-"""Lines of a plan of which the unrolled net is looked at with --thorough only."""
+"""Number of plan lines above which the unrolled net is checked with --thorough only."""
 STRANGE = "</script><b>&amp; \"q\" 'é視' \x00\x1b[31m\ud800\n]]>"
 
 
@@ -79,7 +79,7 @@ def test_a_net_broken_into_systems_can_be_read(
 
 @pytest.mark.parametrize("width", [84, 174])
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_picture_is_as_wide_as_asked_or_says_so(
+def test_a_picture_has_the_requested_width_or_a_warning(
     compiled: Plan, view: str, width: float, request: pytest.FixtureRequest
 ) -> None:
     if view == "unrolled" and len(compiled.lines) > LARGE and not request.config.getoption("--thorough"):
@@ -272,7 +272,7 @@ def test_columns_that_do_not_fit_go_on_below() -> None:
 @pytest.mark.filterwarnings("ignore:the [a-z]+ view is [0-9]+ mm wide")
 def test_lines_of_long_names_stand_apart() -> None:
     states = {"h1": {"shape": [4, 8, 8], "label": "0 00000000\u0cc7\u0cc7"}, "h2": [6, 4, 4]}
-    for words in range(60):  # what stands above decides how the places of the lines are rounded
+    for words in range(60):  # the content above affects how line positions are rounded
         compiled = graphnet.plan(small(states=states, cite="word " * words))
         for view in VIEWS:
             assert faults(picture(compiled, PictureOptions(view, width=84))) == []
@@ -363,7 +363,7 @@ def test_logits_stand_in_the_step_that_makes_them() -> None:
     ]
 
 
-def test_values_that_are_others_as_they_are_have_a_row() -> None:
+def test_values_that_copy_others_have_a_row() -> None:
     states = {"A": [2], "B": [2], "C": [2]}
     arrows = {"A": {"B": "I"}, "B": {"C": {"ops": "I", "delay": 0}}}
     spec = {"graphnet": 1, "input": {"shape": [2]}, "states": states, "transitions": [arrows], "readout": {"t": 1}}
@@ -374,7 +374,7 @@ def test_values_that_are_others_as_they_are_have_a_row() -> None:
     assert (held[1].rows[0].place, held[1].rows[0].op) == ("h1", "as input → h1 at t = 0")
 
 
-def test_what_is_made_before_the_first_step_is_told_once() -> None:
+def test_values_before_the_first_step_are_shown_once() -> None:
     first = panels(graphnet.plan(ROOT / "specs" / "lippl" / "lpk-pcr.toml"))[0]
     assert first.title == "before the first step"
     assert [(row.place, row.op) for row in first.rows] == [
@@ -382,7 +382,7 @@ def test_what_is_made_before_the_first_step_is_told_once() -> None:
     ]
 
 
-def test_what_a_step_makes_is_cut_to_fit_with_a_sign() -> None:
+def test_results_of_a_step_are_truncated_with_a_sign() -> None:
     states = {f"s{n}": {"shape": [4, 8, 8], "label": f"a state of many words {n}"} for n in range(30)}
     slab = {a: dict.fromkeys(states, "C") for a in states}
     shown = picture(graphnet.plan(small(slab, states=states, readout={"t": 2})), PictureOptions("plan", width=0))
@@ -406,7 +406,7 @@ def test_a_long_step_goes_on_in_the_next_column() -> None:
     assert sum(label.text == "mean of\xa05" for label in shown.labels) == 2
 
 
-def test_a_long_plan_is_cut_short_with_a_word() -> None:
+def test_a_long_plan_is_truncated_with_a_note() -> None:
     compiled = graphnet.plan(ROOT / "specs" / "vision" / "gated-conv-rnn.toml")
     shown = picture(compiled, PictureOptions("plan", width=0))
     found = panels(compiled)

@@ -1,4 +1,4 @@
-"""Which states hold a value when, and which values a readout needs (rules 3 to 6, 21)."""
+"""Times at which states are populated, and values that a readout needs (rules 3 to 6, 21)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_input_arrives_at_its_times_as_the_first_arrival() -> None:
 
 
 def test_arrivals_come_in_the_order_of_the_states() -> None:
-    """The spec's rows are written the other way round."""
+    """The rows of the spec are in the opposite order."""
     spec = small({"h3": {"h3": "C"}, "h2": {"h3": "C"}, "h1": {"h3": "C", "h2": "C", "h1": "I"}}, states=THREE)
     found = activity(spec, last=3)
     assert [arrival.transition.source for arrival in found.firing["h3", 3]] == ["h1", "h2", "h3"]
@@ -69,7 +69,7 @@ def test_delays_reach_back_and_none_stays_within_the_step() -> None:
     assert times(activity(engineering).populated, "h3") == [0]
 
 
-def test_zero_delays_are_followed_in_order_whatever_the_order_of_the_states() -> None:
+def test_zero_delays_are_followed_for_any_order_of_the_states() -> None:
     states = {"h3": [6, 4, 4], "h2": [6, 4, 4], "h1": [4, 8, 8]}
     ends = {"input": {"shape": [1, 8, 8], "state": "h1"}, "readout": {"t": 0, "state": "h3"}}
     spec = small({"delay": 0, "h1": {"h2": "C"}, "h2": {"h3": "C"}}, states=states, **ends)
@@ -160,7 +160,7 @@ def test_arrows_without_delay_may_run_in_a_circle_at_different_times() -> None:
             "give it a transition that leads from 'h1' to 'h2'",
         ),
         (
-            {"t": "2..inf", "delay": 0, "h1": {"h1": "I"}},  # a circle, but only after the readout
+            {"t": "2..inf", "delay": 0, "h1": {"h1": "I"}},  # a cycle, but only after the readout
             1,
             "'h2' is empty at t = 1: no signal ever reaches it",
             "give it a transition that leads from 'h1' to 'h2'",
@@ -207,21 +207,23 @@ CHAIN: dict[str, Any] = {
         ),
     ],
 )
-def test_times_of_readouts_are_told_at_once(shown: str, holds: bool, readouts: Any, what: str, fix: str) -> None:
+def test_faults_of_readout_times_are_reported_together(
+    shown: str, holds: bool, readouts: Any, what: str, fix: str
+) -> None:
     slabs = [*CHAIN["transitions"], *([{"C": {"C": "I"}}] if holds else [])]
     spec = CHAIN | {"input": {"shape": [2], "t": shown}, "transitions": slabs, "readout": {"t": readouts}}
     found = fault(spec)
     assert (found.what, found.fix) == (what, fix)
 
 
-def test_every_readout_is_looked_at() -> None:
+def test_every_readout_is_checked() -> None:
     found = faults(small({"h1": {"h2": "C"}}, readout={"t": "0..2"}))
     assert [each.what.partition(":")[0] for each in found] == ["'h2' is empty at t = 0, 2"]
     assert graphnet.plan(small({"h1": {"h2": "C"}}, readout={"t": 1})).outputs == ((1, "logits_t1"),)
 
 
 def test_a_first_value_is_none_of_those_before_0() -> None:
-    """With zeros before t = 0, I0 adds h1@0 also where the arrow reads zeros; h1@0 itself has these only."""
+    """With zeros before t = 0, I0 adds h1@0 even if the arrow reads zeros; h1@0 itself adds only these zeros."""
     cell = {"ops": "I0", "delay": 2}
     found = activity(small({"h1": {"h1": cell, "h2": "C"}}, unpopulated="zeros"), last=3)
     firsts = {t: arrival.first for t in range(4) for arrival in found.firing["h1", t] if arrival.first}

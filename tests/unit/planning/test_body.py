@@ -1,4 +1,4 @@
-"""Steps are written once for all times at which they are the same; work on a plan grows no faster than the plan."""
+"""Equal steps share one body; work on a plan grows no faster than the plan."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HELD = [{"t": 1, "h1": {"h2": "BRC"}}, {"t": "1..inf", "h1": {"h1": "BRC+I"}, "h
 
 
 def by_time(t: int) -> dict[str, Any]:
-    """Specs of kinds of recurrence, that are read out at t."""
+    """Specs with several kinds of recurrence, read out at t."""
     return {
         "three states": recurrent(t),
         "affine by time": recurrent(t, norm={"affine": "per-time"}),
@@ -73,8 +73,8 @@ def test_bodies_do_not_grow_with_time(name: str, mode: Mode, level: int) -> None
     assert counts[0][0] <= 9
 
 
-def test_each_body_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rules of single lines are asked of few, however many there are."""
+def test_each_body_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few calls of the rules for single lines, for any number of lines."""
     from graphnet.planning import verify as module
 
     asked: list[object] = []
@@ -88,7 +88,7 @@ def test_each_body_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def calls(t: int, **more: Any) -> int:
-    """How many functions of Python are called to plan and to show a net that is read out at t."""
+    """Number of Python function calls to plan and show a net read out at t."""
     spec = graphnet.load(recurrent(t, **more))
     count = 0
 
@@ -110,7 +110,7 @@ def test_work_grows_with_time_and_no_faster(more: dict[str, Any]) -> None:
     assert 1.9 < (third - second) / (second - first) < 2.1
 
 
-def test_nothing_is_written_out_before_it_is_looked_at() -> None:
+def test_nothing_is_expanded_before_it_is_read() -> None:
     plan = graphnet.plan(recurrent(20))
     plan_text(plan)
     assert not {"lines", "tensors"} & set(vars(plan))
@@ -130,7 +130,7 @@ def test_plans_are_equal_if_they_mean_the_same() -> None:
 @pytest.mark.parametrize(
     "spec", [small(readout={"t": [2, 3]}), recurrent(4), recurrent(4, norm={"affine": "per-time"})]
 )
-def test_figures_are_the_same_however_steps_are_kept(spec: dict[str, Any]) -> None:
+def test_figures_do_not_depend_on_how_steps_are_stored(spec: dict[str, Any]) -> None:
     plan = graphnet.plan(spec)
     other = verify(flattened(plan))
     for name in ("flops", "depth", "parameters", "trainable", "classes", "work"):
@@ -147,7 +147,7 @@ def test_figures_are_the_same_however_steps_are_kept(spec: dict[str, Any]) -> No
     assert plan.classes == shapes[plan.outputs[-1][1]][0]
 
 
-def test_times_with_other_weights_are_other_bodies() -> None:
+def test_times_with_different_weights_have_different_bodies() -> None:
     sets = [{"members": ["h1->h1@1..2"]}, {"members": ["h1->h1@4..5"]}]
     plan = graphnet.plan(recurrent(8, sharing={"sets": sets}))
     weights = {line.t: line.tensors[0] for line in plan.lines if line.place == "h1.from_h1" and "conv1" in line.name}

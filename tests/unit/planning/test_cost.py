@@ -1,4 +1,4 @@
-"""What plans cost by their shapes, what that takes on a machine, and machines that are measured once."""
+"""Costs of plans from their shapes, predicted times on a machine, and one-time measurement of machines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ONE = {"graphnet": 1, "input": {"shape": [2, 6, 6]}, "states": {"h1": [2, 6, 6],
 
 
 def test_costs_are_those_of_the_shapes() -> None:
-    """A convolution 2x6x6 → 4x3x3: 2·9·2·36 operations; 72 numbers and 72 weights are read, 36 written."""
+    """A convolution 2x6x6 → 4x3x3: 2·9·2·36 operations; reads 72 numbers and 72 weights, writes 36."""
     plan = graphnet.plan(ONE | {"transitions": [{"h1": {"h2": "C"}}]})
     assert cost(plan, batch=1, mode="infer") == Cost(2 * 9 * 2 * 36, 4 * (72 + 72 + 36), 1)
     assert cost(plan, batch=8, mode="infer") == Cost(8 * 2 * 9 * 2 * 36, 4 * (8 * (72 + 36) + 72), 1)
@@ -45,7 +45,7 @@ def test_seconds_add_up_and_launches_hide_behind_work_where_they_run_beside_it()
 
 
 def test_rates_lie_between_those_measured() -> None:
-    """Convolutions of 16 channels are as fast as measured, of 32 between those of 16 and 64, of 512 as those of 256."""
+    """Rates are as measured at 16 channels, between those of 16 and 64 at 32, and as at 256 for 512."""
     found = []
     for width in (16, 32, 64, 256, 512):
         plan = graphnet.plan(
@@ -64,7 +64,7 @@ def test_rates_lie_between_those_measured() -> None:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """Measuring is quick, counted, and kept in a folder of the test."""
+    """Make measurements quick and counted, and keep their results in a folder of the test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     measured: list[str] = []
 
@@ -131,7 +131,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_benchmarks_cost_what_they_did(name: str) -> None:
-    """FLOPs, bytes and kernels in training and in inference, distinct steps: these do not wobble, as seconds do."""
+    """FLOPs, bytes and kernels in training and inference, distinct steps: unlike seconds, these are exact."""
     plan = graphnet.plan(zoo.path(name))
     train, infer = run_passes(plan), run_passes(plan, mode="infer")
     steps = {piece.program for _, piece in runs_of(train) if isinstance(piece, Run)}

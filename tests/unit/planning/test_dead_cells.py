@@ -1,4 +1,4 @@
-"""Warnings of cells that never fire: in parts, and of many at once."""
+"""Warnings about cells that never fire: in parts, and many at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIZE = [4, 4, 4]
 
 
 def two_loops(t: Any, **changes: Any) -> dict[str, Any]:
-    """Two states of a part with a loop inside, s->r, which holds at some times; V1 is before V2."""
+    """Two instances of a part with an inner loop, s->r, which holds at some times; V1 drives V2."""
     part = {"states": {"r": {}, "s": {}}, "transitions": [{"r": {"s": "C"}}, {"t": t, "s": {"r": "C1"}}]}
     states = {name: {"shape": SIZE, "part": "loop"} for name in ("V1", "V2")}
     return small({"V1": {"V2": "C"}}, states=states, parts={"loop": part}) | {"readout": {"t": 5}} | changes
@@ -28,7 +28,7 @@ def dead(spec: Any) -> list[Fault]:
 
 
 def with_advice(spec: dict[str, Any], fix: str) -> dict[str, Any]:
-    """The spec with what a warning says should be blocked."""
+    """The spec after following a warning's advice to block cells."""
     when, block = re.search(r"in \[\[transitions\]\](?: with t = (\d+))?: (.*?)(?:, and|$)", fix).groups()  # type: ignore[union-attr]
     slab = tomllib.loads(block) | ({"t": int(when)} if when else {})
     return spec | {"transitions": [*spec["transitions"], slab]}
@@ -73,7 +73,7 @@ def test_an_instance_in_which_it_does_not_fire_at_a_named_time() -> None:
 
 
 def areas(count: int) -> dict[str, Any]:
-    """A chain with arrows from every area to every other, read out when the last area is reached first."""
+    """Fully connected areas, read out when the signal first reaches the last one along the chain."""
     names = [f"A{n}" for n in range(count)]
     rows = {source: {target: "C" for to, target in enumerate(names) if to <= at + 1} for at, source in enumerate(names)}
     return small(rows, states=dict.fromkeys(names, SIZE), readout={"t": count - 1})

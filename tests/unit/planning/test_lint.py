@@ -1,4 +1,4 @@
-"""Warnings of what is legal but hardly meant, and the budget."""
+"""Warnings about valid but probably unintended specs, and the budget."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_state_that_never_holds_a_value() -> None:
     ("readout", "blind"), [([0, 1, 2], "t = 0 and t = 1"), ([1], "t = 1"), ([2], ""), ([2, 3], "t = 3")]
 )
 def test_a_readout_that_the_image_has_not_reached(readout: list[int], blind: str) -> None:
-    """With zeros everywhere the last state holds a value from t = 0 on; the image passes through it at t = 2."""
+    """With zeros everywhere the last state is populated from t = 0 on; the image reaches it at t = 2."""
     states = {"h1": A, "h2": A, "h3": A}
     slab = {"t": "1..inf", "h1": {"h2": "C"}, "h2": {"h3": "C"}}
     spec = small(slab, states=states, unpopulated="zeros", readout={"t": readout})
@@ -42,7 +42,7 @@ def test_a_readout_that_the_image_has_not_reached(readout: list[int], blind: str
     assert texts == ([f"readout.t: {what}"] if blind else [])
 
 
-def test_parameters_that_see_zeros_alone() -> None:
+def test_parameters_that_only_see_zeros() -> None:
     states = {"h1": A, "h2": {"shape": A, "unpopulated": "zeros"}, "h3": A}
     slab = {"t": "1..inf", "h1": {"h3": "C"}, "h2": {"h2": "C", "h3": "RC"}}
     texts = [text for text in warned(small(slab, states=states, readout={"t": 2})) if "no gradient" in text]
@@ -52,7 +52,7 @@ def test_parameters_that_see_zeros_alone() -> None:
     ]
 
 
-def test_a_bias_makes_something_of_zeros() -> None:
+def test_a_bias_makes_zeros_nonzero() -> None:
     states = {"h1": A, "h2": {"shape": A, "unpopulated": "zeros"}}
     slab = {"t": "1..inf", "h1": {"h2": "C"}, "h2": {"h2": [{"conv": {"bias": True}}]}}
     assert not [text for text in warned(small(slab, states=states, readout={"t": 2})) if "no gradient" in text]
@@ -66,8 +66,8 @@ def test_parameters_behind_a_gain_of_zero() -> None:
     assert not [text for text in warned(small(learned)) if "no gradient" in text]
 
 
-def test_no_gradient_is_no_gradient() -> None:
-    """What is warned of has a gradient of zero, what is not has another one."""
+def test_exactly_the_reported_parameters_have_zero_gradient() -> None:
+    """Exactly the parameters in the warning have zero gradient."""
     import torch
 
     states = {"h1": A, "h2": {"shape": A, "unpopulated": "zeros"}, "h3": A}
@@ -139,7 +139,7 @@ LARGE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_what_is_too_large_is_refused_with_an_estimate_before_it_is_followed_in_time(
+def test_specs_that_are_too_large_are_refused_with_an_estimate_before_unrolling(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time_expansion, "follow", None)
@@ -184,7 +184,7 @@ def test_a_product_with_zeros_is_zeros() -> None:
     ]
 
 
-def test_what_is_kept_and_read_by_nobody_gets_no_gradient() -> None:
+def test_dead_values_that_are_kept_get_no_gradient() -> None:
     spec = small(readout={"t": 3, "state": "h2"})
     spec["states"]["h3"] = [8, 2, 2]
     spec["transitions"].append({"h2": {"h3": "BRC"}})

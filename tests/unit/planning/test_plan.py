@@ -1,4 +1,4 @@
-"""What a plan says of itself: parameters, FLOPs, depth, times; and what kind of system a net is."""
+"""Figures of a plan: parameters, FLOPs, depth, times; and the kind of system."""
 
 from __future__ import annotations
 
@@ -105,13 +105,13 @@ LATE = {"input": {"shape": [1, 8, 8], "t": 1}}
         ([{"t": 1, "h1": {"h2": "C"}}, {"t": "2..inf", "h2": {"h2": "I"}}], {}, True),  # h1 is empty from 1 on
         ([{"h1": {"h1": "I"}, "h2": {"h2": "C"}}, {"t": 2, "h1": {"h2": "C"}}], {}, False),  # LP's 2-state ResNet
         ([{"t": 1, "h1": {"h1": "I"}}, {"t": 2, "h1": {"h2": "C"}}, {"t": 3, "h2": {"h2": "C"}}], {}, False),
-        ([{"h1": {"h1": "I"}}, {"t": 3, "h1": {"h2": "C"}}], {}, True),  # before 3 nobody would read h2
+        ([{"h1": {"h1": "I"}}, {"t": 3, "h1": {"h2": "C"}}], {}, True),  # no one would read h2 before 3
     ],
 )
 def test_the_matrix_is_judged_by_what_fires_after_the_first_input(
     slabs: list[dict[str, Any]], changes: dict[str, Any], constant: bool
 ) -> None:
-    """Specs that `diff` calls equal are systems of one kind."""
+    """Specs that are equal for `diff` are the same kind of system."""
     assert graphnet.plan(small(*slabs, **NORM, **changes)).system.constant_matrix is constant
 
 
@@ -122,8 +122,8 @@ def test_the_kind_of_resnet_1_state_does_not_depend_on_how_it_is_written(when: s
     assert system == System(True, True, True, False)
 
 
-def test_weights_of_times_that_do_not_fire_are_no_others() -> None:
-    """h1->h1 has weights of its own at 1 and 2, and fires at 3 for the first time if the input arrives at 2."""
+def test_weights_of_times_without_firings_do_not_count() -> None:
+    """h1->h1 has separate weights at 1 and 2, but first fires at 3 if the input arrives at 2."""
     sets = {"sharing": {"sets": [{"members": ["h1->h1@1..2"]}]}}
     late = {"input": {"shape": [1, 8, 8], "t": 2}}
     slab, readout = {"t": "1..inf", "h1": {"h1": "C", "h2": "C"}}, {"t": 5}
@@ -131,7 +131,7 @@ def test_weights_of_times_that_do_not_fire_are_no_others() -> None:
     assert not graphnet.plan(small(slab, readout=readout, **sets)).system.shared_weights
 
 
-def test_pre_net_and_post_net_are_no_part_of_the_system() -> None:
+def test_pre_net_and_post_net_are_not_part_of_the_system() -> None:
     own = {"norm": {"statistics": "per-time"}}
     ends = {"pre_net": {"ops": "CB", **own}, "post_net": {"ops": "BGL", "classes": 3, **own}}
     system = graphnet.plan(small({"h1": {"h1": "BC", "h2": "C"}}, **NORM, **ends)).system

@@ -112,7 +112,7 @@ def test_a_state_s_own_merge_wins_and_one_arrival_is_not_merged(merge: str) -> N
     assert not [name for name in kinds if name.startswith("h2_t1_")]
 
 
-def test_what_no_readout_needs_is_not_made_unless_it_is_kept() -> None:
+def test_dead_values_are_not_computed_unless_kept() -> None:
     spec = small({"h1": {"h1": "C", "h2": "C"}, "h2": {"h1": "D", "h2": "I"}}, readout={"t": 1})
     plan, kept = graphnet.plan(spec), graphnet.plan(spec, keep_dead=True)
     assert values(plan) == ["h1_t0", "h2_t1", "logits_t1"]
@@ -123,7 +123,7 @@ def test_what_no_readout_needs_is_not_made_unless_it_is_kept() -> None:
     assert kept.parameters == plan.parameters + 4 * 4 * 9
 
 
-def test_a_held_input_is_looked_at_once() -> None:
+def test_a_held_input_is_processed_once() -> None:
     plan = graphnet.plan(small(BOTH, input={"shape": [1, 8, 8], "t": "0..inf"}))
     pre_net = [line.name for line in plan.lines if line.place == "pre_net"]
     assert pre_net == ["pre_net_t0_conv1"]
@@ -134,8 +134,8 @@ def test_a_held_input_is_looked_at_once() -> None:
     assert [line.name for line in late.lines if line.place == "pre_net"] == ["pre_net_t1_conv1"]
 
 
-def test_values_that_differ_by_the_readout_say_so_and_equal_ones_are_made_once() -> None:
-    """LP Figure 4 D: at T - 1 another function, so from there on the nets of T = 5 and T = 6 part."""
+def test_values_that_differ_by_the_readout_are_named_after_it_and_equal_ones_are_computed_once() -> None:
+    """LP Figure 4 D: the function changes at T - 1, where the nets of T = 5 and T = 6 start to differ."""
     slabs = [{"t": "1..inf", "h1": {"h1": "I"}, "h2": {"h2": "I"}}, {"t": ["T-1", "T"], "h1": {"h2": "C"}}]
     plan = graphnet.plan(small(*slabs, readout={"t": [5, 6]}))
     names = values(plan)
@@ -150,7 +150,7 @@ def test_values_that_differ_by_the_readout_say_so_and_equal_ones_are_made_once()
     assert parts["h2_t6_sum"] == ("h2_from_h1_t6_conv1", "h2_t5_T6")
 
 
-def test_each_readout_relative_net_is_what_it_is_alone() -> None:
+def test_each_readout_relative_net_equals_the_net_with_one_readout() -> None:
     slabs = [{"h1": {"h1": "C", "h2": "C"}, "h2": {"h2": "C"}}, {"t": "T-1", "h1": {"h1": "C5"}, "h2": {"h2": "I"}}]
     both = graphnet.plan(small(*slabs, readout={"t": [3, 5]}))
     lines = {line.name: line for line in both.lines}

@@ -1,4 +1,4 @@
-"""Every rule of the plan, broken one at a time."""
+"""Verification of plans: break every rule, one at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLAN = graphnet.plan(small(readout={"t": [2, 3]}))
 
 
 def edited(name: str, change: Callable[[Line], Line]) -> Plan:
-    """The plan with one line changed, and what reads it reading the new name."""
+    """The plan with one line changed, and its readers using the new name."""
     new = next(change(line)._replace() for line in PLAN.lines if line.name == name)
     lines = tuple(new if line.name == name else line for line in PLAN.lines)
     return flattened(
@@ -35,7 +35,7 @@ def moved(name: str, to: int) -> Plan:
     return flattened(PLAN, lines)
 
 
-def test_a_right_plan_comes_back_itself() -> None:
+def test_a_valid_plan_is_returned() -> None:
     assert verify(PLAN) is PLAN
     assert verify(flattened(PLAN)).lines == PLAN.lines
     assert verify(edited("h2_t2_sum", lambda line: line._replace(name="h2_t2_all"))) != PLAN

@@ -1,4 +1,4 @@
-"""Values of states at times: what hooks give, and what the oracle does."""
+"""Values of states at times, against hooks and the oracle."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FEEDBACK = small(readout={"t": 4})
 
 
 def spec_of(name: str) -> dict[str, Any]:
-    """CORnet-S at a small size, or two areas wired both ways."""
+    """A small CORnet-S, or two areas connected both ways."""
     data: dict[str, Any] = twins("cornet-s", False)[0].meta["spec"].as_data() if name == "cornet-s" else FEEDBACK
     return data
 
@@ -30,7 +30,7 @@ def images_for(net: Any, count: int = 3) -> Tensor:
 
 
 def by_hooks(net: Any, images: Tensor) -> dict[tuple[str, int], Tensor]:
-    """What hooks on the outputs of all states see, by the times that the states say."""
+    """Values seen by hooks on the outputs of all states, with the times listed by the states."""
     found: dict[tuple[str, int], Tensor] = {}
     handles = []
     for state in net.meta["executed"].made_at:
@@ -90,7 +90,7 @@ def test_times_are_named_as_in_specs() -> None:
         ("h1@2-3", "write h1@3, h1@2..4 or h1@*"),
     ],
 )
-def test_what_is_not_there_is_said(at: str, said: str) -> None:
+def test_missing_values_are_reported(at: str, said: str) -> None:
     net = graphnet.compile(FEEDBACK)
     with pytest.raises(ValueError, match=re.escape(said)):
         net.activations(images_for(net).float(), ["h1@2", at])

@@ -1,4 +1,4 @@
-"""What PyTorch's users do to a module works on a net, or is refused with a sentence: at every level, in both forms."""
+"""PyTorch's usual operations on modules work on nets or are refused with a sentence, at every level, in both forms."""
 
 from __future__ import annotations
 

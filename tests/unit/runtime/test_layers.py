@@ -1,4 +1,4 @@
-"""The layers of nets: their classes and names, what is called, what is refused, each norm's own mode."""
+"""The layers of nets: classes and names, calls, refusals, and the mode of each norm."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LABELS = torch.arange(6) % 3
 CLASSES = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm)
 
 
-# ---- what modules are
+# ---- modules
 
 
 def test_every_tensor_of_a_layer_is_in_a_module_of_its_class() -> None:
@@ -42,7 +42,7 @@ def test_every_tensor_of_a_layer_is_in_a_module_of_its_class() -> None:
 
 @pytest.mark.parametrize("name", sorted(zoo.names()))
 def test_layers_of_the_zoo_take_what_the_plan_says(name: str) -> None:
-    """Each layer that a plan uses is of a class of torch.nn, and the names of the tensors are the plan's."""
+    """Each layer of a plan has a class of torch.nn, and tensor names are the plan's."""
     plan = graphnet.plan(zoo.path(name))
     net = graphnet.compile(zoo.path(name))
     assert set(net.state_dict()) == {tensor.name for tensor in plan.tensors}
@@ -109,14 +109,14 @@ def test_functions_that_differ_from_time_to_time_have_layers_of_their_own() -> N
 
 
 def test_many_nets_are_compiled_by_torch_in_one_process() -> None:
-    """torch counts what it makes of one code object, so that each net has one of its own."""
+    """torch limits recompilations per code object, so each net has a separate one."""
     for seed in range(10):
         net = graphnet.compile(small(), seed=seed).eval()
         made = torch.compile(net, backend="eager", fullgraph=True)(IMAGES.float())
         close(made, net(IMAGES.float()), 1e-5)
 
 
-# ---- what is called
+# ---- calls
 
 
 @pytest.mark.parametrize("stepwise", [False, True])
@@ -175,7 +175,7 @@ SPOILERS = [each for name, each in list(globals().items()) if name.startswith("s
 @pytest.mark.parametrize("ran", [False, True], ids=["at first", "after a pass"])
 @pytest.mark.parametrize("stepwise", [False, True])
 @pytest.mark.parametrize("spoil", SPOILERS)
-def test_changes_that_would_do_nothing_are_refused(spoil: Callable[[Any], None], stepwise: bool, ran: bool) -> None:
+def test_changes_without_effect_are_refused(spoil: Callable[[Any], None], stepwise: bool, ran: bool) -> None:
     net = graphnet.compile(small(), stepwise=stepwise).double()
     if ran:
         net(IMAGES)
@@ -203,7 +203,7 @@ def test_a_copy_does_not_take_the_layers_of_another_for_its_own() -> None:
 @pytest.mark.parametrize(("level", "stepwise"), FORMS[1:])
 @pytest.mark.parametrize("frozen", ["h1", "h2", "h2.from_h1", "h1.from_h1.norm1.t2", "post_net"])
 def test_each_norm_s_own_mode_decides(frozen: str, level: int, stepwise: bool) -> None:
-    """Outputs, gradients and statistics are those of level 0, where `nn.BatchNorm2d` decides itself."""
+    """Outputs, gradients and statistics equal those of level 0, which calls `nn.BatchNorm2d`."""
     spec = small({"h1": {"h1": "BRC+I", "h2": "BRC"}, "h2": {"h1": "BRD", "h2": "BRC+I"}}, readout={"t": 4})
     nets = [graphnet.compile(spec, optimize=0, stepwise=False).double()]
     nets.append(graphnet.compile(spec, optimize=level, stepwise=stepwise).double())
@@ -310,7 +310,7 @@ def _train(net: Any, optimizer: torch.optim.Optimizer, frozen: nn.Module | None 
 
     def closure() -> float:
         optimizer.zero_grad()
-        with parametrize.cached():  # a weight that is made of others is made once a pass, as above level 0
+        with parametrize.cached():  # compute a parametrised weight once per pass, as above level 0
             loss = F.cross_entropy(net(IMAGES), LABELS)
         loss.backward()
         return loss.item()
@@ -325,7 +325,7 @@ TRAININGS = [train_with_a_spectral_norm, train_pruned, train_with_a_frozen_area,
 @pytest.mark.parametrize(("level", "stepwise"), FORMS)
 @pytest.mark.parametrize("training", TRAININGS)
 def test_twenty_steps_are_those_of_a_net_by_hand(training: Callable[[Any], None], level: int, stepwise: bool) -> None:
-    """To 1e-8: twenty steps enlarge what is rounded otherwise. Pruning by hooks is level 0's."""
+    """To 1e-8, as twenty steps amplify rounding. Pruning by hooks works only at level 0."""
     net, hand = graphnet.compile(WIRED, optimize=level, stepwise=stepwise).double(), Hand().double()
     start = {name: value.clone() for name, value in net.state_dict().items()}
     left = hand.load_state_dict(start, strict=False)

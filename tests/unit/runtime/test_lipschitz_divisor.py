@@ -55,7 +55,7 @@ def bounded(ops: Any, mu: float = 0.5, **more: Any) -> dict[str, Any]:
 def shaken(table: dict[str, Any], settled: int = 0, training: bool = False) -> nn.Module:
     """A net in float64 with random weights, statistics and affine parts.
 
-    One that is settled has weights above 0, whose first singular value stands well apart, and has found its vectors.
+    If settled, weights are positive, which separates the first singular value, and the vectors have converged.
     """
     net = graphnet.compile(table).double().train(training)
     for seed, (name, tensor) in enumerate(net.state_dict().items()):
@@ -79,7 +79,7 @@ def divisors(net: nn.Module) -> list[Line]:
 
 
 def c_of(net: nn.Module) -> list[float]:
-    """What each function is divided by, in evaluation mode."""
+    """The divisor of each function, in evaluation mode."""
     lines = divisors(net)
     found = run(lines, tensors_of(net), {}, {line.name for line in lines})
     return [float(found[line.name]) for line in lines]
@@ -111,7 +111,7 @@ def matrix_of(function: Callable[[Tensor], Tensor], shape: tuple[int, ...] = SHA
 
 
 def dense(function: Callable[[Tensor], Tensor], shape: tuple[int, ...] = SHAPE) -> Tensor:
-    """The largest singular value of a linear function; differentiable in what it is made of."""
+    """The largest singular value of a linear function; differentiable in its parameters."""
     return torch.linalg.matrix_norm(matrix_of(function, shape), 2)
 
 
@@ -120,7 +120,7 @@ def norm_of(function: Callable[[Tensor], Tensor], shape: tuple[int, ...] = SHAPE
 
 
 class Hand:
-    """The layers of one transition, with its tensors at a time, without what norms add."""
+    """The layers of a transition, with its tensors at a time; norms are without their shift."""
 
     def __init__(self, net: nn.Module, place: str = "h.from_h", t: int = 1) -> None:
         self.tensors, self.place, self.t = tensors_of(net), place, t
@@ -185,7 +185,7 @@ def test_c_is_the_exact_product_over_mu_or_1(mu: float) -> None:
 
 
 def test_branches_add_and_identities_are_untouched() -> None:
-    """I, I0 and Ip stay whole; a gain multiplies all of it, after."""
+    """I, I0 and Ip are not scaled; a gain multiplies everything afterwards."""
     net = shaken(spec(bounded("BRC+I+RC1+I0", 0.3, gain=0.25), t=2, post_net=None), settled=SETTLED)
     f = Hand(net)
     exact = norm_of(lambda x: f.conv(1)(f.scale(1) * x)) + norm_of(f.conv(1, prefix="skip."))
@@ -211,7 +211,7 @@ def test_an_identity_that_is_padded_is_untouched() -> None:
 
 @pytest.mark.parametrize(("ops", "exact"), [("BR", None), ("sigmoid", 0.25), ("P3/1", 3.0), ("P3/1 sigmoid", 0.75)])
 def test_functions_without_convolutions(ops: str, exact: float | None) -> None:
-    """Their norms need no power iteration, and numbers no norms."""
+    """Norms alone need no power iteration, and numbers no norms."""
     net = shaken(spec(bounded(f"{ops}+I", 0.1), t=1, post_net=None))
     wanted = float(Hand(net).scale(1).detach().abs().max()) if exact is None else exact
     assert not vectors(net)
@@ -237,7 +237,7 @@ def test_a_bound_of_nothing_is_refused(ops: str) -> None:
 
 
 def test_i0_inside_brackets_is_a_constant_of_the_function() -> None:
-    """It is no identity that the function is added to, but f does not depend on it: the bound is that of C alone."""
+    """It is not an identity branch, but the function does not depend on it: the bound is that of C."""
     net = shaken(spec(bounded("(C+I0) R+I", 0.1), t=2, post_net=None), settled=SETTLED)
     f = Hand(net)
     (c,) = c_of(net)
@@ -248,7 +248,7 @@ def test_i0_inside_brackets_is_a_constant_of_the_function() -> None:
     close(net(IMAGES), state)
 
 
-# How often it is computed
+# Number of computations
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_i0_inside_brackets_is_a_constant_of_the_function() -> None:
         (SHARED, False, 3),
     ],
 )
-def test_once_for_what_is_shared_over_time(norm: dict[str, Any], over_time: bool, count: int) -> None:
+def test_one_divisor_for_weights_shared_over_time(norm: dict[str, Any], over_time: bool, count: int) -> None:
     table = spec(bounded("BRCx2+I"), norm=norm, sharing={"over_time": over_time})
     net = shaken(table, settled=SETTLED)
     assert len(divisors(net)) == count
@@ -310,7 +310,7 @@ def test_the_gradient_of_c_is_that_through_an_exact_svd(mu: float) -> None:
 
 @pytest.mark.parametrize("training", [False, True])
 def test_the_gradient_of_the_net_is_that_of_the_same_by_hand(training: bool) -> None:
-    """Of the whole net, c in it; in training statistics are the batch's, those of the bound what they were."""
+    """The gradient of the whole net, with c; in training, norms use the batch's statistics, bounds the running ones."""
     net = shaken(spec(bounded("BRCx2+I0", 0.5), t=2, post_net=None), settled=SETTLED, training=training)
     other = copy.deepcopy(net)
     f, weights = Hand(other), random(*IMAGES.shape, seed=9)
@@ -334,7 +334,7 @@ def test_the_gradient_of_the_net_is_that_of_the_same_by_hand(training: bool) -> 
 
 
 def test_the_gradient_is_that_of_finite_differences() -> None:
-    """With the vectors let settle after each change of the weights."""
+    """With converged vectors after each change of the weights."""
     net = shaken(spec(bounded("BRCx2+I", 0.5)), settled=SETTLED)
     F.cross_entropy(net(IMAGES), LABELS).backward()
     parameter = net.get_parameter("h.from_h.conv1.weight")
@@ -367,7 +367,7 @@ def test_activation_checkpointing_gives_the_same_gradients(norm: str, reentrant:
         assert theirs.grad is not None
         assert torch.equal(ours.grad, theirs.grad)
         assert same(vectors(net), vectors(other))
-        with torch.no_grad():  # batch norm writes its statistics in each pass; weights move on
+        with torch.no_grad():  # batch norm updates its statistics in each pass; weights change
             for parameter, twin in zip(net.parameters(), other.parameters(), strict=True):
                 parameter -= 0.1 * parameter.grad
                 twin.copy_(parameter)
@@ -377,7 +377,7 @@ def test_activation_checkpointing_gives_the_same_gradients(norm: str, reentrant:
 
 @pytest.mark.parametrize("reentrant", [False, True])
 def test_two_checkpointed_passes_before_one_backward_pass(reentrant: bool) -> None:
-    """Exact where c is 1; where it is not, the docstring of `Divisor` says what is off."""
+    """Exact if c is 1; otherwise see the docstring of `Divisor` for the difference."""
     net = shaken(spec(bounded("BRCx2+I", 1e9)), training=True)
     other, more = copy.deepcopy(net), random(*IMAGES.shape, seed=2)
     (net(IMAGES).square().sum() + net(more).square().sum()).backward()
@@ -430,7 +430,7 @@ def test_two_passes_before_one_backward_pass(norm: str) -> None:
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("training", [False, True])
-def test_compiled_by_torch_it_is_the_same(norm: str, training: bool) -> None:
+def test_torch_compile_gives_the_same(norm: str, training: bool) -> None:
     net = shaken(spec(bounded("BRCx2+I"), norm=NORMS[norm]), training=training)
     other = copy.deepcopy(net)
     fast = torch.compile(other, backend="aot_eager", fullgraph=True)
@@ -455,7 +455,7 @@ def test_compiled_by_torch_it_is_the_same(norm: str, training: bool) -> None:
 
 
 def test_a_copy_made_while_training_goes_on_alike() -> None:
-    """Averages of weights over steps are made by copying."""
+    """Weight averaging copies nets."""
     net = shaken(spec(bounded("BRCx2+I")), training=True)
     net(IMAGES).square().sum().backward()
     other = copy.deepcopy(net)
@@ -502,7 +502,7 @@ def test_evaluation_changes_nothing_and_training_makes_one_iteration(norm: str) 
 
 
 def test_training_brings_c_to_the_exact_value() -> None:
-    """With weights and statistics that stay."""
+    """With constant weights and statistics."""
     net = shaken(spec(bounded("BRCx2+I"), t=1, norm=SHARED | {"momentum": 0.0}), settled=1).train()
     exact, found = Hand(net).exact() / 0.5, []
     for _ in range(60):
@@ -520,7 +520,7 @@ def test_a_new_net_begins_with_15_iterations() -> None:
 
 @pytest.mark.parametrize("start", ["conv", "norm"])
 def test_weights_that_start_at_zero_are_bounded_once_they_are_not(start: str) -> None:
-    """Residual branches are often switched off at first, by zeros in the last weight or scale."""
+    """Residual branches often start at zero, by the last weight or scale."""
     ops: Any = ["B", "R", {"conv": {"init": "zeros"}}] if start == "conv" else "BRC"
     norm = SHARED | ({"scale": 0.0} if start == "norm" else {})
     net = graphnet.compile(spec(bounded(ops, 0.1), t=1, norm=norm)).double().train()
@@ -684,7 +684,7 @@ def test_a_perturbed_net_has_bounds_that_are_new(dtype: torch.dtype) -> None:
 
 
 def test_calibrating_a_perturbed_net_leaves_the_net_as_it_is() -> None:
-    """What both hold is one storage: only what is new may change."""
+    """Common tensors share storage: only new ones may change."""
     net, images = stopped(torch.float32), IMAGES.float()
     before, wanted = bits(net), net(images)
     graphnet.perturb(net, {"t": 3, "h": {"h": bounded("BRCx2+I")}}, calibrate=[images])
@@ -700,7 +700,7 @@ MU = 0.95
 
 
 def signed(table: dict[str, Any]) -> nn.Module:
-    """Weights of both signs: what is open changes from step to step."""
+    """Weights of both signs, so that the active units change from step to step."""
     net = shaken(table)
     settle_divisors(net, 500)
     return net
@@ -740,7 +740,7 @@ def block(net: nn.Module, first: Tensor) -> Callable[[Tensor], Tensor]:
 
 
 def stretches(function: Callable[[Tensor], Tensor], towards: Sequence[Tensor] = (), pairs: int = 1000) -> Tensor:
-    """‖f(x) − f(y)‖ / ‖x − y‖ of random pairs, near and far, some of them in given directions."""
+    """‖f(x) − f(y)‖ / ‖x − y‖ of random pairs, near and far, some along given directions."""
     x, apart = random(pairs, *SHAPE, seed=11), random(pairs, *SHAPE, seed=12)
     for k, direction in enumerate(towards):
         apart[k :: 2 * len(towards)] = direction
@@ -761,7 +761,7 @@ def test_no_pair_comes_apart_further_than_mu(how: str) -> None:
 
 
 def test_the_bound_of_a_step_is_nearly_reached() -> None:
-    """A convolution alone, in the direction that it stretches most."""
+    """A single convolution, in the direction that it stretches most."""
     net = shaken(spec(bounded("C+I0", MU), t=3), settled=SETTLED)
     (vector,) = vectors(net).values()
     ratios = stretches(block(net, IMAGES[:1]), [vector])
@@ -775,7 +775,7 @@ def test_iterates_reach_the_fixed_point(how: str) -> None:
     found = fixed_point(net, [(IMAGES, LABELS)], "h", steps=150, tolerance=1e-9)
     assert found.converged is not None
     now, then = found.residuals[1:], found.residuals[:-1]
-    falls = (then > 1e-12) & (then < 1e-3)  # the state's own norm has settled
+    falls = (then > 1e-12) & (then < 1e-3)  # the state's norm has converged
     assert falls.any()
     assert (now[falls] <= MU * then[falls] * 1.01).all()
     about, ends = block(net, IMAGES), []  # the same point from anywhere
@@ -796,15 +796,15 @@ def test_with_the_identity_residuals_need_not_vanish() -> None:
     assert (found.residuals <= 1 + MU).all()
 
 
-# What a bound says of itself, and a small scale
+# Text of a bound, and a small scale
 
 
-def test_the_bound_reads_as_a_formula() -> None:
+def test_the_bound_is_shown_as_a_formula() -> None:
     (line,) = divisors(shaken(spec(bounded("BRCx2+I"))))
     assert str(line.op["bound"]) == "‖conv‖·‖batch_norm conv batch_norm‖"
 
 
-def test_the_scale_of_norms_starts_where_it_is_said() -> None:
+def test_norms_start_with_the_given_scale() -> None:
     text = 'affine = "shared"\nscale = 0.1'
     net = graphnet.compile(spec("BRC+I", norm=tomllib.loads(text), post_net={"ops": "BRGL", "classes": 4}))
     found = {name: p for name, p in net.named_parameters() if "norm" in name and name.endswith("weight")}

@@ -1,4 +1,4 @@
-"""`load_state_dict` of a net whose weights were trained for other times, and then calibrated."""
+"""`load_state_dict` with weights trained for other times, and calibration."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_post_net_of_an_earlier_readout_was_not_trained_either() -> None:
     assert hint.startswith("  load them by")
 
 
-def test_statistics_of_times_that_are_not_used_are_left_aside_where_that_is_said() -> None:
+def test_unused_statistics_are_skipped_with_a_note() -> None:
     net, weights = read_out_at(3), read_out_at(3).state_dict()
     more = {name.replace(".t2.", ".t4."): tensor for name, tensor in weights.items() if ".t2." in name}
     assert said(net, weights | more) == [
@@ -68,7 +68,7 @@ def test_missing_and_unknown_weights_are_a_line_each() -> None:
     assert hint.startswith("  net.load_state_dict")
 
 
-def test_other_shapes_are_pytorchs_to_refuse() -> None:
+def test_pytorch_refuses_other_shapes() -> None:
     net = read_out_at(3)
     name, tensor = next(iter(net.state_dict().items()))
     with pytest.raises(RuntimeError, match=rf"size mismatch for {name}"):

@@ -1,4 +1,4 @@
-"""The compiled net: weights, names, modules, and what building leaves alone."""
+"""The compiled net: weights, names, modules, and absence of side effects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def weights(spec: dict[str, Any], seed: int = 0) -> dict[str, Tensor]:
 
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    """Whether tensors of a name are equal bit for bit; the names may be fewer on one side."""
+    """Whether tensors of equal name are equal bit for bit; one side may have fewer names."""
     both = a.keys() & b.keys()
     assert both
     return all(torch.equal(a[name], b[name]) for name in both)
@@ -97,7 +97,7 @@ def test_the_seed_draws_the_weights() -> None:
     ],
 )
 def test_initial_weights_belong_to_their_place(changes: dict[str, Any]) -> None:
-    """Rule 17: neither the readout, nor pruning, nor the slab, nor the order of drawing changes one."""
+    """Rule 17: they depend on neither readout, pruning, slab nor order of drawing."""
     before, after = weights(small()), weights(small() | changes)
     before.pop("post_net.linear1.weight")  # of another shape where h1 is read
     assert same(before, after)
@@ -191,7 +191,7 @@ def test_outputs_show_the_values_and_may_change_them() -> None:
     assert not torch.allclose(net(IMAGES), logits)
 
 
-def test_nodes_bear_the_names_of_the_plan() -> None:
+def test_nodes_have_the_names_of_the_plan() -> None:
     net = graphnet.compile(small(), optimize=0)
     plan = graphnet.plan(small())
     nodes = [node.name for node in net.graph.nodes]
@@ -278,7 +278,7 @@ def test_a_shared_weight_is_one_parameter_whose_gradient_is_the_sum_over_its_use
     assert len({id(parameter) for parameter in net.parameters()}) == len(net.state_dict().keys() & weights(spec).keys())
     assert [name for name, _ in net.named_parameters() if "h1.from_h1.conv" in name] == ["h1.from_h1.conv1.weight"]
     assert net.code.count("self.h1.from_h1.conv1.weight") == 1
-    assert net.code.count("(h1_from_h1_conv1_weight)") == 1, "it is laid out as maps are once"
+    assert net.code.count("(h1_from_h1_conv1_weight)") == 1, "the weight is converted to the layout of maps once"
     assert net.code.count("h1_from_h1_conv1_weight_channels_last, padding") == 3
     bodies = graphnet.compile(spec, stepwise=True)
     assert bodies.code.count("fused_ops.channels_last(self.h1.from_h1.conv1.weight)") == 1
@@ -298,7 +298,7 @@ def test_evaluation_changes_no_statistics_and_training_those_of_each_time_once()
         assert torch.allclose(net.get_buffer(f"h1.from_h1.norm1.t{t}.running_mean"), mean, atol=1e-6)
 
 
-def test_the_net_is_where_and_what_it_is_asked_to_be() -> None:
+def test_the_net_has_the_requested_device_and_type() -> None:
     net = graphnet.compile(small()).double()
     assert net(IMAGES.double()).dtype == torch.float64
     assert {value.dtype for value in net.state_dict().values()} == {torch.float64}

@@ -1,4 +1,4 @@
-"""What users do to a net, in both of its forms: copies, pickles, other parameters, other callers, names of states."""
+"""Common uses of nets in both forms: copies, pickles, parametrisation, other callers, names of states."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_copy_computes_the_same_and_is_a_net_of_its_own(stepwise: bool, traini
         assert twin.state_dict()[name].data_ptr() != tensor.data_ptr()
     assert torch.equal(twin(images()), net(images()))
     before = {name: tensor.clone() for name, tensor in twin.named_buffers()}
-    twin.eval()(images())  # a net that was saved in training does not go on so
+    twin.eval()(images())  # a net saved in training mode does not stay in it
     assert all(torch.equal(tensor, before[name]) for name, tensor in twin.named_buffers())
     assert twin(images()).requires_grad
 
@@ -122,7 +122,7 @@ def test_a_submodule_that_is_replaced_by_one_of_its_class_counts(stepwise: bool)
 
 @FORMS
 def test_replicas_compute_the_same(stepwise: bool) -> None:
-    """As DataParallel makes them: shallow copies, whose modules and tensors are put in their place."""
+    """As made by DataParallel: shallow copies with replaced modules and tensors."""
     net = net_of(stepwise).eval()
     replicas = [module._replicate_for_data_parallel() for module in net.modules()]
     place = dict(zip(net.modules(), replicas, strict=True))
@@ -188,7 +188,7 @@ def test_under_autocast_the_type_does_not_depend_on_the_level(stepwise: bool, op
 
 
 def areas(t: int, count: int = 32) -> dict[str, Any]:
-    """Areas in a row and back, with delays from 1 to 6."""
+    """A chain of areas with feedback and delays from 1 to 6."""
     states = {f"a{k}": [2, 4, 4] for k in range(count)}
     slab: dict[str, Any] = {f"a{k}": {} for k in range(count)}
     for k in range(count):
@@ -222,8 +222,8 @@ def test_many_areas_with_delays_under_dale_s_law(t: int, dtype: torch.dtype) -> 
 @pytest.mark.parametrize(
     "settings", [{"optimize": 1}, {"optimize": 2}, {"optimize": 1, "stepwise": False}, {"optimize": 0}]
 )
-def test_functions_of_a_net_have_few_locals_and_look_nothing_up(path: str, settings: dict[str, Any]) -> None:
-    """Calls from a long frame are slow wherever it ends near the end of a chunk of the interpreter's frames."""
+def test_functions_of_a_net_have_few_locals_and_no_lookups(path: str, settings: dict[str, Any]) -> None:
+    """Calls from a large frame are slow if it ends near the end of a chunk of the interpreter's frames."""
     spec = graphnet.load(zoo.path(path))
     net = graphnet.compile(spec, **settings).eval()
     calls: list[tuple[str, int, str]] = []
@@ -248,7 +248,7 @@ def test_functions_of_a_net_have_few_locals_and_look_nothing_up(path: str, setti
 
 
 def test_norms_of_vectors_are_generated_right() -> None:
-    """Their shape has one size: as text it is still a tuple."""
+    """Their shape has one size, but is still written as a tuple."""
     spec = small(
         {"h1": {"h1": "BL+I", "h2": "BRL"}, "h2": {"h1": "BL", "h2": "BL+I"}},
         input={"shape": [3]},

@@ -1,4 +1,4 @@
-"""The forward pass as plain Python is the compiled net."""
+"""The generated Python source computes the same as the compiled net."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Forward = Callable[..., Any]
 
 
 def run(source: str) -> Forward:
-    """The function that generated source defines."""
+    """Run the function defined by generated source."""
     scope: dict[str, Any] = {}
     exec(compile(source, "<generated>", "exec"), scope)
     forward: Forward = scope["forward"]
@@ -29,8 +29,8 @@ def run(source: str) -> Forward:
 
 
 def agree(spec: Any, training: bool, batch: int = 2) -> None:
-    """Outputs and, in training, the statistics left behind are equal bit for bit."""
-    net = graphnet.compile(spec, optimize=0).train(training)  # the source is that of the plan
+    """Check that outputs and, in training, updated statistics are equal bit for bit."""
+    net = graphnet.compile(spec, optimize=0).train(training)  # the source is generated from the plan
     state = {name: value.detach().clone() for name, value in net.state_dict().items()}
     before = {name: value.clone() for name, value in state.items()}
     images = torch.randn(batch, *graphnet.plan(spec).input_shape, generator=torch.Generator().manual_seed(2))
@@ -104,7 +104,7 @@ def test_lists_are_not_broken() -> None:
 
 
 @pytest.mark.parametrize("name", ['quo"""te', "back\\slash", "two\nlines", "ümläut 視覚", "{braces} %s"])
-def test_names_that_a_docstring_must_not_trip_over(name: str) -> None:
+def test_names_that_need_escaping_in_a_docstring(name: str) -> None:
     source = write_source(graphnet.plan(small(name=name, cite=name)))
     tree = ast.parse(source)
     assert len(tree.body) == 5

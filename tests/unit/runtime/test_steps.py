@@ -1,4 +1,4 @@
-"""Steps that recur are one, called for each time; they run as the flat graph does, eagerly and compiled."""
+"""Recurring steps are one function, called for each time; equal to the flat graph, eager and compiled."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.small import recurrent
 from tests.unit.passes.test_passes import measured
 
 DYNAMO = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
-"""torch.compile looks at .grad of whatever it is given."""
+"""torch.compile reads .grad of all its inputs."""
 
 
 def images(n: int = 3) -> Tensor:
@@ -32,7 +32,7 @@ def stepped(spec: Any, **settings: Any) -> Net:
 
 
 def test_distinct_programs_do_not_grow_with_time() -> None:
-    """Here: the first of h1 alone, the second, the one that recurs, the last but one, the last, the head."""
+    """Here: the first (only h1), the second, the recurring one, the last but one, the last, the head."""
     counts = {t: len(stepped(recurrent(t)).programs) for t in (6, 10, 40)}
     assert len(set(counts.values())) == 1
     assert counts[40] <= 7
@@ -40,8 +40,8 @@ def test_distinct_programs_do_not_grow_with_time() -> None:
     assert len(calls) >= 40
 
 
-def test_a_step_that_differs_is_another() -> None:
-    """Another gain at t = 5 is other work; other statistics, weights or states are not."""
+def test_different_steps_are_different_functions() -> None:
+    """Another gain at t = 5 makes a different step; other statistics, weights or states do not."""
     same = recurrent(8, sharing={"over_time": False})
     assert len(stepped(same, optimize=1).programs) == len(stepped(recurrent(8), optimize=1).programs)
     other = copy.deepcopy(same)
@@ -51,7 +51,7 @@ def test_a_step_that_differs_is_another() -> None:
 
 @DYNAMO
 @pytest.mark.parametrize("compiled", [False, True])
-def test_stepwise_is_flat(compiled: bool) -> None:
+def test_stepwise_equals_flat(compiled: bool) -> None:
     flat, net = graphnet.compile(recurrent(6)).double(), stepped(recurrent(6), seed=1).double()
     load_into(net, flat.state_dict())
     if compiled:
@@ -63,7 +63,7 @@ def test_stepwise_is_flat(compiled: bool) -> None:
 
 @DYNAMO
 def test_compiled_steps_serve_all_times() -> None:
-    """No step is compiled again for another time, but for its first call in training and in evaluation."""
+    """Each step is compiled only on its first calls in training and evaluation, not for other times."""
     torch._dynamo.reset()
     counts = torch._dynamo.utils.counters
     found = []
@@ -80,8 +80,8 @@ def test_compiled_steps_serve_all_times() -> None:
     assert found[0][1] >= found[1][1] > 0
 
 
-def test_long_passes_are_parted() -> None:
-    """What a part hands on is there as long as it is read, and no longer."""
+def test_long_passes_are_split() -> None:
+    """Values passed between segments live only until their last read."""
     net, flat = stepped(recurrent(90)).double(), graphnet.compile(recurrent(90), stepwise=False).double()
     load_into(flat, net.state_dict())
     for each in (net, flat):
@@ -107,7 +107,7 @@ def test_taps_are_called_once_for_each_time_and_may_change_values() -> None:
     torch.testing.assert_close(results[1][0], results[0][0], rtol=1e-12, atol=0)
 
 
-def test_what_is_moved_copied_or_saved_is_used(tmp_path: Any) -> None:
+def test_moved_copied_and_loaded_tensors_are_used(tmp_path: Any) -> None:
     net = stepped(recurrent(5))
     assert net(images().float()).dtype == torch.float32
     assert net.double()(images()).dtype == torch.float64
@@ -131,7 +131,7 @@ def test_steps_are_programs_wherever_one_recurs() -> None:
 
     assert form(recurrent(120))
     assert form(recurrent(6))
-    assert not form(zoo.path("diamond"))  # no step does what another did
+    assert not form(zoo.path("diamond"))  # no two steps are equal
     assert not form(recurrent(120), optimize=0)
     assert form(recurrent(120), optimize=0, stepwise=True)
     assert not form(recurrent(6), backend="inductor")  # small: calls would cost more

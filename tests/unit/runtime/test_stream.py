@@ -1,4 +1,4 @@
-"""`net.step`: a net that runs along with its input, one time step after another."""
+"""`net.step`: process the input one time step at a time."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(net: Net, given: list[Tensor | None]) -> tuple[list[Tensor | None], list
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(("optimize", "combine"), [(0, "none"), (2, "none"), (2, "cumulative"), (2, "cumulative-sum")])
-def test_frame_by_frame_is_the_whole_sequence(optimize: int, combine: str, training: bool) -> None:
+def test_frame_by_frame_equals_the_whole_sequence(optimize: int, combine: str, training: bool) -> None:
     spec = MOVIE | {"readout": {"t": [3, 5, 8], "combine": combine}}
     flat, net = graphnet.compile(spec, optimize=0).double(), stepped(spec, optimize=optimize).double()
     load_into(net, flat.state_dict())
@@ -59,7 +59,7 @@ def test_frame_by_frame_is_the_whole_sequence(optimize: int, combine: str, train
 
 
 def test_a_sequence_s_steps_recur() -> None:
-    """Cutting a frame out is no step's work: so the steps of a long sequence are those of a short one."""
+    """Slicing the sequence is not part of a step, so sequences of all lengths have the same steps."""
     counts = [len(stepped(MOVIE | {"readout": {"t": t}}).programs) for t in (6, 40)]
     assert counts[0] == counts[1] <= 6
 
@@ -102,8 +102,8 @@ def test_gradients_reach_through_the_memory() -> None:
         assert float((grad - parameter.grad).abs().max()) <= 1e-10 * float(parameter.grad.abs().max())
 
 
-def test_an_image_that_stays_is_given_once() -> None:
-    """LP's image comes at t = 1; the net goes on by itself."""
+def test_a_held_image_is_given_once() -> None:
+    """LP's image arrives at t = 1; the net then continues without input."""
     net = stepped(recurrent(6)).double().eval()
     found, memories = run(net, [images(), *[None] * 5])
     assert [memory.t for memory in memories] == [1, 2, 3, 4, 5, 6]
@@ -128,7 +128,7 @@ def test_states_that_are_zeros_before_they_are_reached() -> None:
     )
 
 
-def test_what_cannot_be_stepped_is_told() -> None:
+def test_nets_that_cannot_be_stepped() -> None:
     net = stepped(recurrent(3)).double().eval()
     with pytest.raises(ValueError, match="t = 1: an image arrives, pass it"):
         net.step()

@@ -1,4 +1,4 @@
-"""What PyTorch's users do to a module, each done to a net and looked at: the rows of the contract."""
+"""Common uses of PyTorch modules, each tried on a net: the rows of the contract."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LABELS = torch.tensor([0, 1, 2, 1])
 
 Use = Callable[[Any], None]
 USES: dict[str, Use] = {}
-"""By name: each does something to a net and raises where it does not do what is expected."""
+"""Uses by name: each applies an operation to a net and raises if the result is not as expected."""
 
 
 def use(function: Use) -> Use:
@@ -53,7 +53,7 @@ def loss_of(output: Tensor) -> Tensor:
 
 
 def still(net: Any) -> Tensor:
-    """What the net makes in evaluation, in which nothing changes."""
+    """The outputs in evaluation mode, in which nothing changes."""
     was = [(module, module.training) for module in net.modules()]
     net.eval()
     with torch.no_grad():
@@ -163,7 +163,7 @@ def stochastic_weight_averaging(net: Any) -> None:
 
 @use
 def a_frozen_area(net: Any) -> None:
-    """Neither weights nor statistics of an area that is in evaluation move."""
+    """Weights and statistics of an area in evaluation mode do not change."""
     net.train()
     net.h2.eval().requires_grad_(False)
     before = {name: value.clone() for name, value in net.state_dict().items()}
@@ -205,7 +205,7 @@ def a_hook_on_a_layer(net: Any) -> None:
 
 @use
 def a_backward_hook_on_a_layer(net: Any) -> None:
-    """As captum's layer attribution registers."""
+    """As registered by captum's layer attribution."""
     seen: list[Any] = []
     net.post_net.linear1.register_full_backward_hook(lambda module, given, made: seen.append(made))
     loss_of(net(IMAGES)).backward()
@@ -297,7 +297,7 @@ def another_momentum_of_batch_norms(net: Any) -> None:
 
 @use
 def update_of_batch_norms(net: Any) -> None:
-    """`update_bn`: the mean of what the batches' statistics are."""
+    """`update_bn`: the mean of the batches' statistics."""
     update_bn([IMAGES[:2], IMAGES[2:]], net)
     found = {name: value.clone() for name, value in net.state_dict().items() if "running_mean" in name}
     total = {name: torch.zeros_like(value) for name, value in found.items()}
@@ -451,7 +451,7 @@ def forward_mode_derivatives(net: Any) -> None:
 
 @use
 def an_ensemble_of_stacked_weights(net: Any) -> None:
-    """`stack_module_state` wants modules of one class, and each GraphModule has its own: stack by hand."""
+    """`stack_module_state` needs modules of one class, but each GraphModule has a separate class: stack by hand."""
     nets = [net.eval(), copy.deepcopy(net).eval()]
     with torch.no_grad():
         for parameter in nets[1].parameters():

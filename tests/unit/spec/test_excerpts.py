@@ -1,4 +1,4 @@
-"""The line of a text with marks below what is at fault."""
+"""Excerpts: the line of a text with marks below the fault."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.small import faults
 
 
 def columns(text: str) -> int:
-    """The columns of a terminal, counted in another way: wide ones are two, combining ones none."""
+    """Terminal columns, counted independently: wide characters take two, combining ones none."""
     return sum(
         0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in ("W", "F")) for char in text
     )
 
 
 def marked(shown: str) -> str:
-    """What stands above the marks."""
+    """The text above the marks."""
     line, marks = shown.split("\n")
     begin, end = len(marks) - len(marks.lstrip()), len(marks)
     assert set(marks.strip()) == {"^"}
@@ -60,13 +60,13 @@ def test_marks_stand_below_exactly_the_characters_at_fault(line: str, start: int
     assert marked(excerpt(line, start, end)) == at
 
 
-def test_what_cannot_be_shown_is_an_escape() -> None:
+def test_unprintable_characters_are_escaped() -> None:
     assert excerpt("\x1b[2J\u202e = 1", 8, 9) == "\\x1b[2J\\u202e = 1\n                ^"
     assert excerpt("", 0, 1) == excerpt("  \t", 0, 1) == ""
 
 
 @pytest.mark.parametrize("where", [0, 1, 30, 99, 100, 500, 998, 999])
-def test_of_a_long_line_the_part_around_the_fault_is_shown(where: int) -> None:
+def test_a_long_line_is_truncated_around_the_fault(where: int) -> None:
     line = "".join(f"{number:03} "[-4:] for number in range(250))
     shown = excerpt(line, where, where + 1)
     assert marked(shown) == line[where]
@@ -132,7 +132,7 @@ def test_a_fault_inside_a_string_is_marked_there() -> None:
     assert (found.line, found.column, found.end_column) == (2, 7, 13)
 
 
-def test_a_key_is_marked_and_what_holds_one_that_is_missing() -> None:
+def test_a_key_is_marked_or_the_container_of_a_missing_one() -> None:
     source = read_text('[readout]\n"t t" = 1', "toml", "x")
     assert source.locate(Fault(("readout", "t t"), "", on="key", code="GN004")).excerpt == '"t t" = 1\n^^^^^'
     assert source.locate(Fault(("readout", "t"), "", code="GN004")).excerpt == "[readout]\n^^^^^^^^^"

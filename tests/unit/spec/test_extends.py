@@ -50,21 +50,21 @@ def write(folder: Path, name: str, text: str) -> Path:
 def refused(
     spec: str | Path | Mapping[str, Any] | graphnet.Spec, settings: Sequence[str] = ()
 ) -> tuple[graphnet.Fault, ...]:
-    """All that is wrong with a spec."""
+    """All faults of a spec."""
     with pytest.raises(graphnet.SpecError) as caught:
         graphnet.plan(graphnet.load(spec, settings=settings))
     return caught.value.faults
 
 
 def only(spec: str | Path | Mapping[str, Any], settings: Sequence[str] = ()) -> Fault:
-    """The one thing that is wrong with a spec."""
+    """The only fault of a spec."""
     faults = refused(spec, settings)
     assert len(faults) == 1, [str(fault) for fault in faults]
     return faults[0]
 
 
 def laid(base: str, *others: str) -> Merged:
-    """The texts merged, the lowest first, called 0.toml, 1.toml, …"""
+    """Merge texts, base first, named 0.toml, 1.toml, …"""
     sources = [read_text(text, "toml", f"{number}.toml") for number, text in enumerate([base, *others])]
     merged = Merged(sources[0].data, sources[0])
     for source in sources[1:]:
@@ -79,7 +79,7 @@ def place(merged: Merged, *path: str | int, on: str = "value") -> str:
     return f"{fault.file}:{fault.line}:{fault.column}"
 
 
-# What becomes of the data
+# Merged data
 
 
 def test_tables_merge_states_come_last_and_slabs_are_appended(tmp_path: Path) -> None:
@@ -134,13 +134,13 @@ def test_tables_merge_states_come_last_and_slabs_are_appended(tmp_path: Path) ->
         ("parts.x.y.transitions = [1]", "parts.x.y.transitions = [2]", {"parts": {"x": {"y": {"transitions": [2]}}}}),
     ],
 )
-def test_what_becomes_of_two_texts(base: str, over: str, data: dict[str, Any]) -> None:
+def test_merging_two_texts(base: str, over: str, data: dict[str, Any]) -> None:
     merged = laid(base, over)
     assert merged.data == data
     assert json.dumps(merged.data) == json.dumps(data), "the order means something"
 
 
-def test_what_was_merged_is_unchanged() -> None:
+def test_merging_leaves_its_inputs_unchanged() -> None:
     sources = [read_text(text, "toml", "x") for text in (BASE, "[states]\nV9 = [1, 2, 3]\n[[transitions]]\nt = 2\n")]
     before = [deepcopy(source.data) for source in sources]
     merged = Merged(sources[0].data, sources[0])
@@ -170,7 +170,7 @@ TABLES: Any = st.recursive(
 
 @given(st.lists(st.dictionaries(st.sampled_from(["a", "b", "transitions", "parts"]), TABLES), min_size=1, max_size=4))
 def test_every_entry_is_found_in_the_text_it_is_from(layers: list[dict[str, Any]]) -> None:
-    """The number that stands at an entry's place is the entry; numbers say which text they are from."""
+    """The number found at an entry's place is the entry; numbers encode their text."""
     numbered = [_numbered(layer, 10 * number) for number, layer in enumerate(layers)]
     sources = [read_text(json.dumps(layer, indent=1), "json", str(number)) for number, layer in enumerate(numbered)]
     merged = Merged(sources[0].data, sources[0])
@@ -252,7 +252,7 @@ def test_a_merged_spec_can_be_pickled_and_copied(tmp_path: Path) -> None:
         assert again.source.locate(Fault(("name",), "", code="GN004")).line == 2
 
 
-# Where faults are
+# Places of faults
 
 
 def test_a_fault_has_the_place_of_the_file_it_is_in(tmp_path: Path) -> None:
@@ -298,14 +298,14 @@ def test_places_in_three_texts() -> None:
     assert place(merged, "transitions", 3, on="key") == "2.toml:4:3"
     assert place(merged, "sharing", "sets", 1, "members", 0) == "2.toml:7:12"
     assert place(merged, "n") == "2.toml:8:1"
-    assert place(merged, "transitions", 2, "h1", "h2") == "1.toml:4:1", "what a slab lacks is in its text"
-    assert place(merged, "readout") == "2.toml:1:1", "what is nowhere is missing in the last text"
+    assert place(merged, "transitions", 2, "h1", "h2") == "1.toml:4:1", "a missing cell is placed in its slab"
+    assert place(merged, "readout") == "2.toml:1:1", "a key missing everywhere is placed in the last text"
     assert place(merged, "readout", "t") == "2.toml:1:1"
     assert place(merged) == "2.toml:1:1"
     assert place(merged, "t", "w") == "0.toml:2:1"
 
 
-def test_what_is_replaced_has_no_places_in_the_base() -> None:
+def test_replaced_entries_have_no_places_in_the_base() -> None:
     merged = laid("[states.h]\nshape = [1, 2]", "[states.h]\nupdate = 'R'", "[states]\nh = [3, 4]")
     assert place(merged, "states", "h") == "2.toml:2:5"
     assert place(merged, "states", "h", 1) == "2.toml:2:9"
@@ -345,7 +345,7 @@ def test_a_fault_below_a_dict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     ]
 
 
-# What cannot be extended
+# Invalid bases
 
 
 @pytest.mark.parametrize(
@@ -367,7 +367,7 @@ def test_a_fault_below_a_dict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ("/base.toml", "'/base.toml' is an absolute path"),
     ],
 )
-def test_what_cannot_be_extended_is_a_fault_at_the_string(
+def test_an_invalid_base_is_a_fault_at_the_string(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, what: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -385,7 +385,7 @@ def test_what_cannot_be_extended_is_a_fault_at_the_string(
     assert "\0" not in str(fault)
 
 
-def test_what_a_base_cannot_extend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_uses_of_extends_in_a_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "a/base.toml", 'extends = "none.toml"\n')
     write(tmp_path, "top.toml", 'extends = "a/base.toml"\n')
     monkeypatch.chdir(tmp_path)
@@ -395,7 +395,7 @@ def test_what_a_base_cannot_extend(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("value", ["3", "true", '["base.toml"]', "{ a = 1 }"])
-def test_what_is_no_path(tmp_path: Path, value: str) -> None:
+def test_invalid_paths(tmp_path: Path, value: str) -> None:
     fault = next(fault for fault in refused(write(tmp_path, "top.toml", f"extends = {value}\n{BASE}")) if fault.path)
     assert (fault.path, fault.line) == (("extends",), 1)
     assert fault.what.startswith("this must be a string")
@@ -516,14 +516,14 @@ def test_settings(text: str, key: tuple[str, ...], value: Any) -> None:
         ("a=" + "[" * 70 + "]" * 70, "this is nested more than 64 levels deep", ""),
     ],
 )
-def test_what_is_no_setting(text: str, what: str, fix: str) -> None:
+def test_invalid_settings(text: str, what: str, fix: str) -> None:
     with pytest.raises(graphnet.SpecError) as caught:
         read_assignment(text)
     (fault,) = caught.value.faults
     assert (fault.file, fault.line, fault.column) == (f"--set {text}", None, None)
     assert fault.what.startswith(what)
     assert fix in fault.fix
-    assert str(fault).count("\n") == 2 - (not fault.fix) + 2 * bool(text), "one line each, whatever was set"
+    assert str(fault).count("\n") == 2 - (not fault.fix) + 2 * bool(text), "one line each, for any setting"
 
 
 @given(st.text(max_size=30) | st.text("ab.=\"'[]{}0 \n#,\\", max_size=12))
@@ -567,7 +567,7 @@ def test_settings_are_laid_over_a_spec() -> None:
         ),
     ],
 )
-def test_what_is_set(settings: list[str], path: KeyPath, value: Any) -> None:
+def test_entries_that_are_set(settings: list[str], path: KeyPath, value: Any) -> None:
     data: Any = graphnet.load(SMALL, settings=settings).as_data()
     for part in path:
         data = data[part]
@@ -625,7 +625,7 @@ def test_faults_of_a_setting_and_of_the_file_come_together(tmp_path: Path) -> No
     ]
 
 
-def test_what_is_not_set_keeps_its_place(tmp_path: Path) -> None:
+def test_entries_that_are_not_set_keep_their_places(tmp_path: Path) -> None:
     source = read_text(BASE, "toml", "x.toml")
     merged = merge(source.data, source, "x.toml", ["transitions.0.V1.V1=C", "let.N=3"])
     assert place(merged, "transitions", 0, "V1", "V2") == "x.toml:8:27"

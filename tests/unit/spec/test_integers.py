@@ -62,7 +62,7 @@ def test_every_part_keeps_its_text() -> None:
         ("__import__('os')", 10, 11, "'('"),
     ],
 )
-def test_what_is_no_whole_number(text: str, start: int, end: int, word: str) -> None:
+def test_invalid_whole_numbers(text: str, start: int, end: int, word: str) -> None:
     with pytest.raises(Misspelt) as caught:
         parse_whole(text)
     assert (caught.value.start, caught.value.end) == (start, end)

@@ -1,4 +1,4 @@
-"""The JSON Schema for editors: it takes what the compiler takes, and sees the faults that a schema can see."""
+"""The JSON Schema for editors: accepts whatever the compiler accepts, and finds the faults a schema can find."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def places(spec: Any) -> set[str]:
 
 
 def _paths(error: ValidationError) -> Iterator[tuple[str | int, ...]]:
-    """The entries of one error: of a wrong or missing key, the key, as the compiler has it."""
+    """The entries of one error; for a wrong or missing key, the key, as in the compiler."""
     path = tuple(error.absolute_path)
     if error.validator == "additionalProperties":
         yield from ((*path, key) for key in error.instance if key not in error.schema["properties"])
@@ -52,7 +52,7 @@ def _paths(error: ValidationError) -> Iterator[tuple[str | int, ...]]:
 def test_it_is_a_schema_and_the_file_is_current() -> None:
     Draft202012Validator.check_schema(SCHEMA)
     written = (ROOT / "specs/graphnet.schema.json").read_text(encoding="utf-8")
-    assert written == schema_text(), "graphnet schema -o specs/graphnet.schema.json writes it anew"
+    assert written == schema_text(), "graphnet schema -o specs/graphnet.schema.json rewrites it"
     assert json.loads(written) == SCHEMA
     assert re.findall(r"\w+://\S+", written.replace(SCHEMA["$schema"], "")) == []
     assert "$id" not in SCHEMA
@@ -91,34 +91,34 @@ SEEN = {
     "unknown-letter.toml": {"transitions[0].V1.V2"},
     "wrong.json": {"readout.time"},
 }
-"""What the schema sees of the wrong specs."""
+"""Faults of the wrong specs that the schema finds."""
 UNSEEN = {
     "comma.json": "this is not JSON",
     "not-toml.toml": "this is not TOML",
-    "duplicate-state.toml": "the parser of the text sees it",
-    "descending-time.toml": "no pattern compares numbers",
-    "unknown-state.toml": "which states there are is said elsewhere in the spec",
+    "duplicate-state.toml": "found by the parser",
+    "descending-time.toml": "patterns cannot compare numbers",
+    "unknown-state.toml": "needs the states of the spec",
     "wrong.json: transitions[0].V1.V2": "the same",
     "many.toml: transitions[0].V1.V3": "the same",
     "many.toml: sharing.sets[0].members[0]": "the same",
-    "many.toml: transitions[0].t": "which constants there are is said elsewhere",
-    "many.toml: transitions[0].V2.V2": "no pattern counts brackets",
+    "many.toml: transitions[0].t": "needs the constants of the spec",
+    "many.toml: transitions[0].V2.V2": "patterns cannot count brackets",
     "size.toml": "sizes are computed",
     "sharing-shapes.toml": "sizes are computed",
-    "empty-readout.toml": "it takes unrolling the net",
-    "two-sets.toml": "it takes looking the members up",
+    "empty-readout.toml": "needs the unrolled net",
+    "two-sets.toml": "needs the members of the sets",
 }
-"""What it cannot see, and why."""
+"""Wrong specs that the schema accepts, and why."""
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in ERRORS.iterdir() if path.suffix in (".toml", ".json")))
-def test_faults_that_a_schema_can_see_are_seen_at_their_place(name: str) -> None:
+def test_faults_that_a_schema_can_find_have_their_places(name: str) -> None:
     with pytest.raises(SpecError) as caught:
         graphnet.plan(ERRORS / name)
     faults = {dotted(fault.path) for fault in caught.value.faults}
     seen = SEEN.get(name, set())
     unseen = {path for path in faults if f"{name}: {path}" in UNSEEN}
-    assert faults == (seen | unseen if name not in UNSEEN else faults), "say whether a schema can see it"
+    assert faults == (seen | unseen if name not in UNSEEN else faults), "add it to SEEN or UNSEEN"
     text = (ERRORS / name).read_text(encoding="utf-8")
     try:
         spec = tomllib.loads(text) if name.endswith(".toml") else json.loads(text)
@@ -158,21 +158,21 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "place"), WRONG, ids=[place for _, place in WRONG])
-def test_faults_are_seen_at_their_place(changes: dict[str, Any], place: str) -> None:
+def test_faults_have_their_places(changes: dict[str, Any], place: str) -> None:
     spec = small() | changes
     assert places(spec) == {place}
     with pytest.raises(SpecError):
         graphnet.plan(spec)
 
 
-def test_a_spec_that_extends_another_one_says_only_what_is_different() -> None:
+def test_a_spec_with_extends_needs_only_differences() -> None:
     spec: dict[str, Any] = {"extends": "base.toml", "states": {"V1": {"hold": True}}, "readout": {"combine": "mean"}}
     assert places(spec) == set()
     del spec["extends"]
     assert places(spec) == {"graphnet", "input", "states.V1", "readout.t"}
 
 
-def test_ops_of_one_s_own_are_in_the_schema_once_they_are_registered() -> None:
+def test_registered_custom_ops_are_in_the_schema() -> None:
     spec = small({"h1": {"h2": ["BRC sharpen", {"sharpen": {"power": 2}}, {"sharpen": {"power": "2"}}]}})
     try:
         graphnet.register_op("sharpen", lambda x, *, power: x**power, settings={"power": 0.5})

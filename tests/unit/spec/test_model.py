@@ -1,4 +1,4 @@
-"""The form of a spec: short forms, what is refused, and the way back to data."""
+"""The models of a spec: short forms, refusals, and conversion back to data."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LONG: dict[str, Any] = SMALL | {
     "sharing": {"sets": [{"members": ["h1->h1@1..2"]}]},
     "readout": {"t": [3]},
 }
-"""The small spec as long as it can be said."""
+"""The small spec in its longest form."""
 
 
 def keys(value: Any) -> Any:
@@ -65,7 +65,7 @@ def test_short_forms_mean_the_long_ones() -> None:
     assert graphnet.load(LONG).as_data() == short
 
 
-def test_what_says_more_than_a_short_form_stays_long() -> None:
+def test_entries_beyond_a_short_form_stay_long() -> None:
     spec = small(
         {"t": ["1..2", 4], "delay": 1, "h1": {"h2": {"ops": "BRC", "delay": 2}}},
         states={"h1": {"shape": [4, 8, 8], "label": "first"}, "h2": [6, 4, 4]},
@@ -88,7 +88,7 @@ def test_data_comes_back_as_it_was_written(path: Path) -> None:
     assert graphnet.load(json.loads(json.dumps(data))) == graphnet.load(path)
 
 
-def test_specs_are_equal_when_they_say_the_same_and_hash_alike() -> None:
+def test_specs_of_equal_data_are_equal_and_hash_alike() -> None:
     one, other = graphnet.load(small()), graphnet.load(small(merge="mean"))
     assert one == graphnet.load(small())
     assert one != other
@@ -218,12 +218,12 @@ def test_values_of_the_wrong_kind(path: tuple[str | int, ...], value: Any, what:
         ("readout", "[readout] with a time, such as t = 5"),
     ],
 )
-def test_what_is_missing_is_named_with_an_example(table: str, example: str) -> None:
+def test_a_missing_key_is_named_with_an_example(table: str, example: str) -> None:
     found = faults(small(**{table: None}))[0]
     assert (found.path, found.what, found.fix) == ((table,), f"the key '{table}' is missing", example)
 
 
-def test_a_norm_takes_from_another_what_it_leaves_out() -> None:
+def test_a_norm_inherits_missing_keys() -> None:
     base = Norm(statistics="shared", affine="per-time")
     assert Norm().over(base) == base
     assert Norm(affine="shared").over(base) == Norm(statistics="shared", affine="shared")

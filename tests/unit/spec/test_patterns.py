@@ -1,4 +1,4 @@
-"""The patterns that editors check strings by: whatever a parser takes matches its pattern."""
+"""Patterns for strings in the JSON Schema: whatever a parser accepts matches its pattern."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PARSERS: dict[str, tuple[Callable[[Any], Any], str, list[str]]] = {
 @pytest.mark.parametrize("kind", PARSERS)
 @settings(max_examples=50 * settings().max_examples)
 @given(st.data())
-def test_what_a_parser_takes_matches(kind: str, data: st.DataObject) -> None:
+def test_accepted_strings_match(kind: str, data: st.DataObject) -> None:
     parse, pattern, alphabet = PARSERS[kind]
     text = data.draw(st.lists(st.sampled_from(alphabet), min_size=1, max_size=9).map("".join))
     try:
@@ -63,7 +63,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, texts in REFUSED.items() for text in texts])
-def test_what_a_pattern_refuses(kind: str, text: str) -> None:
+def test_refused_strings(kind: str, text: str) -> None:
     parse, pattern, _ = PARSERS[kind]
     assert not re.search(pattern, text)
     with pytest.raises((Misspelt, FunctionFault)):
@@ -79,7 +79,7 @@ ALL = [token for _, _, alphabet in PARSERS.values() for token in alphabet]
 @example(["C:(N)+"])
 @given(st.lists(st.sampled_from(ALL), min_size=1, max_size=4))
 def test_no_string_takes_long(kind: str, tokens: list[str]) -> None:
-    """A spec may come from a stranger, and is looked at while one types."""
+    """A spec may come from a stranger, and editors check it on every keystroke."""
     text = "".join(tokens)
     start = time.process_time()
     for tail in ("", "!"):
@@ -88,7 +88,7 @@ def test_no_string_takes_long(kind: str, tokens: list[str]) -> None:
 
 
 def test_patterns_are_those_that_all_engines_read() -> None:
-    """No looking ahead or behind, no references back, no possessive repeats, no classes by property."""
+    """No lookaround, backreferences, possessive quantifiers or property classes."""
     found = re.findall(r'"pattern": (".*")', schema_text())
     assert len(found) > 10
     unread = re.compile(r"\(\?[^:]|\\[pPkZzAG1-9]|[*+?}]\+")

@@ -1,4 +1,4 @@
-"""Text or dict → Spec: all faults of the form at once, the rest of the spec looked at all the same."""
+"""Text or dict → Spec: all faults of form at once, and checks of the rest of the spec all the same."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_reading_leaves_the_dict_alone(wrong: dict[str, Any]) -> None:
         ('name = "small"', 'sharing.sets = [{ members = [["h1", "h1"]] }]', "sharing.sets[0].members[0]", '"V1->V1"'),
     ],
 )
-def test_one_mistake_is_one_fault_that_says_what_is_right(was: str, now: str, path: str, fix: str) -> None:
+def test_one_mistake_is_one_fault_with_a_fix(was: str, now: str, path: str, fix: str) -> None:
     assert was in TOML
     (fault,) = faults(read_text(TOML.replace(was, now, 1), "toml", "small.toml"))
     assert dotted(fault.path) == path
@@ -119,13 +119,13 @@ def test_a_key_below_a_header_is_of_that_table() -> None:
     assert (dotted(fault.path), fault.line) == ("states.readout", 8)
 
 
-def test_what_is_wrong_inside_a_misspelt_table_comes_after_it_is_spelt() -> None:
+def test_faults_inside_a_misspelt_table_are_reported_after_its_fix() -> None:
     wrong = TOML.replace("[[transitions]]", "[[edges]]").replace('"BRC+I"', '"BRZ"')
     assert found(read_text(wrong, "toml", "small.toml")) == ["edges"]
 
 
 @pytest.mark.parametrize("count", [MOST_ERRORS, MOST_ERRORS + 1, 5000])
-def test_of_many_errors_the_first_are_told(count: int) -> None:
+def test_only_the_first_of_many_errors_are_shown(count: int) -> None:
     text = f"graphnet = 1\nreadout.t = [{', '.join(['1.5'] * count)}]\ninput = 3\nstates = 4\n"
     source = read_text(text, "toml", "many.toml")
     with pytest.raises(graphnet.SpecError) as caught:
@@ -189,7 +189,7 @@ def test_one_fault_has_no_echoes_here_either(changes: dict[str, Any], path: str)
     assert found(small(**changes)) == [path]
 
 
-def test_with_faults_the_spec_is_what_is_left() -> None:
+def test_with_faults_the_spec_is_the_valid_rest() -> None:
     reading = read(small(merge="meen", name=3, states={"h1": [4, 8, 8], "h2": "x"}))
     assert sorted(dotted(fault.path) for fault in reading.faults) == ["merge", "name", "states.h2"]
     assert reading.spec is not None
@@ -208,7 +208,7 @@ def test_long_values_are_shown_in_short() -> None:
     assert fault.what == f"'{'m' * 36}... is not known here"
 
 
-def test_places_are_sorted_and_faults_told_once() -> None:
+def test_faults_are_sorted_and_reported_once() -> None:
     source = read_text(TOML, "toml", "small.toml")
     late = Fault(("transitions", 0, "h1", "h2"), "late", on="key", code="GN004")
     early = Fault(("states", "h2"), "early", code="GN004")

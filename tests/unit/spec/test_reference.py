@@ -1,4 +1,4 @@
-"""The language reference is true: its examples compile, and its tables say what the models say, no more and no less."""
+"""The language reference is correct: its examples compile, and its tables match the models exactly."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TABLES: dict[str, type[Table]] = {
     "`[[sharing.sets]]`": model.SharingSet,
     "`[readout]`": model.Readout,
 }
-"""Heading → the model whose keys the table below it lists."""
+"""Heading → the model whose keys its table lists."""
 
 
 class Block(NamedTuple):
@@ -63,7 +63,7 @@ EXAMPLES = [block for block in BLOCKS if block.language == "toml"]
 
 
 def rows(heading: str) -> list[list[str]]:
-    """The cells of the first table below a heading, its header left out."""
+    """The cells of the first table below a heading, without its header."""
     section = re.split(rf"^#+ {re.escape(heading)}$", TEXT, flags=re.M)[1]
     table = re.search(r"^\|.*\n\|[ |-]*\n((?:\|.*\n)+)", re.split(r"^#+ ", section, flags=re.M)[0], re.M)
     assert table, f"no table below {heading}"
@@ -71,12 +71,12 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def codes(text: str) -> list[str]:
-    """What stands in `backticks`."""
+    """The texts in `backticks`."""
     return re.findall(r"`([^`]+)`", text)
 
 
 def write(block: Block, path: Path) -> Path:
-    """A file with an example, a fragment as one that extends the base."""
+    """Write an example to a file; a fragment extends the base."""
     (base,) = [each.text for each in EXAMPLES if f'name  = "{BASE.removesuffix(".toml")}"' in each.text]
     (path / BASE).write_text(base)
     is_whole = {"graphnet", "extends"} & tomllib.loads(block.text).keys()
@@ -85,7 +85,7 @@ def write(block: Block, path: Path) -> Path:
 
 
 @pytest.mark.parametrize("block", EXAMPLES, ids=lambda block: f"line {block.line}")
-def test_an_example_compiles_or_is_refused_as_said(block: Block, tmp_path: Path) -> None:
+def test_an_example_compiles_or_is_refused_as_marked(block: Block, tmp_path: Path) -> None:
     path = write(block, tmp_path)
     kind, _, said = block.mark.partition(": ")
     if kind == "refused":
@@ -100,7 +100,7 @@ def test_an_example_compiles_or_is_refused_as_said(block: Block, tmp_path: Path)
         graphnet.compile(path)(torch.zeros(2, *plan.input_shape))
 
 
-def test_what_the_plan_says_is_quoted_right(tmp_path: Path) -> None:
+def test_quotes_of_the_plan_are_correct(tmp_path: Path) -> None:
     plan, quoted = "", 0
     for block in BLOCKS:
         if block.language == "toml" and not block.mark:
@@ -112,13 +112,13 @@ def test_what_the_plan_says_is_quoted_right(tmp_path: Path) -> None:
 
 
 def fields(table: type[Table]) -> dict[str, FieldInfo]:
-    """The keys of a table, as they are written."""
+    """The keys of a table, as written in a spec."""
     found = {field.alias or name: field for name, field in table.model_fields.items()}
     return {key: found[key] for key in (model.SLAB_WORDS if table is model.Slab else found)}
 
 
 def choices(annotation: Any) -> Iterator[str]:
-    """What a Literal inside an annotation lets one choose."""
+    """The choices of a Literal inside an annotation."""
     if get_origin(annotation) is Literal:
         yield from map(str, get_args(annotation))
     for inner in get_args(annotation):
@@ -131,7 +131,7 @@ def test_every_table_of_a_spec_has_its_table_here() -> None:
 
 
 @pytest.mark.parametrize("heading", TABLES)
-def test_a_table_says_its_keys_with_their_defaults_and_choices(heading: str) -> None:
+def test_a_table_lists_its_keys_with_their_defaults_and_choices(heading: str) -> None:
     expected = fields(TABLES[heading])
     found = {row[0].strip("`"): row for row in rows(heading) if not row[0].startswith("*")}
     assert list(found) == list(expected)
@@ -143,7 +143,7 @@ def test_a_table_says_its_keys_with_their_defaults_and_choices(heading: str) -> 
         assert codes(kind) == said or not said, key
         value = field.get_default(call_default_factory=True, validated_data={})
         if field.is_required() or value is None:
-            assert default.startswith("needed" if field.is_required() else "—"), key
+            assert default.startswith("required" if field.is_required() else "—"), key
             continue
         value = value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
         value = (value[0] if len(value) == 1 else list(value)) if isinstance(value, tuple) else value
@@ -160,11 +160,11 @@ def test_ops_and_their_settings_are_listed() -> None:
 
 
 @pytest.mark.parametrize("word", [word for word, rule in OPS.items() if rule.settings and word != "norm"])
-def test_the_defaults_of_an_op_are_what_happens(word: str) -> None:
+def test_the_defaults_of_an_op_are_correct(word: str) -> None:
     (row,) = [row for row in rows("Ops") if codes(row[1]) == [word]]
     said = tomllib.loads("\n".join(code for code in codes(row[2]) if " = " in code))
     if not said.get("bias", True):
-        del said["bias_init"]  # there is none to start
+        del said["bias_init"]  # there is no bias to initialise
     target = {"linear": [6], "max_pool": [4, 4, 4], "avg_pool": [4, 4, 4]}.get(word, [4, 8, 8])
     outputs = []
     for settings in ({}, said):
@@ -181,13 +181,13 @@ def test_merges_schemes_and_reserved_names_are_listed() -> None:
 
 
 def test_names_of_tensors_are_those_of_the_net_below(tmp_path: Path) -> None:
-    line = TEXT.count("\n", 0, TEXT.index("### Names of tensors"))
+    line = TEXT.count("\n", 0, TEXT.index("### Tensor names"))
     spec = next(block for block in EXAMPLES if block.line > line)
     names = {tensor.name for tensor in graphnet.plan(write(spec, tmp_path)).tensors}
-    assert {code for row in rows("Names of tensors") for code in codes(row[1])} <= names
+    assert {code for row in rows("Tensor names") for code in codes(row[1])} <= names
 
 
-def test_an_op_of_one_s_own_works_as_shown(tmp_path: Path) -> None:
+def test_a_custom_op_works_as_shown(tmp_path: Path) -> None:
     (python,) = [block.text for block in BLOCKS if block.language == "python"]
     refused = next(block for block in EXAMPLES if "contrast" in block.mark)
     exec(python, {"__name__": "my_ops"})

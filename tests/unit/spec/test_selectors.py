@@ -1,4 +1,4 @@
-"""Who belongs to a weight-sharing set."""
+"""Members of weight-sharing sets."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_stars_stand_for_any_characters_and_case_matters() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "h1->", "->h1", "h1->h2->h3", "h-1->h2"])
-def test_what_selects_nothing(text: str) -> None:
+def test_selectors_without_matches(text: str) -> None:
     with pytest.raises(Misspelt, match="selects no transitions") as caught:
         parse_selector(text)
     assert (caught.value.start, caught.value.end) == (0, len(text))
@@ -53,7 +53,7 @@ def test_what_selects_nothing(text: str) -> None:
         ("h2 <- V1.r", "write V1.r->h2"),
     ],
 )
-def test_another_arrow_is_said_in_the_languages_own(text: str, fix: str) -> None:
+def test_another_arrow_suggests_the_languages(text: str, fix: str) -> None:
     with pytest.raises(Misspelt, match="selects no transitions") as caught:
         parse_selector(text)
     assert caught.value.fix == fix

@@ -1,4 +1,4 @@
-"""What a state may be called."""
+"""Valid and reserved names of states."""
 
 import keyword
 
@@ -27,7 +27,7 @@ def test_good_names(name: str) -> None:
         (MODULE_ATTRIBUTES, "is an attribute of every PyTorch module"),
     ],
 )
-def test_names_that_are_taken(names: list[str], what: str) -> None:
+def test_reserved_names(names: list[str], what: str) -> None:
     for name in names:
         fault = name_fault(name)
         assert fault is not None, name
@@ -42,7 +42,7 @@ def test_the_error_lists_what_is_reserved(name: str, listed: list[str]) -> None:
 
 
 def test_no_state_can_hide_an_attribute_of_a_compiled_net() -> None:
-    """MODULE_ATTRIBUTES is kept without torch; this holds it against torch."""
+    """Compares MODULE_ATTRIBUTES, which is stored without torch, with torch."""
     net = graphnet.compile(small())
     traced = fx.symbolic_trace(nn.Identity())
     annotated = {name for kind in (nn.Module, fx.GraphModule) for name in vars(kind).get("__annotations__", {})}

@@ -1,4 +1,4 @@
-"""graphnet.spec.text.source: what a text says, where it says it, and everything that is wrong with it at once."""
+"""graphnet.spec.text.source: the data of a text, the places of its entries, and all its faults at once."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def entries(data: Any) -> Iterator[tuple[KeyPath, Any]]:
 
 
 def rest(source: Source, fault: Fault) -> str:
-    """The text from a fault's place on, found by line and column as an editor would."""
+    """The text from a fault's place on, found by line and column as in an editor."""
     placed = source.locate(fault)
     assert placed.line is not None
     assert placed.column is not None
@@ -135,7 +135,7 @@ def rest(source: Source, fault: Fault) -> str:
 
 
 def parsed(text: str, format: Format) -> Any:
-    """The scalar that a text begins with, by a standard parser."""
+    """The scalar at the start of a text, by a standard parser."""
     if format == "json":
         return json.JSONDecoder().raw_decode(text)[0]
     for end in range(1, len(text) + 1):
@@ -205,7 +205,7 @@ def test_places_are_those_a_person_counts(path: KeyPath, key: tuple[int, int], v
         (("norm", "affine", "deeper"), (21, 1)),
     ],
 )
-def test_what_the_text_lacks_is_placed_at_what_would_hold_it(path: KeyPath, place: tuple[int, int]) -> None:
+def test_a_missing_entry_is_placed_at_its_container(path: KeyPath, place: tuple[int, int]) -> None:
     source = read_text(LP, "toml", "x")
     for fault in (
         Fault(path, "", code="GN004"),
@@ -397,7 +397,7 @@ def test_a_key_written_twice(text: str, format: Format, path: KeyPath, place: tu
     assert refused(text, format) == [(*place, path, f"'{path[-1]}' is written twice", fix)]
 
 
-def test_what_tomllib_alone_forbids_is_told_in_its_words() -> None:
+def test_faults_that_only_tomllib_finds_have_its_message() -> None:
     ((line, _, path, what, _),) = refused("[a.b.c]\nz = 9\n[a]\nb.c.t = 1")
     assert (line, path, what) == (4, (), "Cannot redefine namespace ('a', 'b', 'c')")
 
@@ -491,7 +491,7 @@ def test_nesting_that_looks_like_a_string_overflows_nothing(text: str) -> None:
         assert refused(text, format)
 
 
-def test_a_text_that_is_no_spec_at_all_gives_twenty_faults_and_a_number() -> None:
+def test_a_text_that_is_not_a_spec_gives_twenty_faults_and_a_count() -> None:
     faults = refused("It was a dark and stormy night,\n" * 500)
     assert [fault[0] for fault in faults] == [*range(1, 21), 21]
     assert faults[-1][3] == "480 more faults from here on"
@@ -501,7 +501,7 @@ def test_a_text_that_is_no_spec_at_all_gives_twenty_faults_and_a_number() -> Non
 
 
 def is_plain(data: Any) -> bool:
-    """Whether a spec can hold the data, by a recursion that shares nothing with the module."""
+    """Whether a spec can hold the data, by a recursion independent of the module."""
     if isinstance(data, dict):
         return all(is_plain(key) and is_plain(value) for key, value in data.items())
     if isinstance(data, list):
@@ -514,7 +514,7 @@ def is_plain(data: Any) -> bool:
 
 
 def reference(text: str, format: Format) -> dict[str, Any] | None:
-    """What a standard parser makes of a text; None where a spec must be refused."""
+    """Parse a text with a standard parser; None if a spec must be refused."""
 
     def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):
@@ -662,7 +662,7 @@ def test_bytes_that_are_not_utf8(tmp_path: Path, content: bytes, place: tuple[in
     assert (line[len(marks) - 1], marks.strip()) == ("\ufffd", "^")
 
 
-def test_what_is_no_readable_file(tmp_path: Path) -> None:
+def test_unreadable_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo.toml")
     (tmp_path / "loop.toml").symlink_to(tmp_path / "loop.toml")
     for path, what in [
@@ -708,7 +708,7 @@ def test_a_name_that_no_terminal_can_show(tmp_path: Path) -> None:
 
 
 def full(unit: str, start: str = "", end: str = "", size: int = MAX_BYTES) -> str:
-    """A text of some size: a unit over and over, `#` in it a number that counts up."""
+    """A text of a given size: a repeated unit, with `#` replaced by a counter."""
     count = (size - len(start) - len(end)) // len(unit.replace("#", "12345"))
     body = "".join(unit.replace("#", str(number)) for number in range(count)) if "#" in unit else unit * count
     return start + body + end
@@ -774,6 +774,6 @@ def test_a_text_of_too_much_is_refused_where_it_is_too_much() -> None:
     assert column > 100_000
 
 
-def test_after_a_thousand_faults_nobody_counts() -> None:
+def test_counting_stops_after_a_thousand_faults() -> None:
     assert refused("a = = 1\n" * 5000)[-1][3] == "over 980 more faults from here on"
     assert refused("a = = 1\n" * 999)[-1][3] == "979 more faults from here on"

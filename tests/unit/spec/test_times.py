@@ -107,7 +107,7 @@ TIME = 'a time is 4, a range "5..7" or "1..inf", or a list of these'
         ("1.5", 1, 2, "'..' or the end of the time is expected, not '.'", TIME),
     ],
 )
-def test_what_is_no_time(text: str | int, start: int, end: int, what: str, fix: str) -> None:
+def test_invalid_times(text: str | int, start: int, end: int, what: str, fix: str) -> None:
     with pytest.raises(Misspelt) as caught:
         parse_times(text)
     fault = caught.value

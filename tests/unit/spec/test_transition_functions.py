@@ -1,4 +1,4 @@
-"""Transition functions as written."""
+"""Parsing of transition functions."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from graphnet.spec.notation.transition_functions import (
 
 
 def said(chain: Chain) -> str:
-    """A chain in long form, by rules of our own: `conv3:64/2`, branches in brackets."""
+    """A chain in a notation for tests: `conv3:64/2`, branches in brackets."""
     return " ".join(map(_item, chain))
 
 
@@ -60,7 +60,7 @@ def _item(item: Call | Branches) -> str:
         ),
     ],
 )
-def test_strings_and_what_they_mean(text: str, meant: str) -> None:
+def test_strings_and_their_meanings(text: str, meant: str) -> None:
     assert said(parse_function(text)) == meant
 
 
@@ -124,7 +124,7 @@ def test_calls_are_counted_in_all_branches() -> None:
         ("C//2", 1, 2, "'/' has no bracket to close or op to join", "remove it"),
     ],
 )
-def test_what_is_no_function(text: str, start: int, end: int, what: str, fix: str) -> None:
+def test_invalid_functions(text: str, start: int, end: int, what: str, fix: str) -> None:
     with pytest.raises(FunctionFault) as caught:
         parse_function(text)
     fault = caught.value
@@ -150,7 +150,7 @@ def test_depth_and_length_are_limited() -> None:
 
 
 @pytest.mark.parametrize("ops", [["C", 2], [4], [[]], [{"conv": 3}], [{"conv": {}, "relu": {}}], [None]])
-def test_a_list_that_is_no_function_is_a_fault_and_no_crash(ops: list[Any]) -> None:
+def test_a_list_that_is_not_a_function_is_a_fault(ops: list[Any]) -> None:
     spec = {
         "graphnet": 1,
         "input": {"shape": [1, 4, 4]},

@@ -14,7 +14,7 @@ SPEC = '{"graphnet": 1, "name": "Grüße"}'
 
 
 def norm_net(channels: int = 4, times: tuple[int, ...] = (2, 3)) -> nn.Module:
-    """Names as the compiler makes them: `conv1.weight`, `norm1.t2.running_mean`, …"""
+    """A net with names like the compiler's: `conv1.weight`, `norm1.t2.running_mean`, …"""
     norms = nn.ModuleDict({f"t{t}": nn.BatchNorm2d(channels, affine=False) for t in times})
     net = nn.Module()
     net.conv1 = nn.Conv2d(1, channels, 3, bias=False)
@@ -45,7 +45,7 @@ def test_a_checkpoint_comes_back_whole(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
-def test_loading_reports_what_it_leaves() -> None:
+def test_loading_reports_unused_tensors() -> None:
     tensors = tensors_of(norm_net(times=(2, 3, 4)))
     net = norm_net(times=(2, 3))
     report = load_into(net, tensors)
@@ -103,7 +103,7 @@ def test_statistics_may_be_missing_for_a_caller_who_calibrates() -> None:
         load_into(net, tensors, calibrate=True)
 
 
-def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
+def test_files_that_are_not_checkpoints(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
     with pytest.raises(CheckpointError, match=r"^no checkpoint at "):
         read_checkpoint(path)

@@ -53,7 +53,7 @@ def test_digits_keep_their_labels(digits: Dataset) -> None:
 def test_digits_are_standardised_by_the_training_part(digits: Dataset) -> None:
     assert digits.train_images.mean().item() == pytest.approx(0, abs=1e-5)
     assert digits.train_images.std().item() == pytest.approx(1, abs=1e-5)
-    assert abs(digits.test_images.mean().item()) > 1e-4  # it would be 0 were it standardised by itself
+    assert abs(digits.test_images.mean().item()) > 1e-4  # 0 if it were standardised separately
 
 
 def test_the_held_out_quarter_is_stratified(digits: Dataset) -> None:
@@ -90,7 +90,7 @@ def test_an_unknown_name_lists_what_there_is() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in DATASETS if name != "digits"])
-def test_data_that_are_not_there(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_data(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchvision", None)  # the slow import must not be tried
     with pytest.raises(DataError, match=r"needs a data root(.*\n)+ .*--data-root DATA_ROOT$"):
         load_dataset(name)
@@ -103,7 +103,7 @@ def test_data_that_are_not_there(name: str, tmp_path: Path, monkeypatch: pytest.
 
 
 class FakeCifar:
-    """Stands for torchvision's class: the same arguments, `data` uint8 [N, H, W, C], `targets` a list."""
+    """Fake of torchvision's class: the same arguments, `data` uint8 [N, H, W, C], `targets` a list."""
 
     def __init__(self, root: str, train: bool, download: bool) -> None:
         assert not download
@@ -191,7 +191,7 @@ def test_the_linear_baseline_of_digits(digits: Dataset) -> None:
 
 
 def test_the_linear_baseline_is_linear(digits: Dataset) -> None:
-    """Exclusive or, which no linear classifier can do: the best gets three corners of four."""
+    """Exclusive or, where the best linear classifier gets three of four corners."""
     corners = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]).reshape(4, 1, 1, 2)
     labels = torch.tensor([0, 1, 1, 0])
     xor = replace(digits, train_images=corners, train_labels=labels, test_images=corners, test_labels=labels, classes=2)

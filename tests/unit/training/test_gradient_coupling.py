@@ -55,7 +55,7 @@ def loss_of(net: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def reference_step(net: nn.Module, strength: float, kernel: str) -> None:
-    """Eq. 2 as it is written, one number at a time."""
+    """Eq. 2 as printed, one number at a time."""
     members = [net.get_parameter(NAME.format(t)) for t in TIMES]
     before = [member.grad.clone() for member in members]
     size = len(members)
@@ -97,7 +97,7 @@ def test_a_coupling_of_0_is_no_coupling() -> None:
 
 
 def test_a_coupling_of_1_from_an_equal_start_is_the_hard_set_at_another_rate() -> None:
-    """The hard set has the sum of T gradients, eq. 1 their mean: the rate makes up for it."""
+    """The hard set has the sum of T gradients, eq. 1 their mean: the learning rate compensates."""
     size, rate, decay = len(TIMES), 0.001, 1e-3
     soft = graphnet.compile(spec(1.0)).double()
     tied = spec(1.0)
@@ -131,7 +131,7 @@ def test_a_coupling_of_1_from_an_equal_start_is_the_hard_set_at_another_rate() -
 
 
 def test_accumulation_clipping_and_scaling() -> None:
-    """The hook sees the sum of two batches, clipped, and unscaled by the scaler."""
+    """The hook sees the clipped sum of two batches, unscaled by the scaler."""
     ours = graphnet.compile(spec(0.5)).double()
     theirs = deepcopy(ours)
     mine, other = (torch.optim.SGD(net.parameters(), lr=0.05) for net in (ours, theirs))
@@ -187,7 +187,7 @@ def _process(rank: int, port: int, wrap: str, folder: str) -> None:
     else:
         from torch.distributed.fsdp import fully_shard
 
-        net.to(memory_format=torch.contiguous_format)  # FSDP2 shards no weights that lie otherwise
+        net.to(memory_format=torch.contiguous_format)  # FSDP2 does not shard weights of another layout
         fully_shard(net, mesh=dist.init_device_mesh("cpu", (2,)))
     optimizer = torch.optim.SGD(net.parameters(), lr=0.005, momentum=0.9)
     graphnet.couple_gradients(net, optimizer)
@@ -206,7 +206,7 @@ def _process(rank: int, port: int, wrap: str, folder: str) -> None:
 
 @pytest.mark.parametrize("wrap", ["ddp", "fsdp2"])
 def test_two_processes_take_the_steps_of_one(wrap: str, tmp_path: Any) -> None:
-    """Each has half of a batch; the mean of their gradients is that of the whole."""
+    """Each has half of a batch; the mean of their gradients is that of the whole batch."""
     alone = graphnet.compile(spec(0.5, "triangular")).double()
     optimizer = torch.optim.SGD(alone.parameters(), lr=0.005, momentum=0.9)
     graphnet.couple_gradients(alone, optimizer)

@@ -16,7 +16,7 @@ from tests.small import small
 
 
 class TwoReadouts(nn.Module):
-    """A recurrent net by hand: one convolution, read at t = 2 and t = 3; the later time is put in first."""
+    """A recurrent net by hand: one convolution, read at t = 2 and t = 3; the dict has the later time first."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ def test_deterministic_algorithms_are_on_while_training(few: Dataset) -> None:
 
 
 def test_the_steps_are_sgd_with_momentum_and_decay(few: Dataset) -> None:
-    """Three full batches against the update written out; the rate of the third epoch is a tenth."""
+    """Three full batches against the explicit update; the third epoch has a tenth of the rate."""
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10, bias=False)).double()
     data = replace(few, train_images=few.train_images.double(), test_images=few.test_images.double())
     w = net[1].weight.detach().clone().requires_grad_()
@@ -214,7 +214,7 @@ def test_evaluation_changes_nothing(few: Dataset) -> None:
     assert [module.training for module in net.modules()] == modes
 
 
-def test_the_report_hears_of_all_in_order(few: Dataset) -> None:
+def test_the_report_receives_all_events_in_order(few: Dataset) -> None:
     events: list[Event] = []
     recipe = Recipe(epochs=6, lr=0.02, device="cpu", evaluate="end")
     result = train(small_cnn(), few, recipe, events.append)
@@ -282,10 +282,10 @@ def test_a_net_without_parameters_cannot_be_trained(few: Dataset) -> None:
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "gpu"])
-def test_a_device_that_is_not_there_is_named(name: str) -> None:
+def test_a_missing_device_is_named(name: str) -> None:
     with pytest.raises(TrainingError, match=f"^device '{name}' cannot be used here: .*\n  use auto or cpu$"):
         choose_device(name)
 
 
-def test_auto_is_a_device_that_is_there() -> None:
+def test_auto_is_an_available_device() -> None:
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")

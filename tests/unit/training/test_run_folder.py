@@ -122,7 +122,7 @@ def test_a_run_can_be_evaluated_again_to_the_same_predictions(tmp_path: Path, fe
 
 
 def stop_at(net: nn.Module, states: list[dict[str, torch.Tensor]], fault: BaseException | None) -> Report:
-    """A report that keeps the net's state at each epoch's end and stops, or spoils the net, in epoch 3."""
+    """A report that keeps the net's state at the end of each epoch and stops, or spoils the net, in epoch 3."""
 
     def report(event: Event) -> None:
         if isinstance(event, EpochDone):
