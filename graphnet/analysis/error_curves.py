@@ -107,7 +107,7 @@ def iterative_convergence(
     known = stages(expand_in_time(spec))
     chosen = list(known) if states is None else list(states)
     if wrong := [name for name in chosen if name not in known]:
-        raise EditError(f"'{wrong[0]}' is no stage\n  stages: {', '.join(known) or 'none'}")
+        raise EditError(f"'{wrong[0]}' is not a stage\n  stages: {', '.join(known) or 'none'}")
     if not chosen:
         raise EditError("no stages: no state has a self-transition that fires at least twice")
     merged = Merged()

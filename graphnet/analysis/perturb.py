@@ -122,7 +122,7 @@ def _table(old: Plan, new: Plan, moved: Moved) -> dict[str, str]:
             if is_new and BY_TIME.search(name):  # this name now belongs to another time
                 continue
             if table.setdefault(name, source) != source:
-                raise EditError(f"{name} would be both {table[name]} and {source}\n  say over_time = false")
+                raise EditError(f"{name} would be both {table[name]} and {source}\n  set over_time = false")
     wanted = {tensor.name: tensor.shape for tensor in new.tensors}
     return {name: source for name, source in table.items() if shapes.get(source) == wanted[name]}
 

@@ -38,12 +38,12 @@ def read_file(path: str | os.PathLike[str]) -> Mapping[str, Any]:
         raise CheckpointError(f"no checkpoint at {name}") from None
     except UnpicklingError:
         raise CheckpointError(
-            f"{name} is no file of torch.save, or holds more than tensors, numbers, strings, lists and dicts\n"
+            f"{name} is not a torch.save file, or holds more than tensors, numbers, strings, lists and dicts\n"
             "  nothing in a checkpoint runs here: load it yourself if you trust it, and give its state dict"
         ) from None
     except (SafetensorError, BadZipFile, OSError, RuntimeError, EOFError, ValueError) as fault:
         first = str(fault).partition("\n")[0]
-        raise CheckpointError(f"{name} is no file of safetensors or torch.save, or a damaged one: {first}") from None
+        raise CheckpointError(f"{name} is not a safetensors or torch.save file, or is damaged: {first}") from None
     if not isinstance(found, Mapping):
         raise CheckpointError(f"{name} holds a {type(found).__name__}, not a dict of tensors")
     return found

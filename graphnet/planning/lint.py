@@ -160,7 +160,7 @@ def _without_gradient(
             continue
         told.add(place)
         what = f"{tensor} gets no gradient: its inputs, or all values that depend on it, are zero"
-        fix = "check what is zeros here, and gains of 0"
+        fix = "look for zeros here, and for gains of 0"
         yield Fault(paths.get(place, ()), what, fix, on="key", severity="warning", code="GN506")
 
 

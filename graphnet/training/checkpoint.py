@@ -96,7 +96,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except FileNotFoundError as fault:
         raise CheckpointError(f"no checkpoint at {path}") from fault
     except (SafetensorError, OSError) as fault:
-        raise CheckpointError(f"{path} is no safetensors file, or a damaged one: {fault}") from fault
+        raise CheckpointError(f"{path} is not a safetensors file, or is damaged: {fault}") from fault
     version, spec_text = metadata.pop(VERSION_KEY, None), metadata.pop(SPEC_KEY, None)
     if version is None or spec_text is None:
         raise CheckpointError(f"{path} is a safetensors file, but not a checkpoint from graphnet: it has no spec")

@@ -406,7 +406,7 @@ def test_parts_of_a_net_are_run() -> None:
 def test_refusals() -> None:
     net = staged()
     batches = [(PHOTOS, own_answers(net))]
-    with pytest.raises(EditError, match="'h3' is no stage\n  stages: h1, h2"):
+    with pytest.raises(EditError, match="'h3' is not a stage\n  stages: h1, h2"):
         iterative_convergence(net, batches, states=["h1", "h3"])
     with pytest.raises(EditError, match="not compiled by graphnet"):
         iterative_convergence(nn.Linear(2, 2), batches)
@@ -425,7 +425,7 @@ def test_nets_without_stages_are_refused() -> None:
         net = graphnet.compile(spec | {"transitions": [ops] if ops else [], "readout": {"t": 1 if ops else 0}})
         with pytest.raises(EditError, match="no stages"):
             iterative_convergence(net, [(random(2, *SHAPE, seed=1), torch.zeros(2, dtype=torch.int64))])
-        with pytest.raises(EditError, match="'h' is no stage\n  stages: none"):
+        with pytest.raises(EditError, match="'h' is not a stage\n  stages: none"):
             iterative_convergence(net, [], states=["h"])
 
 

@@ -667,7 +667,7 @@ def test_other_refusals() -> None:
         graphnet.perturb(nn.Linear(2, 2), DropBlock("h1", 1))
     nets = shaken({"t": "1..T-1", "h1": {"h1": "BRC+I"}}, {"t": "T", "h1": {"h2": "BRC"}}, t=[3, 4])
     for edit in (DropBlock("h1", 1), RepeatLastBlock("h1", 1), ReadOutEarly("h1", 1)):
-        with pytest.raises(EditError, match=r"has a net of its own here, .* relative to T\n  give one readout time"):
+        with pytest.raises(EditError, match=r"has its own net here, .* relative to T\n  give one readout time"):
             graphnet.perturb(nets, edit)
     once = shaken({"t": 1, "h1": {"h2": "C"}}, t=1)
     with pytest.raises(EditError, match="'h2' has no self-transition, so it has no blocks\n  no state has one"):

@@ -149,7 +149,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for more in (Trap(), Namespace(lr=0.1)):
         torch.save({"state_dict": STATE, "args": more}, "net.pth")
         what, hint = refused("net.pth", TABLE)
-        assert what.startswith("net.pth is no file of torch.save, or holds more than tensors, numbers, strings")
+        assert what.startswith("net.pth is not a torch.save file, or holds more than tensors, numbers, strings")
         assert hint == "  nothing in a checkpoint runs here: load it yourself if you trust it, and give its state dict"
     assert not Path("sprung").exists()
 
@@ -158,7 +158,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("data", [b"", b"no checkpoint", b"PK\x03\x04 half a file of zip"])
 def test_invalid_files(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
-    assert "is no file of" in refused(tmp_path / name, TABLE)[0]
+    assert "is not a " in refused(tmp_path / name, TABLE)[0]
     assert refused(tmp_path / "none" / name, TABLE) == [f"no checkpoint at {tmp_path / 'none' / name}"]
     torch.save([torch.ones(2)], tmp_path / "list.pth")
     assert refused(tmp_path / "list.pth", TABLE) == [f"{tmp_path / 'list.pth'} holds a list, not a dict of tensors"]

@@ -116,7 +116,7 @@ def test_files_that_are_not_checkpoints(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no safetensors file, or a damaged one"):
         read_checkpoint(path)
     save_file({"weight": torch.zeros(3)}, path, {"format": "pt"})
-    with pytest.raises(CheckpointError, match="no checkpoint of graphnet's"):
+    with pytest.raises(CheckpointError, match="not a checkpoint from graphnet"):
         read_checkpoint(path)
     save_file({"weight": torch.zeros(3)}, path, {"graphnet_checkpoint": "3", "spec": "{}"})
     with pytest.raises(CheckpointError, match="version 3; this graphnet reads up to 2"):
@@ -153,7 +153,7 @@ def test_any_flipped_bit_is_refused(tmp_path: Path) -> None:
 def test_the_spec_in_a_checkpoint_is_a_table(text: str, tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
     save_checkpoint(path, norm_net(), text)
-    with pytest.raises(CheckpointError, match="the spec in the checkpoint is no "):
+    with pytest.raises(CheckpointError, match="the spec in the checkpoint is not "):
         _ = read_checkpoint(path).spec_data
 
 
