@@ -1,7 +1,7 @@
 """graphnet: write a brain-like network down as a spec, see it, and train it.
 
-`load` a spec, look at its `plan`, `draw` it, `compile` it to a PyTorch module. Importing this loads no torch; each name
-is loaded when it is used, so that a command loads what it needs and no more.
+`load` a spec, look at its `plan`, `draw` it, `compile` it to a PyTorch module. Importing graphnet does not load torch:
+each name is imported on first use, so that a command loads only what it needs.
 """
 
 from importlib import import_module
@@ -53,7 +53,7 @@ _HOMES = {
     "register_op": "network.functions.custom_ops",
     "unroll": "pipeline",
 }
-"""The module of each public name; `edits` and `zoo` are modules themselves."""
+"""Module that defines each public name; `edits` and `zoo` are modules themselves."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What `compile` takes beside a spec, and what it does not take."""
+"""Options of `compile`, and their validation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from graphnet.passes import DEFAULT, Mode
 from graphnet.planning.cost import BATCH
 
 BACKENDS = {"eager": 0, "inductor": 300}
-"""Of how many lines a whole net takes a minute to compile, so that its programs are compiled one by one."""
+"""Plan length, in lines, above which one flat graph takes a minute to compile: each step is compiled on its own."""
 CHOICES: dict[str, tuple[object, ...]] = {
     "keep_dead": (False, True),
     "unlimited": (False, True),
@@ -22,7 +22,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
 
 @dataclass(frozen=True)
 class Options:
-    """What `compile` takes beside a spec. Raises ValueError for what it does not take."""
+    """Options of `compile`. Raises ValueError for an invalid value."""
 
     seed: int = 0
     keep_dead: bool = False
@@ -48,7 +48,7 @@ class Options:
 
 
 def check_device(device: str | None) -> None:
-    """Raise ValueError for the name of no device."""
+    """Raise ValueError for an unknown device name."""
     import torch
 
     try:

@@ -1,4 +1,4 @@
-"""What `graphnet.perturb` can do to a net: each is one edit of its transition matrix."""
+"""Perturbations for `graphnet.perturb`: each is one edit of the transition matrix."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ __all__ = [
 
 
 def perturb(net: nn.Module, *edits: Edit | Slab, calibrate: Iterable[Batch] | None = None) -> Net:
-    """A net with its transition matrix edited, on the weights of a trained one.
+    """Return a net with an edited transition matrix and the weights of `net`.
 
-    The new net is compiled from the edited spec: its plan, in `meta["plan"]`, is that of `meta["spec"]`, and it can be
-    drawn and compared as any other. Its tensors share storage with those of `net`, which is left as it is: train it
-    further and the edited one follows; run the edited one in evaluation mode, or it writes statistics of both.
+    The new net is compiled from the edited spec: `meta["spec"]` and `meta["plan"]` hold that spec and its plan, and you
+    can draw and compare the net like any other. `net` itself does not change, but both share storage: training `net`
+    further also trains the edited one. Run the edited net in evaluation mode, or it updates the statistics of both.
 
-    A repeated block has the statistics of the one that it repeats. Where an edit makes something happen at a time at
-    which it never did, there are no statistics for it.
+    A repeated block uses the statistics of the block it repeats. Where an edit makes a norm run at a time at which it
+    never ran, there are no statistics for it.
 
     Args:
-        net: what `graphnet.compile` made, trained or not.
-        edits: those of `graphnet.edits`, made one after the other; a dict is a slab that is appended to the spec.
-        calibrate: images, or pairs of images and labels, to find missing statistics on; see `calibrate`.
+        net: a net from `graphnet.compile`, trained or not.
+        edits: edits from `graphnet.edits`, applied in order; a dict is a slab that is appended to the spec.
+        calibrate: images, or pairs of images and labels, to estimate missing statistics on; see `calibrate`.
 
     Raises:
-        EditError: an edit does not fit the net, or asks for weights or statistics that it does not have.
-        SpecError: what comes out is no net.
+        EditError: an edit does not fit the net, or needs weights or statistics that the net does not have.
+        SpecError: the edited spec is not a valid net.
     """
     from graphnet.analysis.perturb import perturbed
 

@@ -1,4 +1,4 @@
-"""The kinds of mistakes that faults have as their codes, each explained (error_codes.toml holds the texts)."""
+"""Error codes and their explanations; error_codes.toml holds the texts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FAMILIES = {
     "GN5": "warnings",
     "GN6": "budgets",
 }
-"""What codes that begin alike are about."""
+"""Code prefixes and their topics."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Code:
 
     Attributes:
         code: `GN102`.
-        title: what is wrong, in some words.
+        title: what is wrong, in a few words.
         text: what it means, why it is wrong, and what to do.
-        wrong, right: a spec with the mistake and one without; or a `graphnet check` command.
-        lines: how often the last line of `wrong` is written; more than once only where length is the mistake.
-        unroll: whether the mistake shows when the spec is written unrolled.
+        wrong, right: a spec with the mistake and one without, or a `graphnet check` command.
+        lines: how often to repeat the last line of `wrong`; above 1 only where length is the mistake.
+        unroll: whether the mistake appears only when the spec is unrolled.
     """
 
     code: str
@@ -46,14 +46,14 @@ class Code:
 
     @property
     def written_out(self) -> str:
-        """The wrong example with its last line as often as it comes."""
+        """The wrong example, its last line repeated `lines` times."""
         before, last = self.wrong.splitlines()[:-1], self.wrong.splitlines()[-1]
         return "\n".join([*before, *[last] * self.lines]) + "\n"
 
 
 @cache
 def codes() -> Mapping[str, Code]:
-    """Every code with its explanation, in order."""
+    """Return every code with its explanation, in order."""
     found = {code: _code(code, **table) for code, table in _table().items() if code != "base"}
     return MappingProxyType(found)
 
@@ -63,13 +63,13 @@ def _code(code: str, title: str, text: str, wrong: str, right: str, lines: int =
 
 
 def base() -> str:
-    """The spec that most examples extend, as base.toml."""
+    """Return the text of base.toml, which most examples extend."""
     text: str = _table()["base"]
     return text.lstrip()
 
 
 def spelt(written: str) -> str:
-    """A code as the table has it: `gn12` and `12` are `GN012`."""
+    """Return a code in its canonical form: `gn12` and `12` become `GN012`."""
     match = re.fullmatch(r"(?:GN)?0*(\d{1,3})", written.strip(), re.IGNORECASE)
     return f"GN{int(match[1]):03}" if match else written.strip().upper()
 

@@ -1,4 +1,4 @@
-"""What is wrong with a spec, where, and what would be right (design.md, section 4)."""
+"""Faults of a spec: the place, what is wrong, and what would be right (design.md, section 4)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KeyPath = tuple[str | int, ...]
 """Keys and list indices from the top of a spec down to one entry: `("transitions", 0, "h1", "h4")`."""
 
 Paint = Callable[[str, str], str]
-"""What becomes of a piece of a fault's text, given its role: error, warning, place, margin or fix."""
+"""Styles a piece of a fault's text, given its role: error, warning, place, margin or fix."""
 
 
 @dataclass(frozen=True)
@@ -22,18 +22,19 @@ class Fault:
     """One finding in a spec.
 
     Attributes:
-        path: the entry of the spec that is meant.
+        path: the entry of the spec.
         what: the fault, one line.
-        fix: what would be right, one line; empty when nothing useful can be said.
+        fix: what would be right, one line; empty if there is no useful advice.
         on: whether the entry's key or its value is at fault (for the place in the file).
-        span: first and last-plus-one character inside the entry's string, if the fault lies inside one.
+        span: first and last-plus-one character inside the entry's string, if the fault is inside one.
         severity: an error stops the compiler, a warning does not.
-        code: the kind of mistake, which `graphnet explain` explains.
+        given: entries that the finding relies on; it is dropped if one of them is at fault.
+        code: the error code; `graphnet explain` explains it.
         file, line, column: the place in the text, 1-based; None while unknown, or for a spec given as a dict.
-        end_column: the column behind the last character at fault on this line.
-        excerpt: two lines: this line of the text, as much of it as fits, and marks below the characters at fault.
+        end_column: the column after the last character at fault on this line.
+        excerpt: two lines: this line of the text, shortened to fit, and marks below the characters at fault.
         note: more about the place, one line.
-        meant: the entry that a misspelt key or one in another table stands for; what is wrong there follows.
+        meant: the entry that a misspelt or misplaced key was meant for; faults of that entry are consequences.
     """
 
     path: KeyPath
@@ -43,6 +44,7 @@ class Fault:
     span: tuple[int, int] | None = None
     severity: Literal["error", "warning"] = "error"
     code: str = field(kw_only=True)
+    given: tuple[KeyPath, ...] = field(default=(), kw_only=True, compare=False, repr=False)
     file: str | None = None
     line: int | None = None
     column: int | None = None
@@ -58,14 +60,14 @@ class Fault:
     def at(
         self, file: str, line: int | None, column: int | None, end_column: int | None = None, excerpt: str = ""
     ) -> Fault:
-        """The same fault with its place in a text."""
+        """Return the fault with its place in a text."""
         return replace(self, file=file, line=line, column=column, end_column=end_column, excerpt=excerpt)
 
     def __str__(self) -> str:
         return self.told(lambda role, text: text)
 
     def told(self, paint: Paint) -> str:
-        """The fault as text: place, kind and path; the characters at fault; what is wrong and what would be right."""
+        """Format the fault: place, severity, code and path; the characters at fault; what is wrong; the fix."""
         place = "".join(f"{part}:" for part in (self.file, self.line, self.column) if part is not None)
         label = paint(self.severity, f"{self.severity}[{self.code}]" if self.code else self.severity)
         lines = [f"{paint('place', printable(place)) + ' ' if place else ''}{label}: {dotted(self.path)}"]
@@ -80,7 +82,7 @@ class Fault:
 
 
 class SpecError(Exception):
-    """A spec is wrong; `faults` holds every fault that was found, in the order of the text."""
+    """Raised when a spec is wrong; `faults` holds every fault found, in the order of the text."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults: tuple[Fault, ...] = tuple(faults)
@@ -88,7 +90,7 @@ class SpecError(Exception):
 
 
 def dotted(path: KeyPath) -> str:
-    """A key path as people write it: `transitions[0].h1.h4`; `spec` for the whole."""
+    """Format a key path: `transitions[0].h1.h4`; `spec` for the whole spec."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -102,17 +104,17 @@ def dotted(path: KeyPath) -> str:
 
 
 def printable(text: str) -> str:
-    """A text of which nothing moves the cursor, changes colours or hides: a spec may come from a stranger."""
+    """Escape everything that could move the cursor, change colours or hide text: specs may be untrusted."""
     return text if text.isprintable() else "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 _LINE_BREAKS = re.compile(r"[\t\n\r\x85\u2028\u2029]+")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-"""Controls of a terminal and of the direction of text, and what XML or UTF-8 cannot hold."""
+"""Terminal and text-direction controls, and characters that XML or UTF-8 cannot hold."""
 
 
 def clean(text: str) -> str:
-    """A spec's text as it is printed and drawn: one line, U+FFFD for each control character."""
+    """Make a spec's text safe to print and draw: one line, U+FFFD for each control character."""
     if text.isprintable():
         return text
     return _CONTROLS.sub("\ufffd", _LINE_BREAKS.sub(" ", text))
@@ -121,12 +123,12 @@ def clean(text: str) -> str:
 MOST_LISTED = 20
 LONGEST_WORD = 100
 LONGEST_LINE = 2000
-"""Characters of a word, and of a line, that a fault's text says whole: a spec may hold a megabyte of either."""
+"""Longest word and line, in characters, that a fault's text shows in full: a spec may hold a megabyte of either."""
 _LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 
 
 def shortened(text: str) -> str:
-    """A line with the middle of long words left out, and then its own; two lines of a fault never fill a screen."""
+    """Elide the middle of long words, then of a long line, so that a fault never fills a screen."""
     if len(text) <= LONGEST_WORD:
         return text
     words = _LONG_WORD.sub(lambda word: _middle_out(word[0], LONGEST_WORD), text)
@@ -138,18 +140,18 @@ def _middle_out(text: str, most: int) -> str:
 
 
 def did_you_mean(word: str, known: Sequence[str], likeness: float = 0.5) -> str:
-    """A hint that names the closest of the names there are, and lists them unless they are many."""
+    """Return a hint that names the closest known word, and lists all of them if they are few."""
     close = closest(word, known, likeness)
     listed = f"known: {', '.join(known)}" if known and len(known) <= MOST_LISTED else ""
     return f"did you mean '{close}'? {listed}".strip() if close else listed
 
 
 def closest(word: str, known: Sequence[str], likeness: float) -> str | None:
-    """The known word that is meant: by another spelling, by a word of another tool, or else the most like one."""
+    """Return the known word that is meant: another spelling, a synonym from another tool, or the most similar word."""
     close = get_close_matches(word, known, n=1, cutoff=likeness)
     return synonym(word, tuple(known)) or (close[0] if close else None)
 
 
 def and_more(names: Sequence[str]) -> str:
-    """The first of some names, and how many others there are."""
+    """Return the first name and the number of others."""
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

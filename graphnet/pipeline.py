@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from graphnet.atomic_files import write_bytes
 from graphnet.compile_options import BACKENDS, Options, check_device
 from graphnet.errors import Fault, SpecError
 from graphnet.given_specs import SpecLike as SpecLike
@@ -42,7 +43,7 @@ def compile_plan(spec: Spec, keep_dead: bool = False, unlimited: bool = False) -
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Without the collector of cycles: it would look through all of a large plan or net again and again."""
+    """Disable cyclic garbage collection: it would rescan a large plan or net repeatedly."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -51,24 +52,23 @@ def uncollected() -> Iterator[None]:
         if was_on:
             if not gc.get_freeze_count():
                 gc.freeze()
-                gc.unfreeze()  # what has been made is old by now: it is not looked through at once
+                gc.unfreeze()  # moves all objects to the oldest generation, so that they are not scanned at once
             gc.enable()
 
 
 def load(path: SpecLike, *, settings: Settings = ()) -> Spec:
     """Read a spec from a TOML or JSON file, from the zoo, or from a dict of the same form.
 
-    Files that it extends are merged into it, then `settings`, as `--set` does.
+    The files that it extends are merged first, then `settings`, as with `--set`.
 
     Args:
-        path: the path of a file (`-` is standard input), a name such as `"cornet-s"` that `graphnet.zoo.names()` lists,
-            a dict, or a compiled net, whose spec is meant. A file comes before a spec of the zoo.
+        path: the path of a file (`-` is standard input), a zoo name such as `"cornet-s"` (`graphnet.zoo.names()` lists
+            them), a dict, or a compiled net, for its spec. A file takes precedence over a zoo spec.
         settings: `{"readout.t": 3}` or `["readout.t=3"]`.
 
     Raises:
-        SpecError: every fault that can be found: of the text, of the form, and of the meaning of the entries that are
-            well-formed.
-        TypeError: `path` is nothing of that kind.
+        SpecError: with every fault found: in the text, in the form, and in the meaning of well-formed entries.
+        TypeError: `path` is none of these.
     """
     changes = to_settings(settings)
     given = given_spec(path)
@@ -85,8 +85,8 @@ def load(path: SpecLike, *, settings: Settings = ()) -> Spec:
 def plan(spec: SpecLike, *, settings: Settings = (), keep_dead: bool = False, unlimited: bool = False) -> Plan:
     """Compile a spec to its plan, without torch.
 
-    `keep_dead` keeps what no readout needs, for debugging; `unlimited` lets the net be of any size. A compiled net is
-    planned as it was compiled. `spec` and `settings` are as for `load`.
+    `keep_dead` keeps what no readout needs, for debugging; `unlimited` lifts the size limits. A compiled net is planned
+    with the options it was compiled with. `spec` and `settings` are as for `load`.
 
     Raises SpecError.
     """
@@ -100,10 +100,10 @@ def plan(spec: SpecLike, *, settings: Settings = (), keep_dead: bool = False, un
 
 
 def unroll(spec: SpecLike, *, settings: Settings = ()) -> Spec:
-    """A spec of the same net unrolled in time: feed-forward, one state for each (state, time), tied by sharing sets.
+    """Unroll a net in time: return a feed-forward spec with one state per (state, time), tied by sharing sets.
 
-    It compiles to the same function with as many parameters. `spec` and `settings` are as for `load`. Raises SpecError,
-    also where the language has no words for it.
+    It compiles to the same function with the same number of parameters. `spec` and `settings` are as for `load`. Raises
+    SpecError, also where the language cannot express the unrolled net.
     """
     from graphnet.rewrite.unroll import unroll as unrolled_data
 
@@ -127,20 +127,23 @@ def draw(
     dpi: float | None = None,
     title: bool = True,
 ) -> Drawing:
-    """Draw a spec's net as SVG text that shows itself in a notebook; also write it to `path` if one is given.
+    """Draw a spec's net as SVG text, which a notebook displays; also write it to `path` if given.
 
     Args:
-        spec, settings: as for `load`; of a compiled net the spec is drawn.
-        path: where to write it, in the format of its suffix: .svg, .png, .pdf; of the unrolled and the recurrent
-            view also .dot, and .gif, of activity spreading step by step.
-        view, style, dead, width, elide, dpi, title: as in `graphnet.pictures.views.PictureOptions`: `unrolled`,
-            `recurrent`, `matrix` or `plan`; `light` or `dark`; with what never runs; of a page in millimetres, 0 breaks
-            nothing; without the inner ones of many steps that are alike; pixels an inch, 300 for PNG and 120 for GIF
-            if None; with the net's name above.
+        spec, settings: as for `load`.
+        path: output file; the suffix chooses the format: .svg, .png or .pdf; for the unrolled and the recurrent view
+            also .dot, and .gif, which animates activity spreading step by step.
+        view: `unrolled`, `recurrent`, `matrix` or `plan`.
+        style: `light` or `dark`.
+        dead: also draw what never runs.
+        width: page width in millimetres; 0 never breaks the picture.
+        elide: leave out the inner ones of many similar steps.
+        dpi: pixels per inch; None is 300 for PNG and 120 for GIF.
+        title: put the net's name above.
 
     Raises:
         SpecError: the spec is wrong.
-        ValueError: no view, style or format of that name, or no such `dpi`.
+        ValueError: unknown view, style or format, or invalid `dpi`.
         OSError: the file cannot be written.
     """
     from graphnet.pictures.formats import drawn
@@ -150,7 +153,7 @@ def draw(
     options = PictureOptions(view, style, dead, width, elide, dpi, title)
     rendering = Rendering(plan(spec, settings=settings), options)
     if path is not None:
-        Path(path).write_bytes(drawn(path, rendering))
+        write_bytes(Path(path), drawn(path, rendering))
     return to_svg(rendering.picture)
 
 
@@ -172,34 +175,35 @@ def compile(
 
     Args:
         spec, settings: as for `load`.
-        seed: seed of the initial weights; the same seed gives the same weights for a place whatever the
-            readout, the order of drawing or the device.
-        keep_dead: compute also what no readout needs, for debugging.
-        unlimited: let the net be of any size.
-        mode: `train` makes a net that can be trained and evaluated; `infer` one for evaluation alone, in which norms
-            are folded into the convolutions before them. Checkpoints are the same.
-        optimize: 0 runs the plan line by line; 1 computes once what several transitions share; 2 also fuses
-            convolutions and lays maps out in memory where a typical CPU is faster so; 3 where this machine is, which
-            is measured once, in seconds, and remembered. Values, names and checkpoints are the same at every level.
-        backend: `inductor` compiles by `torch.compile`: each distinct step, so that compiling takes as long for many
-            time steps as for few.
-        stepwise: generate each distinct step once and call it for each time, instead of one graph for all times; None
-            does so above level 0 wherever a step recurs, with inductor for all but what is quick to compile whole.
-        device: what level 3 chooses for: `cpu`, `cuda`, …; None is a GPU if there is one. The net is made on the CPU.
-        batch_size: how many images at once level 3 chooses for.
+        seed: seed of the initial weights. A place gets the same weights whatever the readout, the order of
+            initialisation or the device.
+        keep_dead: also compute what no readout needs, for debugging.
+        unlimited: lift the size limits.
+        mode: `train` makes a net for training and evaluation; `infer` one for evaluation only, with norms folded into
+            the convolutions before them. Checkpoints are the same.
+        optimize: 0 runs the plan line by line; 1 computes shared work once; 2 also fuses convolutions and chooses
+            memory layouts where this is faster on a typical CPU; 3 where it is faster on this machine, which is
+            measured once, in seconds, and remembered. Values, names and checkpoints are the same at every level.
+        backend: `inductor` uses `torch.compile` on each distinct step, so that compile time does not grow with the
+            number of time steps.
+        stepwise: generate each distinct step once and call it for each time, instead of one flat graph. None does this
+            above level 0 if a step recurs; with inductor, not for nets that compile quickly as a whole.
+        device: the device that level 3 optimises for: `cpu`, `cuda`, …; None is a GPU if there is one. The net is
+            created on the CPU.
+        batch_size: the batch size that level 3 optimises for.
 
     Returns:
         A `torch.fx.GraphModule` from images `[N, C, H, W]` to logits `[N, classes]`, or to a dict of them by
         readout time if the spec has several. Its `meta` holds its plan and its spec.
 
-        Its states' modules hold the layers as the classes of `torch.nn`; level 0 calls them. Above it functions use
-        what they hold: a hook on a layer, or another class or setting of one, is refused in the next forward pass.
-        Weights are contiguous; `net.to(memory_format=torch.channels_last)` saves what laying them out costs, once a
-        pass, where maps lie so.
+        The modules of its states hold ordinary `torch.nn` layers. Level 0 calls them; higher levels call functions on
+        their tensors, so the next forward pass refuses a layer with a hook, another class or another setting.
+        Weights are contiguous. Where maps are channels-last, `net.to(memory_format=torch.channels_last)` saves one
+        conversion per pass.
 
     Raises:
         SpecError: the spec is wrong.
-        ValueError: no option of that value.
+        ValueError: an option has an invalid value.
     """
     return compile_net(
         load(spec, settings=settings),
@@ -210,7 +214,7 @@ def compile(
 def compile_net(spec: Spec, options: Options, given: Mapping[str, Tensor] | None = None) -> Net:
     """Spec → plan → executed plan → net.
 
-    Tensors that are `given`, by name, are those of another net: they share its storage; all others are drawn from the
+    `given` holds tensors of another net by name: the new net shares their storage, and initialises all others from the
     options' seed.
     """
     check_device(options.device)
@@ -231,13 +235,13 @@ def compile_net(spec: Spec, options: Options, given: Mapping[str, Tensor] | None
 
 @dataclass(frozen=True)
 class _Origin:
-    """What a net is made from: with its modules it is the net."""
+    """Everything that a net is made from, except its modules."""
 
     spec: Spec
     options: Options
 
     def structure(self) -> Net:
-        """The net without its modules."""
+        """Rebuild the net without its modules."""
         from torch import nn
 
         compiled = plan(self.spec, keep_dead=self.options.keep_dead, unlimited=self.options.unlimited)
@@ -257,7 +261,7 @@ def _origin(data: Mapping[str, Any], options: Options) -> _Origin:
 
 
 def _executed(compiled: Plan, options: Options) -> Plan:
-    """The plan that runs: passes go across layers, which are called without them."""
+    """Return the plan to run. Passes rewrite across layers; without passes, the layers themselves are called."""
     if options.optimize == 0:
         return replace(compiled, calls_layers=True)
     return run_passes(compiled, options.optimize, options.mode, _target(options))
@@ -277,7 +281,7 @@ def _assembled(spec: Spec, options: Options, compiled: Plan, executed: Plan, mod
 
 
 def _target(options: Options) -> Target | None:
-    """What level 3 chooses for."""
+    """Return the machine, batch size and mode that level 3 optimises for."""
     if options.optimize < 3:
         return None
     from graphnet.runtime.machine_profile import machine_of
@@ -286,12 +290,12 @@ def _target(options: Options) -> Target | None:
 
 
 def _is_slow(plan: Plan, options: Options) -> bool:
-    """Whether a pass takes so long that calling compiled programs for each time, 0.2 ms, is nothing beside it."""
+    """Whether a pass is so slow that 0.2 ms per step for calling compiled programs does not matter."""
     return seconds(plan, Target(TYPICAL, options.batch_size, "train"), "channels_last") > 0.1
 
 
 def _further(spec: Spec | None, faults: list[Fault]) -> list[Fault]:
-    """What is wrong with the meaning of the entries whose form is right, unless it follows from the others."""
+    """Return faults in the meaning of the well-formed entries, except consequences of the known faults."""
     if spec is None:
         return []
     _, more = expand_as_far_as_possible(spec, form_faults=faults)

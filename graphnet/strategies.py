@@ -1,3 +1,3 @@
-"""The old name of `graphnet.testing`."""
+"""Former name of `graphnet.testing`."""
 
 from graphnet.testing import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""Words of PyTorch, Keras and papers, and the words of this language that mean the same; for hints in error texts."""
+"""Terms from PyTorch, Keras and papers → the words of this language, for hints in error messages."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ _SIGNS = {"+": "sum", "*": "product", "×": "product"}
 
 
 def plain(word: str) -> str:
-    """A word without case, and without the signs that join its parts."""
+    """Normalise a word: lower case, no separators."""
     return re.sub(r"[\W_]+", "", word.lower())
 
 
@@ -109,21 +109,21 @@ def _read(written: str) -> dict[str, tuple[str, ...]]:
 
 
 SYNONYMS = _read(_WRITTEN)
-"""A plain word of other tools: the words of this language that it may mean."""
+"""Normalised term of another tool → the words of this language that it may mean."""
 
 ELSEWHERE = {
     "dropout": "there is no dropout op; register your own with graphnet.register_op",
-    "flatten": "leave it out: L flattens the map that it reads",
-    "softmax": "leave it out: the net gives logits, and the loss takes their softmax",
+    "flatten": "leave it out: L flattens the map it reads",
+    "softmax": "leave it out: the net returns logits, and the loss takes their softmax",
     "instance": "instance norm is group norm with as many groups as channels",
     "upsample": "D doubles the size of a map",
     "residual": 'an identity is a branch of the function, such as "BRC+I"',
-    "bias": "a bias stands in the list form: [{ conv = { bias = true } }]",
+    "bias": "a bias needs the list form: [{ conv = { bias = true } }]",
     "kernel": 'write it in the function, such as "C5:64/2", or in its list form',
     "optimizer": "a spec describes the net alone; training has its options: graphnet train --help",
-    "description": "a comment begins with '#'; `cite` says where a net is from",
+    "description": "write a comment after '#'; `cite` names a net's source",
 }
-"""Words that no entry of a spec stands for: what there is instead."""
+"""Terms without a counterpart in the language → what to use instead."""
 _LIKE = {
     "dropout": "dropout2d drop",
     "flatten": "reshape view",
@@ -140,7 +140,7 @@ ELSEWHERE |= {other: ELSEWHERE[word] for word, others in _LIKE.items() for other
 
 
 def synonym(word: str, known: tuple[str, ...]) -> str | None:
-    """The one of the known words that a word of another tool, or one of other spelling, means."""
+    """Return the known word that a term of another tool, or another spelling, means."""
     bare = plain(word)
     for name in known:
         if plain(name) == bare and bare:

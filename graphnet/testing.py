@@ -1,4 +1,4 @@
-"""Hypothesis strategies for small specs of the whole language, to test models, passes and tools with.
+"""Hypothesis strategies that generate small specs of the whole language, for testing models, passes and tools.
 
     from hypothesis import given
     from graphnet.testing import specs
@@ -7,8 +7,8 @@
     def test_mine(spec):
         net = graphnet.compile(spec)
 
-A spec is drawn state by state, so that most of what is drawn is right; what is not (a readout that nothing reaches) is
-drawn again. Sizes are tiny, for speed. A spec is a dict that prints as TOML, so that a failing one can be kept.
+Specs are drawn state by state, so that most are valid; invalid ones (such as a readout that nothing reaches) are
+rejected. Sizes are tiny, for speed. A spec is a dict that prints as TOML, so that you can save a failing one.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ class TomlSpec(dict[str, Any]):
 
 
 def specs() -> st.SearchStrategy[TomlSpec]:
-    """Specs that compile, of one to four states."""
+    """Generate specs that compile, with one to four states."""
     return drafts().filter(_compiles)
 
 
 @st.composite
 def drafts(draw: st.DrawFn) -> TomlSpec:
-    """Specs of one to four states, most of which compile."""
+    """Generate specs with one to four states, most of which compile."""
     return TomlSpec(_Drawing(draw).spec())
 
 
@@ -88,7 +88,7 @@ class _Drawing:
 
     @property
     def joins(self) -> bool:
-        """Whether the last state is a concat of others."""
+        """Whether the last state concatenates its arrivals."""
         return self.has("concat") and len(self.names) > 1
 
     def pick(self, *options: Any) -> Any:
@@ -171,7 +171,7 @@ class _Drawing:
         return found
 
     def slabs(self) -> list[dict[str, Any]]:
-        """A first slab that leads to the last state, then slabs that add, change or block cells."""
+        """Draw a first slab that leads to the last state, then slabs that add, change or block cells."""
         first: dict[str, Any] = {"t": "1..inf"} if self.pick(True, False) else {}
         for at, name in enumerate(self.names):
             goals = [at, at + 1] if at + 1 < len(self.names) else [at]
@@ -196,9 +196,9 @@ class _Drawing:
         return slab
 
     def relative(self, first: dict[str, Any]) -> dict[str, Any]:
-        """Times relative to T, for cells that do the same or nothing.
+        """Draw times relative to T, only for cells that repeat the first slab's function or block it.
 
-        The oracle names tensors of cells relative to T in another way, so there are no others, and no sets beside them.
+        The oracle names tensors of cells relative to T differently, so other cells, and sets beside them, are excluded.
         """
         slab: dict[str, Any] = {"t": self.pick("T", "T-1", "1..T-1", "T-2..T", "2..T-2")}
         for name in self.names:
@@ -208,7 +208,7 @@ class _Drawing:
         return slab
 
     def concatenated(self, slab: dict[str, Any]) -> dict[str, Any]:
-        """Make the last state join one or two arrivals of one channel each."""
+        """Make the last state concatenate one or two arrivals of one channel each."""
         last = len(self.names) - 1
         sources = range(max(last - 2, 0), last)
         for at in sources:
@@ -240,7 +240,7 @@ class _Drawing:
         return ops not in ("I", "Ip") and not any(word in text for word in unknown)
 
     def function(self, at: int, to: int) -> Any:
-        """A transition function that fits between two states."""
+        """Draw a transition function that fits between two states."""
         step = self.levels[to] - self.levels[at]
         alike = self.channels[at] == self.channels[to]
         if not self.sizes:
@@ -279,7 +279,7 @@ class _Drawing:
         return found
 
     def add_part(self, spec: dict[str, Any]) -> None:
-        """Make the last state of a small part of two inner states."""
+        """Make the last state from a small part of two inner states."""
         name = self.names[-1]
         op = "L" if not self.sizes else self.pick("BRC", "C1 tanh", "C+I")
         spec["parts"] = {
@@ -297,5 +297,5 @@ class _Drawing:
 FEATURES = [
     *("merge", "delay", "unroll", "hold", "zeros", "held", "sequence", "constants", "T", "combine", "update", "gain"),
     *("I0", "lists", "norm", "sharing", "parts", "concat", "state zeros", "lipschitz"),
-    *("sets", "sets"),  # twice as often: many sets tie nothing, or what cannot be tied
+    *("sets", "sets"),  # twice as often: many sets tie nothing, or weights that cannot be tied
 ]

@@ -1,4 +1,4 @@
-"""The specs that come with graphnet: published models and small nets to start from."""
+"""Specs that come with graphnet: published models, and small nets to start from."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from graphnet.given_specs import zoo_files
 from graphnet.pipeline import plan
 
 
-class UnknownName(LookupError):  # noqa: N818 - it says what is missing
-    """There is nothing of this name; the message says what there is."""
+class UnknownName(LookupError):  # noqa: N818 - the name says what is missing
+    """Raised for a name that does not exist; the message lists those that do."""
 
 
 def names() -> tuple[str, ...]:
-    """The names of all specs, group by group: `graphnet.load(name)` reads one, `path(name)` is its file."""
+    """Return the names of all specs, group by group: `graphnet.load(name)` reads one, `path(name)` is its file."""
     return tuple(zoo_files())
 
 
 def path(name: str) -> Path:
-    """The file of a spec of the zoo. Raises UnknownName."""
+    """Return the file of a zoo spec. Raises UnknownName."""
     files = zoo_files()
     name = ALIASES.get(name, name)
     if name not in files:
         hint = did_you_mean(name, tuple(files)) or "`graphnet zoo` lists them"
-        raise UnknownName(f"no spec of the zoo is called '{name}'; {hint}")
+        raise UnknownName(f"no zoo spec is called '{name}'; {hint}")
     return files[name]
 
 
 def text(name: str) -> str:
-    """A spec's text, without the line that tells editors where its schema is: from elsewhere that leads nowhere."""
+    """Return a spec's text without its `#:schema` line, whose path is relative."""
     return _SCHEMA.sub("", path(name).read_text(encoding="utf-8"))
 
 
@@ -42,28 +42,27 @@ _SCHEMA = re.compile(r"\A#:schema .*\n")
 
 
 def summary(name: str) -> str:
-    """What a spec is, in a line: the first of its header."""
+    """Return the first line of a spec's header, which describes it."""
     return text(name).partition("\n")[0].removeprefix("# ")
 
 
 def group(name: str) -> str:
-    """The folder that a spec is in; "" for none."""
+    """Return the folder that a spec is in, or ""."""
     parent = path(name).parent
     return "" if parent == FOLDER else parent.name
 
 
 def foreign_names(name: str, tensors: Iterable[str] | None = None) -> dict[str, str]:
-    """The names that a net's tensors have in the original implementation: ours → theirs.
+    """Map the names of a net's tensors to those of the original implementation.
 
     For `resnet18`, `resnet34`, `resnet50` (torchvision's), `cornet-z`, `cornet-rt`, `cornet-rt-skipping`, `cornet-s`,
     `blt`, `blt-b`, `blt-bl`, `blt-bt` (the published modules') and `bl-net` (the published Keras model's).
-    `graphnet.import_state_dict` makes the table from a name of the zoo itself. The published BLT nets hold
-    `v1.lateral.weight` and `v1.top_down.weight` besides, which they never use.
+    `graphnet.import_state_dict` also takes a zoo name and builds this table.
 
     Args:
-        name: a spec of the zoo.
-        tensors: the names in the `state_dict()` of a net that was compiled from it, perhaps with other settings;
-            None takes those of the spec as it is.
+        name: a zoo spec.
+        tensors: the names in the `state_dict()` of a net compiled from it, possibly with other settings; None takes
+            those of the unchanged spec.
 
     Raises UnknownName for other specs.
     """
@@ -77,6 +76,12 @@ def foreign_names(name: str, tensors: Iterable[str] | None = None) -> dict[str, 
     return {tensor: FOREIGN[name](tensor, first) for tensor in ours}
 
 
+def unused(name: str) -> tuple[str, ...]:
+    """Return the tensors that the original implementation holds but never uses, by its names."""
+    return _UNUSED.get(ALIASES.get(name, name), ())
+
+
+_UNUSED = dict.fromkeys(("blt", "blt-b", "blt-bl", "blt-bt"), ("v1.lateral.weight", "v1.top_down.weight"))
 _TIMED = re.compile(r"(\w+)\..*\.t(\d+)\.\w+")
 
 
@@ -141,7 +146,7 @@ def _bl_net(name: str, _: dict[str, int]) -> str:
 
 
 _KERAS = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
-"""What batch norm's tensors are called in Keras."""
+"""Names of batch norm's tensors: PyTorch → Keras."""
 
 
 def _replaced(name: str, words: dict[str, str]) -> str:
@@ -161,4 +166,4 @@ FOREIGN: dict[str, Callable[[str, dict[str, int]], str]] = {
     **dict.fromkeys(("blt", "blt-b", "blt-bl", "blt-bt"), _blt),
     "bl-net": _bl_net,
 }
-"""How the original implementation calls a tensor, given the first time at each state."""
+"""Per spec, maps a tensor's name and the first time at each state to its name in the original implementation."""

@@ -1,1 +1,1 @@
-"""What one measures on a trained net: Lipschitz bounds, calibrated statistics, indices of iterative convergence."""
+"""Measurements on trained nets: Lipschitz bounds, calibrated statistics, indices of iterative convergence."""

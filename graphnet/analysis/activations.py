@@ -1,4 +1,4 @@
-"""What the states of a net are at given times, of many images."""
+"""Values of a net's states at given times, for many images."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ def activations(
     batch_size: int = 64,
     device: str | torch.device | None = None,
 ) -> Activations:
-    """The values of states at times in evaluation mode, without gradients; the net is left as it is.
+    """Return the values of states at times, in evaluation mode, without gradients; the net does not change.
 
         graphnet.activations(net, images, ["V2@3", "IT@*"], device="cuda")["V2", 3]
 
     Args:
-        net: what `graphnet.compile` made.
-        images: `[N, …]`, or batches as a data loader gives them, of images or of images first and labels then.
-        at: states and times: `V2@3`, `V2@2..4`, `V2@T-1`; `V2@*` or `V2` for all times at which it is made.
-        batch_size: how many images run at once, of one tensor.
-        device: where they run; None is where the net is.
+        net: from `graphnet.compile`.
+        images: `[N, …]`, or batches as from a data loader: images, or images and labels.
+        at: states and times: `V2@3`, `V2@2..4`, `V2@T-1`; `V2@*` or `V2` for all times at which V2 is computed.
+        batch_size: images per batch, if `images` is one tensor.
+        device: where to run; None is the net's device.
 
     Returns:
         (state, t) → `[N, C, H, W]` or `[N, C]` on the CPU, in the order of `at`.
 
     Raises:
-        ValueError: no state of that name, or it is not made then; no images; a batch size below 1.
+        ValueError: no state of that name, or it is not computed at that time; no images; a batch size below 1.
     """
     if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size}: a whole number from 1 on")
+        raise ValueError(f"batch_size={batch_size}: a whole number of at least 1")
     at = [at] if isinstance(at, str) else list(at)
     selected(net.meta["executed"], at)
     like = next(iter(net.state_dict().values()), torch.empty(0))
@@ -55,5 +55,5 @@ def activations(
             for key, value in net.activations(given.to(like), at).items():
                 found.setdefault(key, []).append(value.cpu())
     if not found:
-        raise ValueError("there are no images")
+        raise ValueError("no images")
     return {key: torch.cat(values) for key, values in found.items()}

@@ -1,7 +1,7 @@
-"""The convolutions of a plan and nothing else: what no net that computes them all can be faster than.
+"""The convolutions of a plan alone: a lower bound on the time of any net that computes them all.
 
-Each is run on numbers of its own shapes, forward and, for training, by both of its backward convolutions (the one for
-the weight alone where it reads the image).
+Each runs on random numbers of its shapes, forward and, in training, with both backward convolutions (only the one for
+the weight if it reads the image).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 
 
 class Bare(nn.Module):
-    """The convolutions and linear layers of a plan before any pass, as `net(images)`; backward too in training."""
+    """The convolutions and linear layers of a plan before any pass, as `net(images)`; in training also backward."""
 
     def __init__(self, plan: Plan, images: Tensor, layout: str) -> None:
         super().__init__()
@@ -51,11 +51,11 @@ class Bare(nn.Module):
         if self.training:
             for line, x, weight, gradient, inner in reversed(self.calls):
                 _backward(line, x, weight, gradient, inner)
-        return images.new_zeros(1).requires_grad_()  # a backward pass from here is nothing
+        return images.new_zeros(1).requires_grad_()  # its backward pass does nothing
 
 
 def _settings(line: Line) -> tuple[object, ...]:
-    """Stride, padding, dilation, transposed, output padding, groups, as torch.ops.aten.convolution takes them."""
+    """Stride, padding, dilation, transposed, output padding, groups, as for torch.ops.aten.convolution."""
     settings = dict(line.op.attributes)
     rank = len(line.shape) - 1
     stride, padding, dilation = ([settings[name]] * rank for name in ("stride", "padding", "dilation"))

@@ -1,4 +1,4 @@
-"""Running statistics found anew from data, without training (rule 19)."""
+"""Recompute running statistics from data, without training (rule 19)."""
 
 from __future__ import annotations
 
@@ -18,37 +18,36 @@ from graphnet.runtime.parameters import FIRST_ITERATIONS, settle_divisors
 from graphnet.training.loop import in_mode
 
 Batch = Tensor | tuple[Tensor, ...] | list[Tensor]
-"""Images `[N, …]`, or images first and then what is of no use here, such as labels."""
+"""Images `[N, …]`, or a tuple of images and ignored items such as labels."""
 
 
 def calibrate(net: nn.Module, batches: Iterable[Batch], names: Iterable[str] | None = None) -> tuple[str, ...]:
     """Set running statistics to the exact mean and unbiased variance over all values of one pass over the data.
 
-    Each batch goes through the net as in training: every batch norm, calibrated or not, normalises by the mean and
-    variance of the batch, so that later times see what they see in training. There is no momentum: each value of
-    each batch counts the same, however the batches are cut, though what a norm sees depends on the cut as it does in
-    training. Batches of the training's size are the right ones. A statistic that several places or times share is
-    taken over all of them.
+    Each batch passes through the net as in training: every batch norm, calibrated or not, normalises by the mean and
+    variance of the batch, so later times see what they see in training. No momentum: each value of each batch has
+    equal weight for any batch size, but the inputs of a norm depend on the batch size, as in training. Use the batch
+    size of training. A statistic that several places or times share is taken over all of them.
 
-    What functions are divided by for their Lipschitz bounds is made of the statistics, so that a net with such bounds
-    runs over the data again until they agree, at most ten times; its singular vectors are brought up to date.
+    Lipschitz divisors depend on the statistics, so a net with Lipschitz bounds repeats the pass until the statistics
+    agree, at most ten times; its singular vectors are updated.
 
-    Nothing else changes: neither weights, nor other statistics, nor the net's mode; no gradients are made. If the
-    pass fails, nothing has changed.
+    Weights, other statistics and the net's mode do not change, and no gradients are computed. If the pass fails,
+    nothing changes.
 
     Args:
-        net: what `graphnet.compile` made; it stays on its device.
-        batches: images, or pairs of images and labels as a data loader gives them; read once. The images are moved to
-            the net's device and cast to the type of its weights.
-        names: which statistics, by their names in `state_dict()`, such as the `uncalibrated` of a `LoadReport`, or by
+        net: from `graphnet.compile`; it stays on its device.
+        batches: images, or pairs of images and labels as from a data loader; read once. Images are moved to the net's
+            device and cast to the type of its weights.
+        names: statistics to set, by their names in `state_dict()`, such as the `uncalibrated` of a `LoadReport`, or by
             their norms, `h1.from_h1.norm1.t6`; None takes all.
 
     Returns:
-        The names of the statistics that were set, in the net's order.
+        The names of the statistics set, in the net's order.
 
     Raises:
-        ValueError: a name is unknown, there are no batches, a batch has one value a channel, or the statistics would
-            not be finite.
+        ValueError: a name is unknown, `batches` is empty, a batch has one value per channel, or statistics are not
+            finite.
     """
     buffers = {name: buffer for name, buffer in net.named_buffers() if name.rpartition(".")[2] in ROLES}
     chosen = _chosen(list(buffers), names)
@@ -76,7 +75,7 @@ MOST_PASSES = 10
 
 
 def _pass(net: nn.Module, batches: Iterable[Batch], chosen: list[str], known: dict[int, str]) -> dict[str, Tensor]:
-    """The statistics of one pass over the data; nothing is changed."""
+    """Return the statistics of one pass over the data; change nothing."""
     moments = {name.rpartition(".")[0]: Moments() for name in chosen}
     like = next((each for each in net.parameters()), None)
     empty = True
@@ -86,7 +85,7 @@ def _pass(net: nn.Module, batches: Iterable[Batch], chosen: list[str], known: di
             images = batch if isinstance(batch, Tensor) else batch[0]
             net(images if like is None else images.to(like))
     if empty:
-        raise ValueError("there are no batches to calibrate on")
+        raise ValueError("no batches to calibrate on")
     found = {name: moments[name.rpartition(".")[0]].statistic(name.rpartition(".")[2]) for name in chosen}
     if wrong := [name for name, value in found.items() if not bool(value.isfinite().all())]:
         raise ValueError(f"the data give no finite statistics for {', '.join(wrong)}")
@@ -108,7 +107,7 @@ ROLES = ("running_mean", "running_var")
 
 @dataclass
 class Moments:
-    """Mean `[C]` and sum of squared deviations `[C]` of all values so far, in float64 (Chan et al. 1979)."""
+    """Running mean `[C]` and sum of squared deviations `[C]`, in float64 (Chan et al. 1979)."""
 
     count: int = 0
     mean: Tensor | None = None
@@ -129,13 +128,13 @@ class Moments:
 
     def statistic(self, role: str) -> Tensor:
         """The mean, or the unbiased variance."""
-        assert self.mean is not None, "a batch norm that the net does not run"
+        assert self.mean is not None, "a batch norm that never runs"
         assert self.squares is not None
         return self.mean if role == "running_mean" else self.squares / (self.count - 1)
 
 
 class _BatchStatistics(TorchFunctionMode):
-    """While it is on, every batch norm normalises by its batch and writes no statistics; moments are collected."""
+    """Makes every batch norm normalise by its batch without updating statistics, and collects moments."""
 
     def __init__(self, known: dict[int, str], moments: dict[str, Moments]) -> None:
         super().__init__()
@@ -170,7 +169,7 @@ class _BatchStatistics(TorchFunctionMode):
 
 
 def _chosen(known: list[str], names: Iterable[str] | None) -> list[str]:
-    """The statistics that are meant, in the net's order."""
+    """The selected statistics, in the net's order."""
     if names is None:
         return known
     wanted: set[str] = set()

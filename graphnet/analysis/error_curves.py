@@ -31,12 +31,12 @@ from graphnet.rewrite.spec_editor import EditError, stages
 
 Wrong = NDArray[np.bool_]
 KINDS = {"convergence": convergence_index, "recurrence": recurrence_index, "divergence": divergence_index}
-"""Each index by its name; the perturbation that it is of has the same."""
+"""Name → index; the name is also that of its perturbation."""
 
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """Which images the net is wrong about, under each perturbation of one stage.
+    """Misclassified images under each perturbation of one stage.
 
     Attributes:
         convergence: `[B + 1, N]`, read out after 0 … B blocks.
@@ -50,17 +50,17 @@ class Stage:
     divergence: Wrong
 
     def errors(self, kind: str) -> NDArray[np.float64]:
-        """The error rates of one kind of perturbation."""
+        """The error rates under one kind of perturbation."""
         errors: NDArray[np.float64] = getattr(self, kind).mean(axis=1)
         return errors
 
 
 @dataclass(frozen=True, eq=False)
 class IterativeConvergence:
-    """The curves of all stages, and the indices that are made of them, each by stage and averaged.
+    """The curves of all stages, and their indices, by stage and averaged.
 
     Attributes:
-        final: `[N]`, which images the unperturbed net is wrong about.
+        final: `[N]`, images that the unperturbed net misclassifies.
         chance: the error rate of guessing.
         indices: `convergence`, `recurrence` and `divergence`.
     """
@@ -85,23 +85,23 @@ def iterative_convergence(
     seed: int = 0,
     states: Sequence[str] | None = None,
 ) -> IterativeConvergence:
-    """Perturb every stage of a trained net in each of LPK's ways, and measure the three indices.
+    """Perturb every stage of a trained net as LPK do, and measure the three indices.
 
-    A stage is a state whose self-transition happens twice or more. All perturbed nets run in one pass over the data,
-    in evaluation mode; what they have in common with each other and with the net itself is computed once.
+    A stage is a state whose self-transition fires at least twice. All perturbed nets run in one pass over the data, in
+    evaluation mode; computations they share with each other and with the net itself run once.
 
     Args:
-        net: what `graphnet.compile` made, trained. If it has several readouts the last one counts.
+        net: from `graphnet.compile`, trained. Of several readouts, the last counts.
         batches: images `[N, C, H, W]` and labels: classes, int64 `[N]`, or for images with several labels 0 and 1,
-            `[N, classes]`; such an image is right if its n labels are the n that the net finds most likely.
-        more: how often the last block is applied again, at most.
+            `[N, classes]`; such an image is right if its n labels are the n most likely ones of the net.
+        more: maximum number of further applications of the last block.
         chance: the error rate of guessing; None finds it from the labels (see `analysis.indices`).
         samples, seed: of the bootstrap over images.
         states: the stages; None takes all.
 
     Raises:
         EditError: the net has no such stage, or was not compiled by graphnet.
-        ValueError: there are no images, or the net is at chance.
+        ValueError: no images, or the net is at chance.
     """
     plan, spec = origin_of(net)
     known = stages(expand_in_time(spec))
@@ -109,7 +109,7 @@ def iterative_convergence(
     if wrong := [name for name in chosen if name not in known]:
         raise EditError(f"'{wrong[0]}' is no stage\n  stages: {', '.join(known) or 'none'}")
     if not chosen:
-        raise EditError("no state has a self-transition that happens twice or more: there are no stages")
+        raise EditError("no stages: no state has a self-transition that fires at least twice")
     merged = Merged()
     merged.add(plan, {tensor.name: tensor.name for tensor in plan.tensors})
     counts = []
@@ -118,7 +118,7 @@ def iterative_convergence(
         counts += [len(each) for each in edits]
         for edit in (edit for each in edits for edit in each):
             found = find(plan, spec, [edit])
-            assert not found.weights, "a perturbed net has weights of its own"
+            assert not found.weights, "a perturbed net has extra weights"
             merged.add(found.plan, found.table)
     wrong_about, guess = _run(net, merged, batches)
     final, *curves = np.split(wrong_about, np.cumsum([1, *counts])[:-1])
@@ -142,7 +142,7 @@ def _perturbations(state: str, blocks: int, more: int) -> list[list[Edit]]:
 
 
 def _run(net: nn.Module, merged: Merged, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Wrong, float]:
-    """Which images each of the merged nets is wrong about `[nets, N]`, and the error rate of guessing."""
+    """Images that each merged net misclassifies `[nets, N]`, and the error rate of guessing."""
     tensors = tensors_of(net)
     like = next(iter(tensors.values()))
     found, guesses = [], []
@@ -152,12 +152,12 @@ def _run(net: nn.Module, merged: Merged, batches: Iterable[tuple[Tensor, Tensor]
         found.append(torch.stack([is_wrong(values[name], targets) for name in merged.outputs]).cpu().numpy())
         guesses += [_chance(values[merged.outputs[0]].shape[1], targets)] * len(labels)
     if not found:
-        raise ValueError("there are no images to measure on")
+        raise ValueError("no images to measure on")
     return np.concatenate(found, axis=1), float(np.mean(guesses))
 
 
 def is_wrong(logits: Tensor, labels: Tensor) -> Tensor:
-    """Which images `[N]` a net is wrong about, from logits `[N, classes]` and labels as in `iterative_convergence`."""
+    """Misclassified images `[N]`, from logits `[N, classes]` and labels as in `iterative_convergence`."""
     if labels.dim() == 1:
         return logits.argmax(1) != labels
     ranks = logits.argsort(1, descending=True).argsort(1)

@@ -13,6 +13,7 @@ import numpy as np
 
 from graphnet.analysis.error_curves import KINDS, IterativeConvergence
 from graphnet.analysis.indices import Interval
+from graphnet.atomic_files import replacing
 from graphnet.planning.plan import Plan
 
 P = ParamSpec("P")
@@ -22,15 +23,15 @@ TITLES = {
     "recurrence": ("a block dropped", "block that is dropped", "recurrence index"),
     "divergence": ("last block repeated", "further applications", "divergence index"),
 }
-"""Of each kind: the perturbation, its axis, the index."""
+"""Kind → titles of the perturbation, of its axis, of the index."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Okabe and Ito's, which the colour-blind can tell apart."""
+"""Okabe and Ito's colour-blind-safe palette."""
 MARKS = "osD^vP"
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """A run and what was measured on it."""
+    """A run and its measurements."""
 
     name: str
     plan: Plan
@@ -38,7 +39,7 @@ class Measured:
 
     @property
     def coupling(self) -> str:
-        """What LPK put on the axis: how the stages' weights are coupled, or that they start apart."""
+        """LPK's axis label: the coupling of the stages' weights, or their separate start."""
         strengths = sorted({coupling.strength for coupling in self.plan.couplings})
         if strengths:
             return "/".join(f"{strength:g}" for strength in strengths)
@@ -46,14 +47,14 @@ class Measured:
 
     @property
     def group(self) -> tuple[int, str]:
-        """What LPK held apart besides: the number of parameters, and the bound of the Lipschitz constants."""
+        """LPK's other grouping: the number of parameters, and the bound of the Lipschitz constants."""
         bounds = sorted({line.op.real("mu", 0) for line in self.plan.lines if line.op.kind == "lipschitz"})
         return self.plan.parameters, f"μ = {'/'.join(f'{mu:g}' for mu in bounds)}" if bounds else ""
 
 
 def write_indices(path: Path, runs: Sequence[Measured]) -> None:
-    """A line for each run, index and stage, and for the average of the stages."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    """Write a line per run, index and stage, and one per average over stages."""
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("run", "parameters", "coupling", "index", "stage", "estimate", "low", "high"))
         for run in runs:
@@ -65,8 +66,8 @@ def write_indices(path: Path, runs: Sequence[Measured]) -> None:
 
 
 def write_curves(path: Path, runs: Sequence[Measured]) -> None:
-    """A line for each run, stage, perturbation and point of its curve."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    """Write a line per run, stage, perturbation and point of its curve."""
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("run", "stage", "perturbation", "point", "error", "images"))
         for run in runs:
@@ -99,7 +100,7 @@ def _styled(plot: Callable[P, None]) -> Callable[P, None]:
 
 @_styled
 def plot_curves(path: Path, run: Measured) -> None:
-    """One net: error curves above, indices by stage below (LPK Figure 2 a and b)."""
+    """Plot one net: error curves above, indices by stage below (LPK Figure 2 a and b)."""
     result = run.result
     figure, axes = _panels(2, 6.3, 4.2)
     for column, (kind, (title, axis, name)) in enumerate(TITLES.items()):
@@ -126,7 +127,7 @@ def plot_curves(path: Path, run: Measured) -> None:
 
 @_styled
 def plot_indices(path: Path, runs: Sequence[Measured]) -> None:
-    """Several nets: each index, averaged over stages, by how the weights are coupled (LPK Figures 3 a and 4 a)."""
+    """Plot several nets: each index, averaged over stages, by the coupling of the weights (LPK Figures 3 a and 4 a)."""
     places = list(dict.fromkeys(run.coupling for run in sorted(runs, key=_order)))
     groups = sorted({run.group for run in runs})
     figure, axes = _panels(1, 6.3, 2.4)
@@ -167,10 +168,12 @@ def _interval(axis: Any, x: float, interval: Interval, colour: str) -> None:
 
 
 def _zero_to_one(axis: Any) -> None:
-    """The axis from 0 to 1 at least: the indices' anchors."""
+    """Extend the axis to at least 0 to 1, the indices' anchors."""
     low, high = axis.get_ylim()
     axis.set_ylim(min(low, -0.05), max(high, 1.05))
 
 
 def _save(figure: Any, path: Path) -> None:
-    figure.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else None)
+    kind = path.suffix.removeprefix(".")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else None)

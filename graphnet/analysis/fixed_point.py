@@ -1,4 +1,4 @@
-"""A state of a trained net, run on by its last block until it stays where it is, or does not."""
+"""Iterate the last block of a trained net's state, to see whether it reaches a fixed point."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from graphnet.rewrite.spec_editor import Draft
 
 @dataclass(frozen=True, eq=False)
 class FixedPoint:
-    """How a state moved when its last block was applied 1 … K more times, for N images.
+    """Movement of a state under 1 … K more applications of its last block, for N images.
 
     Attributes:
-        residuals: `[K, N]`, ‖z_k − z_{k−1}‖ / ‖z_k‖ (0 where nothing moves).
-        errors: `[K + 1]`, the error rate when the rest of the net reads z_0 (the net as it is), z_1, …
-        sizes: `[K + 1, N]`, ‖z_0‖, ‖z_1‖, …; not finite where a value is not.
-        tolerance: below which a residual counts as none.
+        residuals: `[K, N]`, ‖z_k − z_{k−1}‖ / ‖z_k‖ (0 if nothing moves).
+        errors: `[K + 1]`, the error rate if the rest of the net reads z_0 (the unchanged net), z_1, …
+        sizes: `[K + 1, N]`, ‖z_0‖, ‖z_1‖, …; not finite if any value is not.
+        tolerance: residuals up to this count as zero.
     """
 
     state: str
@@ -39,30 +39,30 @@ class FixedPoint:
 
     @property
     def converged(self) -> int | None:
-        """The first step at which no image's residual is above the tolerance, for good; None if there is none."""
-        moving = np.flatnonzero(~(self.residuals.max(axis=1) <= self.tolerance))  # not a number is none
+        """The first step from which every image's residual stays within the tolerance; None if there is none."""
+        moving = np.flatnonzero(~(self.residuals.max(axis=1) <= self.tolerance))  # NaN counts as moving
         first = 0 if moving.size == 0 else int(moving[-1]) + 1
         return None if first == len(self.residuals) else first + 1
 
     @property
     def overflow(self) -> int | None:
-        """The first step (0: before all) at which a value of some image is no finite number; None if there is none."""
+        """The first step (0: before all) with a non-finite value for some image; None if there is none."""
         wrong = np.flatnonzero(~np.isfinite(self.sizes).all(axis=1))
         return int(wrong[0]) if wrong.size else None
 
     def why_not_finite(self) -> str:
-        """Why values are no finite numbers; empty if they all are."""
+        """Explanation of non-finite values; empty if all are finite."""
         step = self.overflow
         if step is None:
             return ""
         if step == 0:
-            return f"'{self.state}' holds no finite numbers as trained: weights, statistics or images are not finite"
+            return f"'{self.state}' is not finite as trained: weights, statistics or images are not finite"
         lost = ~np.isfinite(self.sizes[step])
         what = f"'{self.state}' grows without bound: at step {step} the values of {lost.sum()} images are not finite"
         grown = float(np.median(self.sizes[step - 1][lost] / self.sizes[0][lost]))
         if step == 1 or not np.isfinite(grown):
             return what
-        return f"{what}; its last block makes them {grown ** (1 / (step - 1)):.3g} times as large a step"
+        return f"{what}; its last block makes them {grown ** (1 / (step - 1)):.3g} times as large per step"
 
 
 def fixed_point(
@@ -73,18 +73,18 @@ def fixed_point(
     steps: int = 100,
     tolerance: float = 1e-5,
 ) -> FixedPoint:
-    """Apply the last block of a state again and again, with its last weights and statistics, in evaluation mode.
+    """Apply the last block of a state repeatedly, with its last weights and statistics, in evaluation mode.
 
     Args:
-        net: what `graphnet.compile` made, trained.
+        net: from `graphnet.compile`, trained.
         batches: images `[N, C, H, W]` and labels, as for `iterative_convergence`.
         state: one with a self-transition.
-        steps: how often, at least once.
-        tolerance: below which a residual counts as none; in float32 rounding leaves about 1e-7.
+        steps: number of applications, at least 1.
+        tolerance: residuals up to this count as zero; in float32, rounding leaves about 1e-7.
 
     Raises:
         EditError: the state has no self-transition, or the net was not compiled by graphnet.
-        ValueError: there are no images, or no steps.
+        ValueError: no images, or no steps.
     """
     if steps < 1:
         raise ValueError(f"a fixed point takes at least 1 step, not {steps}")
@@ -96,13 +96,13 @@ def fixed_point(
         for found, part in zip((residuals, wrong, sizes), iteration.follow(images, labels, steps), strict=True):
             found.append(part)
     if not residuals:
-        raise ValueError("there are no images to run on")
+        raise ValueError("no images to run on")
     errors = np.concatenate(wrong, 1).mean(1)
     return FixedPoint(state, np.concatenate(residuals, 1), errors, np.concatenate(sizes, 1), tolerance)
 
 
 class _Iteration:
-    """A net cut in three: up to a state's last value, one more application of its last block, and the rest."""
+    """A net in three parts: up to a state's last value, one more application of its last block, and the rest."""
 
     def __init__(self, net: nn.Module, state: str) -> None:
         plan, spec = origin_of(net)
@@ -123,7 +123,7 @@ class _Iteration:
         self.kept = (made & read) | {self.before}
 
     def follow(self, images: Tensor, labels: Tensor, steps: int) -> list[NDArray[np.float64]]:
-        """Residuals `[K, N]`, where the net is wrong `[K + 1, N]`, and the sizes of the state `[K + 1, N]`."""
+        """Residuals `[K, N]`, misclassified images `[K + 1, N]`, and the sizes of the state `[K + 1, N]`."""
         like = next(iter(self.tensors.values()))
         image, targets = images.to(like), labels.to(like.device)
         kept = run(self.first, self.tensors, {IMAGE: image}, self.kept)
@@ -145,7 +145,7 @@ class _Iteration:
 
 
 def _size(values: Tensor) -> Tensor:
-    """‖z‖ of each image `[N]`; in float64, for squares overflow long before values do."""
+    """‖z‖ of each image `[N]`; in float64, as squares overflow long before values do."""
     size: Tensor = torch.linalg.vector_norm(values.flatten(1), dim=1, dtype=torch.float64)
     return size
 

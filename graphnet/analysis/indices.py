@@ -1,15 +1,15 @@
 """LPK's three indices of iterative convergence, as functions of error curves ("Iterative convergence indices").
 
-A curve is a stage's error rates under one kind of perturbation. `chance` is the error rate of guessing, `final` that
+A curve holds a stage's error rates under one kind of perturbation. `chance` is the error rate of guessing, `final` that
 of the unperturbed net; e' = (e − final) / (chance − final) is 0 at the final error and 1 at chance. LPK describe the
-indices in words, as areas under curves inverted and normalised; the formulas are ours where the words leave a choice:
+indices in words, as inverted and normalised areas under curves; where the words leave a choice, the formulas are ours:
 
-- The area is the mean of e' over the perturbations. Readouts that are the unperturbed net by definition are left out.
+- The area is the mean of e' over the perturbations, without readouts that are the unperturbed net by definition.
 - Curves may be worse than chance or better than the final error: nothing is clipped, so an index may leave 0 to 1.
 - Chance is 1 − 1/classes for one label out of equally frequent classes. Where an image has several labels
   (Digitclutter) LPK give no number; it depends on what counts as an error. If an image is right when all its n labels
   out of K are, it is 1 − 1/(K choose n).
-- Convergence indices of architectures with different numbers of blocks are not comparable (LPK say so).
+- Convergence indices of architectures with different numbers of blocks are not comparable (LPK).
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ Index = Callable[..., float]
 
 
 def chance_error(classes: int) -> float:
-    """The error rate of guessing one of so many equally frequent classes."""
+    """The error rate of guessing among `classes` equally frequent classes."""
     return 1 - 1 / classes
 
 
 def convergence_index(errors: ArrayLike, *, chance: float, final: float) -> float:
-    """How soon early readouts reach the final error: 1 − mean of e'_b over b = 1 … B − 1.
+    """Earliness of the final error in early readouts: 1 − mean of e'_b over b = 1 … B − 1.
 
-    0 if every early readout is at chance, 1 if the first block's is at the final error already (LPK's two anchors).
-    Block 0, the stage's input, and block B, the net itself, are in the curve but not in the mean: either would move an
-    anchor.
+    0 if every early readout is at chance, 1 if that of the first block already has the final error (LPK's two anchors).
+    The curve includes block 0, the stage's input, and block B, the net itself; the mean does not, as either would move
+    an anchor.
 
     Args:
-        errors: `[B + 1]`, of the net whose stage hands on what it has after 0, 1, … B blocks; B is at least 2.
+        errors: `[B + 1]`, of the net with the stage read out after 0, 1, … B blocks; B is at least 2.
 
     Raises:
         ValueError: the curve is too short, or the final error is at chance.
@@ -46,14 +46,14 @@ def convergence_index(errors: ArrayLike, *, chance: float, final: float) -> floa
 
 
 def recurrence_index(errors: ArrayLike, *, chance: float, final: float) -> float:
-    """How alike it is to drop any block: 1 − mean over b = 1 … B − 1 of (e_b − e_B) / (chance − final).
+    """Similarity of dropping any block: 1 − mean over b = 1 … B − 1 of (e_b − e_B) / (chance − final).
 
-    1 if dropping an earlier block does as dropping the last one, as in a recurrent net; above 1 if dropping the last
-    one is worse. The differences keep their sign, for LPK find nets "centered closely around 1".
+    1 if dropping an earlier block has the effect of dropping the last one, as in a recurrent net; above 1 if dropping
+    the last one is worse. The differences keep their sign, as LPK find nets "centered closely around 1".
 
-    LPK call it 0 "if dropping out any block leads to an error rate at chance level". By the difference that they
-    describe such a net has 1, if the last block is among the "any". It is 0 if dropping any block but the last leads
-    to chance, and dropping the last does no harm.
+    LPK call it 0 "if dropping out any block leads to an error rate at chance level". By the difference they describe,
+    such a net has 1 if "any" includes the last block. It is 0 if dropping any block but the last leads to chance, and
+    dropping the last does no harm.
 
     Args:
         errors: `[B]`, of the net without its 1st, 2nd, … B-th block; B is at least 2.
@@ -66,14 +66,14 @@ def recurrence_index(errors: ArrayLike, *, chance: float, final: float) -> float
 
 
 def divergence_index(errors: ArrayLike, *, chance: float, final: float) -> float:
-    """How much it harms to repeat the last block: the mean of e'_k over k = 1 … m (LPK: m up to 16).
+    """Harm of repeating the last block: the mean of e'_k over k = 1 … m (LPK: m up to 16).
 
-    0 if repeating does no harm, 1 if the first repetition leads to chance. LPK give no anchors; these are the other
-    indices', not inverted, as a high index is a net that diverges.
+    0 if repeating does no harm, 1 if the first repetition leads to chance. LPK give no anchors; these are those of the
+    other indices, not inverted, as a high index means divergence.
 
     Args:
-        errors: `[m + 1]`, of the net whose last block is applied 0, 1, … m more times; m is at least 1. The first is
-            the net itself and not in the mean.
+        errors: `[m + 1]`, of the net with 0, 1, … m more applications of the last block; m is at least 1. The mean
+            excludes the first, the net itself.
 
     Raises:
         ValueError: the curve is too short, or the final error is at chance.
@@ -83,7 +83,7 @@ def divergence_index(errors: ArrayLike, *, chance: float, final: float) -> float
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate from all images, and the interval of its bootstrap."""
+    """An estimate from all images, and its bootstrap interval."""
 
     estimate: float
     low: float
@@ -92,7 +92,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """An index of each stage, and of all stages averaged."""
+    """An index by stage, and averaged over stages."""
 
     stages: tuple[Interval, ...]
     average: Interval
@@ -108,22 +108,22 @@ def bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> Bootstrap:
-    """An index with percentile intervals over images (Efron 1979).
+    """Compute an index with percentile intervals over images (Efron 1979).
 
     Images are drawn with replacement, the same ones for every point of every curve and for the final error.
 
     Args:
         index: one of the three.
-        stages: for each stage `[P, N]`, whether (or by how much) the net is wrong about image n under perturbation p;
-            p in the order of the index's curve.
+        stages: for each stage `[P, N]`, whether (or by how much) the net misclassifies image n under perturbation p, in
+            the order of the index's curve.
         final: `[N]`, the same for the unperturbed net.
         chance: the error rate of guessing.
-        samples: how often the images are drawn.
+        samples: number of bootstrap draws.
         level: of the interval, above 0 and below 1.
         seed: the same seed draws the same images.
 
     Raises:
-        ValueError: the images are not equally many, there are none, or the index is not defined (for a draw of them).
+        ValueError: the numbers of images differ or are zero, or the index is undefined (for a draw of the images).
     """
     wrong = [np.asarray(stage, dtype=np.float64) for stage in stages]
     unperturbed = np.asarray(final, dtype=np.float64)
@@ -153,5 +153,5 @@ def _relative(errors: ArrayLike, chance: float, final: float, least: int) -> NDA
     if curve.ndim != 1 or curve.size < least:
         raise ValueError(f"the curve has shape {curve.shape}: this index needs one of at least {least} errors")
     if chance == final:
-        raise ValueError(f"the final error is at chance, {chance:g}: there is no index of a net that only guesses")
+        raise ValueError(f"the final error is at chance, {chance:g}: a net that only guesses has no index")
     return (curve - final) / (chance - final)

@@ -1,4 +1,4 @@
-"""Lines of plans, run one by one in evaluation mode: any part of a net, or several nets that have much in common."""
+"""Interpreter for lines of plans in evaluation mode: runs any part of a net, or several nets that share much."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from graphnet.runtime.lowering_rules import say
 
 
 class Interpreter(Eager):
-    """Calls at once whatever a plan may hold."""
+    """Runs any line of a plan immediately."""
 
     def divisor(self, line: Line, given: Sequence[Any]) -> Any:
         return Divisor(line.op).eval()(*given)
@@ -36,7 +36,7 @@ def tensors_of(net: nn.Module) -> dict[str, Tensor]:
 def run(
     lines: Sequence[Line], tensors: Mapping[str, Tensor], given: Mapping[str, Tensor], wanted: Collection[str]
 ) -> dict[str, Tensor]:
-    """The wanted values, of lines that are made of the given values."""
+    """Run lines on the given values; return the wanted values."""
     found = {name: value for name, value in given.items() if name in wanted}
     return found | {line.name: value for line, value in steps(lines, tensors, given) if line.name in wanted}
 
@@ -45,7 +45,7 @@ def run(
 def steps(
     lines: Sequence[Line], tensors: Mapping[str, Tensor], given: Mapping[str, Tensor]
 ) -> Iterator[tuple[Line, Tensor]]:
-    """Each line with its value, of lines that are made of the given values; what is not used again is freed."""
+    """Run lines on the given values; yield each line with its value, and free values after their last use."""
     last = {name: number for number, line in enumerate(lines) for name in line.arguments}
     values = dict(given)
     for number, line in enumerate(lines):
@@ -65,10 +65,10 @@ def steps(
 
 @dataclass
 class Merged:
-    """Several plans as one: what they have in common is computed once.
+    """Several plans merged: shared computations run once.
 
-    Two lines are one if they compute the same of the same with the same tensors. `outputs` are the last readouts of
-    the plans, in their order.
+    Two lines merge if they apply the same op to the same values and tensors. `outputs` are the last readouts of the
+    plans, in their order.
     """
 
     lines: list[Line] = field(default_factory=list)
@@ -76,9 +76,9 @@ class Merged:
     known: dict[tuple[Op, tuple[str, ...], tuple[str, ...], int], str] = field(default_factory=dict)
 
     def add(self, plan: Plan, table: Mapping[str, str]) -> None:
-        """Add a plan; `table` says how its tensors are called here."""
+        """Add a plan; `table` maps its tensors to their names here."""
         names = {IMAGE: IMAGE}
-        drawn: Counter[object] = Counter()  # what is random is drawn for each line of a plan, though not for each plan
+        drawn: Counter[object] = Counter()  # random lines draw per line of a plan, shared between plans
         for line in plan.lines:
             arguments = tuple(names[name] for name in line.arguments)
             if line.op.kind == "value":

@@ -1,6 +1,6 @@
 """Upper bounds of the Lipschitz constants of transition functions (LPK, "Upper bound on the Lipschitz constant").
 
-The 2-norm of one image's values, in evaluation mode: statistics are those that the net holds, whatever its mode.
+In the 2-norm of one image's values, in evaluation mode: with the net's running statistics, whatever its mode.
 """
 
 from __future__ import annotations
@@ -18,53 +18,53 @@ Key = tuple[str, str, int]
 
 
 def bounds(net: nn.Module, iterations: int = 100) -> dict[Key, float]:
-    """An upper bound of the Lipschitz constant of every transition at every time at which it fires.
+    """Bound the Lipschitz constant of every transition from above, at every time at which it fires.
 
-    How a bound comes about, after LPK, for BRCx2 ‖Conv2‖ · ‖BN2 ∘ Conv1 ∘ BN1‖:
+    Rules for the bounds, after LPK; for BRCx2 they give ‖Conv2‖ · ‖BN2 ∘ Conv1 ∘ BN1‖:
 
-    - Linear ops that follow one another are one operator, whose norm counts; constants added do not.
-    - An elementwise activation multiplies by its largest slope: 1, and 1/4 for sigmoid. Its Jacobian is diagonal, so
-      where nothing but norms and gains stands before it these move behind it, into the next operator. (For any two
-      inputs the mean value theorem gives such a Jacobian, so this holds for every elementwise activation.)
-    - Max pooling multiplies by the square root of how many windows a pixel may be in: 1 if they do not overlap.
+    - Consecutive linear ops are one operator, whose norm counts; added constants do not.
+    - An elementwise activation multiplies by its largest slope: 1, and 1/4 for sigmoid. Its Jacobian is diagonal, so if
+      only norms and gains precede it, they move behind it, into the next operator. (The mean value theorem gives such
+      a Jacobian for any two inputs, so this holds for every elementwise activation.)
+    - Max pooling multiplies by the square root of the number of windows that contain a pixel: 1 without overlap.
     - Branches add; linear branches of one value are one operator.
-    - The state's first value (`I0`) is held fixed, also at the first step, where it is the value read (LPK: the
-      properly convergent ResNet has the constant of its residual function).
+    - The state's first value (`I0`) is constant, also at the first step, where it is the value read (LPK: the properly
+      convergent ResNet has the constant of its residual function).
 
-    The merge and the update of the target are no part of a transition. Where values differ by the readout time that
-    they are relative to, the largest bound counts.
+    The merge and the update of the target are not part of a transition. If values differ by the readout time they are
+    relative to, the largest bound counts.
 
     Args:
-        net: what `graphnet.compile` made.
-        iterations: of the power iterations that find the norms. They come from below: so does the bound, by less
-            than 1 % after 100 iterations for random convolutions.
+        net: from `graphnet.compile`.
+        iterations: of the power iteration for the norms. It converges from below, and so does the bound: for random
+            convolutions it is within 1 % after 100 iterations.
 
     Returns:
         Bounds by source, target and arrival time, in the order of execution; the input is `input`, the post-net's
         result `logits`.
 
     Raises:
-        ValueError: the net was not compiled by graphnet, or a transition has an op whose bound is not known.
+        ValueError: the net was not compiled by graphnet, or a transition has an op without a known bound.
     """
     return {key: float(bound.detach()) for key, bound in LipschitzBounds(net)(iterations).items()}
 
 
 class LipschitzBounds:
-    """The bounds of one net, as tensors; keeps the vectors of its power iterations from call to call.
+    """The bounds of one net, as tensors; keeps the vectors of its power iterations between calls.
 
-    Called with the number of iterations it returns float64 scalars, differentiable in the net's weights.
+    Call it with a number of iterations; it returns float64 scalars, differentiable in the net's weights.
     """
 
     def __init__(self, net: nn.Module) -> None:
         plan = getattr(net, "meta", {}).get("plan")
         if not isinstance(plan, Plan):
-            raise ValueError("the net was not compiled by graphnet: it has no plan that says what its transitions are")
+            raise ValueError("the net was not compiled by graphnet: it has no plan with transitions")
         self.net, self.plan = net, plan
         self.vectors: dict[SpectralNorm, Tensor] = {}
 
     def __call__(self, iterations: int = 1) -> dict[Key, Tensor]:
         if iterations < 1:
-            raise ValueError(f"power iteration takes at least 1 iteration, not {iterations}")
+            raise ValueError(f"power iteration needs at least 1 iteration, not {iterations}")
         norms = _Norms(self.net, self.plan, self.vectors, iterations)
         functions = _Functions(self.plan)
         fired = [firing for firing in self.plan.firings if firing.fate is Fate.FIRES]
@@ -72,7 +72,7 @@ class LipschitzBounds:
 
 
 class _Norms(Torch):
-    """Norms in float64, each found once a call: the vectors are improved first."""
+    """Norms in float64, each computed once per call after refining its vector."""
 
     def __init__(self, net: nn.Module, plan: Plan, vectors: dict[SpectralNorm, Tensor], iterations: int) -> None:
         named = {name: tensor.double() for name, tensor in (*net.named_parameters(), *net.named_buffers())}
@@ -81,7 +81,7 @@ class _Norms(Torch):
         self.kept, self.iterations = vectors, iterations
         self.known: dict[object, SpectralNorm] = {}
         self.found: dict[SpectralNorm, Tensor] = {}
-        for line in plan.lines:  # what functions are divided by is given: it is what the net has
+        for line in plan.lines:  # Lipschitz divisors are given: the net's own
             if line.op.kind == "lipschitz":
                 bound = line.op["bound"]
                 assert isinstance(bound, Bound)
@@ -95,7 +95,7 @@ class _Norms(Torch):
             norm.shape,
             tuple(tuple((*line[1:2], *line[3:5], *line.arguments[1:]) for line in path) for path in norm.operator),
         )
-        norm = self.known.setdefault(key, norm)  # the same at different times is one
+        norm = self.known.setdefault(key, norm)  # equal operators at different times share a norm
         if norm not in self.found:
             if not norm.is_diagonal:
                 self._improve(norm)
@@ -125,14 +125,14 @@ class _Functions:
         """The bound of one transition at one time; a function without lines is the identity."""
         by_time = self.groups.get(self.places[firing.source, firing.target], {})
         lines = by_time.get(firing.t, [])
-        if firing.source == INPUT and not lines and by_time:  # an image that stays is looked at once (rule 3)
+        if firing.source == INPUT and not lines and by_time:  # the pre-net sees a constant image once (rule 3)
             lines = next(iter(by_time.values()))
         if not lines:
             return norms.number(0 if firing.ops in ("I0", "first_value") else 1)
         used = {name for line in lines for name in line.arguments}
         followed = self._follow(firing, lines)
         results = [work_out(followed.of(line.name), norms) for line in lines if line.name not in used]
-        if firing.ops in ("I", "identity"):  # what it is for one of several readout times
+        if firing.ops in ("I", "identity"):  # its name for one of several readout times
             results.append(norms.number(1))
         return torch.stack(results).max()
 
@@ -141,16 +141,16 @@ class _Functions:
         outside = {name for line in lines for name in line.arguments if name not in own}
         outside = {name for name in outside if not name.endswith("_divisor")}
         read = {name: self.shapes[name] for name in outside if self._is_read(name, firing)}
-        # At the first step the first value is the value read: as many of the branches that only pass it on are I0.
+        # At the first step the first value is the value read: that many of the identity branches are I0.
         fixed = firing.ops.count("I0") + firing.ops.count("first_value") if outside == set(read) else 0
         try:
             return Bounds(lines, read, fixed)
         except NoBound as fault:
             where = f"{firing.source}->{firing.target} at t = {firing.t}"
-            raise ValueError(f"{fault} ({fault.line.name}), which stands in {where}\n  {fault.fix}") from None
+            raise ValueError(f"{fault} ({fault.line.name}), in {where}\n  {fault.fix}") from None
 
     def _is_read(self, name: str, firing: Firing) -> bool:
-        """Whether a value is the source at the time read; any of them where they differ by the readout time."""
+        """Whether a value is the source at the time read; if values differ by readout time, any of them."""
         if firing.source == INPUT:
             return True
         return self.values.get(name) == self.values[firing.reads]

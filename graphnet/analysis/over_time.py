@@ -1,4 +1,4 @@
-"""A trained net over time, for pictures: how right it would be at each readout time, and how active its states are."""
+"""A trained net over time, for pictures: accuracy at each readout time, and activity of the states."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from graphnet.training.loop import evaluate
 
 @dataclass(frozen=True)
 class Measures:
-    """What was measured of a net.
+    """Measurements of a net.
 
     Attributes:
-        images: on how many.
+        images: their number.
         accuracy: by readout time, from 0 to 1.
-        calibrated: the readout times that the net was not trained for; statistics were found for them.
+        calibrated: the readout times that the net was not trained for; their statistics were calibrated.
         chance: the accuracy of guessing.
         norms: the root mean square of each value, over images and units, by the value's name.
     """
@@ -42,10 +42,9 @@ class Measures:
 def measure(net: nn.Module, images: Tensor, labels: Tensor, training: Iterable[Tensor]) -> Measures:
     """Measure a compiled net in evaluation mode, on images `[N, C, H, W]` of `labels` `[N]`.
 
-    It is read out at every time at which something can be read, on the weights it has. Where the statistics of
-    norms were not trained for a time they are calibrated on batches of `training` images (rule 19); the net itself
-    stays as it is. Where reading at other times would take weights that the net does not have, only the times that
-    it was trained for are measured.
+    Read it out at every possible time, with its weights. If norms have no trained statistics for a time, calibrate them
+    on batches of `training` images (rule 19); the net itself does not change. If other readout times would need
+    weights that the net does not have, measure only the times it was trained for.
     """
     plan, spec = origin_of(net)
     times = tuple(t for t, _ in plan.outputs)
@@ -69,7 +68,7 @@ def _norms(net: nn.Module, plan: Plan, images: Tensor) -> dict[str, float]:
 
 
 def _read_at_all_times(net: nn.Module, plan: Plan, spec: Spec, training: Iterable[Tensor]) -> nn.Module | None:
-    """The net, read out whenever it can be; None if it has no weights for that, or is read out so already."""
+    """The net with all possible readouts; None if it lacks the weights, or already has them all."""
     state, fates = spec.readout.state or plan.areas[-1].name, (Fate.FIRES, Fate.UNREAD)
     times = sorted({each.t for each in plan.firings if each.target == state and each.fate in fates})
     if times == [t for t, _ in plan.outputs]:

@@ -1,4 +1,4 @@
-"""Trained nets with their transition matrix edited: another plan on the same weights (LPK Figure 2)."""
+"""Edit the transition matrix of trained nets: a new plan on the same weights (LPK Figure 2)."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from graphnet.spec.model import Spec
 
 
 def perturbed(net: nn.Module, edits: Iterable[Edit | Slab], batches: Iterable[Batch] | None) -> Net:
-    """The work of `graphnet.perturb`."""
+    """Implementation of `graphnet.perturb`."""
     ours, spec = origin_of(net)
     found = find(ours, spec, list(edits))
     if found.weights:
         what = f"the edit needs weights that the net does not have: {and_more(found.weights)}"
-        raise EditError(f"{what}\n  use functions that are there")
+        raise EditError(f"{what}\n  use functions the net already has")
     if found.statistics and batches is None:
-        hint = "the edit runs norms at other times: give images as calibrate, on the command line by --calibrate"
+        hint = "the edit runs norms at other times: pass images as calibrate, on the command line with --calibrate"
         raise EditError(f"{uncalibrated(found.statistics)}\n  {hint}")
     tensors = dict(net.named_parameters()) | dict(net.named_buffers())
     made = compile_net(found.spec, options_of(net), {name: tensors[old] for name, old in found.table.items()})
@@ -42,27 +42,27 @@ def perturbed(net: nn.Module, edits: Iterable[Edit | Slab], batches: Iterable[Ba
 
 
 def origin_of(net: nn.Module) -> tuple[Plan, Spec]:
-    """The plan and the spec of a compiled net. Raises EditError for any other."""
+    """Return the plan and the spec of a compiled net. Raises EditError for any other."""
     meta = getattr(net, "meta", {})
     plan, spec = meta.get("plan"), meta.get("spec")
     if not isinstance(plan, Plan) or not isinstance(spec, Spec):
-        raise EditError("the net was not compiled by graphnet from a spec: there is nothing to edit")
+        raise EditError("the net was not compiled by graphnet from a spec: nothing to edit")
     return plan, spec
 
 
 def options_of(net: nn.Module) -> Options:
-    """What a compiled net was compiled with."""
+    """The compile options of a net."""
     options: Options = net.meta["options"]  # type: ignore[index, assignment]
     return options
 
 
 @dataclass(frozen=True)
 class Found:
-    """An edited net, and where its tensors are.
+    """An edited net, and the origins of its tensors.
 
     Attributes:
-        table: names of the edited net's tensors → names of the old one's.
-        weights, statistics: names that the old net has nothing for.
+        table: tensor name in the edited net → name in the old one.
+        weights, statistics: names without a counterpart in the old net.
     """
 
     spec: Spec
@@ -75,7 +75,7 @@ class Found:
 def find(plan: Plan, spec: Spec, edits: Sequence[Edit | Slab]) -> Found:
     """Edit a spec, plan it, and find its tensors among those of the old plan.
 
-    Where its sharing sets do not fit the edited net, it is untied: what was one tensor is one storage still.
+    If its sharing sets do not fit the edited net, untie it: tensors that were one still share storage.
     """
     try:
         found = _find(plan, spec, edits, untied=False)
@@ -87,7 +87,7 @@ def find(plan: Plan, spec: Spec, edits: Sequence[Edit | Slab]) -> Found:
     try:
         return _find(plan, spec, edits, untied=True)
     except (EditError, SpecError):
-        return _find(plan, spec, edits, untied=False)  # what is wrong with it has nothing to do with the sets
+        return _find(plan, spec, edits, untied=False)  # the fault is unrelated to the sets
 
 
 def _find(plan: Plan, spec: Spec, edits: Sequence[Edit | Slab], untied: bool) -> Found:
@@ -108,7 +108,7 @@ BY_TIME = re.compile(r"\.t\d+(_T\d+)?\.")
 
 
 def _table(old: Plan, new: Plan, moved: Moved) -> dict[str, str]:
-    """For each tensor of the new plan that of the same layer, transition and time, or else of the same name."""
+    """Tensor of the new plan → old tensor of the same layer, transition and time, or else of the same name."""
     shapes = {tensor.name: tensor.shape for tensor in old.tensors}
     ours = {(line.place, line.t, label): tensors for line, label, tensors in _layers(old)}
     places = {place for place, _ in moved}
@@ -119,7 +119,7 @@ def _table(old: Plan, new: Plan, moved: Moved) -> dict[str, str]:
         roles = {_role(name): name for name in theirs}
         sources = theirs if len(theirs) == len(tensors) else [roles.get(_role(name), name) for name in tensors]
         for name, source in zip(tensors, sources, strict=True):
-            if is_new and BY_TIME.search(name):  # what has this name is another time's now
+            if is_new and BY_TIME.search(name):  # this name now belongs to another time
                 continue
             if table.setdefault(name, source) != source:
                 raise EditError(f"{name} would be both {table[name]} and {source}\n  say over_time = false")
@@ -128,7 +128,7 @@ def _table(old: Plan, new: Plan, moved: Moved) -> dict[str, str]:
 
 
 def _layers(plan: Plan) -> Iterator[tuple[Line, str, tuple[str, ...]]]:
-    """Lines with tensors and the label of their layer; what a function is divided by belongs to where it is."""
+    """Lines with tensors and the label of their layer; a Lipschitz divisor belongs to its own place."""
     divisors = {line.name: line.tensors for line in plan.lines if line.op.kind == "lipschitz"}
     for line in plan.lines:
         tensors = divisors[line.arguments[1]] if line.op.kind == "divide" else line.tensors
@@ -141,14 +141,14 @@ def _role(name: str) -> str:
 
 
 def sequence(net: nn.Module | Spec, images: Tensor, others: Tensor, t: int) -> Tensor:
-    """The input `[N, T, C, H, W]` of a net edited by `ShowAnother(t)`: images `[N, C, H, W]` and, from t on, others.
+    """Make the input `[N, T, C, H, W]` of a net edited by `ShowAnother(t)`: images `[N, C, H, W]`, from t on `others`.
 
     Raises:
-        EditError: the net's input is no sequence.
+        EditError: the net's input is not a sequence.
     """
     spec = net if isinstance(net, Spec) else origin_of(net)[1]
     if not spec.input.sequence:
-        raise EditError("the input of this net is no sequence\n  edit it by ShowAnother first")
+        raise EditError("the input of this net is not a sequence\n  edit it with ShowAnother first")
     network = expand_in_time(spec).network
     times = network.input_times.upto(max(time for each in network.nets for time in each.readouts))
     return torch.stack([images if time < t else others for time in times], 1)

@@ -1,4 +1,4 @@
-"""How long nets take, in one process, interleaved: ratios that a noisy machine does not move."""
+"""Interleaved timing of nets in one process: ratios that are robust to a noisy machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from graphnet.runtime.machine_profile import wait
 
 
 class Ratio(NamedTuple):
-    """The median of paired ratios, with the 95 % interval of its bootstrap over rounds."""
+    """The median of paired ratios, with its 95 % bootstrap interval over rounds."""
 
     median: float
     low: float
@@ -25,9 +25,9 @@ Clock = Callable[[], float]
 
 
 def seconds(net: nn.Module, images: Tensor, backward: bool, clock: Clock = time.perf_counter) -> float:
-    """One forward pass, without gradients, or one with its backward pass; gradients are dropped after.
+    """Time one forward pass without gradients, or one forward and backward pass; gradients are dropped afterwards.
 
-    By `time.process_time` it is the time of the processor: on one thread that of the net, whatever else runs beside it.
+    `time.process_time` gives processor time: on one thread, that of the net alone, even on a busy machine.
     """
     wait(images.device)
     started = clock()
@@ -48,9 +48,9 @@ def seconds(net: nn.Module, images: Tensor, backward: bool, clock: Clock = time.
 def interleaved(
     variants: Mapping[str, tuple[nn.Module, Tensor]], backward: bool, rounds: int, clock: Clock = time.perf_counter
 ) -> dict[str, list[float]]:
-    """The seconds of each variant in each round, after one to warm up; nets are put into the mode that is measured.
+    """The seconds of each variant in each round, after a warm-up; sets nets to the measured mode.
 
-    Each round begins with another of them, so that none always comes after the same one.
+    Each round starts with a different variant, so that none always follows the same one.
     """
     times: dict[str, list[float]] = {name: [] for name in variants}
     for net, images in variants.values():
@@ -66,7 +66,7 @@ def interleaved(
 
 
 def ratio(slow: list[float], fast: list[float]) -> Ratio:
-    """How many times as long the one takes as the other, paired by round."""
+    """Ratio of the slow times to the fast ones, paired by round."""
     pairs = np.array(slow) / np.array(fast)
     medians = np.median(np.random.default_rng(0).choice(pairs, (2000, len(pairs))), axis=1)
     low, high = np.quantile(medians, [0.025, 0.975])

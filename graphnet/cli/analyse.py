@@ -1,40 +1,43 @@
-"""`graphnet analyse`: what a trained net's transitions do."""
+"""`graphnet analyse`: Lipschitz bounds and fixed points of a trained net."""
 
 from __future__ import annotations
 
 import csv
+from io import StringIO
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from graphnet.cli.common.plugins import Plugins
-from graphnet.cli.common.report import Failure
+from graphnet.cli.common.report import Failure, write
 from graphnet.cli.evaluate import DataRoot, Device, RunPath, run_told
 from graphnet.training.run_folder import RunFolder
 
 SHOWN = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
-"""The steps of a fixed-point iteration that are printed; the table has all."""
+"""Steps of a fixed-point iteration to print; the CSV file has all."""
 
 
 def analyse(
     run: RunPath,
     lipschitz: Annotated[
-        bool, typer.Option("--lipschitz", help="Bounds of the transitions' Lipschitz constants, by time.")
+        bool, typer.Option("--lipschitz", help="Bound each transition's Lipschitz constant at each time.")
     ] = False,
     fixed_point: Annotated[
-        str | None, typer.Option(metavar="STATE", help="Run a state on by its last block until it stays.")
+        str | None, typer.Option(metavar="STATE", help="Repeat a state's last block until its value settles.")
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="How many steps it is run on.")] = 100,
-    tolerance: Annotated[float, typer.Option(help="The relative change that counts as none.")] = 1e-5,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A CSV file of all that is found.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Number of repetitions.")] = 100,
+    tolerance: Annotated[float, typer.Option(help="Largest relative change that counts as settled.")] = 1e-5,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Also write all results to this CSV file.")
+    ] = None,
     data_root: DataRoot = None,
     device: Device = "auto",
     plugins: Plugins = None,
 ) -> None:
-    """Say how far the transitions of a trained net may stretch, or where a state of it settles."""
+    """Bound the Lipschitz constants of a trained net's transitions, or find a state's fixed point."""
     if lipschitz == (fixed_point is not None):
-        raise Failure("error: say what is to be analysed: --lipschitz, or --fixed-point STATE")
+        raise Failure("error: choose one analysis: --lipschitz or --fixed-point STATE")
     with run_told():
         folder = RunFolder.open(run)
         if fixed_point is None:
@@ -42,11 +45,9 @@ def analyse(
         else:
             rows = _fixed_point(folder, fixed_point, steps, tolerance, data_root, device)
     if output is not None:
-        try:
-            with output.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows(rows)
-        except OSError as fault:
-            raise Failure(f"cannot write {output}: {fault.strerror}") from None
+        table = StringIO()
+        csv.writer(table, lineterminator="\n").writerows(rows)
+        write(output, table.getvalue())
 
 
 def _bounds(folder: RunFolder, device: str) -> list[tuple[object, ...]]:
@@ -72,11 +73,11 @@ def _fixed_point(
     from torch import split
 
     from graphnet.analysis.fixed_point import fixed_point
-    from graphnet.training.load_run import load_data, load_net
+    from graphnet.training.load_run import load_run
 
-    dataset = load_data(folder, data_root)
+    net, dataset = load_run(folder, device, data_root)
     batches = zip(split(dataset.test_images, 256), split(dataset.test_labels, 256), strict=True)
-    found = fixed_point(load_net(folder, device), batches, state, steps=steps, tolerance=tolerance)
+    found = fixed_point(net, batches, state, steps=steps, tolerance=tolerance)
     median, largest = np.median(found.residuals, axis=1), found.residuals.max(axis=1)
     print(f"step   residual (median, largest of {found.residuals.shape[1]} images)   accuracy")
     print(f"{0:4}   {'as trained':>39}   {1 - found.errors[0]:8.2%}")

@@ -1,4 +1,4 @@
-"""`graphnet bench`: how fast a net runs, and what optimising gives, by prediction and by timing."""
+"""`graphnet bench`: predicted and measured speed at each optimisation level."""
 
 from __future__ import annotations
 
@@ -30,18 +30,20 @@ LEVELS = (0, 1, 2, 3)
 def bench(
     spec: SpecPath,
     settings: Settings = None,
-    batch_size: Annotated[int, typer.Option(min=2, help="Images at once.")] = 32,
-    rounds: Annotated[int, typer.Option(min=3, help="How often each variant runs.")] = 10,
-    threads: Annotated[int, typer.Option(min=0, help="Of PyTorch on the CPU; 0 leaves them as they are.")] = 0,
-    inductor: Annotated[bool, typer.Option("--inductor", help="Compile steps by torch.compile, too.")] = False,
-    measure: Annotated[bool, typer.Option("--measure", help="Measure this machine again, first.")] = False,
+    batch_size: Annotated[int, typer.Option(min=2, help="Images per batch.")] = 32,
+    rounds: Annotated[int, typer.Option(min=3, help="Runs of each variant.")] = 10,
+    threads: Annotated[int, typer.Option(min=0, help="PyTorch's CPU threads; 0 keeps the default.")] = 0,
+    inductor: Annotated[bool, typer.Option("--inductor", help="Also time level 3 compiled by torch.compile.")] = False,
+    measure: Annotated[bool, typer.Option("--measure", help="First measure this machine's speed again.")] = False,
     device: Device = "auto",
     plugins: Plugins = None,
 ) -> None:
-    """Time a net at each optimisation level, interleaved, beside what is predicted from this machine's measured speed.
+    """Time a net at each optimisation level and compare with the predicted times.
 
-    Training is forward and backward; inference forward alone, by the net compiled for it. Ratios are to level 0, with
-    95 % intervals. The bare convolutions are those of the plan and nothing else: what no level can be faster than.
+    Predictions use this machine's measured speed.
+    Training runs forward and backward; inference runs forward in a net compiled for it.
+    Runs are interleaved; speedups over level 0 have 95 % intervals.
+    The bare convolutions run the plan's convolutions and nothing else: no level can be faster.
     """
     import torch
 
@@ -60,7 +62,7 @@ def bench(
     images = torch.randn(batch_size, *plan.input_shape, device=where)
     modes: tuple[Mode, ...] = ("train", "infer")
     for mode in modes:
-        print(f"\n{'training' if mode == 'train' else 'inference':20} predicted     timed   times level 0")
+        print(f"\n{'training' if mode == 'train' else 'inference':20} predicted     timed   speedup over level 0")
         for row in _rows(loaded, plan, Target(machine, batch_size, mode), mode, images, rounds, inductor):
             print(row)
 
@@ -68,7 +70,7 @@ def bench(
 def _rows(
     spec: Spec, plan: Plan, target: Target, mode: Mode, images: torch.Tensor, rounds: int, inductor: bool
 ) -> list[str]:
-    """A row for each variant of a net, and what level 3 chose."""
+    """One row per variant of a net, then what level 3 chose."""
     from graphnet.analysis.bare_convolutions import Bare
     from graphnet.analysis.timing import interleaved, ratio
 
@@ -93,10 +95,10 @@ def _rows(
 
 
 def _choices(plan: Plan) -> str:
-    """What a level that weighs has chosen."""
+    """Layout and fusions that the cost model chose."""
     kinds = Counter(line.op.kind for line in plan.lines)
     fused = kinds["convs"] + sum(line.op.kind == "concat" and line.name.endswith("_sources") for line in plan.lines)
-    return f"maps {plan.layout.replace('_', ' ')}, {fused} convolutions that do the work of several"
+    return f"the layout {plan.layout.replace('_', ' ')} and {fused} fused convolutions"
 
 
 def _parts(plan: Plan, target: Target) -> str:

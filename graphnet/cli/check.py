@@ -1,4 +1,4 @@
-"""`graphnet check`: say all that is wrong with specs."""
+"""`graphnet check`: report the errors and warnings of specs."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ from graphnet.spec.read import placed
 def check(
     specs: Annotated[
         list[str],
-        typer.Argument(metavar="SPEC", help="Spec files or names of the zoo; '-' is standard input."),
+        typer.Argument(metavar="SPEC", help="Spec files or zoo specs' names; '-' is standard input."),
     ],
     settings: Settings = None,
     plugins: Plugins = None,
-    format: Annotated[Format, typer.Option(help="For people, for programs, or as GitHub's annotations.")] = Format.TEXT,
-    strict: Annotated[bool, typer.Option("--strict", help="Take warnings for errors.")] = False,
+    format: Annotated[
+        Format, typer.Option(help="Output for people, for programs, or as GitHub annotations.")
+    ] = Format.TEXT,
+    strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as errors.")] = False,
     unlimited: Unlimited = False,
     again: Annotated[bool, typer.Option("--watch", help="Check again when a file is saved.")] = False,
 ) -> None:
-    """Say all that is wrong with specs, with places and hints; exit status 1 if anything is."""
+    """Report errors and warnings of specs, with places and fixes; exit status 1 on errors."""
     checker = _Checker(settings or (), format, strict, unlimited)
     if again:
         if "-" in specs:
@@ -52,7 +54,7 @@ class _Checker:
     unlimited: bool
 
     def check(self, specs: Sequence[str]) -> list[Fault]:
-        """Print all that is wrong, file by file, and what is right; a fault of a file that several extend once."""
+        """Print results file by file; report a fault once if several specs extend its file."""
         found: dict[Fault, Fault] = {}
         for path in specs:
             fine, faults = self._check(path)
@@ -68,13 +70,13 @@ class _Checker:
         return list(found.values())
 
     def _check(self, path: str) -> tuple[str, list[Fault]]:
-        """A line if the spec is right, and all that is wrong."""
+        """Return the line for a correct spec, and the faults."""
         try:
             spec = load(path, settings=self.settings)
             compiled = plan(spec, unlimited=self.unlimited)
         except SpecError as error:
             return "", [self._judged(fault) for fault in error.faults]
-        except Exception as error:  # noqa: BLE001 - a bug of ours ends neither the watching nor the other files' check
+        except Exception as error:  # noqa: BLE001 - a graphnet bug must not stop --watch or the check of other files
             return "", [bug_fault(error, path)]
         warnings = [self._judged(fault) for fault in placed(compiled.warnings, spec.source)]
         fine = (

@@ -1,4 +1,4 @@
-"""`graphnet code`: the forward pass as Python."""
+"""`graphnet code`: the forward pass as PyTorch code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from graphnet.cli.common.report import Settings, SpecPath, Unlimited, planned
 
 
 def code(spec: SpecPath, settings: Settings = None, plugins: Plugins = None, unlimited: Unlimited = False) -> None:
-    """Print the net's forward pass as plain PyTorch code that a person can read."""
+    """Print the net's forward pass as readable PyTorch code."""
     from graphnet.runtime.python_source import write_source
 
     _, compiled = planned(spec, settings, unlimited=unlimited)

@@ -1,4 +1,4 @@
-"""`graphnet compare`: do two nets compute the same?"""
+"""`graphnet compare`: test whether two nets compute the same."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ def compare(
     spec: SpecPath,
     other: Other,
     settings: SettingsOfBoth = None,
-    seeds: Annotated[int, typer.Option(help="How many random weights and images are tried.")] = 3,
-    tolerance: Annotated[float, typer.Option(help="Largest difference over the largest value, in float64.")] = 1e-10,
+    seeds: Annotated[int, typer.Option(help="Number of random draws of weights and images.")] = 3,
+    tolerance: Annotated[
+        float, typer.Option(help="Largest difference allowed, relative to the largest value, in float64.")
+    ] = 1e-10,
     plugins: Plugins = None,
 ) -> None:
-    """Run two nets on the same weights: outputs, gradients and statistics, in training and evaluation.
+    """Compare outputs, gradients and statistics of two nets on the same weights.
 
-    Exit status 1 if they differ; then the state and time where they part are named.
+    The nets run in training and in evaluation mode.
+    Exit status 1 if they differ; the report names the state and time where they part.
     """
     first, _ = planned(spec, settings)
     second, _ = planned(other, settings)

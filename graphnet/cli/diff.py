@@ -1,4 +1,4 @@
-"""`graphnet diff`: what differs between two specs in meaning."""
+"""`graphnet diff`: differences in meaning between two specs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from graphnet.rewrite.diff import difference
 
 
 def diff(spec: SpecPath, other: Other, settings: SettingsOfBoth = None, plugins: Plugins = None) -> None:
-    """Say what differs between two specs in meaning: transitions and their times, sets, shapes; not in text.
+    """Compare what two specs mean: transitions and their times, sharing sets, shapes.
 
-    Exit status 1 if anything does.
+    Differences in text alone do not count. Exit status 1 if they differ.
     """
     found = difference(planned(spec, settings)[1], planned(other, settings)[1])
     print("\n".join(found) if found else "the specs mean the same")

@@ -24,7 +24,7 @@ from graphnet.pictures.elements import LEAST_DPI, MOST_DPI
 
 
 class View(StrEnum):
-    """What a picture shows."""
+    """The views of a net."""
 
     UNROLLED = "unrolled"
     RECURRENT = "recurrent"
@@ -33,13 +33,13 @@ class View(StrEnum):
 
 
 class Style(StrEnum):
-    """The colours of a picture."""
+    """The colour schemes."""
 
     LIGHT = "light"
     DARK = "dark"
 
 
-NO_DOT = "no 'dot' on the PATH: laid out in a column; Graphviz (graphviz.org/download) lays recurrent nets out better"
+NO_DOT = "no 'dot' on the PATH: laid out in a column; install Graphviz (graphviz.org/download) for a better layout"
 
 
 def draw(
@@ -49,8 +49,8 @@ def draw(
         typer.Option(
             "--output",
             "-o",
-            help="The file to write, in the format of its suffix: .svg, .png, .pdf; .html, a page to explore; of the "
-            "unrolled and the recurrent view also .dot, and .gif, or a folder of PNG files, of activity spreading "
+            help="The file to write; its suffix sets the format: .svg, .png, .pdf, or .html for an interactive page. "
+            "The unrolled and recurrent views also have .dot, and .gif or a folder of PNG files to animate activity "
             "step by step.",
         ),
     ],
@@ -60,34 +60,34 @@ def draw(
     view: Annotated[
         View,
         typer.Option(
-            help="Unrolled in time; the recurrent graph; the transition matrix by time; the plan, step by step."
+            help="What to draw: the net unrolled in time, its recurrent graph, its transition matrix, or its plan."
         ),
     ] = View.UNROLLED,
-    style: Annotated[Style, typer.Option(help="Colours for a light or a dark page.")] = Style.LIGHT,
-    dead: Annotated[bool, typer.Option("--dead", help="Unrolled: draw what never runs too, in grey.")] = False,
+    style: Annotated[Style, typer.Option(help="Colours for a light or dark page.")] = Style.LIGHT,
+    dead: Annotated[bool, typer.Option("--dead", help="Unrolled view: also draw what never runs, in grey.")] = False,
     width: Annotated[
         float,
         typer.Option(
             metavar="MM",
             min=0,
-            help="How wide a page is, in millimetres: what is wider is broken into lines. A column of a journal has "
-            "about 84, two have 174; 0 breaks nothing.",
+            help="Page width in millimetres; wider pictures are broken into lines. A journal column is about 84, "
+            "two are 174; 0 breaks nothing.",
         ),
     ] = 174,
     elide: Annotated[
-        bool, typer.Option("--elide", help="Unrolled: of many steps that are alike leave out the inner ones.")
+        bool, typer.Option("--elide", help="Unrolled view: leave out the middle of long runs of equal steps.")
     ] = False,
     dpi: Annotated[
         float | None,
         typer.Option(
-            metavar="N", min=LEAST_DPI, max=MOST_DPI, help="Pixels an inch: 300 for PNG, 120 for GIF if not given."
+            metavar="N", min=LEAST_DPI, max=MOST_DPI, help="Pixels per inch; by default 300 for PNG, 120 for GIF."
         ),
     ] = None,
     no_title: Annotated[
-        bool, typer.Option("--no-title", help="Leave out the net's name and source, which a caption gives.")
+        bool, typer.Option("--no-title", help="Leave out the net's name and source; a caption can give them.")
     ] = False,
 ) -> None:
-    """Draw the net: unrolled in time, as the recurrent graph, its transition matrix, or its plan."""
+    """Draw the net unrolled in time, or its recurrent graph, transition matrix or plan."""
     from graphnet.pictures.formats import NoFormatError, drawn, stills
     from graphnet.pictures.recurrent.dot_layout import find_dot
     from graphnet.pictures.views import PictureOptions, Rendering

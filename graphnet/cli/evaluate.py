@@ -11,19 +11,19 @@ import typer
 
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, told
-from graphnet.training.errors import TrainingError
+from graphnet.training.errors import RunError, TrainingError
 from graphnet.training.run_folder import RunFolder
 
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `graphnet train` wrote.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder written by `graphnet train`.")]
 DataRoot = Annotated[
-    Path | None, typer.Option(help="The folder with torchvision's data sets.", show_default="as in training")
+    Path | None, typer.Option(help="Folder of torchvision's data sets.", show_default="as in training")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 
 
 @contextmanager
 def run_told() -> Iterator[None]:
-    """Turn the errors of a run, of the compiler and of edits into a Failure."""
+    """Turn errors of a run, the compiler or an edit into a Failure."""
     from graphnet.rewrite.spec_editor import EditError
 
     try:
@@ -34,19 +34,22 @@ def run_told() -> Iterator[None]:
 
 
 def evaluate(run: RunPath, data_root: DataRoot = None, device: Device = "auto", plugins: Plugins = None) -> None:
-    """Load a run's checkpoint, test it, and compare with the predictions made after training."""
+    """Test a run's checkpoint again and compare with the predictions made after training."""
     with run_told():
         _evaluate(RunFolder.open(run), data_root, device)
 
 
 def _evaluate(folder: RunFolder, data_root: Path | None, device: str) -> None:
-    from graphnet.training.load_run import load_data, load_net
+    from graphnet.training.load_run import load_run
     from graphnet.training.loop import evaluate as test
     from graphnet.training.progress import accuracies, agreement
 
-    dataset = load_data(folder, data_root)
-    result = test(load_net(folder, device), dataset.test_images, dataset.test_labels)
+    net, dataset = load_run(folder, device, data_root)
+    result = test(net, dataset.test_images, dataset.test_labels)
     print(f"test accuracy {accuracies(result.accuracy)}")
     if folder.predictions.exists():
         before = folder.read_predictions()
+        if len(before) != len(result.predictions):
+            counts = f"it has {len(before)} predictions, for {len(result.predictions)} images"
+            raise RunError(f"{folder.predictions} is damaged: {counts}")
         print(agreement(result.predictions.tolist(), before, result.accuracy, "made after training"))

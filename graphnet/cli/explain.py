@@ -1,4 +1,4 @@
-"""`graphnet explain`: what an error code means, with a wrong example, what is said of it, and a right one."""
+"""`graphnet explain`: an error code's meaning, a wrong example with its report, and a right one."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ COMMAND = "graphnet check "
 
 def explain(
     code: Annotated[
-        str | None, typer.Argument(metavar="CODE", help="A code such as GN102; all are listed without.")
+        str | None, typer.Argument(metavar="CODE", help="An error code such as GN102; without it, list all.")
     ] = None,
 ) -> None:
-    """Explain an error code: what it means, a wrong example and a right one."""
+    """Explain an error code, with a wrong and a right example."""
     if code is None:
         print(_list(), end="")
         return
@@ -40,7 +40,7 @@ def explain(
 
 
 def _list() -> str:
-    """All codes and their titles, family by family."""
+    """All codes and their titles, by family."""
     lines: list[str] = []
     for family, subject in FAMILIES.items():
         lines += ["", f"{family}xx  {subject}"]
@@ -53,14 +53,14 @@ def _explained(code: Code) -> Iterator[str]:
     shown = code.wrong if code.lines == 1 else f"{code.wrong}\n... and so on for {code.lines:,} lines"
     yield f"{code.code}: {code.title}\n\n{indent(code.text, '  ')}\n"
     yield f"Wrong:\n\n{indent(shown, '  ')}\n"
-    yield f"What is said of it:\n\n{indent(said, '  ')}\n"
+    yield f"The report:\n\n{indent(said, '  ')}\n"
     yield f"Right:\n\n{indent(code.right, '  ')}"
     if BASE in code.right:
         yield f"\n{BASE} is this spec:\n\n{indent(base().rstrip(), '  ')}"
 
 
 def try_out(example: str, name: str = "wrong", unrolled: bool = False) -> list[Fault]:
-    """All errors and warnings of an example beside base.toml: a spec, or a `graphnet check` command."""
+    """Return the faults of an example, a spec or a `graphnet check` command, in a folder with base.toml."""
     if example.startswith(COMMAND):
         path, *options = shlex.split(example.removeprefix(COMMAND))
         settings = [option for option in options if option != "--set"]

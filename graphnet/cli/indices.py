@@ -1,4 +1,4 @@
-"""`graphnet indices`: how iterative and how convergent are trained nets?"""
+"""`graphnet indices`: convergence, recurrence and divergence indices of trained nets."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 
 def indices(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `graphnet train` wrote.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders written by `graphnet train`.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where tables and plots go.", show_default="RUN/indices")
+        Path | None, typer.Option("--output", "-o", help="Folder for tables and plots.", show_default="RUN/indices")
     ] = None,
-    more: Annotated[int, typer.Option(min=1, help="How often the last block is applied again, at most.")] = 16,
+    more: Annotated[int, typer.Option(min=1, help="Most extra applications of the last block.")] = 16,
     samples: Annotated[int, typer.Option(min=1, help="Bootstrap samples of the test images.")] = 1000,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 64,
     data_root: DataRoot = None,
     device: Device = "auto",
     plugins: Plugins = None,
 ) -> None:
     """Measure the convergence, recurrence and divergence index of each stage (Lippl et al. 2024), on the test images.
 
-    Reads out early, drops each block, repeats the last one; leaves indices.csv, curves.csv, a plot of each run, and of
-    several runs one of the indices by coupling.
+    Reads out early, drops each block and repeats the last one.
+    Writes indices.csv, curves.csv and a plot of each run; for several runs also a plot of indices by coupling.
     """
     from rich.console import Console
     from rich.table import Table
@@ -70,7 +70,7 @@ def indices(
 
 
 def _names(runs: Sequence[Path]) -> list[str]:
-    """The name of each run's folder; where several have one, the first is called so and the others are numbered."""
+    """Name runs after their folders; of several with one name, number all but the first."""
     names: list[str] = []
     for run in runs:
         name = run.resolve().name
@@ -91,10 +91,9 @@ def _measure(
 
     from graphnet.analysis.error_curves import iterative_convergence
     from graphnet.analysis.figures import Measured
-    from graphnet.training.load_run import load_data, load_net
+    from graphnet.training.load_run import load_run
 
-    dataset = load_data(folder, data_root)
-    net = load_net(folder, device)
+    net, dataset = load_run(folder, device, data_root)
     batches = zip(split(dataset.test_images, batch_size), split(dataset.test_labels, batch_size), strict=True)
     try:
         result = iterative_convergence(net, batches, more=more, samples=samples)

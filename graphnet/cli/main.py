@@ -1,4 +1,4 @@
-"""The `graphnet` command: one file a command, joined here. Only the command that is called is loaded."""
+"""The `graphnet` command line: one file per command. Only the called command is loaded."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COMMANDS = {
     "schema": "schema.schema",
     "eval": "evaluate.evaluate",
 }
-"""The commands in the order of the help, each with its module and its function there."""
+"""The commands in help order: name → module.function."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -55,7 +55,7 @@ def root(
 
 
 def program(names: Iterable[str] = COMMANDS) -> typer.Typer:
-    """The command line with some of its commands."""
+    """Return the command line with the named commands."""
     app = typer.Typer(
         name="graphnet",
         help="Write a brain-like network down as a spec, see it, and train it.",
@@ -72,7 +72,7 @@ def program(names: Iterable[str] = COMMANDS) -> typer.Typer:
 
 
 def _tell(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-    """Say a warning of graphnet's in a line: where in the code it comes from is of no use to who typed a command."""
+    """Print graphnet's own warnings in one line; their place in the code means nothing to a command's user."""
     if category.__module__.startswith("graphnet."):
         from graphnet.errors import clean
 
@@ -85,7 +85,7 @@ _PLAIN = warnings.showwarning
 
 
 def main() -> None:
-    """Run the command line. Exit status: 0 fine, 1 the spec or the run is wrong, 2 wrong usage."""
+    """Run the command line. Exit status: 0 success, 1 a wrong spec or run, 2 wrong usage."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and "utf" not in stream.encoding.lower():
             stream.reconfigure(errors="replace")  # arrows and boxes become question marks, not tracebacks
@@ -99,6 +99,6 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
+    except Exception as error:  # noqa: BLE001 - any unexpected exception is our bug
         print(bug_fault(error), file=sys.stderr)
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""`graphnet new`: a spec of one's own, as a copy of one that comes along."""
+"""`graphnet new`: start a spec as a copy of a zoo spec."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from graphnet.spec.write import to_toml
 
 
 def new(
-    name: Annotated[str, typer.Argument(help="The new spec's name; NAME.toml is written.")],
-    like: Annotated[str, typer.Option(help="The spec of the zoo to start from.")] = "quickstart",
+    name: Annotated[str, typer.Argument(help="The new spec's name; the file is NAME.toml.")],
+    like: Annotated[str, typer.Option(help="The zoo spec to copy.")] = "quickstart",
 ) -> None:
-    """Start a spec of your own as a copy of one that comes along."""
+    """Start your own spec as a copy of a zoo spec."""
     if not re.fullmatch(r"[\w.-]+", name):
         raise Failure(f"error: {name!r} is no name for a spec\n  use letters, digits, '-', '_' and '.'")
     path = Path(f"{name.removesuffix('.toml')}.toml")
@@ -30,16 +30,16 @@ def new(
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise Failure(f"error: {path} exists already\n  choose another name, or remove it") from None
+        raise Failure(f"error: {path} already exists\n  choose another name, or remove it") from None
     except OSError as fault:
         raise Failure(f"cannot write {path}: {fault.strerror}") from None
     print(f"{path}: a copy of {like}; see it with: graphnet draw {path} -o {path.stem}.svg")
 
 
 def _copy(like: str, name: str) -> str:
-    """A spec of the zoo under another name; written out flat where it extends another one.
+    """Return a zoo spec under another name, flattened if it extends another one.
 
-    Where its comments name files made of its own name, as in commands to try, they name those of the copy.
+    File names made of the spec's name, as in commands in its comments, change with it.
     """
     text = re.sub(rf"(?<![\w/.-])([\w.-]+/)*{re.escape(like)}(?=\.(toml|svg)\b)", name, zoo_of.text(like))
     if not re.search("^extends = ", text, re.MULTILINE):

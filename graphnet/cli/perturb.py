@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from graphnet.cli.common.flattened import flattened
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import write
 from graphnet.cli.evaluate import DataRoot, Device, RunPath, run_told
@@ -31,29 +32,38 @@ Many = list[str] | None
 
 def perturb(
     run: RunPath,
-    early: Annotated[Many, typer.Option(metavar="STATE:B", help="A stage hands on what it has after B blocks.")] = None,
-    drop: Annotated[Many, typer.Option(metavar="STATE:B", help="The B-th block of a stage is an identity.")] = None,
-    repeat: Annotated[Many, typer.Option(metavar="STATE:M", help="The last block is applied M more times.")] = None,
+    early: Annotated[Many, typer.Option(metavar="STATE:B", help="End a stage after its first B blocks.")] = None,
+    drop: Annotated[
+        Many, typer.Option(metavar="STATE:B", help="Replace the B-th block of a stage by the identity.")
+    ] = None,
+    repeat: Annotated[
+        Many, typer.Option(metavar="STATE:M", help="Apply the last block of a stage M more times.")
+    ] = None,
     lesion: Annotated[
-        Many, typer.Option(metavar="WHAT[@T]", help="Cut a transition h1->h2, or all into a state.")
+        Many, typer.Option(metavar="WHAT[@T]", help="Cut a transition such as h1->h2, or all into a state.")
     ] = None,
-    silence: Annotated[Many, typer.Option(metavar="WHAT[@T]", help="A transition or a state says zeros.")] = None,
+    silence: Annotated[Many, typer.Option(metavar="WHAT[@T]", help="Set a transition or a state to zeros.")] = None,
     noise: Annotated[
-        Many, typer.Option(metavar="WHAT[@T]:STD", help="Add normal noise to a transition or a state.")
+        Many, typer.Option(metavar="WHAT[@T]:STD", help="Add Gaussian noise to a transition or a state.")
     ] = None,
-    mask: Annotated[int | None, typer.Option(metavar="T", help="From t on another test image is shown.")] = None,
-    slab: Annotated[Many, typer.Option(metavar="TOML", help="Any slab: 't = 3, h1 = { h1 = \"I\" }'.")] = None,
-    calibrate: Annotated[bool, typer.Option("--calibrate", help="Find missing statistics on training images.")] = False,
+    mask: Annotated[int | None, typer.Option(metavar="T", help="Show another test image from time T on.")] = None,
+    slab: Annotated[
+        Many, typer.Option(metavar="TOML", help="Add any slab, such as 't = 3, h1 = { h1 = \"I\" }'.")
+    ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Estimate missing statistics on training images.")
+    ] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the edited spec, .toml or .json.")
+        Path | None, typer.Option("--output", "-o", help="Write the edited spec to a .toml or .json file.")
     ] = None,
     data_root: DataRoot = None,
     device: Device = "auto",
     plugins: Plugins = None,
 ) -> None:
-    """Test a run's net with its transition matrix edited, on the same weights. Edits are made in the order of --help.
+    """Edit the transition matrix of a trained net and test it on the same weights.
 
-    T is a time such as 3 or 2..5. What is written with -o can be drawn and compared as any other spec.
+    Edits are applied in the order of the options below. T is a time such as 3 or 2..5.
+    The spec written by -o can be drawn and compared like any other.
     """
     with run_told():
         edits: list[Edit] = [ReadOutEarly(*_block(text)) for text in early or ()]
@@ -65,7 +75,7 @@ def perturb(
         edits += [ShowAnother(mask)] if mask is not None else []
         edits += [Override((_slab(text),)) for text in slab or ()]
         if not edits:
-            raise EditError("say what is to be edited, such as --drop h1:3")
+            raise EditError("give at least one edit, such as --drop h1:3")
         _perturb(RunFolder.open(run), edits, calibrate, output, data_root, device)
 
 
@@ -76,15 +86,15 @@ def _perturb(
 
     from graphnet.analysis.perturb import perturbed, sequence
     from graphnet.rewrite.perturbations import edited as made
-    from graphnet.training.load_run import load_data, load_net
+    from graphnet.training.load_run import load_run
     from graphnet.training.loop import evaluate
     from graphnet.training.progress import accuracies, agreement
 
-    net, dataset = load_net(folder, device), load_data(folder, data_root)
+    net, dataset = load_run(folder, device, data_root)
     other = next((edit.t for edit in edits if isinstance(edit, ShowAnother)), None)
 
     def shown(images: Tensor) -> Tensor:
-        """What an edited net is shown: with --mask, from then on the next image."""
+        """Return the input of the edited net: with --mask, the next image from then on."""
         return images if other is None else sequence(spec, images, images.roll(1, 0), other)
 
     spec = made(net.meta["spec"], edits)[0]
@@ -97,7 +107,7 @@ def _perturb(
     now, then = after.predictions.tolist(), before.predictions.tolist()
     print(agreement(now, then, after.accuracy, "of the unperturbed net"))
     if output is not None:
-        data = edited.meta["spec"].as_data()
+        data = flattened(edited.meta["spec"])
         is_json = output.suffix == ".json"
         write(output, to_json(data) if is_json else to_toml(data))
         print(f"the edited spec is in {output}")

@@ -1,4 +1,4 @@
-"""`graphnet plan`: what fires when."""
+"""`graphnet plan`: the net unrolled in time, as text."""
 
 from __future__ import annotations
 
@@ -18,14 +18,12 @@ def plan(
     plugins: Plugins = None,
     unlimited: Unlimited = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole plan as JSON.")] = False,
-    passes: Annotated[bool, typer.Option("--passes", help="Show what each optimising pass saves, instead.")] = False,
-    optimize: Annotated[
-        int, typer.Option(min=0, max=3, help="The level whose passes are shown; 3 as on a typical CPU.")
-    ] = 2,
-    infer: Annotated[bool, typer.Option("--infer", help="Show the passes of a net for evaluation alone.")] = False,
+    passes: Annotated[bool, typer.Option("--passes", help="Show what each optimising pass saves instead.")] = False,
+    optimize: Annotated[int, typer.Option(min=0, max=3, help="Level for --passes; 3 assumes a typical CPU.")] = 2,
+    infer: Annotated[bool, typer.Option("--infer", help="Show the passes for inference instead of training.")] = False,
     keep_dead: Annotated[bool, typer.Option("--keep-dead", help="Keep what no readout needs, for debugging.")] = False,
 ) -> None:
-    """Show the unrolled net: what fires at each time step, what is skipped and why, and the net's figures."""
+    """Show what fires at each time step, what is skipped and why, and the net's parameters and FLOPs."""
     from graphnet.pictures.text import passes_text, plan_data, plan_text
 
     with uncollected():

@@ -1,4 +1,4 @@
-"""`graphnet schema`: the language for editors."""
+"""`graphnet schema`: the JSON Schema of specs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from graphnet.spec.schema.json_schema import schema_text
 
 
 def schema(
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it to this file.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the schema to this file.")] = None,
     plugins: Plugins = None,
 ) -> None:
-    """Print the JSON Schema of specs, by which editors check, complete and explain them."""
+    """Print the JSON Schema of specs; editors use it to check, complete and explain them."""
     if output is None:
         print(schema_text(), end="")
     else:

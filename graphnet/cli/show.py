@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from graphnet.pictures.tables.matrices import Matrix, MatrixCell
 
 PIPED = 10_000
-"""Columns of what is no terminal: nothing is wrapped."""
+"""Columns when the output is not a terminal: wrap nothing."""
 
 
 def show(
@@ -30,9 +30,9 @@ def show(
     plugins: Plugins = None,
     unlimited: Unlimited = False,
 ) -> None:
-    """Show the net in the terminal: what each state feeds, and the transition matrix by time.
+    """Print what each state feeds, and the transition matrix by time, in the terminal.
 
-    What never fires at some times, as its source is empty or nobody reads it, stands in brackets.
+    Brackets mark transitions that never fire at the times shown.
     """
     from rich.console import Console
 
@@ -116,7 +116,7 @@ def _table(plan: Plan, matrix: Matrix) -> Table:
 
 
 def _list(plan: Plan, matrix: Matrix) -> Iterator[Text]:
-    """What stands in the transition matrix, where that is too wide for the terminal."""
+    """List the transition matrix where it is too wide for the terminal."""
     from rich.text import Text
 
     from graphnet.pictures.captions import row_names
@@ -127,7 +127,7 @@ def _list(plan: Plan, matrix: Matrix) -> Iterator[Text]:
 
 
 def _entry(entry: MatrixCell) -> Text:
-    """A cell; in brackets if it never fires at these times."""
+    """Return a cell, in brackets if it never fires at these times."""
     from rich.text import Text
 
     text = clean("; ".join(entry.texts))

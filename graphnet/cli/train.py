@@ -25,20 +25,24 @@ def train(
     settings: Settings = None,
     plugins: Plugins = None,
     unlimited: Unlimited = False,
-    data: Annotated[str, typer.Option(help="digits, or one in --data-root: mnist, cifar10, cifar100.")] = "digits",
-    data_root: Annotated[Path | None, typer.Option(help="The folder with torchvision's data sets.")] = None,
+    data: Annotated[
+        str, typer.Option(help="Data set: digits, or mnist, cifar10 or cifar100 in --data-root.")
+    ] = "digits",
+    data_root: Annotated[Path | None, typer.Option(help="Folder of torchvision's data sets.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The run's folder.", show_default="runs/NAME-N")
+        Path | None, typer.Option("--output", "-o", help="Run folder to create.", show_default="runs/NAME-N")
     ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
-    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 64,
-    lr: Annotated[float, typer.Option(help="Learning rate; a tenth after 4/6, a hundredth after 5/6.")] = 0.05,
+    batch_size: Annotated[int, typer.Option(help="Images per step.")] = 64,
+    lr: Annotated[
+        float, typer.Option(help="Learning rate; divided by 10 after 4/6 of all epochs, by 100 after 5/6.")
+    ] = 0.05,
     momentum: Annotated[float, typer.Option(help="Momentum of SGD.")] = 0.9,
     weight_decay: Annotated[float, typer.Option(help="Weight decay.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Seed of the initial weights and of the order of images.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the initial weights and the order of images.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
-    """Train the net of a spec; shows its progress and leaves a folder with all results."""
+    """Train a spec's net on images and write all results to a run folder."""
     loaded, compiled = planned(spec, settings, unlimited=unlimited)
     try:
         weights = {t: weight for (t, _), weight in zip(compiled.outputs, compiled.weights, strict=False)} or None
@@ -47,7 +51,7 @@ def train(
     except TrainingError as error:
         raise Failure(f"error: {error}") from None
     except KeyboardInterrupt:
-        raise Failure("interrupted: the last whole epoch is kept in the run's folder") from None
+        raise Failure("interrupted: the run's folder keeps the last complete epoch") from None
 
 
 def _train(spec: Spec, plan: Plan, recipe: Recipe, data: str, data_root: Path | None, output: Path | None) -> None:

@@ -19,7 +19,10 @@ def unroll(
     settings: Settings = None,
     plugins: Plugins = None,
 ) -> None:
-    """Write a net unrolled in time as a spec: feed-forward, one state for each state and time, tied by sharing sets."""
+    """Write the net unrolled in time as a feed-forward spec, tied by sharing sets.
+
+    The new spec has one state for each state and time.
+    """
     loaded, _ = planned(spec, settings)
     with told():
         data = unrolled(loaded).as_data()

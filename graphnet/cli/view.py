@@ -1,4 +1,4 @@
-"""`graphnet view`: the net's page in the browser, drawn anew whenever the spec is saved."""
+"""`graphnet view`: the net's page in the browser, redrawn whenever the spec is saved."""
 
 from __future__ import annotations
 
@@ -30,24 +30,26 @@ if TYPE_CHECKING:
 
 RunOption = Annotated[
     Path | None,
-    typer.Option("--run", metavar="RUN", help="Show what a trained net does: accuracy over time, activity of states."),
+    typer.Option(
+        "--run", metavar="RUN", help="Also show a trained net's accuracy over time and the activity of its states."
+    ),
 ]
 
 
 def view(
-    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A spec file, TOML or JSON, or a name of the zoo.")],
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A spec file (TOML or JSON) or a zoo spec's name.")],
     settings: Settings = None,
     plugins: Plugins = None,
     unlimited: Unlimited = False,
     run: RunOption = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to serve on; 0 is any free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 picks a free one.")] = 0,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
     data_root: DataRoot = None,
     device: Device = "auto",
 ) -> None:
-    """Explore the net in the browser: in time, by weights and states; a saved spec is drawn anew.
+    """Explore the net in the browser, by time, weights and states; saving the spec redraws it.
 
-    The page is served to this machine alone. A wrong spec's errors are shown in it, until they are mended.
+    The page is served to this machine only. If the spec is wrong, it shows the errors until they are fixed.
     """
     from graphnet.cli.common.page_server import Board, Server
 
@@ -76,7 +78,7 @@ def view(
 
 @dataclass(frozen=True)
 class Look:
-    """What the page shows of a spec; called again whenever the spec may have changed."""
+    """Content of a spec's page; called again whenever the spec may have changed."""
 
     spec: str
     settings: Sequence[str]
@@ -84,14 +86,14 @@ class Look:
     measures: Mapping[str, Any] | None
 
     def __call__(self) -> Content:
-        """The net, or the faults, which are also printed; a bug of ours is one of them."""
+        """Return the net or the faults, and print the faults; a graphnet bug counts as a fault."""
         from graphnet.pictures.page.content import Content
 
         try:
             return self._content()
         except SpecError as error:
             faults = error.faults
-        except Exception as error:  # noqa: BLE001 - the page stays, and says what happened
+        except Exception as error:  # noqa: BLE001 - the page stays open and shows what happened
             faults = (bug_fault(error, self.spec),)
         show(faults)
         return Content(faults=faults)
@@ -108,22 +110,24 @@ class Look:
 
 
 def measured(run: Path, data_root: Path | None, device: str) -> dict[str, Any]:
-    """What a trained net does on test images of its run, for a page. Raises Failure."""
+    """Measure a trained net on test images of its run, for the page. Raises Failure."""
     with run_told():
         folder = RunFolder.open(run)
 
         from torch import split
 
         from graphnet.analysis.over_time import measure
-        from graphnet.training.load_run import load_data, load_net
+        from graphnet.training.load_run import load_run
 
-        net, data = load_net(folder, device), load_data(folder, data_root)
+        net, data = load_run(folder, device, data_root)
         batches = split(data.train_images[:MOST_IMAGES], TRAINING_BATCH)
         found = measure(net, data.test_images[:MOST_IMAGES], data.test_labels[:MOST_IMAGES], batches)
     note = f"Run {run}: measured on {found.images} test images of {data.name}."
     if found.calibrated:
         times = ", ".join(map(str, found.calibrated))
-        note += f" At t = {times} it was not trained to be read out: statistics were calibrated on training images."
+        note += (
+            f" It was not trained to be read out at t = {times}: statistics there were calibrated on training images."
+        )
     return {
         "note": note,
         "accuracy": list(found.accuracy.items()),
@@ -136,11 +140,11 @@ MOST_IMAGES, TRAINING_BATCH = 512, 64
 
 
 def _has_screen() -> bool:
-    """Whether a browser can open a window; where none can, one for the terminal would take the terminal."""
+    """Whether a browser can open a window; without a display, a text browser would take over the terminal."""
     return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def _refused(port: int, fault: OSError) -> str:
     if fault.errno == errno.EADDRINUSE:
-        return f"error: port {port} is in use\n  give another one, or leave --port out: a free one is found"
-    return f"error: cannot serve on port {port}: {fault.strerror}\n  leave --port out: a free one is found"
+        return f"error: port {port} is in use\n  give another port, or leave --port out to use a free one"
+    return f"error: cannot serve on port {port}: {fault.strerror}\n  leave --port out to use a free one"

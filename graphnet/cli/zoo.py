@@ -1,4 +1,4 @@
-"""`graphnet zoo`: the specs that come along."""
+"""`graphnet zoo`: the specs that come with graphnet."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from graphnet.pipeline import load
 from graphnet.pipeline import plan as plan_of
 
 
-def zoo(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this spec.")] = None) -> None:
-    """List the specs that come along, with their figures; or print one of them."""
+def zoo(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of a spec to print.")] = None) -> None:
+    """List the specs that come with graphnet and their sizes, or print one."""
     if name is not None:
         with known():
             print(zoo_of.text(name), end="")
@@ -28,7 +28,7 @@ def zoo(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print
     for column in ("parameters", "depth", "steps", "MFLOPs"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("source")
-    table.add_column("what it is", min_width=40)
+    table.add_column("description", min_width=40)
     for name in zoo_of.names():
         spec = load(zoo_of.path(name))
         plan = plan_of(spec)
@@ -39,7 +39,7 @@ def zoo(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print
 
 @contextmanager
 def known() -> Iterator[None]:
-    """Say of an unknown name which there are."""
+    """Turn an unknown name into a Failure that lists the known ones."""
     try:
         yield
     except zoo_of.UnknownName as fault:

@@ -1,7 +1,7 @@
-"""Do two nets compute the same function? Outputs, gradients, running statistics, in training and evaluation (float64).
+"""Equivalence of two nets: outputs, gradients, running statistics, in training and evaluation, in float64.
 
-`compare` takes specs, compiled nets or any module, and a table of weights; its report names what differs most and the
-state and time at which two compiled nets part first.
+`compare` takes specs, compiled nets or any module, and a table of weights; its report names the largest difference, and
+the state and time at which two compiled nets first diverge.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from graphnet.spec.model import Spec
 __all__ = ["Difference", "NoTable", "Parting", "Report", "Weights", "compare", "corresponding", "values_of"]
 
 TOLERANCE = 1e-10
-"""Largest difference over the largest value of a tensor, in float64, for nets of some hundred layers."""
+"""Default bound on a tensor's largest difference over its largest value, in float64; fits a few hundred layers."""
 NetLike = Spec | Mapping[str, Any] | str | os.PathLike[str] | nn.Module
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a comparison found; true if the nets compute the same function as far as was tried."""
+    """Result of a comparison; true if the nets agree in all runs."""
 
     differences: tuple[Difference, ...]
     tolerance: float
@@ -37,7 +37,7 @@ class Report:
 
     @property
     def worst(self) -> Difference:
-        """What differs most."""
+        """The largest difference."""
         return max(self.differences, key=lambda each: each.size)
 
     @property
@@ -72,17 +72,17 @@ def compare(
 
     Args:
         first, second: specs (or what `graphnet.load` takes) or modules; modules are copied, not changed.
-        weights: for each tensor of the second net the one of the first. None: equal names, or for two specs whose
-            transitions correspond in time, one perhaps unrolled (`graphnet.unroll`), the tensors of equal layers.
+        weights: tensor of the second net → tensor of the first. None: equal names, or for two specs whose transitions
+            correspond in time, one perhaps unrolled (`graphnet.unroll`), the tensors of equal layers.
         seeds: of the random weights, statistics and images.
-        batches: numbers of images.
-        sizes: shapes of the images, `[C, H, W]`; None takes the shape that a spec says.
-        tolerance: of a tensor's largest difference over its largest value; where both are tiny, over the largest
-            gradient of all.
+        batches: batch sizes.
+        sizes: shapes of the images, `[C, H, W]`; None takes the shape from a spec.
+        tolerance: bound on a tensor's largest difference over its largest value; for a tiny gradient, over the largest
+            gradient of the net.
 
     Raises:
         SpecError: a spec is wrong.
-        NoTable: the tensors do not correspond by themselves.
+        NoTable: the tensors do not correspond without a table.
     """
     a, b = _net(first), _net(second)
     names = names_of(a, b, weights)
@@ -118,5 +118,5 @@ def _title(given: NetLike, place: str) -> str:
 def _image_shape(a: nn.Module, b: nn.Module) -> tuple[int, ...]:
     plan = plan_of(a) or plan_of(b)
     if plan is None:
-        raise ValueError("neither net says how large its images are: give sizes")
+        raise ValueError("neither net has an image shape: give sizes")
     return plan.input_shape

@@ -1,4 +1,4 @@
-"""Two nets run on the same weights and images, and what differs."""
+"""Run two nets on the same weights and images, and compare."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from graphnet.rewrite.unroll import origin
 
 @dataclass(frozen=True)
 class Difference:
-    """How far apart one thing is in the two nets.
+    """The difference of one tensor between the two nets.
 
     Attributes:
         what: `output`, `gradient of …` or `statistic …`.
         mode: `train` or `eval`.
         seed, batch: of the random weights and images.
-        size: the largest difference over the largest value; infinite where shapes differ.
+        size: the largest difference over the largest value; infinite if shapes differ.
     """
 
     what: str
@@ -34,7 +34,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Parting:
-    """The first value at which two compiled nets differ: a state at a time, and how far they are apart."""
+    """The first value at which two compiled nets differ: a state at a time, and the size of the difference."""
 
     state: str
     t: int
@@ -63,12 +63,12 @@ class Run:
             for name, (source, index) in names.items():
                 if ours[source][index].shape != theirs[name].shape:
                     shapes = f"{list(theirs[name].shape)} and {list(ours[source][index].shape)}"
-                    raise NoTable(f"{name} and {source} are to be one, but are {shapes}")
+                    raise NoTable(f"{name} and {source} should correspond, but have shapes {shapes}")
                 theirs[name].copy_(ours[source][index])
         self.images = torch.randn(batch, *size, generator=generator, dtype=torch.float64)
 
     def differences(self) -> Iterator[Difference]:
-        """Of outputs, of the gradients of the images and of every weight, and of statistics."""
+        """Differences of outputs, of the gradients of images and weights, and of statistics."""
         image_a, image_b = (self.images.clone().requires_grad_() for _ in range(2))
         outputs_a, outputs_b = _by_time(self.a(image_a)), _by_time(self.b(image_b))
         if list(outputs_a) != list(outputs_b):
@@ -94,7 +94,7 @@ class Run:
                     yield self._found(f"the statistic {source}", apart(ours[source][index], buffer))
 
     def _gradients_of_b(self) -> dict[str, Tensor]:
-        """The gradients of the second net's weights, added up by the first one's that they are copies of."""
+        """The gradients of the second net's weights, summed over the copies of each weight of the first."""
         sums: dict[str, Tensor] = {}
         parameters = dict(self.a.named_parameters())
         for name, parameter in self.b.named_parameters():
@@ -108,7 +108,7 @@ class Run:
         return Difference(what, "train" if self.training else "eval", self.seed, self.batch, size)
 
     def parting(self, tolerance: float) -> Parting | None:
-        """The first value, in order of time, that is not the same in both; None where one of them has no plan."""
+        """The first value, in order of time, that differs; None if either net has no plan."""
         if plan_of(self.a) is None or plan_of(self.b) is None:
             return None
         ours, theirs = (values_of(net, self.images) for net in (self.a, self.b))
@@ -121,9 +121,9 @@ class Run:
 
 
 def values_of(net: nn.Module, images: Tensor) -> dict[tuple[str, int], Tensor]:
-    """The value of every state at every time of a compiled net on some images, in the order of execution.
+    """The value of every state at every time of a compiled net on given images, in the order of execution.
 
-    Values that differ by the readout time that they are relative to count once, the first of them.
+    Of values that differ only by the readout time they are relative to, the first counts.
     """
     plan = plan_of(net)
     assert plan is not None, "only compiled nets have states"
@@ -149,7 +149,7 @@ def values_of(net: nn.Module, images: Tensor) -> dict[tuple[str, int], Tensor]:
 
 
 def _shake(net: nn.Module, generator: torch.Generator) -> None:
-    """Random parameters around those there are, and statistics that are neither 0 nor 1."""
+    """Perturb parameters at random, and set statistics to values other than 0 and 1."""
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64), alpha=0.1)
@@ -163,22 +163,22 @@ def _by_time(output: Any) -> dict[int | None, Tensor]:
 
 
 def _loss(outputs: Mapping[int | None, Tensor]) -> Tensor:
-    """A loss that every output moves, each readout in its own way."""
+    """A loss that depends on every output, on each readout differently."""
     terms = [(value.square().sum() + value.sum()) / (k + 1) for k, value in enumerate(outputs.values())]
     return torch.stack(terms).sum()
 
 
 TINY = 1e-3
-"""The share of a net's largest gradient below which a gradient's rounding no longer shrinks with it.
+"""Share of a net's largest gradient below which rounding no longer scales with the gradient.
 
-A gradient that theory gives as zero, or that comes near it (a convolution before a layer norm, whose scale the norm
-takes away), is a sum of terms that cancel. Its rounding is that of the terms: about 1e-13 of the net's largest gradient
-(1e-16 times some hundred terms), which is the tolerance of 1e-10 times this share.
+A gradient that is zero in theory, or nearly (a convolution before a layer norm, which removes its scale), is a sum of
+cancelling terms. Its rounding error is that of the terms: about 1e-13 of the net's largest gradient (1e-16 times some
+hundred terms), which is the tolerance of 1e-10 times this share.
 """
 
 
 def apart(a: Tensor | None, b: Tensor | None, largest: float = 0.0) -> float:
-    """The largest difference over the largest value, for a tiny gradient over `TINY` of the net's largest."""
+    """The largest difference over the largest value; for a tiny gradient, over `TINY` times the net's largest."""
     if a is None and b is None:
         return 0.0
     zero = torch.zeros_like(b if a is None else a)  # type: ignore[arg-type]

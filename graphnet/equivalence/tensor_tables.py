@@ -1,4 +1,4 @@
-"""Which tensors of two nets are one: by their names, by a table, or by their layer, transition and time."""
+"""Match the tensors of two nets: by name, by a table, or by layer, transition and time."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from graphnet.planning.plan import Plan
 from graphnet.rewrite.unroll import origin
 
 Weights = Mapping[str, str | tuple[str, Any]]
-"""Names of the second net's tensors → names of the first one's, or such a name and an index into that tensor."""
+"""Tensor name in the second net → name in the first, or a name and an index into that tensor."""
 
 
-class NoTable(ValueError):  # noqa: N818 - it says what is missing, not what is wrong
-    """The tensors of two nets do not correspond by themselves: a table of weights is needed."""
+class NoTable(ValueError):  # noqa: N818 - something is missing, not wrong
+    """Raised when the tensors of two nets do not correspond without a table of weights."""
 
 
 def corresponding(a: Plan, b: Plan) -> dict[str, str]:
-    """Tensors of b → tensors of a: those of the same layer of the same transition at the same time.
+    """Tensor of b → tensor of a in the same layer of the same transition at the same time.
 
-    Where b is an unrolled net, its states are those of a at their times. Raises NoTable.
+    If b is an unrolled net, its states are those of a at their times. Raises NoTable.
     """
     if alike := _by_line(a, b):
         return alike
@@ -44,7 +44,7 @@ def corresponding(a: Plan, b: Plan) -> dict[str, str]:
 
 
 def _by_line(a: Plan, b: Plan) -> dict[str, str]:
-    """The table of two nets of which one has all the lines of the other; empty where there are others."""
+    """The table for two nets if one has all lines of the other; else empty."""
     known = {line.name: line for line in a.lines}
     lines = [line for line in b.lines if line.tensors]
     if any(line.name not in known or len(known[line.name].tensors) != len(line.tensors) for line in lines):
@@ -55,7 +55,7 @@ def _by_line(a: Plan, b: Plan) -> dict[str, str]:
 
 
 def _tensors_by_place(plan: Plan) -> dict[tuple[str, int], list[tuple[str, ...]]]:
-    """For each transition at each time the tensors of its layers, in order."""
+    """Transition and time → tensors of its layers, in order."""
     found: dict[tuple[str, int], list[tuple[str, ...]]] = {}
     divisors = {line.name: line.tensors for line in plan.lines if line.op.kind == "lipschitz"}
     for line in plan.lines:
@@ -66,7 +66,7 @@ def _tensors_by_place(plan: Plan) -> dict[tuple[str, int], list[tuple[str, ...]]
 
 
 def flat(place: str) -> str:
-    """A place as it stands in names of values: the inner states of parts have no dots there."""
+    """A place as in names of values, where inner states of parts have no dots."""
     return place.replace(".", "_")
 
 
@@ -76,7 +76,7 @@ def plan_of(net: nn.Module) -> Plan | None:
 
 
 def names_of(a: nn.Module, b: nn.Module, weights: Weights | None) -> dict[str, tuple[str, Any]]:
-    """For each tensor of b: the name of a's, and an index into it."""
+    """Tensor of b → name of a tensor of a, and an index into it."""
     ours, theirs = dict(floats_of(a)), dict(floats_of(b))
     if weights is None:
         plans = plan_of(a), plan_of(b)
@@ -88,14 +88,14 @@ def names_of(a: nn.Module, b: nn.Module, weights: Weights | None) -> dict[str, t
             raise NoTable("the names of the tensors differ: give a table of weights, second net's name to first's")
     missing = [name for name in theirs if name not in weights]
     if missing:
-        raise NoTable(f"the table of weights says nothing of {and_more(missing)}")
+        raise NoTable(f"the table of weights lacks {and_more(missing)}")
     table = {name: given if isinstance(given, tuple) else (given, ...) for name, given in weights.items()}
     unknown = [f"{name}" for name, (source, _) in table.items() if name not in theirs or source not in ours]
     if unknown:
-        raise NoTable(f"the table of weights names {and_more(unknown)}, which one of the nets has not")
+        raise NoTable(f"the table of weights names {and_more(unknown)}, which one of the nets does not have")
     return table
 
 
 def floats_of(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Parameters and statistics; counters of batches are none."""
+    """Parameters and statistics, without batch counters."""
     return ((name, tensor) for name, tensor in net.state_dict().items() if tensor.is_floating_point())

@@ -1,4 +1,4 @@
-"""Checkpoints of other programs: the tensors in a file, or in the nested dicts that it holds."""
+"""Checkpoints of other programs: the tensors in a file or in nested dicts."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from graphnet.errors import and_more
 from graphnet.training.errors import CheckpointError
 
 WRAPPERS = re.compile(r"(?<![^./])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
-"""What PyTorch adds to names where a module is compiled, sharded or checkpointed."""
+"""Prefixes that PyTorch adds to names of compiled, sharded or checkpointed modules."""
 MAX_DEPTH = 50
 
 
 def read_file(path: str | os.PathLike[str]) -> Mapping[str, Any]:
-    """What a file of safetensors, or of `torch.save`, holds. A checkpoint is data: nothing in it is run.
+    """Read a file of safetensors or `torch.save`. A checkpoint is data: nothing in it runs.
 
     Raises CheckpointError.
     """
@@ -35,11 +35,11 @@ def read_file(path: str | os.PathLike[str]) -> Mapping[str, Any]:
             return load_file(name)
         found = torch.load(name, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise CheckpointError(f"there is no checkpoint at {name}") from None
+        raise CheckpointError(f"no checkpoint at {name}") from None
     except UnpicklingError:
         raise CheckpointError(
             f"{name} is no file of torch.save, or holds more than tensors, numbers, strings, lists and dicts\n"
-            "  nothing in a checkpoint is run: load it yourself if you trust it, and give its state dict"
+            "  nothing in a checkpoint runs here: load it yourself if you trust it, and give its state dict"
         ) from None
     except (SafetensorError, BadZipFile, OSError, RuntimeError, EOFError, ValueError) as fault:
         first = str(fault).partition("\n")[0]
@@ -50,12 +50,12 @@ def read_file(path: str | os.PathLike[str]) -> Mapping[str, Any]:
 
 
 def tensors_of(checkpoint: Mapping[str, Any], wanted: Iterable[str]) -> dict[str, Tensor]:
-    """The tensors of a state dict, which may lie somewhere inside a checkpoint, by names as in `wanted`.
+    """Find a state dict anywhere inside a checkpoint; return its tensors by names as in `wanted`.
 
-    The state dict is the dict that has the most of the wanted names; what stands before these names there, such as
-    `module.` or `model.`, is left out. Groups of HDF5 are dicts; the names inside are joined by `/`.
+    The state dict is the dict with the most wanted names; prefixes of these names, such as `module.` or `model.`, are
+    dropped. Groups of HDF5 are dicts; the names inside are joined by `/`.
 
-    Raises CheckpointError if there are no tensors, or if several dicts have all the wanted names.
+    Raises CheckpointError if it finds no tensors, or several dicts with all the wanted names.
     """
     wanted = {cleaned(name) for name in wanted}
     leaves = list(_leaves(checkpoint, "", {}))
@@ -65,7 +65,7 @@ def tensors_of(checkpoint: Mapping[str, Any], wanted: Iterable[str]) -> dict[str
         raise CheckpointError(f"the checkpoint holds {twice} twice")
     if not found:
         keys = list(map(str, checkpoint)) or ["nothing"]
-        raise CheckpointError(f"there are no tensors in the checkpoint: it holds {and_more(keys)}")
+        raise CheckpointError(f"no tensors in the checkpoint: it holds {and_more(keys)}")
     counts = Counter(prefix for name in found for prefix in _before_wanted(name, wanted))
     best = max(counts.values(), default=0)
     fitting = [prefix for prefix, count in counts.items() if count == best] or [_largest(found)]
@@ -79,20 +79,20 @@ def tensors_of(checkpoint: Mapping[str, Any], wanted: Iterable[str]) -> dict[str
 
 
 def cleaned(name: str) -> str:
-    """A name without what wrappers add: `V1._orig_mod.conv.weight` and TensorFlow's `fc/fc/kernel:0`."""
+    """Remove what wrappers add to a name: `V1._orig_mod.conv.weight` and TensorFlow's `fc/fc/kernel:0`."""
     name = re.sub(r":\d+$", "", WRAPPERS.sub("", name))
     return re.sub(r"(?<![^/])([^/]+)/\1/", r"\1/", name)
 
 
 def as_here(name: str, tensor: Tensor) -> Tensor:
-    """A tensor in PyTorch's layout: the `kernel` of Keras or Flax has its channels last, inputs before outputs."""
+    """Convert a tensor to PyTorch's layout: the `kernel` of Keras or Flax has channels last, inputs before outputs."""
     if not name.endswith("/kernel") or tensor.ndim < 2:
         return tensor
     return tensor.permute(tensor.ndim - 1, tensor.ndim - 2, *range(tensor.ndim - 2))
 
 
 def _leaves(entry: Mapping[str, Any], path: str, seen: dict[int, Any]) -> Iterator[tuple[str, Any]]:
-    """All tensors and arrays of numbers in nested dicts, by their path; each dict once, for it may hold itself."""
+    """Path → tensor or numeric array, in nested dicts; visit each dict once, as it may contain itself."""
     seen[id(entry)] = entry
     for key, value in entry.items():
         here = f"{path}{key}"
@@ -108,7 +108,7 @@ def _tensor(leaf: Any) -> Tensor:
 
 
 def _before_wanted(name: str, wanted: set[str]) -> Iterator[str]:
-    """What stands before a wanted name in a name, if that ends in one."""
+    """The prefix of a name that ends in a wanted name."""
     if name in wanted:
         yield ""
     for at in re.finditer("[./]", name):

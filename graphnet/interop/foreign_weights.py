@@ -1,4 +1,4 @@
-"""Weights from elsewhere: a state dict of another implementation, copied into a net by a table of names."""
+"""Import weights: copy the state dict of another implementation into a net by a table of names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Foreign = str | tuple[str, Any]
-"""A name in the foreign state dict, or a name and an index into that tensor (a slice, as for the gates of an LSTM)."""
+"""A name in the foreign state dict, or a name and an index into that tensor (a slice, say for a gate of an LSTM)."""
 
 
 def import_state_dict(
@@ -26,23 +26,22 @@ def import_state_dict(
     *,
     ignore: str | Iterable[str] = (),
 ) -> None:
-    """Copy foreign weights and statistics into a compiled net; nothing is copied unless all fits.
+    """Copy foreign weights and statistics into a compiled net; copy nothing unless everything fits.
 
         graphnet.import_state_dict(net, "cornet_s.pth", "cornet-s")
 
     Args:
         net: keeps its device and number types.
-        state_dict: as the other implementation saved it, or the whole checkpoint that holds it (`{"state_dict": …}`,
-            also in groups, as h5py reads a file of Keras), or the path of a file of `torch.save` or safetensors, from
-            which tensors are read and nothing is run. What stands before all names, such as `module.`, does not matter.
-        mapping: a name of the zoo for which `graphnet.zoo.foreign_names` has a table, or a dict: the name of each
-            tensor of the net, or of a module that holds some, → the foreign name, or for a tensor the foreign name and
-            an index into it.
-        ignore: foreign names, or patterns of them such as `"V1.lateral.*"`, that nothing here takes.
+        state_dict: as the other implementation saved it, or the whole checkpoint around it (`{"state_dict": …}`, also
+            in groups, as h5py reads a file of Keras), or the path of a file of `torch.save` or safetensors; only
+            tensors are read, nothing runs. Common prefixes such as `module.` do not matter.
+        mapping: a name of the zoo for which `graphnet.zoo.foreign_names` has a table, or a dict: name of a tensor of
+            the net, or of a module with tensors, → foreign name, or for a tensor the foreign name and an index into it.
+        ignore: foreign names to skip, or patterns such as `"V1.lateral.*"`.
 
     Raises:
-        CheckpointError: names that are missing on either side, foreign tensors that nothing takes (batch norm's
-            `num_batches_tracked` aside), and shapes that differ; all of them at once, a line for each kind.
+        CheckpointError: names are missing on either side, foreign tensors are unused (`num_batches_tracked` of batch
+            norms aside), or shapes differ; all of these at once, a line per kind.
         graphnet.zoo.UnknownName: the zoo has no table of that name.
     """
     import torch
@@ -51,6 +50,7 @@ def import_state_dict(
 
     ours: dict[str, Tensor] = net.state_dict()
     given = zoo.foreign_names(mapping, ours) if isinstance(mapping, str) else mapping
+    unused = zoo.unused(mapping) if isinstance(mapping, str) else ()
     table = {name: found for name in ours if (found := _foreign(name, given))}
     whole = state_dict if isinstance(state_dict, Mapping) else read_file(state_dict)
     theirs = tensors_of(whole, (source for source, _ in table.values()))
@@ -59,7 +59,7 @@ def import_state_dict(
         for name, (source, index) in table.items()
         if cleaned(source) in theirs
     }
-    used = {cleaned(source) for source, _ in table.values()}
+    used = {*(cleaned(source) for source, _ in table.values()), *unused}
     left = [name for name in theirs if name not in used and not name.endswith("num_batches_tracked")]
     patterns = [ignore] if isinstance(ignore, str) else list(ignore)
     faults = [
@@ -76,7 +76,7 @@ def import_state_dict(
 
 
 def _foreign(name: str, mapping: Mapping[str, Foreign]) -> tuple[str, Any] | None:
-    """The foreign name of a tensor, and an index into it: of itself, or of a module that holds it."""
+    """The foreign name of a tensor and an index into it, from the tensor's entry or from that of a module around it."""
     if name in mapping:
         found = mapping[name]
         return found if isinstance(found, tuple) else (found, ...)
@@ -89,22 +89,22 @@ def _foreign(name: str, mapping: Mapping[str, Foreign]) -> tuple[str, Any] | Non
 
 
 def _unknown(ours: Mapping[str, Tensor], given: Mapping[str, Foreign], table: Mapping[str, Any]) -> Iterator[str]:
-    """What the table has too little or too much."""
+    """Missing and unknown names of the table."""
     modules = {name[:at] for name in ours for at, char in enumerate(name) if char == "."}
     extra = [name for name in given if name not in ours and name not in modules]
     sources = {found if isinstance(found, str) else found[0] for found in given.values()}
     if extra and not table and sources & ours.keys():
-        yield "the table is the other way round: its keys are names of this net, its values foreign ones"
+        yield "the table is reversed: its keys must be names of this net, its values foreign names"
         return
     if said_nothing := [name for name in ours if name not in table]:
-        yield f"the table says nothing of {and_more(said_nothing)}"
+        yield f"the table lacks {and_more(said_nothing)}"
     if extra:
         hint = did_you_mean(extra[0], tuple(ours))
-        yield f"the table names {and_more(extra)}, which the net has not{_hinted(hint)}"
+        yield f"the table names {and_more(extra)}, which the net does not have{_hinted(hint)}"
 
 
 def _missing(theirs: Mapping[str, Tensor], missing: Mapping[str, str]) -> Iterator[str]:
-    """Foreign tensors that are not there."""
+    """Missing foreign tensors."""
     if not missing:
         return
     (name, source), names = next(iter(missing.items())), list(dict.fromkeys(missing.values()))
@@ -114,7 +114,7 @@ def _missing(theirs: Mapping[str, Tensor], missing: Mapping[str, str]) -> Iterat
 
 
 def _unfit(ours: Mapping[str, Tensor], taken: Mapping[str, Tensor], table: Mapping[str, Any]) -> Iterator[str]:
-    """Tensors of other shapes."""
+    """Tensors whose shapes differ."""
     unfit = [name for name, tensor in taken.items() if tensor.shape != ours[name].shape]
     if unfit:
         name = unfit[0]
@@ -123,7 +123,7 @@ def _unfit(ours: Mapping[str, Tensor], taken: Mapping[str, Tensor], table: Mappi
 
 
 def _left(theirs: Mapping[str, Tensor], left: list[str], patterns: list[str], hinted: bool) -> Iterator[str]:
-    """Foreign tensors that nothing takes, and patterns of such that match none."""
+    """Unused foreign tensors, and `ignore` patterns that match none."""
     idle = [each for each in patterns if not any(fnmatchcase(name, each) for name in theirs)]
     if idle:
         yield f"ignore={idle[0]!r}: the state dict has no such name{_hinted(did_you_mean(idle[0], tuple(theirs)))}"
@@ -136,7 +136,7 @@ def _left(theirs: Mapping[str, Tensor], left: list[str], patterns: list[str], hi
 
 
 SHOWN = 3
-"""Names or patterns that a hint lists."""
+"""Names or patterns listed in a hint."""
 
 
 def _hinted(hint: str) -> str:

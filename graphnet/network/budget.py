@@ -1,4 +1,4 @@
-"""How large a net will be, found out before it is unrolled: a typing error must not fill the memory."""
+"""Size estimate of a net before it is unrolled, so that a typo cannot fill the memory."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from graphnet.network.network import INPUT, LOGITS, State, Transition
 from graphnet.spec.notation.times import ALWAYS, Times
 
 FLOAT = 4
-"""Bytes of a number."""
+"""Bytes per number."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Upper bounds on what a net unrolls to.
+    """Upper bounds on the size of an unrolled net.
 
     Attributes:
-        values: states at times at which they may hold a value.
-        transitions: cells at times at which they may fire.
+        values: (state, time) pairs that may hold a value.
+        transitions: (cell, time) pairs that may fire.
         lines: ops in the plan.
         parameters: scalars in weights, gains and norms.
         bytes: the values of one image, in float32.
@@ -41,16 +41,16 @@ class Estimate:
 
 
 LIMITS = {"values": 10**6, "transitions": 10**6, "lines": 2 * 10**6, "parameters": 10**11, "bytes": 2**40}
-"""The budget: some minutes of compiling, and the memory of a large machine."""
+"""The budget: a few minutes of compiling, and the memory of a large machine."""
 
 
 def estimate(cells: Iterable[Transition], states: Sequence[State], readouts: Sequence[int], nets: int) -> Estimate:
-    """What the cells of a network come to up to the last readout; as often as there are nets relative to T."""
+    """Estimate the size of a network up to the last readout, times the number of nets relative to T."""
     last = max(readouts, default=0)
     transitions = lines = size = 0
     scalars: dict[str, int] = {}
     into: dict[str, int] = {}
-    made_by: dict[int, int] = {}  # cells that are written alike have one function
+    made_by: dict[int, int] = {}  # equal cells share a function
     for cell in cells:
         times = ALWAYS if cell.symbol or cell.kind == "update" else cell.times
         count = nets * count_times(times, last)
@@ -69,7 +69,7 @@ def estimate(cells: Iterable[Transition], states: Sequence[State], readouts: Seq
             for held, (name, _, shape, *_) in binding.pieces:
                 if "{t}" not in name:
                     scalars[name] = math.prod(shape)
-                else:  # the pieces of a binding are of other times
+                else:  # the times of a binding's pieces are disjoint
                     often = count if held is ALWAYS else nets * count_times(held.both(times), last)
                     timed[name] = timed.get(name, 0) + often * math.prod(shape)
             for name, scalar in timed.items():
@@ -85,24 +85,24 @@ def estimate(cells: Iterable[Transition], states: Sequence[State], readouts: Seq
 
 
 def budget_faults(found: Estimate, steps: int) -> list[Fault]:
-    """One fault if a net is over the budget, at what is likely to be the reason: its last readout, or its states."""
+    """Return a fault if a net exceeds the budget, at its likely cause: the last readout or the states."""
     over = [name for name, limit in LIMITS.items() if getattr(found, name) > limit]
     if not over:
         return []
     what = f"this net is too large: {found}"
-    fix = f"the budget is {_short(LIMITS[over[0]])} {over[0]}; --unlimited compiles it all the same"
+    fix = f"the budget is {_short(LIMITS[over[0]])} {over[0]}; --unlimited compiles it anyway"
     if steps > 1000 and over[0] in ("values", "transitions", "lines"):
         return [Fault(("readout", "t"), what, fix, code="GN604")]
     return [Fault(("states",), what, fix, on="key", code="GN604")]
 
 
 def count_times(times: Times, last: int) -> int:
-    """How many of the times are not later than `last`."""
+    """Count the times up to `last`."""
     return sum(max(0, min(span.last, last) - span.first + 1) for span in times.spans)
 
 
 def _short(number: int) -> str:
-    """A number in three digits: 3,100 as 3.1 k."""
+    """Format a number with three digits: 3,100 as 3.1 k."""
     for power, unit in ((18, "E"), (15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k")):
         if number >= 10**power:
             return f"{number / 10**power:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""The slabs of a spec → which cell of the transition matrix holds when (rules 2 and 7)."""
+"""Slabs of a spec → the times at which each cell of the transition matrix holds (rules 2 and 7)."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from graphnet.spec.notation.times import ALWAYS, TimeRange, Times, parse_times, 
 from graphnet.spec.table import TimeEntry
 
 READOUT = "T"
-NOT_HERE = "'T' is the readout time, which only the times of transitions may name"
+NOT_HERE = "'T' is the readout time, which only the times of transitions may use"
 
 
 def misspelt(path: KeyPath, fault: Misspelt, shift: int = 0) -> Fault:
-    """A fault inside a string of the spec, with its place."""
+    """Convert a fault in a string of the spec, with its place."""
     span = (fault.start + shift, fault.end + shift) if fault.end else None
     return Fault(path, fault.what, fault.fix, span=span, code=fault.code)
 
 
 def span_of(name: str, written: object) -> tuple[int, int] | None:
-    """Where a constant stands in a string."""
+    """Find a constant in a string."""
     match = re.search(rf"(?<![A-Za-z_]){re.escape(name)}(?!\w)", written) if isinstance(written, str) else None
     return match.span() if match else None
 
 
 def read_constants(spec: Spec, faults: list[Fault]) -> dict[str, int]:
-    """The constants of `[let]`; each may use those before it."""
+    """Read the constants of `[let]`; each may use those before it."""
     constants: dict[str, int] = {}
     for name, written in spec.let.items():
         path: KeyPath = ("let", name)
         if not re.fullmatch(r"[A-Za-z_]\w*", name) or name in (READOUT, "inf", "x"):
-            what = f"'{name}' is no name for a constant"
+            what = f"'{name}' is not a valid constant name"
             fix = "a letter or '_', then letters, digits and '_'; not T, inf or x"
             faults.append(Fault(path, what, fix, on="key", code="GN101"))
             continue
@@ -47,21 +47,22 @@ def read_constants(spec: Spec, faults: list[Fault]) -> dict[str, int]:
         unknown = [used for used in whole.names if used not in constants]
         if unknown:
             what = f"no constant before this one is called '{unknown[0]}'"
-            hint = did_you_mean(unknown[0], tuple(constants)) or "name it above this one"
-            faults.append(Fault(path, what, hint, span=span_of(unknown[0], written), code="GN106"))
+            hint = did_you_mean(unknown[0], tuple(constants)) or "define it above this one"
+            given: tuple[KeyPath, ...] = (("let", unknown[0]),)
+            faults.append(Fault(path, what, hint, span=span_of(unknown[0], written), code="GN106", given=given))
             continue
         constants[name] = whole.value(constants)
     return constants
 
 
-WORDS = dict.fromkeys(("all", "always", "any", "every"), "leave t out: these transitions then hold at every time")
+WORDS = dict.fromkeys(("all", "always", "any", "every"), "leave out t: these transitions then hold at every time")
 WORDS |= dict.fromkeys(("last", "end", "final", "max"), "the readout time is called T")
-"""Words that people write for times, and what is right in a slab."""
+"""Words that people write for times, and what to write in a slab."""
 
 
 @dataclass(frozen=True)
 class TimeSet:
-    """Times as written in one entry of the spec, read and checked."""
+    """Times of one entry of the spec, parsed and checked."""
 
     ranges: tuple[TimeRange, ...] = ()
 
@@ -85,7 +86,7 @@ def read_times(
     *,
     readout: bool,
 ) -> TimeSet:
-    """Read a list of times; `readout` says whether `T` may stand in it."""
+    """Read a list of times; `readout` tells whether it may contain `T`."""
     ranges = []
     for number, entry in enumerate(entries):
         here = (*path, number) if len(entries) > 1 else path
@@ -104,7 +105,8 @@ def read_times(
                 fix = WORDS[unknown[0].lower()] if readout else 'name the times, such as 5 or "0..5"'
             if unknown[0] == READOUT:
                 what, fix, code = NOT_HERE, hint or "name a time, such as 3", "GN107"
-            faults.append(Fault(here, what, fix, span=span_of(unknown[0], entry), code=code))
+            given: tuple[KeyPath, ...] = (("let", unknown[0]),)
+            faults.append(Fault(here, what, fix, span=span_of(unknown[0], entry), code=code, given=given))
             continue
         ranges.append(parsed)
     return TimeSet(tuple(ranges))
@@ -112,7 +114,7 @@ def read_times(
 
 @dataclass(frozen=True, eq=False)
 class WrittenCell:
-    """One written cell with the times of its slab and its place in the spec; `delay` is what its unrolling says."""
+    """A cell as written, with the times of its slab and its place; `delay` is the default of its unrolling."""
 
     source: str
     target: str
@@ -132,25 +134,25 @@ class WrittenCell:
 
     @property
     def symbol(self) -> str:
-        """Its first time as it stands in tensor names, if it is relative to T: `T_1` for `T-1`."""
+        """Its first time in the form used in tensor names, if relative to T: `T_1` for `T-1`."""
         if self.when is None or not self.when.names_readout:
             return ""
         return re.sub(r"\W+", "_", self.when.ranges[0].first.text).strip("_")
 
     @property
     def open(self) -> bool:
-        """Whether the slab leaves its times open, so that a time at which nothing happens is no surprise."""
+        """Whether the slab's times are open, so that a time at which it does not fire is expected."""
         return self.when is None or self.when.open
 
 
 def holding(entries: list[WrittenCell], constants: Mapping[str, int]) -> dict[WrittenCell, Times]:
-    """For each cell the times at which it holds: those that no later slab overrides.
+    """Return the times at which each cell holds: those that no later slab overrides.
 
-    Without `T` among the constants, slabs whose times name T are passed over: their cells are not among the keys.
+    If the constants do not include `T`, slabs whose times use T are skipped: their cells are not among the keys.
     """
     taken: dict[tuple[str, str], Times] = {}
     times: dict[WrittenCell, Times] = {}
-    slabs: dict[int, Times] = {}  # the cells of a slab have one TimeSet
+    slabs: dict[int, Times] = {}  # the cells of a slab share one TimeSet
     for entry in reversed(entries):
         if entry.names_readout and READOUT not in constants:
             continue

@@ -1,4 +1,4 @@
-"""The resolved network: every name looked up, every size fitted, every tensor named; not yet unrolled."""
+"""The resolved network: all names looked up, all sizes fitted, all tensors named; not yet unrolled."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from graphnet.network.functions.ops import Op, Shape
 from graphnet.spec.notation.times import Times
 
 INPUT, LOGITS = "input", "logits"
-"""The two states every net has: the image, and what the post-net makes of the state that is read out."""
+"""Two states of every net: the image, and the output of the post-net."""
 
 SOURCE, FIRST = -1, -2
-"""Stand among a layer's arguments for the value that the transition reads, and for the state's first value (I0)."""
+"""Layer arguments that denote the value that the transition reads, and the state's first value (I0)."""
 
 
 VECTOR = "singular_vector"
-"""Roles of the vectors that power iteration keeps begin like this; a number follows."""
+"""Prefix of the roles of power-iteration vectors; a number follows."""
 
 
 class Init(NamedTuple):
-    """How a tensor starts.
+    """Initialisation of a tensor.
 
     Schemes: `he` draws N(0, 2 / fan_in) (He et al. 2015b, eq. 10), `he-fan-out` N(0, 2 / fan_out), `glorot`
     N(0, 2 / (fan_in + fan_out)), `lecun` N(0, 1 / fan_in); `glorot-uniform` has the variance of `glorot`; `identity`
@@ -37,7 +37,7 @@ class Init(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """A tensor that a layer needs. `per_time`: it belongs to (place, arrival time), not to W (rule 18)."""
+    """A tensor that a layer needs; with `per_time` it belongs to (place, arrival time), not to W (rule 18)."""
 
     role: str
     shape: Shape
@@ -56,14 +56,14 @@ class Layer(NamedTuple):
 
 
 Function = tuple[Layer, ...]
-"""Layers in order; the last one is the result; no layer at all is the identity."""
+"""Layers in order; the last one is the result, and an empty function is the identity."""
 
 
 class Tensor(NamedTuple):
-    """A parameter or statistic under its name in `state_dict()`; `seed` is its place (rule 17).
+    """A parameter or statistic with its name in `state_dict()`; `seed` encodes its place (rule 17).
 
-    One that belongs to the arrival time has `{t}` in its name and seed until `at` fills it in. `coupled` names the
-    group of tensors that it is softly coupled with (rule 16).
+    If it belongs to an arrival time, its name and seed contain `{t}` until `at` fills it in. `coupled` names the group
+    of tensors that it is softly coupled with (rule 16).
     """
 
     name: str
@@ -75,16 +75,16 @@ class Tensor(NamedTuple):
 
     @property
     def trainable(self) -> bool:
-        """Whether an optimiser sees it: statistics and singular vectors are buffers."""
+        """Whether it is a parameter: statistics and singular vectors are buffers."""
         return not self.role.startswith(("running_", VECTOR))
 
     @property
     def is_weight_of_maps(self) -> bool:
-        """Whether it is a weight of two dimensions of space, which lies in memory as images may."""
+        """Whether it is a weight with two spatial dimensions, whose memory layout may be channels-last."""
         return self.trainable and len(self.shape) == 4
 
     def at(self, t: int) -> Tensor:
-        """The tensor of arrival time t."""
+        """Return the tensor of arrival time t."""
         if "{t}" not in self.name:
             return self
         now = str(t)
@@ -93,22 +93,22 @@ class Tensor(NamedTuple):
 
 
 class Binding(NamedTuple):
-    """Which tensor fills a slot at which times."""
+    """Tensors of a slot over time."""
 
     pieces: tuple[tuple[Times, Tensor], ...]
 
     def number(self, t: int) -> int:
-        """Which of the pieces holds at arrival time t."""
+        """Return the index of the piece that holds at arrival time t."""
         if len(self.pieces) == 1:
             return 0
         return next(number for number, (times, _) in enumerate(self.pieces) if t in times)
 
     def piece(self, t: int) -> Tensor:
-        """The tensor that holds at arrival time t, its name as it is at all times of its piece."""
+        """Return the tensor of the piece that holds at arrival time t, with `{t}` still in its name."""
         return self.pieces[self.number(t) if len(self.pieces) > 1 else 0][1]
 
     def at(self, t: int) -> Tensor:
-        """The tensor at arrival time t."""
+        """Return the tensor at arrival time t."""
         return self.piece(t).at(t)
 
 
@@ -116,8 +116,8 @@ class Binding(NamedTuple):
 class Transition:
     """One cell of the transition matrix: it arrives at `target` at `times` and reads `source` `delay` steps before.
 
-    `bindings[k]` fill the slots of layer k. `open` cells hold at open or unsaid times. `symbol` is the first time
-    of a cell that names T, as it stands in tensor names.
+    `bindings[k]` fill the slots of layer k. `open` cells have open or no explicit times. `symbol` is the first time of
+    a cell whose times use T, in the form used in tensor names.
     """
 
     source: str
@@ -135,16 +135,16 @@ class Transition:
 
     @cached_property
     def adds_first(self) -> bool:
-        """Whether it reads its state's first value too (I0)."""
+        """Whether it also reads its state's first value (I0)."""
         return any(FIRST in layer.arguments for layer in self.function)
 
     @cached_property
     def parted(self) -> tuple[Binding, ...]:
-        """The bindings that are of other tensors at other times."""
+        """Bindings whose tensors differ between times, apart from per-time ones."""
         return tuple([binding for bindings in self.bindings for binding in bindings if len(binding.pieces) > 1])
 
     def variant(self, t: int) -> object:
-        """The same for times at which it computes the same with the same tensors, apart from those of the time."""
+        """Return a key that is equal for times with the same tensors, apart from per-time ones."""
         return (self, *[binding.number(t) for binding in self.parted]) if self.parted else self
 
     @property
@@ -154,7 +154,7 @@ class Transition:
 
 @dataclass(frozen=True)
 class State:
-    """A state with its choices made."""
+    """A state with all defaults filled in."""
 
     name: str
     shape: Shape
@@ -166,16 +166,16 @@ class State:
     noise: tuple[float, Times] | None = None
 
     def noise_at(self, t: int) -> float:
-        """The standard deviation of the noise on its value at a time; 0 for none."""
+        """Return the standard deviation of the noise on its value at a time; 0 for none."""
         return self.noise[0] if self.noise and t in self.noise[1] else 0.0
 
 
 @dataclass(frozen=True)
 class Net:
-    """The transitions that hold for some readout times; all of them, unless a slab's times name T (rule 7).
+    """Transitions that hold for some readout times: for all of them, unless a slab's times use T (rule 7).
 
-    `output` is the state whose values at the readout times are the result: logits, or without a post-net the
-    state that is read.
+    `output` is the state whose values at the readout times are the result: the logits, or without a post-net the state
+    that is read out.
     """
 
     readouts: tuple[int, ...]
@@ -185,13 +185,13 @@ class Net:
 
 @dataclass(frozen=True)
 class System:
-    """The kind of dynamical system a net is (LP section 2.2, rule 23), from one step after the first input on.
+    """Kind of dynamical system of a net (LP section 2.2, rule 23), from one step after the first input on.
 
     Attributes:
         homogeneous: the input arrives at one time only.
         shared_weights: each layer has the same weights at all times, which LP call time-invariant (`w_t = w`).
-        constant_matrix: one transition matrix holds at all times.
-        constant_statistics: no norm has statistics, or an affine part, of each time.
+        constant_matrix: the same transition matrix holds at all times.
+        constant_statistics: no norm has per-time statistics or a per-time affine part.
     """
 
     homogeneous: bool
@@ -207,7 +207,7 @@ class System:
 
 @dataclass(frozen=True)
 class Network:
-    """A net with everything looked up; `states` in the order of the spec, `input` and `logits` not among them."""
+    """A resolved net; `states` are in the order of the spec, without `input` and `logits`."""
 
     name: str
     cite: str
@@ -223,17 +223,17 @@ class Network:
 
     @property
     def slice_shape(self) -> Shape:
-        """C, H, W of what arrives at one time."""
+        """C, H, W of the input at one time."""
         return self.input_shape
 
     @property
     def rank(self) -> dict[str, int]:
-        """The order of the states: input first, logits last."""
+        """Position of each state: input first, logits last."""
         names = (INPUT, *(state.name for state in self.states), LOGITS)
         return {name: number for number, name in enumerate(names, start=-1)}
 
     def state(self, name: str) -> State | None:
-        """The state of that name; None for `input` and `logits`."""
+        """Return the state of that name; None for `input` and `logits`."""
         return self._known.get(name)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""A spec with its parts written out: one list of states and one of cells, each with its place in the spec (rule 26)."""
+"""Expand the parts of a spec into flat lists of states and cells, each with its place in the spec (rule 26)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from graphnet.spec.state_names import NAME, mended_name, name_fault
 
 @dataclass(frozen=True)
 class WrittenState:
-    """A state as written, under its full name (`V1.r` inside a part)."""
+    """A state as written, with its full name (`V1.r` inside a part)."""
 
     name: str
     state: State
@@ -28,8 +28,8 @@ class WrittenState:
 class Expanded:
     """A spec without parts.
 
-    `first` and `last` map a state that is made of a part to the inner states that take what arrives at it, and that
-    others read; any other state maps to itself. `misnamed` maps good spellings of names that no state may have to them.
+    `first` and `last` map a state made of a part to the inner states that take its arrivals and that others read; any
+    other state maps to itself. `misnamed` maps corrected names to the invalid names in [states].
     """
 
     states: dict[str, WrittenState] = field(default_factory=dict)
@@ -39,12 +39,12 @@ class Expanded:
     misnamed: dict[str, str] = field(default_factory=dict)
 
     def meant(self, name: str) -> str:
-        """The state that a name means, which may be spelt rightly where [states] is not."""
+        """Return the state that a name means; it may be the corrected form of an invalid name in [states]."""
         return name if name in self.first or name in self.states else self.misnamed.get(name, name)
 
 
 def expand(spec: Spec, constants: dict[str, int], faults: list[Fault]) -> Expanded:
-    """Write the parts out; faults of names and times are appended to `faults`."""
+    """Expand the parts; append faults of names and times to `faults`."""
     found = Expanded(misnamed=_misnamed(spec.states))
     for name, state in spec.states.items():
         path: KeyPath = ("states", name)
@@ -56,7 +56,7 @@ def expand(spec: Spec, constants: dict[str, int], faults: list[Fault]) -> Expand
         elif state.part not in spec.parts:
             what = f"no part is called '{state.part}'"
             hint = did_you_mean(state.part, tuple(spec.parts)) or f"write it: [parts.{state.part}.states]"
-            faults.append(Fault((*path, "part"), what, hint, code="GN104"))
+            faults.append(Fault((*path, "part"), what, hint, code="GN104", given=(("parts", state.part),)))
             found.states[name] = WrittenState(name, state, state.shape, path)
             found.first[name] = found.last[name] = name
         else:
@@ -82,14 +82,14 @@ def expand(spec: Spec, constants: dict[str, int], faults: list[Fault]) -> Expand
     _once(faults)
     for name in spec.parts:
         if name not in {state.part for state in spec.states.values()}:
-            fix = f'say part = "{name}" in a state, or drop it'
-            what = "no state is made of this part"
+            fix = f'set part = "{name}" in a state, or drop it'
+            what = "no state uses this part"
             faults.append(Fault(("parts", name), what, fix, on="key", severity="warning", code="GN503"))
     return found
 
 
 def _misnamed(names: Iterable[str]) -> dict[str, str]:
-    """Names that no state may have, by the good ones that people write for them elsewhere."""
+    """Map valid spellings, which people may use elsewhere in the spec, to the invalid names."""
     return {
         other: name
         for name in names
@@ -100,12 +100,12 @@ def _misnamed(names: Iterable[str]) -> dict[str, str]:
 
 
 def _add_part(spec: Spec, name: str, state: State, found: Expanded, faults: list[Fault]) -> None:
-    """Add the inner states of a state that is made of a part."""
+    """Add the inner states of a state made of a part."""
     part_name = state.part or ""
     part = spec.parts[part_name]
     for key in ("update", "hold"):
         if getattr(state, key) is not None:
-            what = f"'{name}' is made of a part, which says '{key}' itself"
+            what = f"'{name}' is made of a part, which sets '{key}' itself"
             fix = f"move it to a state of [parts.{part_name}]"
             faults.append(Fault(("states", name, key), what, fix, on="key", code="GN105"))
     inner = list(part.states)
@@ -115,8 +115,8 @@ def _add_part(spec: Spec, name: str, state: State, found: Expanded, faults: list
         if fault := name_fault(own):
             faults.append(Fault(path, *fault, on="key", code="GN101"))
         if written.part is not None:
-            what = "a part is not made of parts"
-            faults.append(Fault((*path, "part"), what, "write its states out", code="GN105"))
+            what = "a part cannot contain parts"
+            faults.append(Fault((*path, "part"), what, "write out its states", code="GN105"))
         if number == 0:
             written = written.model_copy(
                 update={
@@ -142,7 +142,7 @@ def _check_value_names(found: Expanded, faults: list[Fault]) -> None:
             faults.append(
                 Fault(
                     written.path,
-                    f"the values of '{name}' and '{taken[flat]}' would have one name",
+                    f"the values of '{name}' and '{taken[flat]}' would have the same name",
                     "rename one",
                     on="key",
                     code="GN103",
@@ -167,7 +167,7 @@ def _entries(
     found: Expanded,
     faults: list[Fault],
 ) -> Iterator[WrittenCell]:
-    """The cells of a slab whose states exist; `sources` and `targets` map the names that may stand in it."""
+    """Yield the cells of a slab whose states exist; `sources` and `targets` map the names that it may use."""
     order = {name: number for number, name in enumerate(found.states)}
     for source, row in slab.rows.items():
         if source not in sources:
@@ -186,7 +186,7 @@ def _entries(
 NO_STATES = {"input": "the input arrives at the first state, through [pre_net]"} | dict.fromkeys(
     ("logits", "output"), "[post_net] reads the last state, or readout.state: no transition leads there"
 )
-"""Names of no states that people give as rows and columns."""
+"""Names that are not states, but that people write as rows and columns."""
 
 
 def _unknown(path: KeyPath, name: str, known: Collection[str], row: str) -> Fault:
@@ -197,11 +197,11 @@ def _unknown(path: KeyPath, name: str, known: Collection[str], row: str) -> Faul
         hint = f"a row is a source, and a column in it a target: {ends[0]} = {{ {ends[1]} = … }}"
     else:
         hint = NO_STATES.get(name) or did_you_mean(name, tuple(known))
-    return Fault(path, f"no state is called '{name}'", hint, on="key", code="GN102")
+    return Fault(path, f"no state is called '{name}'", hint, on="key", code="GN102", given=made_of(name, path))
 
 
 def _once(faults: list[Fault]) -> None:
-    """Leave one fault of each name that no state has, and say how often it is written."""
+    """Keep one fault per unknown name, and note how often it occurs."""
     times = Counter(fault.what for fault in faults if fault.code == "GN102")
     seen: set[str] = set()
     for fault in list(faults):
@@ -210,5 +210,13 @@ def _once(faults: list[Fault]) -> None:
             if fault.what not in seen:
                 seen.add(fault.what)
                 faults.append(
-                    replace(fault, note=f"it is written {times[fault.what]} times; all states stand in [states]")
+                    replace(fault, note=f"it occurs {times[fault.what]} times; all states must be in [states]")
                 )
+
+
+def made_of(name: str, path: KeyPath = ()) -> tuple[KeyPath, ...]:
+    """Return the entries that must be read to know that a state does not exist: the states of the part."""
+    if path[:1] == ("parts",):
+        return ((*path[:2], "states"),)
+    state, _, inner = name.partition(".")
+    return (("states", state), ("states", state, "part"), ("parts",)) if inner else ()

@@ -1,7 +1,7 @@
-"""Spec → Network: look every name up, read every string, fit every size, name every tensor.
+"""Spec → Network: look up every name, parse every string, fit every size, name every tensor.
 
-Nothing stops at the first fault: a cell that cannot be read still counts as an arrow, so that the later checks
-say what they can. All faults leave together in one SpecError.
+Nothing stops at the first fault: a cell that cannot be read still counts as an arrow, so that later checks report what
+they can. One SpecError reports all faults.
 """
 
 from __future__ import annotations
@@ -20,25 +20,26 @@ from graphnet.network.parts import Expanded, WrittenState, expand
 from graphnet.network.sharing.sets import resolve_sets
 from graphnet.network.sharing.tensors import bind
 from graphnet.network.silenced import Holding, silenced_faults
+from graphnet.network.unread import decides_timing, doubtful
 from graphnet.spec.model import Spec
 from graphnet.spec.notation.integers import Misspelt, parse_whole
 from graphnet.spec.notation.times import ALWAYS, FOREVER, Times, TimeSpan
 
-TIMING = ("t", "delay", "unroll", "unpopulated", "hold", "merge", "let", "readout")
-"""Keys that decide what happens when."""
 MOST_READOUTS = 1_000_000
-"""More are not written out: no budget lets them pass."""
+"""Limit on listed readout times; more exceed any budget."""
 
 
 def resolve(
     spec: Spec, form_faults: Sequence[Fault] = (), unlimited: bool = False
 ) -> tuple[Network | None, list[Fault]]:
-    """The network a spec means, or None if too little of it is right, and every fault found.
+    """Resolve a spec to its network, or to None if too little of it is right, and to all faults found.
 
-    `form_faults` are those already known of the spec; what follows from them is not looked into. `unlimited` lets the
-    net be of any size.
+    `form_faults` are the known faults of the spec; their consequences are not reported. `unlimited` lifts the size
+    limits.
     """
-    return _Resolver(spec, form_faults).run(unlimited)
+    network, faults = _Resolver(spec, form_faults).run(unlimited)
+    known = (*form_faults, *faults)
+    return network, [fault for fault in faults if not doubtful(fault, known)]
 
 
 class _Resolver:
@@ -95,28 +96,19 @@ class _Resolver:
         return network, self.faults
 
     def _timing_is_wrong(self) -> bool:
-        """Whether an entry is at fault that decides what happens when, so that nothing can be said of that."""
-        if any(fault.path[0] == "transitions" and len(fault.path) <= 3 for fault in self.form_faults):
-            return True  # a whole row or slab is missing
-        if any(fault.code in ("GN101", "GN102") for fault in self.faults):
-            return True  # some states and arrows are not those that were meant
-        return any(
-            key in TIMING or (key == "state" and fault.path[0] in ("input", "readout"))
-            for fault in (*self.form_faults, *self.faults)
-            if fault.severity == "error"
-            for key in fault.path
-        )
+        """Whether an entry that determines what happens when is at fault, so that later checks make no sense."""
+        return any(map(decides_timing, (*self.form_faults, *self.faults)))
 
     # ---- states and shapes
 
     def _shapes(self) -> dict[str, Shape]:
-        """The shapes of the states; a state whose shape is at fault has none."""
+        """Return the shapes of the states, except those at fault."""
         found = {}
         for name, written in self.expanded.states.items():
             if written.shape is None:
-                self.faults.append(
-                    Fault(written.path, f"'{name}' has no shape", "such as shape = [64, 32, 32]", code="GN214")
-                )
+                what, given = f"'{name}' has no shape", (self._shape_path(written), ("states", name.partition(".")[0]))
+                fix = "such as shape = [64, 32, 32]"
+                self.faults.append(Fault(written.path, what, fix, code="GN214", given=given))
             elif shape := self._shape(written.shape, self._shape_path(written)):
                 found[name] = shape
         return found
@@ -126,7 +118,7 @@ class _Resolver:
         return paths | {INPUT: ("input", "shape")}
 
     def _shape_path(self, written: WrittenState) -> KeyPath:
-        if written.state.shape is None:  # it has that of the state that is made of its part
+        if written.state.shape is None:  # inherited from the state made of its part
             return ("states", written.name.split(".")[0], "shape")
         return (*written.path, "shape")
 
@@ -141,7 +133,7 @@ class _Resolver:
         for number, entry in enumerate(written):
             size = self._whole(entry, (*path, number))
             if size is not None and not 1 <= size <= 1 << 40:
-                self.faults.append(Fault((*path, number), f"{size} is no size: at least 1 is needed", code="GN213"))
+                self.faults.append(Fault((*path, number), f"{size} is not a size: at least 1 is needed", code="GN213"))
             elif size is not None:
                 sizes.append(size)
         return tuple(sizes) if len(sizes) == len(written) else None
@@ -155,7 +147,8 @@ class _Resolver:
         unknown = [name for name in whole.names if name not in self.constants]
         if unknown:
             what, fix = f"no constant is called '{unknown[0]}'", did_you_mean(unknown[0], tuple(self.constants))
-            self.faults.append(Fault(path, what, fix or "name it in [let]", code="GN106"))
+            given: tuple[KeyPath, ...] = (("let", unknown[0]),)
+            self.faults.append(Fault(path, what, fix or "name it in [let]", code="GN106", given=given))
             return None
         return whole.value(self.constants)
 
@@ -210,7 +203,7 @@ class _Resolver:
         last = times.spans[-1].last if times else 0
         if last >= FOREVER:
             self.faults.append(
-                Fault(path, "a readout has an end", "name the last readout time instead of 'inf'", code="GN111")
+                Fault(path, "a readout must end", "name the last readout time instead of 'inf'", code="GN111")
             )
         elif not times and written.ranges:
             self.faults.append(
@@ -235,17 +228,17 @@ class _Resolver:
         return weights
 
     def _groups(self, readouts: tuple[int, ...]) -> list[tuple[int, ...]]:
-        """The readout times that share one net."""
+        """Group the readout times that share a net."""
         relative = any(entry.names_readout for entry in self.expanded.entries)
         return [(t,) for t in readouts] if relative else [readouts]
 
     def _holding(self, readouts: tuple[int, ...]) -> Holding:
-        """When the written cells hold for some readout times."""
+        """Find the times at which the written cells hold, for some readout times."""
         constants = self.constants | ({"T": readouts[0]} if len(readouts) == 1 else {})
         return Holding.of(self.expanded.entries, constants)
 
     def _net(self, cells: Sequence[Transition], readouts: tuple[int, ...], holding: Holding) -> Net:
-        """The cells that hold for some readout times, with their times."""
+        """Collect the cells that hold for some readout times, with their times."""
         by_path = {(entry.source, entry.target, entry.path): held for entry, held in holding.times.items()}
         only = Times(tuple(TimeSpan(t, t) for t in readouts))
         found = []

@@ -1,4 +1,4 @@
-"""Cells that later slabs leave no time to: a pair of states has one arrow at a time (rule 7)."""
+"""Warnings for cells that later slabs override completely: a pair of states has one arrow at a time (rule 7)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from graphnet.spec.text.source import Located
 
 @dataclass(frozen=True)
 class Holding:
-    """When each cell holds for some readout times, whose constants are known."""
+    """Times at which each cell holds, for some readout times with known constants."""
 
     constants: Mapping[str, int]
     times: Mapping[WrittenCell, Times]
@@ -23,16 +23,16 @@ class Holding:
         return cls(constants, holding(entries, constants))
 
     def is_silenced(self, cell: WrittenCell) -> bool:
-        """Whether it has times, all of which other cells take."""
+        """Whether it has times, but other cells override all of them."""
         return not self.times[cell] and bool(cell.times(self.constants))
 
 
 def silenced_faults(
     entries: Sequence[WrittenCell], holdings: Sequence[Holding], source: Located | None
 ) -> Iterator[Fault]:
-    """A warning for each cell that later slabs of the same file leave no time to, whatever the readout time.
+    """Yield a warning for each cell that later slabs of the same file override completely, whatever the readout time.
 
-    A spec that extends another one, and a net that overrides its parts, are meant to override.
+    A spec may override the spec it extends, and a net may override its parts.
     """
     silenced = [each for each in entries if any(one.is_silenced(each) for one in holdings)]
     silenced = [each for each in silenced if not any(one.times[each] for one in holdings)]
@@ -51,7 +51,7 @@ def silenced_faults(
 
 
 def _pair(cell: WrittenCell) -> tuple[object, ...]:
-    """The states and the list of slabs that a cell stands in: that of the net or of a part."""
+    """Return a cell's states and the path of its list of slabs, that of the net or of a part."""
     return cell.source, cell.target, cell.path[:-3]
 
 
@@ -60,7 +60,7 @@ def _file(cell: WrittenCell, source: Located | None) -> str | None:
 
 
 def _takers(cell: WrittenCell, later: Sequence[WrittenCell], holdings: Sequence[Holding]) -> list[WrittenCell]:
-    """The later cells that take its times; none if they leave some."""
+    """Return the later cells that override all its times; none if some time is left."""
     takers: list[WrittenCell] = []
     for constants in (one.constants for one in holdings):
         times = cell.times(constants)
@@ -79,12 +79,12 @@ def _warning(cell: WrittenCell, takers: Sequence[WrittenCell], source: Located |
 
 
 def _place(cell: WrittenCell, source: Located | None) -> str:
-    """A cell, and where it stands in the text."""
+    """Format a cell and its place in the text."""
     found = _fault(cell, "", source)
     return dotted(cell.path) + (f" ({found.file}:{found.line}:{found.column})" if found.line else "")
 
 
 def _fault(cell: WrittenCell, what: str, source: Located | None) -> Fault:
-    fix = "drop it, or give each of them times of its own"
+    fix = "drop it, or give each of them separate times"
     fault = Fault(cell.path, what, fix, on="key", severity="warning", code="GN509")
     return source.locate(fault) if source else fault

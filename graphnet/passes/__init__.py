@@ -1,4 +1,4 @@
-"""Passes, Plan → Plan: the table below is all there are, in the order in which they run, each with its level."""
+"""Passes, Plan → Plan: the table below lists all of them in the order they run, each with its level."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from graphnet.planning.verify import verify
 Rewrite = Callable[[Plan], Plan]
 Weighed = Callable[[Plan, Target], Plan]
 Mode = Literal["train", "infer"]
-"""A net for training, which can be evaluated too, or for evaluation alone."""
+"""A net for training and evaluation, or for evaluation alone."""
 
 
 class Pass(NamedTuple):
-    """A pass, the least level that runs it, and the modes in which it does; one that weighs is given the target."""
+    """A pass, the lowest level that runs it, and its modes; a pass that weighs costs gets the target."""
 
     level: int
     run: Rewrite | Weighed
@@ -44,13 +44,13 @@ PASSES: tuple[Pass, ...] = (
     Pass(1, in_place),
     Pass(2, channels_last, weighs=True),
 )
-"""Level 0 runs the plan as it is; level 1 saves work; level 2, the default, chooses what is faster on a typical CPU,
+"""Level 0 runs the plan unchanged; level 1 saves work; level 2, the default, chooses what is faster on a typical CPU,
 level 3 what is faster on the target."""
 DEFAULT = 2
 
 
 def passes_of(level: int, mode: Mode = "train", target: Target | None = None) -> tuple[Rewrite, ...]:
-    """The passes of an optimisation level; those that weigh do so for the target at level 3."""
+    """The passes of an optimisation level; at level 3, those that weigh costs do so for the target."""
     if level < 3 or target is None:
         target = Target(TYPICAL, BATCH, mode)
     return tuple(
@@ -61,19 +61,19 @@ def passes_of(level: int, mode: Mode = "train", target: Target | None = None) ->
 
 
 def _weighing(run: Weighed, target: Target) -> Rewrite:
-    """A pass that weighs, for a target."""
+    """Bind a pass that weighs costs to a target."""
     return wraps(run)(lambda plan: run(plan, target))
 
 
 def run_passes(plan: Plan, level: int = DEFAULT, mode: Mode = "train", target: Target | None = None) -> Plan:
-    """The plan after every pass of a level, verified after each; a failure names the guilty pass."""
+    """Run the passes of a level, verifying the plan after each; a failure names the guilty pass."""
     return next((after for _, after in reversed(list(trace_passes(plan, level, mode, target)))), plan)
 
 
 def trace_passes(
     plan: Plan, level: int = DEFAULT, mode: Mode = "train", target: Target | None = None
 ) -> Iterator[tuple[Rewrite, Plan]]:
-    """Each pass of a level with the plan after it; see `run_passes`."""
+    """Yield each pass of a level with the plan after it; see `run_passes`."""
     done: list[str] = []
     for run in passes_of(level, mode, target):
         try:

@@ -1,4 +1,4 @@
-"""Maps and weights laid out with the channels last, where a net runs faster so."""
+"""Channels-last layout for maps and weights, where it is faster."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from graphnet.planning.plan import Plan
 
 
 def channels_last(plan: Plan, target: Target) -> Plan:
-    """Lay maps, and the weights of convolutions, out as N, H, W, C where the target is predicted to be faster so.
+    """Lay out maps and convolution weights as N, H, W, C where that is predicted to be faster on the target.
 
-    Values do not change, but for the order in which convolutions add up. Checkpoints do not see it.
+    Values change only by the order in which convolutions sum. Checkpoints are unaffected.
     """
     if len(plan.arriving_shape) != 3:
         return plan

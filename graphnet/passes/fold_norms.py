@@ -1,4 +1,4 @@
-"""Batch norms that become part of the convolution before them, for inference."""
+"""Fold batch norms into the convolution before them, for inference."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ BEFORE = ("conv", "conv_transpose", "linear")
 
 
 def fold_norms(plan: Plan) -> Plan:
-    """Scale and shift a convolution's weights by the running statistics of the norm that alone reads it.
+    """Scale and shift a convolution's weights by the running statistics of the norm that is its only reader.
 
-    For nets in evaluation mode. The weights are folded anew in each pass, from the tensors as they are, so that
-    checkpoints stay as they are; that is little beside the convolution. Outputs differ by rounding alone.
+    For nets in evaluation mode. Each forward pass folds the current tensors, so checkpoints stay the same; the cost is
+    small beside the convolution. Outputs differ only by rounding.
     """
     return plan.rewritten(_fold)
 
@@ -35,5 +35,5 @@ def _fold(body: Body) -> Body:
 
 
 def _can_fold(line: Line) -> bool:
-    """Whether a norm can go into a layer: the channels of a grouped deconvolution's weight are not in one row."""
+    """Whether a norm folds into a layer: not into a grouped deconvolution, whose output channels span two axes."""
     return line.op.kind in BEFORE and (line.op.kind != "conv_transpose" or line.op["groups"] == 1)

@@ -1,4 +1,4 @@
-"""What comes from zeros alone is zeros, and adds nothing."""
+"""Constant folding of zeros: what depends only on zeros is zeros, and drops out of sums."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ KEEPING = (
     *("relu", "elu", "gelu", "leaky_relu", "silu", "tanh", "scale", "divide", "pad_identity"),
     *("max_pool", "avg_pool", "global_pool", "flatten"),
 )
-"""Ops that make zeros of zeros."""
+"""Ops that map zeros to zeros."""
 
 
 Followed = tuple[Body, frozenset[str], frozenset[str]]
-"""A body, the names of what it reads that is zeros, and of its tensors that are used on zeros alone."""
+"""A body, the names of its inputs that are zeros, and of its tensors used only on zeros."""
 
 
 def fold_zeros(plan: Plan) -> Plan:
-    """Write what comes from zeros as zeros, and leave it out of sums. Outputs and statistics do not change.
+    """Replace values computed from zeros by zeros, and drop them from sums. Outputs and statistics do not change.
 
-    A weight that is used on zeros alone keeps its uses, so that its gradient is zero as it was.
+    A weight used only on zeros keeps its uses, so its gradient stays zero rather than None.
     """
     if not any(line.op.kind == "zeros" for body in plan.bodies for line in body.lines):
         return plan
@@ -35,7 +35,7 @@ def fold_zeros(plan: Plan) -> Plan:
 
 
 def _follow(plan: Plan, alone: frozenset[str]) -> list[Followed]:
-    """For each call its body and what is known of it; what weights make that are used on zeros alone is not zeros."""
+    """Each call's body and what is known of it; the outputs of weights used only on zeros do not count as zeros."""
     zeros: set[str] = set()
     found: list[Followed] = []
     known: dict[Followed, set[str]] = {}
@@ -51,7 +51,7 @@ def _follow(plan: Plan, alone: frozenset[str]) -> list[Followed]:
 
 
 def _used_on_zeros_alone(plan: Plan) -> frozenset[str]:
-    """The names of tensors that are used on nothing but zeros, at any time."""
+    """The names of tensors used only on zeros, at all times."""
     blind: set[str] = set()
     seeing: set[str] = set()
     looked_at: dict[Followed, set[str]] = {}
@@ -66,7 +66,7 @@ def _used_on_zeros_alone(plan: Plan) -> frozenset[str]:
 
 
 def _zeros_in(body: Body, given: frozenset[str], alone: frozenset[str]) -> set[str]:
-    """The names in a body of what is zeros whatever the image and the weights are."""
+    """The names of a body's values that are zeros for every image and all weights."""
     zeros = set(given)
     for line in body.lines:
         if _is_zero(line, zeros) and alone.isdisjoint(line.tensors):
@@ -94,7 +94,7 @@ def _folded(body: Body, given: frozenset[str], alone: frozenset[str], image: Sha
 
 
 def _read(calls: Sequence[Call], plan: Plan) -> tuple[Call, ...]:
-    """Calls without the zeros from before the first step that nothing reads any more."""
+    """Calls without the zeros from before the first step that have become unread."""
     read = {name for _, name in plan.outputs}.union(*[call.reads for call in calls])
     return tuple(
         Call(body.rewritten(body.lines, less_results=set(body.timeless) - read), t) if body.timeless else Call(body, t)
@@ -103,7 +103,7 @@ def _read(calls: Sequence[Call], plan: Plan) -> tuple[Call, ...]:
 
 
 def _is_zero(line: Line, zeros: set[str]) -> bool:
-    """Whether a line's value is zeros whatever the image and the weights are."""
+    """Whether a line's value is zeros for every image and all weights."""
     kind, given = line.op.kind, [name in zeros for name in line.arguments]
     if kind in LINEAR:
         return given[0] and len(line.tensors) == 1
@@ -115,7 +115,7 @@ def _is_zero(line: Line, zeros: set[str]) -> bool:
 
 
 def _without(line: Line, zeros: set[str]) -> Line:
-    """A merge without the arguments that are zeros; a mean is still over as many."""
+    """A merge without its zero arguments; a mean keeps its divisor."""
     settings = {"of": len(line.arguments)} if line.op.kind == "mean" else {}
     left = tuple(name for name in line.arguments if name not in zeros)
     return line._replace(op=op(line.op.kind, **settings), arguments=left)

@@ -1,4 +1,4 @@
-"""Convolutions of one value become one convolution."""
+"""Fuse convolutions of one value into one convolution."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from graphnet.planning.plan import Plan
 
 
 def fuse_sources(plan: Plan, target: Target) -> Plan:
-    """Convolve a value once for all transitions that start alike, with their weights joined, where that is faster.
+    """Convolve a value once for all transitions that start alike, with joined weights, where that is faster.
 
-    Values that a shared norm makes are one in training, and are convolved one by one in evaluation.
+    The outputs of a shared norm are one value in training; evaluation convolves them one by one.
     """
     joined = JoinedWeights(plan)
     return joined.before(plan.rewritten(lambda body: _fuse(body, joined, target, plan)))
@@ -45,14 +45,14 @@ def _fuse(body: Body, joined: JoinedWeights, target: Target, plan: Plan) -> Body
 
 
 def _source(line: Line, made: dict[str, Line]) -> str:
-    """What a convolution reads: the shared norm, if it reads what that makes in training for all alike."""
+    """The value a convolution reads; for an output of a shared norm, the norm, whose outputs are equal in training."""
     source = made.get(line.arguments[0])
     is_shared = source is not None and source.op.kind == "item" and made[source.arguments[0]].op["relu"]
     return source.arguments[0] if is_shared and source is not None else line.arguments[0]
 
 
 def _fused(group: Sequence[Line], joined: JoinedWeights) -> list[Line]:
-    """The line that convolves for a group, and the parts of what it makes, under the names of the group."""
+    """The line that convolves for a group, and the slices of its result under the group's names."""
     first = group[0]
     axis = int(first.op.kind == "conv_transpose")
     weights = [
@@ -78,7 +78,7 @@ def _fused(group: Sequence[Line], joined: JoinedWeights) -> list[Line]:
 
 
 def _in_order(lines: Sequence[Line]) -> list[Line]:
-    """Lines, each after those it is made of: what a fused line reads is moved before it."""
+    """Sort lines in dependency order: move what a fused line reads before it."""
     made = {line.name: line for line in lines}
     placed: dict[str, Line] = {}
 

@@ -1,4 +1,4 @@
-"""Convolutions whose results are added up become one convolution."""
+"""Fuse convolutions whose results are summed into one convolution."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from graphnet.planning.plan import Plan
 
 
 def fuse_targets(plan: Plan, target: Target) -> Plan:
-    """Where a sum or mean has arrivals that end in convolutions alike, convolve their sources together, where faster.
+    """Where arrivals of a sum or mean end in like convolutions, convolve their sources together if that is faster.
 
-    The sources are concatenated, the weights joined: the convolution adds up what the merge would have.
+    The sources are concatenated and the weights joined, so the convolution computes the sum.
     """
     joined = JoinedWeights(plan)
     return joined.before(plan.rewritten(lambda body: _fuse(body, joined, target, plan)))
@@ -53,12 +53,12 @@ def _fuse(body: Body, joined: JoinedWeights, target: Target, plan: Plan) -> Body
 
 
 def _is_inner(name: str, made: Mapping[str, Line], readers: Mapping[str, int]) -> bool:
-    """Whether an argument of a merge is a sum that nothing else reads: what it adds up is of the merge."""
+    """Whether an argument of a merge is a sum that nothing else reads, so its terms can join the merge."""
     return name in made and made[name].op.kind == "sum" and readers[name] == 1
 
 
 def _flat(line: Line, made: Mapping[str, Line], inner: Container[str]) -> tuple[list[str], list[str]]:
-    """The arguments of a merge, with those of the inner sums in their place, and these sums."""
+    """The arguments of a merge with inner sums flattened, and the names of those sums."""
     flat: list[str] = []
     sums: list[str] = []
     for name in line.arguments:
@@ -74,7 +74,7 @@ def _flat(line: Line, made: Mapping[str, Line], inner: Container[str]) -> tuple[
 def _groups(
     flat: Sequence[str], made: Mapping[str, Line], readers: Mapping[str, int], shapes: Mapping[str, Shape]
 ) -> list[list[Line]]:
-    """The convolutions among the arguments of a merge that nothing else reads and that can be one."""
+    """Groups of convolutions among a merge's arguments that nothing else reads and that can be fused."""
     groups: dict[object, list[Line]] = {}
     for line in (made[name] for name in flat if name in made and readers[name] == 1):
         if line.op.kind in CONVS and len(line.tensors) == 1 and line.op["groups"] == 1:
@@ -83,7 +83,7 @@ def _groups(
 
 
 def _fused(group: Sequence[Line], merge: Line, joined: JoinedWeights, shapes: Mapping[str, Shape]) -> list[Line]:
-    """The lines that concatenate what a group reads, and convolve it."""
+    """The lines that concatenate a group's sources, and convolve them."""
     first = group[0]
     weights = joined.weights([line.tensors[0] for line in group], int(first.op.kind == "conv"), first.place)
     sources = tuple(line.arguments[0] for line in group)
@@ -93,6 +93,6 @@ def _fused(group: Sequence[Line], merge: Line, joined: JoinedWeights, shapes: Ma
 
 
 def _merged(line: Line, flat: Sequence[str]) -> Line:
-    """A merge of what is left to add up; a mean is still over as many arrivals as there were."""
+    """The merge of the remaining terms; a mean still divides by the original number of arrivals."""
     settings = {"of": line.op["of"] if "of" in dict(line.op.attributes) else len(line.arguments)}
     return line._replace(op=op(line.op.kind, **settings if line.op.kind == "mean" else {}), arguments=tuple(flat))

@@ -1,4 +1,4 @@
-"""ReLUs and sums that overwrite what nobody else reads."""
+"""In-place ReLUs and sums, where nothing else reads the argument."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ FRESH = (
     *("batch_norm", "group_norm", "layer_norm", "conv", "conv_transpose", "linear"),
     *("conv_norm", "conv_transpose_norm", "linear_norm"),
 )
-"""Ops that make a new tensor which their gradient does not ask for again."""
+"""Ops that return a new tensor and do not need it for their gradient."""
 
 
 def in_place(plan: Plan) -> Plan:
-    """Write ReLUs and sums over an argument that nothing else reads. Values and gradients do not change.
+    """Run ReLUs and sums in place if nothing else reads the argument. Values and gradients do not change.
 
-    Of two arguments of a sum the one that may be overwritten comes first; a + b is b + a to the last bit.
+    Of a sum's two arguments, the one that may be overwritten comes first; a + b equals b + a to the last bit.
     """
     return plan.rewritten(_in_place)
 
 
 def _in_place(body: Body) -> Body:
     readers = readers_in(body)
-    free: set[str] = set()  # what its only reader may overwrite
+    free: set[str] = set()  # values that their only reader may overwrite
     lines = []
     for line in body.lines:
         lines.append(_overwriting(line, free))

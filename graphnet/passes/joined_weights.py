@@ -1,4 +1,4 @@
-"""Weights joined before the first step, once for all times; those that belong to a time are joined in its step."""
+"""Join weights once, before the first step; per-time weights are joined in their step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONVS = ("conv", "conv_transpose")
 
 @dataclass
 class JoinedWeights:
-    """Makes the lines of a plan that join weights, each once."""
+    """Makes the lines that join weights, each once per plan."""
 
     plan: Plan
     shapes: dict[str, Shape] = field(init=False)
@@ -28,7 +28,7 @@ class JoinedWeights:
         self.number = max((int(plain(line.name).removeprefix("weights")) for line in found), default=0)
 
     def weights(self, names: Sequence[str], axis: int, place: str) -> Line:
-        """The line whose value is these tensors, joined along an axis."""
+        """The line that joins these tensors along an axis."""
         key = (tuple(names), axis)
         if key not in self.lines:
             shape = list(self.shapes[names[0]])
@@ -41,14 +41,14 @@ class JoinedWeights:
         return self.lines[key]
 
     def within(self, body: Body, lines: Sequence[Line]) -> Body:
-        """A body with other lines, and those made here that belong to its time."""
+        """Return the body with new lines, plus the per-time joins made here."""
         made, read = {line.name for line in lines}, {name for line in lines for name in line.arguments}
         mine = [line for line in self.lines.values() if line.name in read - made]
         now = [line for line in mine if line.t == NOW]
         return body.rewritten([*now, *lines], {line.name: line.shape for line in mine})
 
     def before(self, plan: Plan) -> Plan:
-        """A plan with what is made before the first step, as far as it is read."""
+        """Return the plan with the joins before its first step, as far as they are read."""
         read = {name for body in plan.bodies for name, _ in body.reads}
         old = {line.name for call in plan.calls if call.t == BEFORE for line in call.body.lines}
         lines = [line for line in self.lines.values() if line.t == BEFORE and line.name in read - old]
@@ -64,6 +64,6 @@ class JoinedWeights:
 
 
 def alike(line: Line) -> object:
-    """What convolutions must have in common to run at once, but for their channels and sources."""
+    """The key that convolutions must share to be fused, apart from channels and sources."""
     settings = tuple((key, value) for key, value in line.op.attributes if key != "channels")
     return line.op.kind, settings, len(line.tensors), line.t

@@ -1,4 +1,4 @@
-"""Lines that do the same to the same become one."""
+"""Common subexpression elimination, within a step and across steps."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Key = tuple[object, ...]
 
 
 class Expression(NamedTuple):
-    """What a line computes: the same key for the same, whatever its time; `back` is the newest thing it is made of.
+    """A line's computation: equal keys compute the same, at any time; `back` is the age of its newest dependency.
 
-    `back` is None where nothing that it is made of has a time: then it is the same at every step.
+    `back` is None if no dependency has a time: then it is the same at every step.
     """
 
     key: Key
@@ -24,20 +24,18 @@ class Expression(NamedTuple):
 
 
 def share_equal(plan: Plan) -> Plan:
-    """Compute once what is made of the same values by the same op with the same weights, at whatever times.
+    """Compute once what applies the same op with the same weights to the same values, at any time.
 
-    So what is read again later, by a longer delay or from a source that weights are shared with, is not made again.
-    Batch norms are left alone, as each brings its statistics up to date. Outputs and gradients do not change.
+    So a value that is read again later, by a longer delay or with shared weights, is not recomputed.
+    Batch norms are kept, as each updates its statistics. Outputs and gradients do not change.
     """
     plan = plan.rewritten(_within)
     known = {body: _expressions(body) for body in plan.bodies}
     again = _made_again(known)
     if not again:
         return plan
-    first: dict[
-        tuple[Key, int | None], tuple[int, int, str]
-    ] = {}  # where something is computed first: call, time, name
-    exported: list[dict[str, str]] = []  # of each call, what others may read of it, by the names that it has for them
+    first: dict[tuple[Key, int | None], tuple[int, int, str]] = {}  # key → where it is first computed: call, time, name
+    exported: list[dict[str, str]] = []  # of each call: the name others read → its name in the body
     instead: list[Instead] = []
     for number, (body, t) in enumerate(plan.calls):
         exported.append({})
@@ -62,7 +60,7 @@ def share_equal(plan: Plan) -> Plan:
 
 
 Instead = tuple[tuple[str, str], ...]
-"""Of the lines of a body that are not made again, their names and what is read in their place."""
+"""Name of a dropped line → name of the value read in its place."""
 
 
 def _is_shared(line: Line, body: Body) -> bool:
@@ -86,7 +84,7 @@ def _within(body: Body) -> Body:
 
 
 def _expressions(body: Body) -> dict[str, Expression]:
-    """What lines compute that may be shared between steps: of values of other steps, with weights of all times."""
+    """Line → expression, where steps may share it: on values of other steps, with weights that are not per-time."""
     found: dict[str, Expression] = {}
     for name, _ in body.reads:
         back = steps_back(name)
@@ -102,7 +100,7 @@ def _expressions(body: Body) -> dict[str, Expression]:
 
 
 def _made_again(known: Mapping[Body, Mapping[str, Expression]]) -> frozenset[Key]:
-    """What is computed of things that are so many steps old and again when they are older, or is always the same."""
+    """Keys computed at more than one age of their dependencies, or independent of time."""
     backs: dict[Key, set[int | None]] = {}
     for expressions in known.values():
         for key, back in expressions.values():

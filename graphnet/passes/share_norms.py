@@ -1,4 +1,4 @@
-"""Batch norms that normalise one value alike become one."""
+"""Share equal batch norms of one value."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Key = tuple[str, object, object]
 
 
 def share_norms(plan: Plan) -> Plan:
-    """Normalise a value once for all transitions that do it alike at one time, and apply the ReLU after it once.
+    """Normalise a value once for all transitions that normalise it alike at one time, and apply the ReLU after it once.
 
-    In training batch norms without affine part differ in their running statistics alone; those keep their names and
-    are all brought up to date. Outputs, gradients and statistics do not change; in evaluation nothing is shared.
-    Statistics that are used at several times are left alone: autograd keeps them for the backward pass.
+    In training, batch norms without affine parameters differ only in their running statistics; those keep their names
+    and are all updated. Outputs, gradients and statistics do not change; evaluation shares nothing.
+    Statistics used at several times are excluded: autograd keeps them for the backward pass.
     """
     uses = Counter[str]()
     for body, count in plan.bodies.items():
@@ -37,7 +37,7 @@ def _share(body: Body, uses: Mapping[str, int]) -> Body:
     if not shared:
         return body
     lines: list[Line] = []
-    items: dict[str, Line] = {}  # what stands in place of a norm, or of the ReLU after it
+    items: dict[str, Line] = {}  # replacements of norms, and of the ReLUs after them
     made_of: dict[str, list[str]] = defaultdict(list)
     gone: set[str] = set()
     for line in body.lines:
@@ -66,6 +66,6 @@ def _share(body: Body, uses: Mapping[str, int]) -> Body:
 
 
 def _is_used_once(line: Line, body: Body, uses: Mapping[str, int]) -> bool:
-    """Whether no other norm, at whatever time, has a norm's statistics."""
+    """Whether no other norm uses a norm's statistics, at any time."""
     here = Counter(name for each in body.lines for name in each.tensors)
     return all((here[name] if "{t}" in name else uses[name]) == 1 for name in line.tensors)

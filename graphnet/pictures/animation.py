@@ -1,4 +1,4 @@
-"""Activity spreading through a picture of a net, step by step: the same picture once for each time."""
+"""Animation of activity spreading through a net: one picture per time step."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from graphnet.pictures.unrolled.grid import milliseconds
 from graphnet.planning.plan import Fate, Plan
 
 FOOT = 20.0
-"""Room for the time at the foot."""
+"""Height of the time line at the foot."""
 
 
 def frames(picture: Picture, plan: Plan) -> Iterator[Picture]:
-    """The picture of a net, recurrent or unrolled, at each time from 0 on.
+    """Yield the recurrent or unrolled picture of a net at each time from 0 on.
 
-    States that hold a value made at that time are filled, the arrows that arrive are thick; what is to come is faint.
+    States with a value made at that time are filled, arriving arrows are thick, later ones are faint.
     """
     clock = takes_time(plan)
     for t in range(plan.last_time + 1):
@@ -28,7 +28,7 @@ def frames(picture: Picture, plan: Plan) -> Iterator[Picture]:
 
 
 class _Activity:
-    """What happens at a time."""
+    """The activity of a net at a time."""
 
     def __init__(self, plan: Plan, t: int) -> None:
         self.t = t
@@ -38,7 +38,7 @@ class _Activity:
         self.made |= {INPUT for firing in now if firing.source == INPUT}
 
     def of_node(self, node: Node) -> int:
-        """-1 if it is to come, 1 if it is now, 0 otherwise."""
+        """Return -1 for the future, 1 for now, 0 otherwise."""
         facts = dict(node.facts)
         if "t" in facts:
             return _sign(self.t, int(facts["t"]))

@@ -1,4 +1,4 @@
-"""What all pictures of a net say in the same words: title, states, times, notes; and the sizes of their text."""
+"""Texts shared by all pictures of a net (title, states, times) and their sizes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from graphnet.spec.notation.times import times_at
 
 MARGIN = 8.0
 TITLE, TEXT, SMALL, TINY = 13.0, 11.0, 9.5, 8.0
-"""Sizes of text: the net's name; names of states; shapes, functions and letters; what is too long otherwise."""
+"""Text sizes: the net's name; names of states; shapes, functions and letters; texts that would not fit."""
 
 MOST_LINES, MOST_LETTERS = 4, 60
-"""Lines of the net's name and source, letters of a state's name: what is longer ends in `…`."""
+"""Most lines of the net's name and source, most letters of a state's name; longer ones end in `…`."""
 
 
 def heading(plan: Plan, width: float) -> Iterator[Label]:
-    """The net's name and whom it is from, at the upper left, wrapped to the width."""
+    """The net's name and source at the upper left, wrapped to the width."""
     y = MARGIN
     for text in wrapped(plan.name, TITLE, width, bold=True, most=MOST_LINES) or ["net"]:
         yield label(text, TITLE, MARGIN, y + 0.6 * TITLE, bold=True, heads=True)
@@ -31,7 +31,7 @@ def heading(plan: Plan, width: float) -> Iterator[Label]:
 
 
 def without_heading(picture: Picture) -> Picture:
-    """The same without its heading; all else moves up. The title stays in the SVG for those who cannot see it."""
+    """Remove a picture's heading and move the rest up. The SVG keeps its title for screen readers."""
     labels = [each for each in picture.labels if not each.heads]
     tops = [each.box.y for each in labels] + [each.box.y for each in picture.nodes]
     tops += [y for curve in picture.curves for _, points in curve.path for _, y in points]
@@ -52,7 +52,7 @@ def without_heading(picture: Picture) -> Picture:
 
 
 def row_names(plan: Plan) -> dict[str, str]:
-    """What the states are called in pictures: their labels, cut if they are long."""
+    """The names of states in pictures: their labels, shortened if long."""
     return {area.name: _cut(area.label) for area in plan.areas} | {LOGITS: LOGITS}
 
 
@@ -61,17 +61,17 @@ def _cut(text: str) -> str:
 
 
 def shape_text(shape: Shape) -> str:
-    """As in `64×32×32`."""
+    """Format a shape, as in `64×32×32`."""
     return "×".join(map(str, shape))
 
 
 def times_text(times: Iterable[int]) -> str:
-    """Times as a spec writes them, as in `1..4, 7`."""
+    """Format times as in a spec: `1..4, 7`."""
     return str(times_at(times))
 
 
 def unbroken(text: str) -> str:
-    """The text of a transition, not to be broken within `at t = 3` and `delay 2`."""
+    """Keep `at t = 3` and `delay 2` on one line in the text of a transition."""
     for words in ("at t = ", "delay ", "gain ", "gain learned from ", "noise ", "lipschitz "):
         text = text.replace(words, words.replace(" ", "\u00a0"))
     return text

@@ -1,4 +1,4 @@
-"""A picture as boxes, curves and labels, which any format can be made of. Lengths are 1/96 inch; y points down."""
+"""Pictures as boxes, curves and labels, independent of file formats. Lengths are 1/96 inch; y points down."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from graphnet.errors import clean
 
 INK, PALE, FAINT = "#222222", "#777777", "#cccccc"
 PAPER, FILL, ACCENT = "#ffffff", "#f2f2f2", "#ffd873"
-"""Colours of text and frames, of what matters less and least; of the page, of boxes, of boxes that are pointed out."""
+"""Colours of text and frames, of minor and faint items; of the page, boxes and highlighted boxes."""
 
 DPI, GIF_DPI, LEAST_DPI, MOST_DPI = 300, 120, 10, 2400
-"""Pixels an inch: what journals ask for at least, and the least and most that can be asked for."""
+"""Pixels per inch: the defaults (journals ask for at least 300), and the least and most allowed."""
 
 FONT = "DejaVu Sans"
-"""In every format. It comes with matplotlib, so that PNG and PDF are the same everywhere."""
+"""Font of every format. It comes with matplotlib, so PNG and PDF are the same everywhere."""
 
 HEAD = 6.0
 """Length of an arrowhead."""
@@ -28,13 +28,13 @@ HEAD = 6.0
 Anchor = Literal["start", "middle", "end"]
 Point = tuple[float, float]
 LEFT, RIGHT, UP, DOWN, NOWHERE = (-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0), (0.0, 0.0)
-"""Directions of an arrowhead; a curve to nowhere has none."""
+"""Directions of an arrowhead; NOWHERE draws none."""
 
 Path = tuple[tuple[str, tuple[Point, ...]], ...]
 """Moves (1 point), lines (1 point) and cubic Béziers (3 points): `M`, `L` and `C` as in SVG."""
 
 Facts = tuple[tuple[str, str], ...]
-"""What a page can ask of a thing that is drawn: `data-…` attributes of the SVG, without `data-`."""
+"""Data of an element for a page: `data-…` attributes of the SVG, without `data-`."""
 
 
 class Box(NamedTuple):
@@ -62,12 +62,12 @@ class Box(NamedTuple):
         return self.y + self.h / 2
 
     def meets(self, other: Box) -> bool:
-        """Whether the two share an area."""
+        """Whether the two overlap."""
         return self.x < other.right and other.x < self.right and self.y < other.bottom and other.y < self.bottom
 
 
 class Stroke(NamedTuple):
-    """How a curve looks; `dash` as in SVG, empty for a whole line."""
+    """Line style of a curve; `dash` as in SVG, empty for a solid line."""
 
     colour: str
     dash: str = ""
@@ -76,7 +76,7 @@ class Stroke(NamedTuple):
 
 @dataclass(frozen=True)
 class Node:
-    """A rectangle; a heavy one has a thick frame. `kind` says what it stands for: a value, a state, a cell."""
+    """A rectangle; a heavy one has a thick frame. `kind` is what it represents: a value, a state, a cell."""
 
     name: str
     box: Box
@@ -94,7 +94,7 @@ class Node:
 class Curve:
     """A path, and the direction of the arrowhead beyond its end.
 
-    Curves that follow each other in a picture and have the same `weights` are written as one group of the SVG.
+    Consecutive curves with the same `weights` form one group in the SVG.
     """
 
     path: Path
@@ -111,7 +111,7 @@ class Curve:
 class Label:
     """A line of text within a box; `owner` is the name of the node or curve it belongs to.
 
-    `heads` says that it is part of the picture's heading, which can be left out.
+    `heads` marks a part of the picture's heading, which can be left out.
     """
 
     text: str
@@ -125,7 +125,7 @@ class Label:
 
     @property
     def x(self) -> float:
-        """Where the text is anchored."""
+        """The x at which the text is anchored."""
         return {"start": self.box.x, "middle": self.box.cx, "end": self.box.right}[self.anchor]
 
     @property
@@ -134,12 +134,12 @@ class Label:
 
 
 class PictureWarning(UserWarning):
-    """A picture is not all that it could be, and why."""
+    """Warns that a picture is incomplete or altered, and why."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """All that is drawn, later things over earlier ones: curves, nodes, labels."""
+    """A drawing: curves, then nodes over them, then labels on top."""
 
     title: str
     width: float
@@ -162,17 +162,17 @@ _EM, _CAPITAL, _FOREIGN, _WIDE, _BOLD = 0.66, 0.8, 0.95, 1.25, 1.1
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """No less than the width of a line of European or East Asian text in FONT, or in Verdana in its place.
+    """Upper bound on the width of a line of European or East Asian text, in FONT or in its fallback Verdana.
 
-    The characters' widths, in ems, are those of the wider of the two, rounded up by class; wide East Asian
-    characters and emoji take 1.25, accents nothing.
+    A character's width in ems is that of the wider font, rounded up by class; wide East Asian characters and emoji
+    take 1.25, accents 0.
     """
     return sum(map(_ems, clean(text))) * size * (_BOLD if bold else 1.0)
 
 
 @lru_cache(maxsize=1 << 12)
 def _ems(char: str) -> float:
-    """No less than the width of a character in ems."""
+    """Upper bound on the width of a character in ems."""
     width = 0.0
     for each in unicodedata.normalize("NFD", char):
         if each in _EMS:
@@ -196,7 +196,7 @@ def label(
     owner: str = "",
     heads: bool = False,
 ) -> Label:
-    """A label that starts, has its middle or ends at x, and its middle height at y."""
+    """Make a label anchored at x, with its middle height at y."""
     text = clean(text)
     width = text_width(text, size, bold)
     left = x - width * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
@@ -204,7 +204,7 @@ def label(
 
 
 def fitted(text: str, size: float, width: float, least: float) -> tuple[str, float]:
-    """The text and size, no less than `least`, that fit the width; what is too long ends in `…`."""
+    """Fit a text to a width: shrink it to no less than `least`, then cut it with `…`."""
     text = clean(text)
     smaller = min(size, size * width / max(text_width(text, size), 0.1))
     if smaller >= least:
@@ -215,9 +215,9 @@ def fitted(text: str, size: float, width: float, least: float) -> tuple[str, flo
 
 
 def wrapped(text: str, size: float, width: float, bold: bool = False, most: int = 0) -> list[str]:
-    """The text in lines no wider than `width`, broken at spaces (not at U+00A0), and within words that are too long.
+    """Wrap a text into lines no wider than `width`, at spaces (not at U+00A0) and within words that are too long.
 
-    If there are more than `most` lines, the others are left out and the last one ends in `…`; 0 leaves out none.
+    With more than `most` lines, drop the rest and end the last one in `…`; 0 keeps all.
     """
     room = width / (_BOLD if bold else 1.0)
     lines: list[str] = []
@@ -236,7 +236,7 @@ def wrapped(text: str, size: float, width: float, bold: bool = False, most: int 
 
 
 def _pieces(text: str, size: float, width: float) -> Iterator[str]:
-    """The text in pieces of at least a character that are no wider than `width`, broken anywhere."""
+    """Break a text anywhere into pieces no wider than `width`, each of at least one character."""
     start, used = 0, 0.0
     for number, ems in enumerate(map(_ems, text)):
         if ems and number > start and (used + ems) * size > width:
@@ -253,7 +253,7 @@ def arrowhead(curve: Curve) -> tuple[Point, Point, Point]:
 
 
 def rounded(points: Iterable[Point], radius: float) -> Path:
-    """A way along straight lines whose corners are rounded."""
+    """A polyline with rounded corners."""
     here, *others = points
     path: list[tuple[str, tuple[Point, ...]]] = [("M", (here,))]
     for corner, after in pairwise(others):
@@ -264,7 +264,7 @@ def rounded(points: Iterable[Point], radius: float) -> Path:
 
 
 def _towards(start: Point, end: Point, length: float) -> Point:
-    """The point at a distance from start on the line to end, no farther than half way."""
+    """The point at `length` from start towards end, at most half way."""
     (x, y), (u, v) = start, end
     part = min(length / max(math.hypot(u - x, v - y), 1e-9), 0.5)
     return x + part * (u - x), y + part * (v - y)

@@ -1,4 +1,4 @@
-"""The formats of pictures, by the suffix of the file."""
+"""Picture formats, by file suffix."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from graphnet.pictures.write.svg import to_svg
 
 
 class NoFormatError(ValueError):
-    """A picture cannot be had in a format; the text says which there are."""
+    """Raised when a view has no such format; the text lists its formats."""
 
 
 class Format(NamedTuple):
-    """What makes a file's bytes, and of which views."""
+    """The function that renders a file's bytes, and the views it supports."""
 
     made: Callable[[Rendering], bytes]
     views: tuple[str, ...] = tuple(VIEWS)
 
 
 MOST_FRAMES = 200
-"""So many pictures an animation may have: minutes."""
+"""Most frames of an animation; more would take minutes."""
 
 
 def _svg(wanted: Rendering) -> bytes:
@@ -69,7 +69,7 @@ def _dot(wanted: Rendering) -> bytes:
 
 
 GRAPHS = ("unrolled", "recurrent")
-"""The views that are graphs, through which activity can be seen spreading."""
+"""The views that are graphs and can be animated."""
 
 FORMATS: Mapping[str, Format] = {
     ".svg": Format(_svg),
@@ -83,24 +83,24 @@ FORMATS: Mapping[str, Format] = {
 
 
 def drawn(path: str | os.PathLike[str], wanted: Rendering) -> bytes:
-    """The bytes of the file at `path`, in the format of its suffix. Raises NoFormatError."""
+    """Render a net in the format of the path's suffix. Raises NoFormatError."""
     suffix = Path(path).suffix.lower()
     made, views = FORMATS.get(suffix, Format(_svg, ()))
     if wanted.options.view not in views:
         known = ", ".join(name for name, each in FORMATS.items() if wanted.options.view in each.views)
         if wanted.options.view in GRAPHS:
             known += ", or a folder, for a PNG of each step"
-        what = f"the {wanted.options.view} view cannot be drawn as" if views else "no format of pictures is called"
+        what = f"the {wanted.options.view} view cannot be drawn as" if views else "no picture format is called"
         raise NoFormatError(f"{what} '{suffix}'\n  the {wanted.options.view} view: {known}")
     return made(wanted)
 
 
 def stills(wanted: Rendering) -> Iterator[tuple[str, bytes]]:
-    """Names and bytes of PNG files of activity spreading, one a time step. Raises NoFormatError."""
+    """Yield names and bytes of PNG files that animate activity, one per time step. Raises NoFormatError."""
     from graphnet.pictures.write.matplotlib import png
 
     if wanted.options.view not in GRAPHS:
-        raise NoFormatError(f"activity spreads through the views {' and '.join(GRAPHS)}, not '{wanted.options.view}'")
+        raise NoFormatError(f"only the views {' and '.join(GRAPHS)} can be animated, not '{wanted.options.view}'")
     digits = len(str(wanted.plan.last_time))
     for t, still in enumerate(_frames(wanted)):
         yield f"t{t:0{digits}d}.png", png(still, wanted.options.dpi or DPI)

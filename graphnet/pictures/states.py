@@ -1,4 +1,4 @@
-"""What pictures say of states: how arrivals are merged, what is then computed, what is read out."""
+"""Captions of states: merge, update, readout."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from graphnet.pictures.captions import row_names
 from graphnet.planning.plan import Area, Fate, Plan
 
 SUM = "sum"
-"""The merge that goes without saying, but for a note."""
+"""The default merge, named only in a note."""
 
 NORMS = ("batch_norm", "layer_norm", "group_norm")
-"""What B may stand for."""
+"""Ops that B can mean."""
 
 COMBINED = {
     "mean": "the mean of all readouts",
     "cumulative": "at each time the mean of the readouts up to then",
     "cumulative-sum": "at each time the sum of the readouts up to then",
 }
-"""What a net gives that combines its readouts."""
+"""Meaning of each way to combine readouts."""
 
 
 def arrivals(plan: Plan) -> dict[str, int]:
-    """How many arrows, that from the image among them, arrive at each state at the time of most."""
+    """The most arrows that arrive at each state at one time, counting that from the image."""
     at_once = Counter((firing.target, firing.t) for firing in plan.firings if firing.fate is Fate.FIRES)
     most: dict[str, int] = {}
     for (state, _), count in at_once.items():
@@ -31,14 +31,14 @@ def arrivals(plan: Plan) -> dict[str, int]:
 
 
 def computed_texts(area: Area, arriving: int) -> list[str]:
-    """What a state makes of its arrivals: its merge, unless it is a sum or there is one arrival, and its update."""
+    """Captions of a state: its merge, unless it is a sum or has one arrival, its update and `held`."""
     merge = [area.merge] if area.merge != SUM and arriving > 1 else []
     update = [f"then {area.update}"] if area.update else []
     return [*merge, *update, *(["held"] if area.hold else [])]
 
 
 def note_on_states(plan: Plan) -> str:
-    """What a picture of states and arrows says below it, so that it leaves out nothing that is computed."""
+    """The note below a picture of states and arrows: every computation that the picture does not show."""
     arriving = arrivals(plan)
     merges = dict.fromkeys(area.merge for area in plan.areas if arriving.get(area.name, 0) > 1)
     named = ", ".join(merge for merge in merges if merge != SUM)
@@ -65,7 +65,7 @@ def note_on_states(plan: Plan) -> str:
 
 
 def read_values(plan: Plan) -> frozenset[str]:
-    """The values that are read out: what the outputs are, or are made of where readouts are combined."""
+    """The values that are read out, including those that a combined readout uses."""
     lines = {line.name: line for line in plan.lines}
     found: set[str] = set()
     todo = [name for _, name in plan.outputs]
@@ -79,7 +79,7 @@ def read_values(plan: Plan) -> frozenset[str]:
 
 
 def read_times(plan: Plan) -> set[int]:
-    """The times at which something is read out, also those of readouts that are combined into a later one."""
+    """The times of all readouts, including those combined into a later one."""
     read = read_values(plan)
     return {t for t, _ in plan.outputs} | {line.t for line in plan.lines if line.name in read}
 

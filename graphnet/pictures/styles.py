@@ -1,4 +1,4 @@
-"""Styles of pictures: what the colours of paper become."""
+"""Colour styles of pictures: replacements for the colours of the light style."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ STYLES: Mapping[str, Mapping[str, str]] = {
         "#009E73": "#1fbf91",
     },
 }
-"""Colours that change by style; the others are seen as well on a dark page."""
+"""Replaced colours of each style; all others are also visible on a dark page."""
 
 
 def in_style(picture: Picture, style: str) -> Picture:
-    """The same picture in the colours of a style."""
+    """Return the picture in the colours of a style."""
     colours = STYLES[style]
     if not colours:
         return picture

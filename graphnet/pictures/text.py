@@ -1,4 +1,4 @@
-"""Plan → tables: what fires when, what is skipped and why, and the figures of the net."""
+"""Plan → text and JSON: what fires when, what is skipped and why, and the net's figures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from graphnet.planning.programs import Run, runs_of
 
 
 def plan_text(plan: Plan) -> str:
-    """The plan for a reader, by time step; plain text that ends with a newline."""
+    """Format the plan as plain text by time step, with a final newline."""
     lines = [clean(f"{plan.name}{f' — {plan.cite}' if plan.cite else ''}"), ""]
     lines += _columns([(f"{name}:", value) for name, value in _figures(plan)], indent=0)
     for t, now in groupby(plan.firings, key=lambda firing: firing.t):
@@ -37,15 +37,15 @@ def _figures(plan: Plan) -> list[tuple[str, str]]:
         ("input", f"{'x'.join(map(str, plan.input_shape))} at t = {plan.input_times}"),
         ("readout", f"t = {times_text(t for t, _ in plan.outputs)}{combined}"),
         ("parameters", f"{plan.parameters:,} in {len(plan.trainable)} tensors"),
-        ("FLOPs", f"{plan.flops:,} per image (2 a multiply-add; convolutions and linear layers)"),
+        ("FLOPs", f"{plan.flops:,} per image (2 per multiply-add; convolutions and linear layers)"),
         ("depth", f"{plan.depth}"),
-        ("biological time", f"{low} to {high} ms (20 to 50 ms a step)"),
+        ("biological time", f"{low} to {high} ms (20 to 50 ms per step)"),
         ("system", system_text(plan.system)),
     ]
 
 
 def system_text(system: System) -> str:
-    """The kind of dynamical system a net is: LP's homogeneous or not (section 2.2), and what is constant over time."""
+    """Name the kind of dynamical system: homogeneous or not (LP section 2.2), and what is constant over time."""
     kind = "homogeneous" if system.homogeneous else "inhomogeneous"
     weights = "shared over time" if system.shared_weights else "not shared over time"
     matrix = "constant" if system.constant_matrix else "changes over time"
@@ -67,7 +67,7 @@ def _step(t: int, firings: Sequence[Firing]) -> list[str]:
 
 
 def _columns(rows: Iterable[tuple[str, ...]], indent: int) -> list[str]:
-    """Rows with their columns aligned."""
+    """Align the columns of rows."""
     aligned = []
     for column in zip(*rows, strict=True):
         words = set(column)
@@ -79,7 +79,7 @@ def _columns(rows: Iterable[tuple[str, ...]], indent: int) -> list[str]:
 
 
 def passes_text(plan: Plan, level: int, mode: Mode) -> str:
-    """What each pass of a level saves, and how many steps are distinct in the end."""
+    """List what each pass of a level saves, and the number of distinct steps before and after."""
     lines = [f"{len(plan.lines):,} lines, {_steps(plan)}"]
     for run, after in trace_passes(plan, level, mode):
         promise = (run.__doc__ or "").partition("\n")[0]
@@ -89,12 +89,12 @@ def passes_text(plan: Plan, level: int, mode: Mode) -> str:
 
 
 def _saved(before: Plan, after: Plan, mode: Mode) -> list[str]:
-    """The ops that are gone and that are new, by kind; and what that saves of a pass through the net."""
+    """List the ops removed and added, by kind, and the saving per pass through the net."""
     counts = [Counter(line.op.kind for line in each.lines) for each in (before, after)]
     gone, new = counts[0] - counts[1], counts[1] - counts[0]
     found = [f"{count} {kind} fewer" for kind, count in gone.items()]
     found += [f"{count} {kind} more" for kind, count in new.items() if kind != "item"]
-    found += [f"maps lie {after.layout.replace('_', ' ')}"] if after.layout != before.layout else []
+    found += [f"layout {after.layout.replace('_', ' ')}"] if after.layout != before.layout else []
     if not found:
         return ["nothing to do"]
     costs = [cost(each, BATCH, mode) for each in (before, after)]
@@ -112,7 +112,7 @@ def _steps(plan: Plan) -> str:
 
 
 def plan_data(plan: Plan) -> dict[str, Any]:
-    """The plan as data for JSON: figures, what fires when, every line and every tensor."""
+    """Return the plan as data for JSON: figures, what fires when, every line and every tensor."""
     return {
         "name": plan.name,
         "cite": plan.cite,

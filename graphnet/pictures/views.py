@@ -1,4 +1,4 @@
-"""The views of a net: what a picture shows of its plan."""
+"""The views of a net: unrolled, recurrent, matrix, plan."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ View = Literal["unrolled", "recurrent", "matrix", "plan"]
 Style = Literal["light", "dark"]
 
 MILLIMETRE = 96 / 25.4
-"""In the units of pictures."""
+"""One millimetre in the units of pictures."""
 
 
 @dataclass(frozen=True)
 class PictureOptions:
-    """How a net is drawn.
+    """Options of a picture.
 
     Attributes:
-        view: `unrolled` in time; `recurrent`, the graph without time; `matrix`, what goes where at which times;
+        view: `unrolled` in time; `recurrent`, the graph without time; `matrix`, the transitions and their times;
             `plan`, what each distinct step computes and costs.
         style: `light` or `dark`.
-        dead: in the unrolled view, draw also what never runs, in grey.
-        width: of a page in millimetres, at which text has 6 points and more: what is wider is broken into lines; the
-            recurrent view is not and warns. Two columns of a journal are about 174, one is 84; 0 breaks nothing.
-        elide: in the unrolled view, leave out the inner ones of many steps that are alike.
-        dpi: pixels an inch, of PNG and GIF; None is 300 for PNG, for print, and 120 for GIF, for screens.
-        title: whether the net's name and whom it is from stand above the picture.
+        dead: in the unrolled view, also draw what never runs, in grey.
+        width: page width in millimetres, at which text has at least 6 points. Wider pictures are broken into lines; the
+            recurrent view warns instead. Two columns of a journal are about 174, one is 84; 0 breaks nothing.
+        elide: in the unrolled view, leave out the middle of long runs of equal steps.
+        dpi: pixels per inch of PNG and GIF; None is 300 for PNG (print) and 120 for GIF (screens).
+        title: whether to show the net's name and source above the picture.
 
-    Raises ValueError where there is no such view or style, or no such number of pixels an inch.
+    Raises ValueError for an unknown view or style, or for pixels per inch out of range.
     """
 
     view: str = "unrolled"
@@ -53,10 +53,10 @@ class PictureOptions:
 
     def __post_init__(self) -> None:
         if self.dpi is not None and not LEAST_DPI <= self.dpi <= MOST_DPI:
-            raise ValueError(f"{self.dpi:g} pixels an inch: there are {LEAST_DPI} to {MOST_DPI}")
+            raise ValueError(f"{self.dpi:g} pixels per inch: choose {LEAST_DPI} to {MOST_DPI}")
         for name, known in ((self.view, VIEWS), (self.style, STYLES)):
             if name not in known:
-                raise ValueError(f"'{name}': there are {', '.join(known)}")
+                raise ValueError(f"'{name}': choose one of {', '.join(known)}")
 
     @property
     def room(self) -> float:
@@ -70,13 +70,13 @@ VIEWS: Mapping[str, Callable[[Plan, PictureOptions], Picture]] = {
     "matrix": lambda plan, options: draw_matrix(plan, options.room),
     "plan": lambda plan, options: draw_plan(plan, options.room),
 }
-"""What draws each view."""
+"""The function that draws each view."""
 
 assert tuple(VIEWS) == get_args(View)
 
 
 def picture(plan: Plan, options: PictureOptions) -> Picture:
-    """The picture of a plan. Where its text would be too small on the page it is wider, with a PictureWarning."""
+    """Draw a plan. If its text would be too small on the page, the picture is wider, with a PictureWarning."""
     drawn = VIEWS[options.view](plan, options)
     if drawn.width > options.room + 0.01:
         wide = f"{math.ceil(drawn.width / MILLIMETRE)} mm wide, not {options.width:g}"
@@ -87,7 +87,7 @@ def picture(plan: Plan, options: PictureOptions) -> Picture:
 
 @dataclass(frozen=True)
 class Rendering:
-    """A net that is to be drawn; it is laid out once, when its picture is first looked at."""
+    """A net to draw; its layout is computed once, on first access to `picture`."""
 
     plan: Plan
     options: PictureOptions = field(default_factory=PictureOptions)

@@ -1,4 +1,4 @@
-"""Which states hold a value when, and which values a readout needs: the time-expanded graph (rules 3 to 6, 21)."""
+"""The time-expanded graph: which states hold a value when, and which values a readout needs (rules 3 to 6, 21)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Node = tuple[str, int]
 
 
 class Arrival(NamedTuple):
-    """A transition at one of its times, the state at a time that it reads, and its first value where I0 adds that."""
+    """A transition at one of its times: the node it reads, and the state's first value if I0 adds that."""
 
     transition: Transition
     t: int
@@ -26,13 +26,13 @@ class Arrival(NamedTuple):
 
 @dataclass(frozen=True)
 class Activity:
-    """What happens when, for one net.
+    """Signal flow through one net, time by time.
 
     Attributes:
-        order: every node that something arrives at or that holds, each after all that it reads.
+        order: every node that has arrivals or holds, each after all that it reads.
         arrivals: the active arrows into a node, sources in the order of the spec.
-        firing: the arrows into a populated node whose source is populated; none where it is held or zeros.
-        held: the nodes without arrivals that hold a value, each with the node it is the value of.
+        firing: the arrows into a populated node from populated sources; none if the node is held or zeros.
+        held: held node → the earlier node whose value it keeps.
         populated: the nodes with a value.
         needed: the populated nodes that a readout depends on.
     """
@@ -46,7 +46,7 @@ class Activity:
 
 
 class ZeroDelayCycle(Exception):  # noqa: N818 - turned into a Fault by the caller, who knows the spec
-    """Arrows that take no time run in a circle."""
+    """Raised when arrows without delay form a cycle."""
 
     def __init__(self, arrivals: list[Arrival]) -> None:
         super().__init__(" → ".join([arrivals[0].transition.source, *(a.transition.target for a in arrivals)]))
@@ -85,7 +85,7 @@ def trace(network: Network, net: Net, last: int) -> Activity:
 
 
 def _arrivals(transitions: Iterable[Transition], last: int) -> dict[Node, list[Arrival]]:
-    """The arrows into each node; nodes are made once for all cells of a row or column at the same times."""
+    """The arrows into each node; cells of a row or column with the same times share their nodes."""
     arrivals: dict[Node, list[Arrival]] = {}
     nodes: dict[tuple[str, Times, int], list[Node]] = {}
     for transition in transitions:
@@ -99,9 +99,9 @@ def _arrivals(transitions: Iterable[Transition], last: int) -> dict[Node, list[A
 
 
 def _with_first(arrival: Arrival, first: Node | None) -> Arrival:
-    """An arrival that reads its state's first value too, if its transition adds that.
+    """Return the arrival, reading its state's first value too if its transition adds that.
 
-    An arrival that makes the first value itself adds what it reads: the zeros before t = 0.
+    The arrival that makes the first value adds what it reads: the zeros before t = 0.
     """
     return arrival._replace(first=first or arrival.reads) if arrival.transition.adds_first else arrival
 
@@ -109,7 +109,7 @@ def _with_first(arrival: Arrival, first: Node | None) -> Arrival:
 def _order(
     net: Net, arrivals: dict[Node, list[Arrival]], states: Sequence[State], last: int, rank: dict[str, int]
 ) -> tuple[Node, ...]:
-    """The nodes in the order of time and states, but for those that read a later state at the same time."""
+    """The nodes by time, then by state, except those that read a later state at the same time."""
     edges: dict[Node, list[Node]] = {}
     for state in states:
         if state.hold or state.zeros:
@@ -126,8 +126,8 @@ def _order(
 def _sorted(
     edges: dict[Node, list[Node]], arrivals: dict[Node, list[Arrival]], rank: dict[str, int]
 ) -> tuple[Node, ...]:
-    """Every node after those that it is made of; where that leaves a choice, by time and state."""
-    import networkx as nx  # half of what a command takes to start, and needed here alone
+    """Topological order of the nodes; ties by time, then by state."""
+    import networkx as nx  # half of a command's start-up time, and needed only here
 
     graph: nx.DiGraph[Node] = nx.DiGraph()
     graph.add_nodes_from(edges)
@@ -159,9 +159,9 @@ def _needed(
 
 
 def follow(network: Network, faults: list[Fault]) -> tuple[Activity, ...]:
-    """What happens when in each net of a network; a net that cannot run is left out.
+    """Trace each net of a network; skip a net that cannot run.
 
-    What is wrong is appended to `faults`: cycles without delay, empty readouts, concat that does not fit.
+    Append to `faults`: cycles without delay, empty readouts, concat that does not fit.
     """
     activities = []
     for net in network.nets:
@@ -169,18 +169,18 @@ def follow(network: Network, faults: list[Fault]) -> tuple[Activity, ...]:
             activity = trace(network, net, max(net.readouts))
         except ZeroDelayCycle as cycle:
             first = cycle.arrivals[0]
-            what = f"at t = {first.t} these arrows take no time and run in a circle: {cycle}"
+            what = f"at t = {first.t} these arrows take no time and form a cycle: {cycle}"
             faults.append(Fault(first.transition.path, what, "give one of them a delay of 1", code="GN301"))
             continue
         activities.append(activity)
-        faults += _joined_faults(network, activity)
+        faults += list(_joined_faults(network, activity, faults))
         if any((network.read, t) not in activity.populated for t in net.readouts):
             faults += _readout_faults(network, net)
     return tuple(activities)
 
 
 def _reached(reached: Sequence[int], network: Network, horizon: int, empty: Sequence[int]) -> tuple[str, str]:
-    """When signals reach the state that is read, as far as `horizon`, and what to do about readouts that are empty."""
+    """When signals reach the state that is read, up to `horizon`, and a fix for the empty readouts."""
     if len(reached) > 1 and reached == list(range(reached[0], horizon + 1)):
         return f"signals reach it from t = {reached[0]} on", f"use {reached[0]} or later"
     times = " and ".join(f"t = {r}" for r in reached[:4]) + (", …" if len(reached) > 4 else "")
@@ -190,12 +190,18 @@ def _reached(reached: Sequence[int], network: Network, horizon: int, empty: Sequ
     return f"signals reach it at {times}{only}", fix
 
 
-def _joined_faults(network: Network, activity: Activity) -> Iterator[Fault]:
-    """A fault for each concat state whose arrivals do not add up to its channels, at the first such time."""
+def _joined_faults(network: Network, activity: Activity, known: Sequence[Fault]) -> Iterator[Fault]:
+    """A fault for each concat state whose channels differ from those of its arrivals, at the first such time.
+
+    Arrivals whose function is at fault are skipped.
+    """
     told = set()
+    unread = {fault.path[:size] for fault in known for size in range(len(fault.path) + 1)}
     for (name, t), live in activity.firing.items():
         state = network.state(name)
         if state and state.merge == "concat" and live and state.shape and name not in told:
+            if any(arrival.transition.path in unread for arrival in live):
+                continue
             shapes = [_result_shape(network, arrival.transition) for arrival in live]
             channels = [shape[0] for shape in shapes if shape]
             if sum(channels) != state.shape[0] and len(channels) == len(shapes):
@@ -238,13 +244,13 @@ def _readout_faults(network: Network, net: Net) -> Iterator[Fault]:
 
 
 MUCH_LATER = 1000
-"""An input that goes on for so many steps after the last readout is taken for one without end."""
+"""Steps after the last readout beyond which an input counts as endless."""
 
 
 def _traced_on(network: Network, net: Net) -> tuple[Activity, int]:
-    """What happens when until signals have passed all states after the last readout and the end of the input.
+    """Trace the net until signals have passed all states after the last readout and the end of the input.
 
-    Arrows that run in a circle after the last readout end it before that.
+    Stop earlier if arrows form a cycle after the last readout.
     """
     last = max(net.readouts)
     shown = network.input_times.spans[-1].last

@@ -1,7 +1,7 @@
-"""The steps of a net: what is computed at a time, written once for all times at which it is the same.
+"""The steps of a net: one body for all times that compute the same.
 
-Names in a body say times relative to its own: `V1_t{t}` is V1's value now, `V1_t{t-1}` that of one step before. So two
-steps that do the same are one body, and a call needs no more than its time.
+Names in a body give times relative to its call: `V1_t{t}` is V1's value now, `V1_t{t-1}` the one a step before. So
+steps that do the same share a body, and a call is a body and a time.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from graphnet.network.functions.ops import KINDS, Line, Shape, op
 from graphnet.network.network import Tensor
 
 IMAGE = "input"
-"""The name of the value that the caller gives."""
+"""The name of the value that the caller passes."""
 NOW, BEFORE = 0, -1
-"""The times of a body's lines: that of the call, or before the first step, once for all."""
+"""When a line of a body runs: at the time of the call, or once before the first step."""
 
 
 @lru_cache(maxsize=1 << 16)
 def _parts(name: str) -> tuple[str, int | None, str]:
-    """What stands before and after a name's time, and so many steps back that is; None where it has none."""
+    """Split a name into the text before its time, the steps back, and the text after; None if it has no time."""
     before, brace, rest = name.partition("{t")
     if not brace:
         return name, None, ""
@@ -32,14 +32,14 @@ def _parts(name: str) -> tuple[str, int | None, str]:
 
 
 def at(name: str, t: int) -> str:
-    """A name as it is at time t."""
+    """Resolve a name at time t."""
     before, back, after = _parts(name)
     return before if back is None else f"{before}{t - back}{after}"
 
 
 @lru_cache(maxsize=1 << 16)
 def earlier(name: str, steps: int) -> str:
-    """The name of what was called `name` so many steps before; a name without a time stays."""
+    """The name of the same value `steps` steps earlier; a name without a time is unchanged."""
     before, back, after = _parts(name)
     if back is None or steps == 0:
         return name
@@ -48,18 +48,18 @@ def earlier(name: str, steps: int) -> str:
 
 
 def plain(name: str) -> str:
-    """A name as part of another one: `V1_t{t-2}` as `V1_back2`."""
+    """A name for use within another one: `V1_t{t-2}` becomes `V1_back2`."""
     before, back, after = _parts(name)
     return before if back is None else f"{before.removesuffix('_t')}{f'_back{back}' if back else ''}{after}"
 
 
 def steps_back(name: str) -> int | None:
-    """How many steps ago what is called so was made; None if its name has no time."""
+    """Steps between this value's time and now; None if its name has no time."""
     return _parts(name)[1]
 
 
 def inlined(line: Line, t: int) -> Line:
-    """A line of a body as it is at time t."""
+    """Resolve a line of a body at time t."""
     name, kind, arguments, tensors, shape, when, place = line
     if kind.kind == "slice" and "offset" in dict(kind.attributes):
         kind = op("slice", index=t - kind.number("offset"))
@@ -70,14 +70,13 @@ def inlined(line: Line, t: int) -> Line:
 
 @dataclass(frozen=True)
 class Body:
-    """A step of the net, whatever its time.
+    """A step of the net, independent of time.
 
     Attributes:
-        lines: each after those that it is made of. Their `t` is NOW, or BEFORE for what is made once for all times.
-        results: the names of the lines that may be read outside.
-        tensors: the parameters and statistics that it brings along; those that belong to the time have `{t}` in their
-            names.
-        reads: the names and shapes of the values that it is given.
+        lines: in dependency order. Their `t` is NOW, or BEFORE for what is computed once for all times.
+        results: the names of the lines that other steps may read.
+        tensors: the parameters and statistics it declares; per-time ones have `{t}` in their names.
+        reads: the names and shapes of its inputs.
     """
 
     lines: tuple[Line, ...]
@@ -90,12 +89,12 @@ class Body:
 
     @cached_property
     def _hash(self) -> int:
-        """Found once: a body is called at many times."""
+        """Cached: a body is called at many times."""
         return hash((self.lines, self.results, self.tensors))
 
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:
-        """The shape of everything that has a name in it."""
+        """Name → shape, for every value of the body."""
         return dict(self.reads) | {line.name: line.shape for line in self.lines}
 
     def given(self, line: Line) -> tuple[Shape, ...]:
@@ -114,7 +113,7 @@ class Body:
 
     @cached_property
     def ways(self) -> tuple[Mapping[str, int], ...]:
-        """For each result the longest way to it from each value that is read, in layers that count; "" is no value."""
+        """For each result: value read → longest path from it, in layers that count; "" is no value."""
         ways: dict[str, Mapping[str, int]] = {name: {name: 0} for name, _ in self.reads}
         for line in self.lines:
             longest: dict[str, int] = {}
@@ -132,17 +131,17 @@ class Body:
 
     @cached_property
     def unread(self) -> frozenset[str]:
-        """The names of the lines that nothing is made of, and that are no results."""
+        """The names of lines that nothing reads and that are not results."""
         made = {line.name for line in self.lines}
         return frozenset(made.difference(self.results, *[line.arguments for line in self.lines]))
 
     @cached_property
     def timeless(self) -> tuple[str, ...]:
-        """The names of its lines that are the same at every time: then it is called once."""
+        """The names of lines without a time; a body with such lines is called once."""
         return tuple(line.name for line in self.lines if "{t" not in line.name)
 
     def inlined(self, t: int) -> Iterator[Line]:
-        """Its lines as they are at time t."""
+        """The lines, resolved at time t."""
         return (inlined(line, t) for line in self.lines)
 
     def rewritten(
@@ -152,9 +151,9 @@ class Body:
         more_results: Iterable[str] = (),
         less_results: Container[str] = (),
     ) -> Body:
-        """The body with other lines that have the same results, or others; `shapes` are those of what it did not read.
+        """Return the body with new lines, and new results if given; `shapes` holds those of inputs it did not have.
 
-        Lines that nothing is made of any more are left out, unless they do more than make their value.
+        Lines that become unread are dropped, unless they have side effects.
         """
         results = tuple(name for name in dict.fromkeys((*self.results, *more_results)) if name not in less_results)
         kept = without_unread(lines, results)
@@ -166,11 +165,11 @@ class Body:
 
 
 ACTING = ("batch_norm", "shared_norm", "noise", "value", "lipschitz")
-"""Ops that do more than make their value: they change statistics, draw, or are tapped."""
+"""Ops with side effects: they update statistics, draw random numbers, or are tapped."""
 
 
 def without_unread(lines: Iterable[Line], results: Container[str], acting: bool = True) -> tuple[Line, ...]:
-    """Lines without those that no result is made of; those that do more than make their value stay if `acting`."""
+    """Drop lines that no result depends on; keep those with side effects if `acting`."""
     kept: list[Line] = []
     read: set[str] = set()
     for line in reversed(list(lines)):
@@ -182,7 +181,7 @@ def without_unread(lines: Iterable[Line], results: Container[str], acting: bool 
 
 
 def readers_in(body: Body) -> Counter[str]:
-    """How many read each value of a body; other steps count as one."""
+    """Count the readers of each value of a body; other steps count as one."""
     return Counter(name for line in body.lines for name in line.arguments) + Counter(body.results)
 
 
@@ -194,36 +193,36 @@ class Call(NamedTuple):
 
     @property
     def reads(self) -> list[str]:
-        """The names of the values that it is given."""
+        """The names of its inputs."""
         return [at(name, self.t) for name, _ in self.body.reads]
 
     @property
     def results(self) -> list[str]:
-        """The names of what may be read outside."""
+        """The names of the values that other steps may read."""
         return [at(name, self.t) for name in self.body.results]
 
     @property
     def tensors(self) -> list[Tensor]:
-        """The tensors that it brings along."""
+        """The tensors it declares."""
         return [tensor.at(self.t) for tensor in self.body.tensors]
 
     @property
     def lines(self) -> Iterator[Line]:
-        """Its lines, written out."""
+        """Its lines, with names resolved."""
         return self.body.inlined(self.t)
 
 
 def body_of(
     lines: Sequence[Line], results: Sequence[str], tensors: Sequence[Tensor], shapes: Mapping[str, Shape]
 ) -> Body:
-    """A body of lines; `shapes` are those of what it is given."""
+    """Make a body of lines; `shapes` holds those of its inputs."""
     made = {line.name for line in lines}
     reads = dict.fromkeys(name for line in lines for name in line.arguments if name not in made)
     return Body(tuple(lines), tuple(results), tuple(tensors), tuple([(name, shapes[name]) for name in reads]))
 
 
 class Timed(Protocol):
-    """What belongs to the time, if its name has a time in it."""
+    """An object that belongs to one time if its name has a time in it."""
 
     @property
     def name(self) -> str: ...
@@ -235,9 +234,9 @@ T = TypeVar("T", bound=Timed)
 
 
 def first_uses(calls: Iterable[Call], tensors: Callable[[Body], Sequence[T]]) -> Iterable[T]:
-    """The tensors of bodies at the times at which they are called, each once, in the order of first use."""
+    """The tensors of bodies at the times of their calls, each once, in the order of first use."""
     found: dict[str, T] = {}
-    left: dict[Body, bool] = {}  # whether a body that was seen has other tensors at other times
+    left: dict[Body, bool] = {}  # bodies seen so far: do they have other tensors at other times?
     for body, t in calls:
         if left.get(body, True):
             mine = tensors(body)
@@ -249,5 +248,5 @@ def first_uses(calls: Iterable[Call], tensors: Callable[[Body], Sequence[T]]) ->
 
 
 def trainable(calls: Iterable[Call]) -> Iterable[Tensor]:
-    """The parameters of calls, each once, in the order of first use."""
+    """The parameters of the calls, each once, in the order of first use."""
     return first_uses(calls, lambda body: body.trainable)

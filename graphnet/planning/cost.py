@@ -1,4 +1,4 @@
-"""What a plan costs: floating-point operations, bytes and launches by its shapes, and seconds on a known machine."""
+"""Cost model of a plan: floating-point operations, bytes and launches from its shapes, seconds on a known machine."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ CONVOLUTIONS = ("conv", "conv_transpose", "linear")
 NORMS = ("batch_norm", "group_norm", "layer_norm")
 LAYOUTS = ("contiguous", "channels_last")
 LAUNCHES = {"item": 0, "value": 0, "slice": 0, "shared_norm": 5, "conv_norm": 5, "conv_transpose_norm": 5}
-"""Kernels that an op starts, forward, where it is not one."""
+"""Op → kernels launched in the forward pass, where that is not one."""
 
 BATCH = 32
-"""Images at once, unless something else is known."""
+"""The default batch size."""
 
 
 class Cost(NamedTuple):
-    """Of one pass: floating-point operations of convolutions and linear layers, bytes moved, kernels launched."""
+    """Cost of one pass: floating-point operations of convolutions and linear layers, bytes moved, kernels launched."""
 
     flops: int = 0
     bytes: int = 0
@@ -33,14 +33,14 @@ class Cost(NamedTuple):
 
 @dataclass(frozen=True)
 class Machine:
-    """How fast a device is, as measured once; `train` is forward and backward, `infer` forward alone.
+    """Measured speed of a device; `train` is forward and backward, `infer` forward alone.
 
     Attributes:
-        device: its name, and what else the figures hold for.
-        concurrent: whether launching goes on while the device works, as on a GPU.
-        launch: `conv mode` or `other mode` → seconds a kernel takes that does next to nothing.
-        convolving: `kind layout mode` → (channels, seconds a floating-point operation), by ascending channels.
-        moving: `kind layout mode` → seconds a byte, for norms and for all else (`elementwise`).
+        device: its name, and the conditions of the measurement.
+        concurrent: whether kernels launch while the device works, as on a GPU.
+        launch: `conv mode` or `other mode` → seconds per kernel that does almost no work.
+        convolving: `kind layout mode` → (channels, seconds per floating-point operation), by ascending channels.
+        moving: `kind layout mode` → seconds per byte, for norms and for all else (`elementwise`).
     """
 
     device: str
@@ -52,18 +52,18 @@ class Machine:
 
 @dataclass(frozen=True)
 class Target:
-    """What a net is to be fast for: a machine, images at once, and `train` or `infer`."""
+    """What to optimise a net for: machine, batch size, and `train` or `infer`."""
 
     machine: Machine
     batch: int
     mode: str
 
     def seconds(self, lines: Iterable[Line], sizes: Sizes, layout: str) -> float:
-        """What lines are predicted to take, if maps lie in a layout."""
+        """Predicted seconds of lines with maps in a memory layout."""
         return sum(self.seconds_by_kind(lines, sizes, layout).values())
 
     def prefers(self, new: Iterable[Line], old: Iterable[Line], sizes: Sizes, layout: str) -> bool:
-        """Whether lines are predicted to be faster than others by more than predictions are wrong, 5 %."""
+        """Whether `new` is predicted to beat `old` by more than the prediction error of 5 %."""
         return self.seconds(new, sizes, layout) < 0.95 * self.seconds(old, sizes, layout)
 
     def seconds_by_kind(self, lines: Iterable[Line], sizes: Sizes, layout: str) -> dict[str, float]:
@@ -80,13 +80,13 @@ class Target:
                 found["convolutions"] += cost.flops * _between(rates, _channels(line, sizes))
             else:
                 found["norms" if kind in NORMS else "other"] += cost.bytes * self.machine.moving[f"{kind} {where}"]
-        if self.machine.concurrent:  # what is launched while the device works takes no time
+        if self.machine.concurrent:  # launches overlap with the work of the device
             found["launches"] = max(0.0, 2 * found["launches"] - sum(found.values()))
         return found
 
 
 def cost_of(line: Line, sizes: Sizes, batch: int, mode: str) -> Cost:
-    """Of a line for a batch in float32; a backward pass does the work once more for each gradient."""
+    """Cost of a line for a batch in float32; a backward pass repeats the work for each gradient."""
     given = tuple(sizes.shapes[name] for name in line.arguments)
     once = KINDS[line.op.kind].flops(line.op, given, line.shape)
     launches = LAUNCHES.get(line.op.kind, 1)
@@ -101,7 +101,7 @@ def cost_of(line: Line, sizes: Sizes, batch: int, mode: str) -> Cost:
 
 
 def cost(plan: Plan, batch: int = 1, mode: str = "infer") -> Cost:
-    """Of all lines of a plan; see `cost_of`."""
+    """Total cost of a plan's lines; see `cost_of`."""
     total = Counter[str]()
     for body, count in plan.bodies.items():
         sizes = sizes_of(plan, body)
@@ -112,7 +112,7 @@ def cost(plan: Plan, batch: int = 1, mode: str = "infer") -> Cost:
 
 
 class Sizes(NamedTuple):
-    """The shape of each value of a body, without the batch, and the numbers in each tensor."""
+    """The shape of each value of a body, without the batch axis, and the element count of each tensor."""
 
     shapes: Mapping[str, Shape]
     tensors: Mapping[str, int]
@@ -124,7 +124,7 @@ def sizes_of(plan: Plan, body: Body) -> Sizes:
 
 
 def seconds(plan: Plan, target: Target, layout: str) -> float:
-    """What a plan is predicted to take on a target, if maps lie in a layout."""
+    """Predicted seconds of a plan on a target, with maps in a memory layout."""
     return sum(seconds_by_kind(plan, target, layout).values())
 
 
@@ -135,14 +135,14 @@ def seconds_by_kind(plan: Plan, target: Target, layout: str) -> dict[str, float]
         found = target.seconds_by_kind(body.lines, sizes_of(plan, body), layout)
         for kind, value in found.items():
             total[kind] += count * value
-    if layout == "channels_last":  # weights are contiguous: they are laid out as maps are, once a pass
+    if layout == "channels_last":  # weights are contiguous: each pass converts them to the layout of maps
         weights = sum(math.prod(tensor.shape) for tensor in plan.tensors if tensor.is_weight_of_maps)
         total["other"] += 8 * weights * target.machine.moving[f"elementwise contiguous {target.mode}"]
     return dict(total)
 
 
 def family(line: Line) -> str:
-    """The kind of op whose speed a line's is like: a convolution, a norm, or `elementwise`."""
+    """The kind of op whose measured speed applies to a line: a convolution, a norm, or `elementwise`."""
     kind = line.op.kind
     if kind == "convs":
         return "conv_transpose" if line.op["transposed"] else "conv"
@@ -152,14 +152,14 @@ def family(line: Line) -> str:
 
 
 def _channels(line: Line, sizes: Sizes) -> int:
-    """The fewer of the channels that a convolution mixes and makes, of one group: what its speed depends on most."""
+    """The smaller of a convolution's input and output channels per group: its speed depends on that most."""
     groups = dict(line.op.attributes).get("groups", 1)
     assert isinstance(groups, int)
     return min(sizes.shapes[line.arguments[0]][0], line.shape[0]) // groups
 
 
 def _between(rates: Sequence[tuple[int, float]], channels: int) -> float:
-    """The rate at so many channels: between measured ones in proportion, by logarithms; beyond them the outermost."""
+    """Interpolate the rate at `channels` log-linearly; clamp outside the measured range."""
     at = bisect_left([known for known, _ in rates], channels)
     if at == 0 or at == len(rates):
         return rates[max(at - 1, 0)][1]

@@ -1,4 +1,4 @@
-"""Warnings of cells that never fire, or do not at a time that the spec names (rule 21)."""
+"""Warnings about cells that never fire, or do not fire at a time that the spec names (rule 21)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from graphnet.network.network import Transition
 from graphnet.planning.plan import Fate, Firing
 
 REASONS = (Fate.EMPTY, Fate.WAITING, Fate.UNREAD)
-"""Why a cell does not fire, from how early it fails to how late."""
+"""Reasons why a cell does not fire, from the earliest failure to the latest."""
 TOO_LATE = "its times are after the last readout"
 MOST_APART = 10
-"""More dead cells than these are one warning."""
+"""Above this many dead cells, one warning covers them all."""
 FIX = "drop it, or change its times"
 
 
 class _Dead(NamedTuple):
-    """A cell that never fires, or that does not at time t, and why."""
+    """A cell that never fires, or does not fire at time t, and the reason."""
 
     cell: Transition
     why: str
@@ -39,9 +39,9 @@ class _Dead(NamedTuple):
 
 
 def warnings(transitions: Sequence[Transition], firings: Sequence[Firing]) -> Iterator[Fault]:
-    """Cells that never fire, and cells that do not fire at a time that the spec names.
+    """Warn of cells that never fire, and of cells that do not fire at a time that the spec names.
 
-    The instances of a part share one warning, and so do the cells of a net with many that are dead.
+    The instances of a part share one warning; so do all dead cells of a net that has many.
     """
     cells = list({(each.path, each.key): each for each in transitions if each.kind == "cell"}.values())
     instances = Counter(cell.path for cell in cells)
@@ -85,10 +85,9 @@ def _fault(path: KeyPath, dead: _Dead, what: str, fix: str) -> Fault:
 
 
 def _of_part(same: Sequence[_Dead], instances: int) -> Fault:
-    """One warning for all instances of a part's cell, with those that are concerned.
+    """One warning for all instances of a part's cell, listing those in which it is dead.
 
-    What is dropped from a part is dropped from all of its instances: if some need the cell, the advice is to block it
-    in the others.
+    Dropping a cell from a part drops it from all instances: if some need it, the advice is to block it in the others.
     """
     names: dict[tuple[str, str], list[str]] = {}
     for each in same:
@@ -105,14 +104,14 @@ def _of_part(same: Sequence[_Dead], instances: int) -> Fault:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names as people list them."""
+    """Join names as prose: `a, b and c`."""
     if len(names) > MOST_LISTED:
         return f"{', '.join(names[:MOST_LISTED])} and {len(names) - MOST_LISTED} more"
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _summary(dead: Sequence[_Dead], cells: Sequence[Transition]) -> Fault:
-    """One warning for all cells of the net that are dead alike, with the list."""
+    """One warning that lists all cells of the net that are dead in the same way."""
     arrows: dict[tuple[str, str], list[str]] = {}
     for each in (each for each in dead if not _is_of_part(each.cell.path)):
         arrows.setdefault((each.when, each.why), []).append("->".join(each.cell.key))

@@ -1,4 +1,4 @@
-"""What becomes of every cell of the matrix at every time (rule 21)."""
+"""The fate of every cell of the matrix at every time (rule 21)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from graphnet.planning.values import Values
 
 
 def find_fates(network: Network, activities: Sequence[Activity], values: Values, keep_dead: bool) -> tuple[Firing, ...]:
-    """Every cell at every time; where nets differ by T, the best that becomes of it in any of them."""
+    """Every cell at every time; where nets differ by T, its best fate in any of them."""
     best: dict[Node, dict[str, Firing]] = {}
     order = {fate: number for number, fate in enumerate(Fate)}
     for activity, numbers in zip(activities, values.numbers, strict=True):
@@ -31,7 +31,7 @@ def find_fates(network: Network, activities: Sequence[Activity], values: Values,
 
 
 def _fate_of(activity: Activity, node: Node, keep_dead: bool) -> Fate:
-    """What becomes of the arrows into a node whose sources are populated."""
+    """The fate of the arrows into a node from populated sources."""
     if not activity.firing.get(node):
         return Fate.WAITING
     return Fate.FIRES if node in activity.needed or keep_dead else Fate.UNREAD

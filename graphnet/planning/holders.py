@@ -1,4 +1,4 @@
-"""Which layer each module of a net is: the layers that hold its tensors, and the lines that are a call of one."""
+"""Layers as modules: which layer holds which tensors, and which lines call it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from graphnet.network.network import Tensor
 from graphnet.planning.body import Body
 
 LAYERS = ("conv", "conv_transpose", "linear", "batch_norm", "group_norm", "layer_norm")
-"""The ops whose tensors a layer holds: the one in whose place the first tensor is."""
+"""Ops whose tensors a layer holds; the first tensor's place names the layer."""
 
 
 class Holder(NamedTuple):
     """A layer that holds tensors.
 
     Attributes:
-        name: of its module, as bodies say it: `h2.from_h1.conv1`, or `….norm1.t{t}` for the tensors of a time.
-        op, shape: what it does, and the shape of what it makes.
-        roles: what it holds, and their shapes.
+        name: its module's name as in bodies: `h2.from_h1.conv1`, or `….norm1.t{t}` for per-time tensors.
+        op, shape: its op, and the shape of its output.
+        roles: the roles and shapes of its tensors.
     """
 
     name: str
@@ -36,25 +36,25 @@ class Holder(NamedTuple):
         return Holder(self.name.format(t=t), self.op, self.shape, self.roles)
 
     def is_called_by(self, line: Line) -> bool:
-        """Whether a line is a call of it, after which a batch norm may have its weight and bias from elsewhere."""
+        """Whether a line calls this layer; a batch norm may take its weight and bias from elsewhere."""
         left = self.left_by(line)
         is_whole = len(self.roles) + len(left) == len(line.tensors) and (not left or left == line.tensors[2:])
         may_leave = line.op.kind == "batch_norm" or not left
         return line.op == self.op and len(line.shape) == len(self.shape) and is_whole and may_leave
 
     def left_by(self, line: Line) -> tuple[str, ...]:
-        """The tensors of a line that it does not hold."""
+        """The tensors of a line that this layer does not hold."""
         held = [f"{self.name}.{role}" for role, _ in self.roles]
         return tuple([name for name in line.tensors if name not in held])
 
 
 def place_of(line: Line) -> str:
-    """The name of the layer whose op a line does, or would if its tensors were in one place; empty if it has none."""
+    """The name of the layer that a line's op belongs to, wherever its tensors are; empty if none."""
     return line.tensors[0].rpartition(".")[0] if line.op.kind in LAYERS and line.tensors else ""
 
 
 def flags_of(line: Line) -> tuple[str, ...]:
-    """For each norm that a line is, the name of its layer's flag: whether it is in training."""
+    """The name of the training flag of each norm layer in a line."""
     if line.op.kind not in ("batch_norm", "shared_norm"):
         return ()
     means = (name for name in line.tensors if name.endswith("running_mean"))
@@ -62,7 +62,7 @@ def flags_of(line: Line) -> tuple[str, ...]:
 
 
 def holders_of(lines: Iterable[Line], tensors: Iterable[Tensor]) -> dict[str, Holder]:
-    """The layers that hold tensors, by name. One whose weight is used in several ways is what it is named after."""
+    """Name → layer that holds tensors. If several ops use its weight, the one it is named after counts."""
     held: dict[str, dict[str, Shape]] = {}
     for tensor in tensors:
         place, _, role = tensor.name.rpartition(".")
@@ -76,7 +76,7 @@ def holders_of(lines: Iterable[Line], tensors: Iterable[Tensor]) -> dict[str, Ho
 
 
 class Holders:
-    """The layers of bodies. Those of a time are of its body alone: another time may have another function there."""
+    """The layers of bodies. Per-time layers belong to one body: another time may have another function there."""
 
     def __init__(self, bodies: Iterable[Body]) -> None:
         self.bodies = list(bodies)
@@ -85,14 +85,14 @@ class Holders:
         self.known: dict[Body, dict[str, Holder]] = {}
 
     def of(self, body: Body) -> Mapping[str, Holder]:
-        """The layers that a body may use, by name as it says it."""
+        """Name, as in the body → layer that the body may use."""
         if body not in self.known:
             own = holders_of(body.lines, (tensor for tensor in body.tensors if _is_timed(tensor)))
             self.known[body] = self.always | own
         return self.known[body]
 
     def used_apart(self, body: Body) -> frozenset[str]:
-        """The names of the layers some of whose tensors are used by lines that are no calls of them."""
+        """The names of layers whose tensors are also used by lines that do not call them."""
         return self._apart(body) | {name for name in self._always_apart if "{t}" not in name}
 
     @cached_property
@@ -113,6 +113,6 @@ def _is_timed(tensor: Tensor) -> bool:
 
 
 def _is_own(line: Line, place: str) -> bool:
-    """Whether a place is named after a line: it is that of the line's transition, and of its layer there."""
+    """Whether a place is named after a line: after its transition, and its layer there."""
     label = re.sub(r"\.t(\{t\}|\d+)$", "", place).removeprefix(f"{line.place}.")
     return line.name.endswith("_" + label.replace(".", "_"))

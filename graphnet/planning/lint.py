@@ -1,4 +1,4 @@
-"""Warnings of a finished plan: what is legal but hardly meant, each with its reason."""
+"""Lints of a finished plan: what is legal but probably unintended, each with its reason."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from graphnet.planning.body import IMAGE, Body, Call, at, trainable
 from graphnet.planning.dead_cells import listed
 
 LINEAR = ("conv", "conv_transpose", "linear", "scale", "pad_identity", "max_pool", "avg_pool", "global_pool", "flatten")
-"""Ops that make zeros of zeros, unless they add a bias."""
+"""Ops that map zeros to zeros, unless they add a bias."""
 KEEP_ZERO = ("relu", "elu", "gelu", "leaky_relu", "silu", "tanh", "value", "slice", "sum", "mean", "max", "concat")
 
 
 class _Fact(NamedTuple):
-    """What is known of a value: whether it is zero whatever the image, and whether the image has a say in it."""
+    """Facts about a value: is it zero for every image, and does it depend on the image?"""
 
     zero: bool
     sees: bool
 
 
 Given = tuple[_Fact, ...]
-"""The facts of what a body is given, in the order of `Body.reads`."""
+"""The facts of a body's inputs, in the order of `Body.reads`."""
 
 
 @dataclass
 class _Facts:
-    """The facts of what calls are given and result in, by name; and of each call those of what it is given."""
+    """The facts of all inputs and results of calls, by name, and those of each call's inputs."""
 
     known: dict[str, _Fact] = field(default_factory=lambda: {IMAGE: _Fact(False, True)})
     given: list[Given] = field(default_factory=list)
@@ -41,7 +41,7 @@ class _Facts:
 def lint(
     network: Network, activities: Sequence[Activity], calls: Sequence[Call], outputs: Sequence[tuple[int, str]]
 ) -> Iterator[Fault]:
-    """States without a value, readouts before the input, parameters without a gradient, norms of single values."""
+    """Find states without a value, readouts before the input, parameters without gradient, norms of single values."""
     paths = _paths(network)
     yield from _never_populated(network, activities)
     if _may_be_lost(calls, outputs):
@@ -52,7 +52,7 @@ def lint(
 
 
 def _may_be_lost(calls: Sequence[Call], outputs: Sequence[tuple[int, str]]) -> bool:
-    """Whether anything is made zero or not read; else the image reaches all that is, and a gradient all of that."""
+    """Whether anything is zeroed or unread; if not, the image reaches every value, and a gradient every parameter."""
     bodies = {call.body for call in calls}
     if any(_is_zero(line.op) for body in bodies for line in body.lines) or any(body.unread for body in bodies):
         return True
@@ -62,12 +62,12 @@ def _may_be_lost(calls: Sequence[Call], outputs: Sequence[tuple[int, str]]) -> b
 
 
 def _is_zero(op: Op) -> bool:
-    """Whether an op makes zeros whatever it is given, or stops the gradient."""
+    """Whether an op always makes zeros, or stops the gradient."""
     return op.kind == "zeros" or (op.kind == "scale" and ("factor", 0.0) in op.attributes)
 
 
 def _paths(network: Network) -> dict[str, KeyPath]:
-    """Where in the spec the lines of a place come from: the first cell, or the update."""
+    """Place → the part of the spec its lines come from: the first cell, or the update."""
     paths: dict[str, KeyPath] = {}
     for net in network.nets:
         for transition in net.transitions:
@@ -79,7 +79,7 @@ def _paths(network: Network) -> dict[str, KeyPath]:
 
 
 def _facts(calls: Sequence[Call]) -> _Facts:
-    """Followed through each body once for what it is given."""
+    """Propagate facts through the calls, through each body once per set of input facts."""
     facts = _Facts()
     followed: dict[object, tuple[_Fact, ...]] = {}
     for body, t in calls:
@@ -93,7 +93,7 @@ def _facts(calls: Sequence[Call]) -> _Facts:
 
 
 def _followed(body: Body, given: Given) -> dict[str, _Fact]:
-    """The facts of a body's lines and of what it is given."""
+    """The facts of a body's lines and inputs."""
     found = {name: fact for (name, _), fact in zip(body.reads, given, strict=True)}
     biased = {tensor.name for tensor in body.tensors if tensor.role == "bias"}
     for line in body.lines:
@@ -127,11 +127,11 @@ def _never_populated(network: Network, activities: Sequence[Activity]) -> Iterat
 def _readouts_before_the_input(
     network: Network, activities: Sequence[Activity], outputs: Sequence[tuple[int, str]], facts: _Facts
 ) -> Iterator[Fault]:
-    """With zeros for what is not there, a readout may come before any signal of the image does, or after."""
+    """Where empty states are zeros, a readout may come before or after every signal of the image."""
     blind = [t for t, name in outputs if not facts.known[name].sees]
     if blind:
         times = " and ".join(f"t = {t}" for t in blind[:3]) + (", …" if len(blind) > 3 else "")
-        what = f"at {times} the output is the same for every image: nothing of it is at '{network.read}' then"
+        what = f"at {times} the output is the same for every image: no signal of it is at '{network.read}' then"
         seeing = [t for t, name in outputs if facts.known[name].sees]
         fix = f"the first readout that sees it is t = {seeing[0]}" if seeing else "read out later, or hold the input on"
         yield Fault(("readout", "t"), what, fix, severity="warning", code="GN505")
@@ -140,7 +140,7 @@ def _readouts_before_the_input(
 def _without_gradient(
     calls: Sequence[Call], outputs: Sequence[tuple[int, str]], facts: _Facts, paths: Mapping[str, KeyPath]
 ) -> Iterator[Fault]:
-    """Parameters of which no readout's gradient says anything: they see zeros alone, or what follows is zero."""
+    """Parameters that no readout's gradient reaches: they see only zeros, or what follows is zero."""
     reached = {name for _, name in outputs}
     learning: set[str] = set()
     known: dict[object, tuple[frozenset[str], frozenset[str]]] = {}
@@ -159,13 +159,13 @@ def _without_gradient(
         if place in told:
             continue
         told.add(place)
-        what = f"{tensor} gets no gradient: all that it works on, or all that is made of it, is zero"
+        what = f"{tensor} gets no gradient: its inputs, or all values that depend on it, are zero"
         fix = "check what is zeros here, and gains of 0"
         yield Fault(paths.get(place, ()), what, fix, on="key", severity="warning", code="GN506")
 
 
 def _gradients(body: Body, given: Given, ends: Sequence[bool]) -> tuple[frozenset[str], frozenset[str]]:
-    """The tensors of a body that learn, and which of what it reads a gradient goes on to, from the ends it comes to."""
+    """The tensors of a body that get a gradient, and the inputs that pass it on, given the results that receive one."""
     facts = _followed(body, given)
     roles = {tensor.name: tensor.role for tensor in body.tensors}
     reached = {name for name, end in zip(body.results, ends, strict=True) if end}
@@ -179,7 +179,7 @@ def _gradients(body: Body, given: Given, ends: Sequence[bool]) -> tuple[frozense
 
 
 def _reached(line: Line, is_zero: Callable[[str], bool]) -> Iterator[str]:
-    """The arguments that a gradient goes on to."""
+    """The arguments that a gradient reaches."""
     if line.op.kind == "scale" and not line.tensors and line.op["factor"] == 0:
         return
     for number, name in enumerate(line.arguments):
@@ -189,7 +189,7 @@ def _reached(line: Line, is_zero: Callable[[str], bool]) -> Iterator[str]:
 
 
 def _places(calls: Sequence[Call], names: Container[str]) -> dict[str, str]:
-    """Where tensors are used first."""
+    """Tensor → place of its first use."""
     places: dict[str, str] = {}
     for body, t in calls:
         for line in body.lines:
@@ -200,7 +200,7 @@ def _places(calls: Sequence[Call], names: Container[str]) -> dict[str, str]:
 
 
 def _norms_of_single_values(calls: Sequence[Call], paths: Mapping[str, KeyPath]) -> Iterator[Fault]:
-    """Norms of single values; one warning for all states of a part that are concerned."""
+    """Norms of single values; one warning for all affected states of a part."""
     found: dict[tuple[KeyPath, str], dict[str, None]] = {}
     for body in dict.fromkeys(call.body for call in calls):
         for line in body.lines:
@@ -216,9 +216,9 @@ def _norms_of_single_values(calls: Sequence[Call], paths: Mapping[str, KeyPath])
 def _single_value(op: Op, shape: tuple[int, ...]) -> str:
     area = math.prod(shape[1:])
     if op.kind == "batch_norm" and len(shape) > 1 and area == 1:
-        return "batch norm of a 1x1 map: its statistics are of one value an image, and a batch of one image has none"
+        return "batch norm of a 1x1 map: an image gives its statistics one value, so a batch of one image has none"
     if op.kind == "group_norm" and area * shape[0] // op.number("groups") == 1:
-        return "group norm of single values: a group has one channel of one pixel, so that its result is constant"
+        return "group norm of single values: a group has one channel of one pixel, so its result is constant"
     if op.kind == "layer_norm" and math.prod(shape) == 1:
         return "layer norm of a single value: its result is constant"
     return ""

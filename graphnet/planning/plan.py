@@ -1,4 +1,4 @@
-"""The plan: the net in time, as calls of its distinct steps. All that pictures, tables and nets are made of."""
+"""The plan: the net in time, as calls of its distinct steps. Pictures, tables and nets are built from it alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from graphnet.planning.holders import Holder, Holders, place_of
 
 
 class Fate(StrEnum):
-    """What becomes of a cell of the transition matrix at one time."""
+    """The fate of a cell of the transition matrix at one time."""
 
     FIRES = "fires"
     EMPTY = "its source is empty"
@@ -31,7 +31,7 @@ class Fate(StrEnum):
 class Firing(NamedTuple):
     """A cell (source, target) of the transition matrix at arrival time t, and its fate.
 
-    `reads` is the value it reads, by name, if its source is populated; `ops` is the function, as written.
+    `reads` names the value it reads, if its source is populated; `ops` is the function as written.
     """
 
     source: str
@@ -44,7 +44,7 @@ class Firing(NamedTuple):
 
 @dataclass(frozen=True)
 class CellInfo:
-    """A written cell of the matrix, for pictures and tables; `times` as text."""
+    """A written cell of the matrix, for pictures and tables; `times` is text."""
 
     source: str
     target: str
@@ -56,7 +56,7 @@ class CellInfo:
 
 @dataclass(frozen=True)
 class Area:
-    """A state, for pictures and tables; `update` as written, with its noise; empty where there is none."""
+    """A state, for pictures and tables; `update` is text with its noise, or empty."""
 
     name: str
     label: str
@@ -68,7 +68,7 @@ class Area:
 
 
 class Coupling(NamedTuple):
-    """Tensors whose gradients are mixed by `strength` (LPK eq. 2), in the order of time."""
+    """Tensors whose gradients mix by `strength` (LPK eq. 2), in the order of time."""
 
     strength: float
     kernel: str
@@ -86,15 +86,15 @@ class Plan:
         areas: the states in the order of the spec.
         cells: the written cells of the matrix, pre-net first, post-net last.
         firings: every cell at every time up to the last readout, in the order of execution.
-        calls: the steps in the order of time, each a body at a time; first what is made before the first step.
+        calls: the steps in the order of time, each a body at a time; what runs before the first step comes first.
         outputs: readout time → name of the value read.
         system: what kind of dynamical system the net is.
         couplings: the tensors that are softly coupled.
         weights: the weight of each readout's loss; empty where all are equal.
-        combine: what several readouts give, as in the spec.
-        warnings: what is legal but hardly meant.
-        layout: how maps lie in memory, `contiguous` (N, C, H, W) or `channels_last`.
-        calls_layers: whether layers are called, or functions of what they hold.
+        combine: how several readouts combine, as in the spec.
+        warnings: what is legal but probably unintended.
+        layout: memory layout of maps, `contiguous` (N, C, H, W) or `channels_last`.
+        calls_layers: whether the net calls layers, or functions on their tensors.
     """
 
     name: str
@@ -121,12 +121,12 @@ class Plan:
 
     @cached_property
     def bodies(self) -> Mapping[Body, int]:
-        """The distinct steps in the order of their first call, and how often each is called."""
+        """Distinct step → number of calls, in the order of first call."""
         return Counter(call.body for call in self.calls)
 
     @cached_property
     def lines(self) -> tuple[Line, ...]:
-        """Every value with its name, after those that it is made of: the calls written out."""
+        """Every value by name, in dependency order: the calls with names resolved."""
         return tuple(line for call in self.calls for line in call.lines)
 
     @cached_property
@@ -136,7 +136,7 @@ class Plan:
 
     @cached_property
     def made_at(self) -> Mapping[str, tuple[int, ...]]:
-        """The times at which each state is made, as far as anything needs it: when its `output` is called."""
+        """State → times at which it is computed, that is, at which its `output` is called."""
         states = {body: [line.place for line in body.lines if line.op.kind == "value"] for body in self.bodies}
         made: dict[str, list[int]] = {}
         for body, t in self.calls:
@@ -145,7 +145,7 @@ class Plan:
         return {state: tuple(times) for state, times in made.items()}
 
     def layers(self, apart: bool = False) -> Iterable[Holder]:
-        """The layers that hold the tensors, at all their times; `apart`: those that are not only called."""
+        """The layers that hold the tensors, at all their times; with `apart`, those with uses other than calls."""
 
         def of(body: Body) -> list[Holder]:
             places = dict.fromkeys(tensor.name.rpartition(".")[0] for tensor in body.tensors)
@@ -165,17 +165,17 @@ class Plan:
 
     @cached_property
     def is_sequence(self) -> bool:
-        """Whether the input is a sequence of what arrives at one time after the other."""
+        """Whether the input is a sequence, one frame per time."""
         return any(line.op.kind == "slice" for body in self.bodies for line in body.lines)
 
     @property
     def arriving_shape(self) -> Shape:
-        """C, H, W of what arrives at one time."""
+        """C, H, W of the input at one time."""
         return self.input_shape[1:] if self.is_sequence else self.input_shape
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:
-        """How many numbers are in each tensor, by its name in the bodies; what is before the first step names times."""
+        """Tensor → element count, by its name in bodies; lines before the first step name actual times."""
         tensors = [tensor for body in self.bodies for tensor in body.tensors]
         if any(line.op.kind == "lipschitz" for line in self.calls[0].body.lines):
             tensors += self.tensors
@@ -205,7 +205,7 @@ class Plan:
 
     @property
     def flops(self) -> int:
-        """Floating-point operations per image, 2 a multiply-add, of convolutions and linear layers."""
+        """Floating-point operations of convolutions and linear layers per image, 2 per multiply-add."""
         return sum(count * body.flops for body, count in self.bodies.items())
 
     @property
@@ -215,7 +215,7 @@ class Plan:
 
     @property
     def depth(self) -> int:
-        """Convolutions, deconvolutions, linear and pooling layers on the longest way to a readout (LP Table 1)."""
+        """Convolutions, deconvolutions, linear and pooling layers on the longest path to a readout (LP Table 1)."""
         depths = {IMAGE: 0}
         for body, t in self.calls:
             below = {"": 0} | {name: depths[at(name, t)] for name, _ in body.reads}
@@ -224,7 +224,7 @@ class Plan:
         return max(depths[name] for _, name in self.outputs)
 
     def rewritten(self, rewrite: Callable[[Body], Body]) -> Plan:
-        """The plan with each body rewritten, whatever the times of its calls; the plan itself if none changes."""
+        """Return the plan with each body rewritten, for all its calls; the plan itself if none changes."""
         new = {body: rewrite(body) for body in self.bodies}
         if all(old is body for old, body in new.items()):
             return self
@@ -232,5 +232,5 @@ class Plan:
 
     @property
     def milliseconds(self) -> tuple[int, int]:
-        """Biological time of the last readout: 20 to 50 ms a step (LP section 3)."""
+        """Biological time of the last readout: 20 to 50 ms per step (LP section 3)."""
         return 20 * self.last_time, 50 * self.last_time

@@ -1,4 +1,4 @@
-"""A body cut into programs: lines that run at once, between the values of states, which can be tapped."""
+"""Cut a body into programs: runs of lines between the values of states, which can be tapped."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from graphnet.planning.holders import Holder, flags_of
 from graphnet.planning.plan import Plan
 
 Relative = tuple[Op, tuple[int, ...], tuple[int, ...], Shape]
-"""A line without names: arguments are numbers of lines, or -1, -2, … for what the program is given; then tensors, and
-whether the layers of norms are in training."""
+"""A line without names: arguments are line numbers, or -1, -2, … for the program's inputs; then tensors, and the
+training flags of norm layers."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """What lines do, whatever their time, their states and their weights, and which of them are read outside."""
+    """Lines independent of time, states and weights, and which of them are read outside."""
 
     lines: tuple[Relative, ...]
     results: tuple[int, ...]
@@ -29,12 +29,12 @@ class Program:
 
     @cached_property
     def _hash(self) -> int:
-        """Found once: a program stands in many bodies."""
+        """Cached: many bodies contain the same program."""
         return hash((self.lines, self.results))
 
 
 class Run(NamedTuple):
-    """A program in a body: the names of what it is given, of its tensors and flags, of its results; and its lines."""
+    """A program in a body: the names of its inputs, tensors, flags and results; and its lines."""
 
     program: Program
     given: tuple[str, ...]
@@ -43,13 +43,13 @@ class Run(NamedTuple):
     lines: tuple[Line, ...]
 
     def at(self, t: int) -> Run:
-        """The run at a time, but for its lines."""
+        """The run at a time, except for its lines."""
         given, tensors, results = (tuple([at(name, t) for name in names]) for names in self[1:4])
         return Run(self.program, given, tensors, results, self.lines)
 
 
 class LayerCall(NamedTuple):
-    """A line that is a call of a layer."""
+    """A line that calls a layer."""
 
     line: Line
     layer: Holder
@@ -62,13 +62,13 @@ class LayerCall(NamedTuple):
 Piece = Run | LayerCall | Line
 
 ALONE = ("value", "lipschitz", "slice")
-"""Ops whose lines stand alone: a state's value, which can be tapped, a Lipschitz divisor, a frame of a sequence."""
+"""Ops outside any program: a state's value, which can be tapped, a Lipschitz divisor, a frame of a sequence."""
 
 
 def cut(plan: Plan, body: Body) -> tuple[Piece, ...]:
-    """The programs and the single lines that a body consists of, in order: a new program after a value that is read.
+    """Cut a body into programs and single lines, in order; a new program starts after a value that is read.
 
-    Lines that are calls of layers stand alone.
+    Lines that call layers stay single.
     """
     readers: dict[str, set[str]] = {}
     for line in body.lines:
@@ -78,7 +78,7 @@ def cut(plan: Plan, body: Body) -> tuple[Piece, ...]:
         readers.setdefault(name, set()).add("another step")
     pieces: list[Piece] = []
     inside: list[Line] = []
-    values: list[Line] = []  # of the program that is being gathered
+    values: list[Line] = []  # of the current program
     for line in body.lines:
         if inside and (line.t != inside[-1].t or any(value.name in line.arguments for value in values)):
             pieces += [_run(inside, readers), *values]
@@ -113,7 +113,7 @@ def _run(lines: Sequence[Line], readers: Mapping[str, set[str]]) -> Run:
 
 
 def runs_of(plan: Plan) -> Iterator[tuple[int, Piece]]:
-    """Time and piece, of all calls of a plan in order; names are those in the body."""
+    """Yield time and piece for all calls of a plan, in order; names are those in the body."""
     pieces = {body: cut(plan, body) for body in plan.bodies}
     for body, t in plan.calls:
         for piece in pieces[body]:

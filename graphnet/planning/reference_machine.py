@@ -1,4 +1,4 @@
-"""A typical machine: what level 2 chooses by, so that a spec gives the same net everywhere."""
+"""Reference machine for level 2: with fixed figures, a spec gives the same net everywhere."""
 
 from __future__ import annotations
 
@@ -41,4 +41,4 @@ TYPICAL = Machine(
         "elementwise channels_last train": 1.3e-10,
     },
 )
-"""Measured by `graphnet.runtime.machine_profile.measure`: the least of three."""
+"""Measured by `graphnet.runtime.machine_profile.measure`: the minimum of three."""

@@ -1,4 +1,4 @@
-"""Network → Plan: unroll in time, keep what a readout needs, write one line a value."""
+"""Network → Plan: unroll in time, keep what a readout needs, write one line per value."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from graphnet.spec.notation.times import ALWAYS, union
 
 
 def schedule(expansion: TimeExpansion, keep_dead: bool = False) -> Plan:
-    """The plan of a network in time.
+    """Return the plan of a network in time.
 
-    With `keep_dead`, values that no readout needs are computed too, for debugging.
+    With `keep_dead`, also compute values that no readout needs, for debugging.
     """
     network, activities = expansion.network, expansion.activities
     values = find_values(network, activities)
@@ -76,7 +76,7 @@ def _area(state: State) -> Area:
 
 
 def _cells(network: Network, transitions: Sequence[Transition]) -> tuple[CellInfo, ...]:
-    """The written cells, each once, with the times at which it holds for any readout."""
+    """The written cells, each once, with all times at which it holds for any readout."""
     rank = network.rank
     cells: dict[object, list[Transition]] = {}
     for each in transitions:
@@ -105,7 +105,7 @@ def _couplings(network: Network, tensors: Iterable[Tensor]) -> tuple[Coupling, .
 
 
 def _held_to_the_end(values: Values, activities: Sequence[Activity]) -> frozenset[str]:
-    """The names of the values that their states hold at the last time: read at many times, they are called the same."""
+    """The names of values that their states hold at the last time: read at many times, they keep one name."""
     found = set()
     for activity, numbers in zip(activities, values.numbers, strict=True):
         last = {name: t for name, t in activity.order if (name, t) in activity.populated}

@@ -1,4 +1,4 @@
-"""The lines of a value while they are being written, and the body of a step while its values are gathered."""
+"""Builders for the lines of a value, and for the body of a step from its values."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from graphnet.planning.body import NOW, Body
 
 
 def stem(place: str) -> str:
-    """A place or layer, as it stands in the names of values."""
+    """A place or layer as part of the names of values."""
     return place.replace(".", "_")
 
 
 class PatternLine(NamedTuple):
-    """A line whatever the time of its value: its name is `before`, the value's suffix, `after`.
+    """A line independent of time: its name is `before`, the value's suffix, `after`.
 
-    `arguments` are numbers of earlier lines of the pattern, or -1, -2, … for what the pattern is given.
+    `arguments` are numbers of earlier lines of the pattern, or -1, -2, … for its inputs.
     """
 
     before: str
@@ -31,9 +31,9 @@ class PatternLine(NamedTuple):
 
 
 class Pattern:
-    """The lines of a value, or of the pre-net, while they are being written; the last one is its result.
+    """Builder for the lines of a value or of the pre-net; the last line is its result.
 
-    `divided` are its layers that divide, by transition and number: their divisors are given last.
+    `divided` are its layers that divide, by transition and number: their divisors are the last inputs.
     """
 
     def __init__(self, t: int) -> None:
@@ -44,18 +44,18 @@ class Pattern:
         self.divided: list[tuple[Transition, int]] = []
 
     def give(self, shape: Shape) -> int:
-        """The number of one more thing that the pattern is given."""
+        """Add an input; return its number."""
         self.given.append(shape)
         return -len(self.given)
 
     def append(self, before: str, after: str, kind: Op, arguments: tuple[int, ...], place: str) -> int:
-        """Append a line without tensors; returns its number."""
+        """Append a line without tensors; return its number."""
         shapes = tuple([self.lines[at].shape if at >= 0 else self.given[-1 - at] for at in arguments])
         self.lines.append(PatternLine(before, after, kind, arguments, (), shape_of(kind, shapes), place))
         return len(self.lines) - 1
 
     def function(self, transition: Transition, source: int, first: int) -> int:
-        """Append the lines of a transition; returns the number of its result."""
+        """Append the lines of a transition; return the number of its result."""
         ends = {SOURCE: source, FIRST: first}
         before, start = stem(transition.place), len(self.lines)
         for number, (layer, bindings) in enumerate(zip(transition.function, transition.bindings, strict=True)):
@@ -75,7 +75,7 @@ class Pattern:
 
 
 class Part(NamedTuple):
-    """A pattern in a step: the suffix of its names, what it is given, and whether it is made now or before."""
+    """A pattern in a step: the suffix of its names, its inputs, and whether it runs now or before."""
 
     pattern: Pattern
     suffix: str
@@ -84,13 +84,13 @@ class Part(NamedTuple):
 
     @property
     def result(self) -> str:
-        """The name of what it makes."""
+        """The name of its result."""
         line = self.pattern.lines[-1]
         return f"{line.before}{self.suffix}{line.after}"
 
 
 def join(parts: Sequence[Part]) -> Body:
-    """The body of a step that consists of these parts."""
+    """Join parts into the body of a step."""
     lines: list[Line] = []
     tensors: dict[str, Tensor] = {}
     reads: dict[str, Shape] = {}

@@ -1,4 +1,4 @@
-"""Values in the order of time → calls of distinct steps, each of which is written once."""
+"""Values in the order of time → calls of distinct steps, each written once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from graphnet.planning.values import Value, Values
 
 
 class _Home(NamedTuple):
-    """What a value is called in the step that makes it, its time, and whether later steps call it by its own name."""
+    """A value's name in the step that makes it, its time, and whether later steps use that same name."""
 
     template: str
     t: int
@@ -25,9 +25,9 @@ class _Home(NamedTuple):
 
 @dataclass
 class StepWriter:
-    """Writes the steps; what is written of a value or of a step once is taken again at other times.
+    """Writes the steps, and reuses the lines of values and steps at other times.
 
-    A step is gathered value by value in `parts`, until a value of another time comes.
+    `parts` gathers a step value by value, until a value of another time comes.
     """
 
     network: Network
@@ -52,7 +52,7 @@ class StepWriter:
         self.homes[IMAGE] = _Home(IMAGE, BEFORE, True)
 
     def write(self, value: Value) -> None:
-        """Append what a value is made of, and its own lines, to the step of its time."""
+        """Append a value's dependencies and its own lines to the step of its time."""
         if value.name in self.shapes:
             return
         state, t = value.node
@@ -70,7 +70,7 @@ class StepWriter:
         self._take(self.patterns[key], t, suffix, given, {len(images) + at for at in firsts}, value.name in self.stay)
 
     def _read(self, numbers: tuple[int, ...]) -> tuple[list[str], list[int]]:
-        """The names of values, written if they are not yet, and which of them are their state's first (I0)."""
+        """Write values where needed; return their names, and which of them are their state's first (I0)."""
         if numbers not in self.names:
             read = [(self.values.values[number], at % 2 == 1) for at, number in enumerate(numbers) if number >= 0]
             for each, _ in read:
@@ -94,7 +94,7 @@ class StepWriter:
             else:
                 arrived.append(pattern.function(transition, read, first))
         if not arrived:
-            after = "_zeros" if t >= 0 else ""  # before t = 0 the value itself is called so
+            after = "_zeros" if t >= 0 else ""  # before t = 0 the value itself has this name
             merged = pattern.append(name, after, op("zeros", shape=self._state(state).shape), (next(numbers),), state)
         elif len(arrived) > 1:
             merge = self._state(state).merge
@@ -110,9 +110,9 @@ class StepWriter:
         return pattern
 
     def _image(self, arrival: Arrival) -> str:
-        """The name of what the pre-net makes, written if it is not yet."""
+        """Write the pre-net if needed; return the name of its result."""
         transition, t, *_ = arrival
-        if not self.network.sequence:  # an image that stays is looked at once (rule 3)
+        if not self.network.sequence:  # the pre-net sees a constant image once (rule 3)
             t = transition.times.first
         if t not in self.images:
             image = IMAGE
@@ -131,7 +131,7 @@ class StepWriter:
         return self._take(self.patterns[key], t, f"_t{t}", [image], stays=not self.network.sequence)
 
     def _single(self, name: str, kind: Op, argument: str, t: int) -> str:
-        """Append a pattern of one line; returns its name."""
+        """Append a pattern of one line; return its name."""
         key = (name.removesuffix(f"_t{t}"), kind)
         if key not in self.patterns:
             self.patterns[key] = pattern = Pattern(t)
@@ -139,13 +139,13 @@ class StepWriter:
         return self._take(self.patterns[key], t, f"_t{t}", [argument])
 
     def _begin(self, t: int) -> None:
-        """Go on to the step at time t."""
+        """Start the step at time t."""
         if t != self.now:
             self._end()
             self.now = t
 
     def _end(self) -> None:
-        """Make a call of the step that was gathered."""
+        """Turn the gathered step into a call."""
         if self.parts:
             key = tuple(self.parts)
             if key not in self.bodies:
@@ -162,7 +162,7 @@ class StepWriter:
         firsts: Container[int] = (),
         stays: bool = False,
     ) -> str:
-        """Append a pattern to the step of its time; returns the name of its result."""
+        """Append a pattern to the step of its time; return the name of its result."""
         divisors = [self._divisor(transition, number, t, suffix) for transition, number in pattern.divided]
         mine = suffix.replace(f"_t{t}", "_t{t}", 1) if t >= 0 else suffix
         now = self.now if t < 0 else t
@@ -181,14 +181,14 @@ class StepWriter:
         return name
 
     def _seen(self, name: str, now: int, first: bool = False) -> str:
-        """What the step at a time calls a value."""
+        """The name of a value in the step at time `now`."""
         template, t, stays = self.homes[name]
         if t == now or not (stays or first):
             return earlier(template, now - t)
         return name
 
     def _divisor(self, transition: Transition, number: int, t: int, suffix: str) -> str:
-        """What a function is divided by (LPK eq. 3): found before all else, once for the same tensors."""
+        """The Lipschitz divisor of a function (LPK eq. 3): computed before all else, once for the same tensors."""
         layer = transition.function[number]
         bound = layer.op["bound"]
         assert isinstance(bound, Bound)
@@ -220,7 +220,7 @@ class StepWriter:
         return tuple(calls), outputs
 
     def _outputs(self) -> tuple[tuple[int, str], ...]:
-        """Readout times and the names of their values, combined as the spec says (rules 20 and 33)."""
+        """Readout times and the names of their values, combined as in the spec (rules 20 and 33)."""
         found = sorted(
             (t, self.values.at(which, (net.output, t)).name)
             for which, net in enumerate(self.network.nets)
@@ -234,12 +234,12 @@ class StepWriter:
         for number, (t, name) in enumerate(found[1:], start=2):
             if self.network.combine == "cumulative":
                 combined.append(self._combined("mean", [each for _, each in found[:number]], t))
-            else:  # one sum goes on to the next, so that long nets add once a step
+            else:  # each sum extends the previous one, so long nets add once per step
                 combined.append(self._combined("sum", [combined[-1][1], name], t))
         return tuple(combined)
 
     def _combined(self, merge: str, names: Sequence[str], t: int) -> tuple[int, str]:
-        """Append the readouts up to a time as one; returns that time and the name of the result."""
+        """Append the combined readouts up to a time; return that time and the name of the result."""
         output = self.network.nets[0].output
         template = f"{stem(output)}_upto_t{{t}}"
         read = [self._seen(name, t) for name in names]

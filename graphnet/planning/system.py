@@ -1,6 +1,6 @@
-"""What kind of dynamical system a net is (LP section 2.2, rule 23).
+"""Classify a net as a dynamical system (LP section 2.2, rule 23).
 
-It is judged by what fires and is needed, not by how the spec writes it, from one step after the first input on.
+What fires and is needed counts, not how the spec writes it, from one step after the first input on.
 Pre-net and post-net do not count.
 """
 
@@ -19,7 +19,7 @@ Fired = dict[Transition, list[int]]
 
 
 def classify(network: Network, activities: Sequence[Activity]) -> System:
-    """The kind of system of the recurrent part."""
+    """Return the kind of system of the recurrent part."""
     start = network.input_times.first + 1
     fired = [_fired(activity, start) for activity in activities]
     shared, steady = _constant_tensors(fired)
@@ -43,7 +43,7 @@ def _fired(activity: Activity, start: int) -> Fired:
 
 
 def _constant_tensors(fired: Sequence[Fired]) -> tuple[bool, bool]:
-    """Whether each layer has the same weights at all times, and whether no norm has statistics of its time."""
+    """Whether each layer has the same weights at all times, and whether no norm has per-time statistics."""
     names: dict[tuple[str, str, str], str] = {}
     shared = steady = True
     for place, label, slot, tensor in _tensors(fired):
@@ -55,7 +55,7 @@ def _constant_tensors(fired: Sequence[Fired]) -> tuple[bool, bool]:
 
 
 def _tensors(fired: Sequence[Fired]) -> Iterator[tuple[str, str, Slot, Tensor]]:
-    """Every tensor in use, with its place, layer and slot."""
+    """Yield every tensor in use, with its place, layer and slot."""
     for transition, times in (each for some in fired for each in some.items()):
         when = times_at(times) if transition.parted else None
         for layer, bindings in zip(transition.function, transition.bindings, strict=True):
@@ -68,7 +68,7 @@ def _tensors(fired: Sequence[Fired]) -> Iterator[tuple[str, str, Slot, Tensor]]:
 
 
 def _is_constant(network: Network, fired: Sequence[Fired], start: int) -> bool:
-    """Whether one transition matrix for all times from `start` on makes the same fire."""
+    """Whether one constant transition matrix from `start` on gives the same firings."""
     matrix: dict[Key, Transition] = {}
     for transition in (each for some in fired for each in some):
         if _entry(matrix.setdefault(transition.key, transition)) != _entry(transition):
@@ -77,12 +77,12 @@ def _is_constant(network: Network, fired: Sequence[Fired], start: int) -> bool:
 
 
 def _entry(transition: Transition) -> tuple[Function, int]:
-    """What stands in the matrix, apart from weights."""
+    """The entry of the matrix, apart from weights."""
     return transition.function, transition.delay
 
 
 def _does_the_same(network: Network, net: Net, fired: Fired, matrix: Mapping[Key, Transition], start: int) -> bool:
-    """Whether in a net the same fires if each entry of a matrix holds at all times from `start` on."""
+    """Whether a net's firings stay the same if each entry of a matrix holds at all times from `start` on."""
     last = max(net.readouts)
     rest = Times((TimeSpan(start, FOREVER),))
     holding: dict[Key, list[Times]] = {key: [] for key in matrix}

@@ -1,4 +1,4 @@
-"""Spec → its network followed through time: the last stage before the plan, and all that a spec can be wrong in."""
+"""Spec → network traced through time: the last stage before the plan, and the last that finds faults in a spec."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from graphnet.spec.model import Spec
 
 @dataclass(frozen=True, eq=False)
 class TimeExpansion:
-    """A network, what happens when in each of its nets, and what is legal but hardly meant."""
+    """A network, the activity of each of its nets, and warnings about what is legal but probably unintended."""
 
     network: Network
     activities: tuple[Activity, ...]
@@ -22,9 +22,9 @@ class TimeExpansion:
 
 
 def expand_in_time(spec: Spec, unlimited: bool = False) -> TimeExpansion:
-    """The network a spec means, in time; `unlimited` lets it be of any size.
+    """Expand the network of a spec in time; `unlimited` lifts the limits on its size.
 
-    Raises SpecError with every fault found.
+    Raise SpecError with every fault found.
     """
     expansion, faults = expand_as_far_as_possible(spec, unlimited=unlimited)
     if expansion is None or any(fault.severity == "error" for fault in faults):
@@ -35,9 +35,9 @@ def expand_in_time(spec: Spec, unlimited: bool = False) -> TimeExpansion:
 def expand_as_far_as_possible(
     spec: Spec, form_faults: Sequence[Fault] = (), unlimited: bool = False
 ) -> tuple[TimeExpansion | None, list[Fault]]:
-    """The network in time, or None if too little of the spec is right, and every fault found.
+    """Return the network in time, or None if too little of the spec is right, and every fault found.
 
-    `form_faults` are those already known of the spec; what follows from them is not looked into.
+    `form_faults` are those already known; faults that follow from them are not reported.
     """
     network, faults = resolve(spec, form_faults, unlimited)
     if network is None:

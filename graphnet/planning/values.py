@@ -1,4 +1,4 @@
-"""Which values there are: a state at a time, once for all nets in which it is made of the same (rule 7)."""
+"""Values: one per state and time, shared by all nets that compute it the same way (rule 7)."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Source(NamedTuple):
 
 @dataclass
 class Value:
-    """A state at a time in one net, or in several where they agree. Without sources it is zeros.
+    """A state at a time, in one net or in several that agree. Without sources it is zeros.
 
-    `reads` are the numbers of the values that its sources read, two each as in a Source.
+    `reads` are the numbers of the values that its sources read, two per Source.
     """
 
     node: Node
@@ -38,7 +38,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Values:
-    """All values, and for each net which of them a state at a time is."""
+    """All values, and for each net: node → number of its value."""
 
     values: tuple[Value, ...]
     numbers: tuple[dict[Node, int], ...]
@@ -49,7 +49,7 @@ class Values:
 
 
 def find_values(network: Network, activities: Sequence[Activity]) -> Values:
-    """Number and name the values of every net; equal ones of different nets are one."""
+    """Number and name the values of every net; nets share equal values."""
     finder = _Finder(network)
     numbers = tuple(finder.number(net, activity) for net, activity in zip(network.nets, activities, strict=True))
     _name(finder.values)
@@ -66,7 +66,7 @@ class _Finder:
         self.cells = Counter(each.place for net in network.nets for each in net.transitions)
 
     def number(self, net: Net, activity: Activity) -> dict[Node, int]:
-        """The number of each populated node's value in one net."""
+        """Number the value of each populated node of one net."""
         mine: dict[Node, int] = {}
         for transition in net.transitions:
             self._know(transition)
@@ -97,7 +97,7 @@ class _Finder:
         return self.seen[key]
 
     def _know(self, transition: Transition) -> None:
-        """Number what a transition computes: the same for cells of different slabs that say the same."""
+        """Number a transition's function; equal cells of different slabs get the same number."""
         content: Signature = (transition.place,)
         if self.cells[transition.place] > 1:
             content += (transition.function, transition.bindings)

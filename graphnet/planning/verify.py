@@ -1,4 +1,4 @@
-"""Every rule of the plan. A broken rule is a bug of the compiler, never the user's: it raises AssertionError."""
+"""Invariants of the plan. A broken one is a bug of the compiler, never the user's: it raises AssertionError."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from graphnet.planning.body import IMAGE, Body, Call, at
 from graphnet.planning.plan import Plan
 
 READY = ("conv", "conv_transpose", "conv_norm", "conv_transpose_norm")
-"""Ops whose weight may be a value, made ready before the first step: the argument after what is convolved."""
+"""Ops whose weight may be a value prepared before the first step: the argument after the map."""
 
 
 def verify(plan: Plan) -> Plan:
-    """The plan itself, if it keeps the rules:
+    """Return the plan if its invariants hold:
 
     - names are Python identifiers, each defined once and before it is used;
-    - every op is in the table, takes tensors of its roles, and its shape is what its shape rule says;
+    - every op is in the table, takes tensors of its roles, and its shape follows its shape rule;
     - every tensor is declared once and used;
     - a state has at most one value of a name, made by a `value` line of its own place;
-    - calls stand in the order of time, and every readout names a result, in ascending time.
+    - calls are in the order of time, and every readout names a result, in ascending time.
 
-    Bodies are looked at once; of each call what it is given and what it results in.
+    Each body is checked once; each call only for its inputs and results.
     """
     _verify_names(plan.calls)
     declared = {tensor.name: tensor.role for body in plan.bodies for tensor in body.tensors}
     checker = _Bodies(declared)
     for call in {call.body: call for call in plan.calls}.values():
-        if any(line.op.kind == "lipschitz" for line in call.body.lines):  # uses what others declare, as it is at a time
+        if any(line.op.kind == "lipschitz" for line in call.body.lines):  # uses others' tensors, at actual times
             checker.roles = checker.roles | {tensor.name: tensor.role for tensor in plan.tensors}
         checker.verify(call.body)
     results = _verify_given(plan)
@@ -42,7 +42,7 @@ def verify(plan: Plan) -> Plan:
 
 
 def _verify_names(calls: Sequence[Call]) -> None:
-    """No two lines of a name: what has a time in its name is looked at in the bodies that are called at one time."""
+    """Check that no two lines share a name; names with a time are checked across the bodies called at one time."""
     once: set[str] = set()
     by_time: dict[int, list[Body]] = {}
     for body, t in calls:
@@ -63,7 +63,7 @@ def _verify_names(calls: Sequence[Call]) -> None:
 
 
 def _verify_given(plan: Plan) -> Mapping[str, Shape]:
-    """A call is given what was made before it, of the shapes that its body is of; returns what calls result in."""
+    """Check that each call's inputs are made before it, in the shapes of its body; return the results of the calls."""
     shapes: dict[str, Shape] = {IMAGE: plan.input_shape}
     for body, t in plan.calls:
         for name, shape in body.reads:
@@ -78,7 +78,7 @@ def _verify_given(plan: Plan) -> Mapping[str, Shape]:
 
 
 class _Bodies:
-    """Looks at bodies; `roles` are those of the tensors that are declared, by name."""
+    """Checks bodies; `roles` maps declared tensors to their roles."""
 
     def __init__(self, roles: Mapping[str, str]) -> None:
         self.roles = dict(roles)
@@ -108,10 +108,10 @@ class _Bodies:
 
 
 def _verify_use(plan: Plan) -> None:
-    """Every tensor is declared in a step and used; one that belongs to the time by the step that declares it."""
+    """Check that every tensor is declared and used, a per-time one by the step that declares it."""
     declared = {tensor.name for body in plan.bodies for tensor in body.tensors}
     used = {name for body in plan.bodies for line in body.lines for name in line.tensors}
-    if declared != used:  # what functions are divided by names tensors as they are at some time
+    if declared != used:  # Lipschitz divisors name tensors at actual times
         declared = {tensor.name for tensor in plan.tensors}
         used = {at(name, t) for body, t in plan.calls for line in body.lines for name in line.tensors}
     assert declared >= used, f"tensors that no step declares: {sorted(used - declared)[:3]}"
@@ -134,7 +134,7 @@ def _verify_op(name: str, op: Op, arguments: tuple[Shape, ...], shape: Shape, ro
 
 
 def _fits(kind: str, roles: tuple[str, ...]) -> bool:
-    """Whether an op may have tensors of these roles: its weight or statistics it must have, a bias it may."""
+    """Whether an op may have tensors of these roles: weight or statistics are required, a bias is optional."""
     if kind in ("lipschitz", "weights"):
         return bool(roles) and all(roles)
     if kind.endswith("_norm") and kind.removesuffix("_norm") in ("conv", "conv_transpose", "linear"):

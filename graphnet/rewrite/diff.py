@@ -1,4 +1,4 @@
-"""What differs between two nets in meaning: states, transitions and when they fire, weights, readouts."""
+"""Semantic diff of two nets: states, transitions and when they fire, weights, readouts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from graphnet.planning.plan import Fate, Firing, Plan
 from graphnet.spec.notation.times import times_at
 
 Meanings = dict[tuple[str, str], dict[int, str]]
-"""What each transition computes at each time at which it fires."""
+"""Transition → firing time → what it computes then."""
 
 
 def difference(a: Plan, b: Plan) -> list[str]:
-    """Lines that say what b has other than a; none if they mean the same."""
+    """List the differences of b from a, a line each; empty if both mean the same."""
     return [
         *_ends(a, b),
         *_states(a, b),
@@ -61,7 +61,7 @@ def _update(plan: Plan, state: str) -> str:
 
 
 def _transitions(a: Plan, b: Plan) -> Iterator[str]:
-    """Transitions that compute something else or at other times, however they are written."""
+    """Transitions that differ in function or times, whatever their notation."""
     ours, theirs = _meanings(a), _meanings(b)
     for key in dict.fromkeys((*ours, *theirs)):
         one, other = ours.get(key), theirs.get(key)
@@ -73,14 +73,14 @@ def _transitions(a: Plan, b: Plan) -> Iterator[str]:
             yield f"only the {which} has the {name}: {_said(a if one else b, key)}"
             continue
         texts = _said(a, key), _said(b, key)
-        if texts[0] == texts[1]:  # written alike, but with other settings or sizes
+        if texts[0] == texts[1]:  # same notation, other settings or sizes
             t = next(t for t in one if one[t] != other.get(t))
             texts = _first_difference(one[t], other[t])
         yield f"{name}: {texts[0]} / {texts[1]}"
 
 
 def _meanings(plan: Plan) -> Meanings:
-    """What each transition computes at each time at which it fires: ops, shapes, and how old its source is."""
+    """What each transition computes at each firing: ops, shapes, and the age of its source."""
     made: dict[tuple[str, int], list[str]] = {}
     for line in plan.lines:
         if line.op.kind != "value":
@@ -95,7 +95,7 @@ def _meanings(plan: Plan) -> Meanings:
 
 
 def _first_difference(one: str, other: str) -> tuple[str, str]:
-    """The first op in which two functions differ, of each."""
+    """The first op in which two functions differ, from each."""
     pairs = zip_longest(re.split(r", (?![^(]*\))", one), re.split(r", (?![^(]*\))", other), fillvalue="nothing")
     return next(pair for pair in pairs if pair[0] != pair[1])
 
@@ -123,7 +123,7 @@ def _fired(plan: Plan) -> Iterator[Firing]:
 
 
 def _tensors(a: Plan, b: Plan) -> Iterator[str]:
-    """Layers whose parameters are other ones, where the transition itself is the same."""
+    """Layers with other parameters in transitions that are otherwise the same."""
     ours, theirs = _layers(a), _layers(b)
     meanings = _meanings(a), _meanings(b)
     same = {f"{target}.from_{source}" for source, target in meanings[0] if _same(source, target, *meanings)}
@@ -138,7 +138,7 @@ def _same(source: str, target: str, a: Meanings, b: Meanings) -> bool:
 
 
 def _layers(plan: Plan) -> dict[str, str]:
-    """The parameters of each layer: roles and shapes, and the times that have their own."""
+    """Layer → its parameters: roles and shapes, and the times that have their own."""
     found: dict[str, dict[str, list[int]]] = {}
     for tensor in (each for each in plan.tensors if each.trainable):
         place, _, role = tensor.name.rpartition(".")
@@ -154,7 +154,7 @@ def _layers(plan: Plan) -> dict[str, str]:
 
 
 def _ties(a: Plan, b: Plan) -> Iterator[str]:
-    """Layers whose weight is another one in b, though both nets have both: they are tied otherwise."""
+    """Layers tied to another weight in b, where both nets have both weights."""
     ours, theirs = _uses(a), _uses(b)
     known = {tensor.name for tensor in a.tensors} & {tensor.name for tensor in b.tensors}
     for line in (line for line in ours if line in theirs):
@@ -168,7 +168,7 @@ def _ties(a: Plan, b: Plan) -> Iterator[str]:
 
 
 def _couplings(plan: Plan) -> list[str]:
-    """The couplings by transition: their strength, and the times they are of."""
+    """The couplings by transition: strength and times."""
     found: dict[str, set[int]] = {}
     for coupling in plan.couplings:
         for tensor in coupling.tensors:

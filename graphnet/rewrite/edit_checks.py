@@ -1,4 +1,4 @@
-"""Checks of edits: each raises EditError where an edit does not fit, or touches nothing that is read out."""
+"""Checks of edits: each raises EditError if an edit does not fit, or affects no readout."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from graphnet.spec.notation.times import times_at
 
 
 def check(fine: bool, what: str, blocks: Sequence[object] = ()) -> None:
-    """Raise EditError unless it is fine; where blocks are given, with how many there are."""
+    """Raise EditError unless `fine`; the message gives the number of `blocks`, if any."""
     if not fine:
         raise EditError(what + (f"\n  there are {len(blocks)}" if blocks else ""))
 
 
 def check_fires(draft: Draft, what: str, when: When) -> None:
-    """Raise EditError if an edit of a transition, or of all into a state, changes nothing that a readout depends on."""
+    """Raise EditError if an edit of a transition, or of all into a state, affects no readout."""
     keys = {cell.key for cell in draft.cells(what)} | ({(INPUT, what)} if what == draft.entry else set())
     nodes = {
         node
@@ -29,7 +29,7 @@ def check_fires(draft: Draft, what: str, when: When) -> None:
 
 
 def check_times(draft: Draft, what: str, when: When, nodes: Set[Node]) -> None:
-    """Raise EditError unless a readout depends on one of the nodes at the times that are meant."""
+    """Raise EditError unless a readout depends on one of the nodes at the given times."""
     needed = {node for activity in draft.expansion.activities for node in activity.needed}
     fired, read, meant = {t for _, t in nodes}, {t for _, t in nodes & needed}, draft.times(when)
     if any(t in meant for t in read):

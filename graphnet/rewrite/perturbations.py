@@ -1,7 +1,7 @@
-"""Perturbations of a net as edits of its transition matrix, each another spec on the same weights (LPK Figure 2).
+"""Perturbations of a net as edits of its transition matrix: each gives a new spec for the same weights (LPK Figure 2).
 
-An edit is written down, and applied to a spec together with others by `edited`. Where it moves things in time it says
-which time of the old spec each time of the new one is, so that weights and statistics can be found.
+An edit is data; `edited` applies one or several to a spec. If an edit moves things in time, it maps each time of the
+new spec to one of the old, so that weights and statistics can be found.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from graphnet.spec.read import placed, read
 
 MOST_REPEATS = 10_000
 UNREACHED = "GN302"
-"""The code of the fault that a readout's state is empty."""
+"""Code of the fault: a readout's state is empty."""
 
 
 def _instead(draft: Draft, blocks: Sequence[tuple[int, Transition]]) -> None:
-    """Put an identity in place of blocks."""
+    """Replace blocks by identities."""
     for t, cell in blocks:
         ops: Any = "I" if cell.delay == 1 else {"ops": "I", "delay": cell.delay}
         draft.add([{"t": t, cell.source: {cell.target: ops}}])
@@ -33,9 +33,9 @@ def _instead(draft: Draft, blocks: Sequence[tuple[int, Transition]]) -> None:
 
 @dataclass(frozen=True)
 class ReadOutEarly:
-    """A stage hands on what it has after some of its blocks; the blocks after them are identities.
+    """Read a stage out early: blocks after the first `blocks` become identities.
 
-    `blocks` is from 0, the stage's input, to all of them, which changes nothing. The next stages work on, as in LPK.
+    `blocks` ranges from 0, the stage's input, to all of them, which changes nothing. Later stages still run, as in LPK.
     """
 
     state: str
@@ -49,7 +49,7 @@ class ReadOutEarly:
 
 @dataclass(frozen=True)
 class DropBlock:
-    """A block of a stage is an identity; the first is block 1."""
+    """Replace a block of a stage by an identity; the first is block 1."""
 
     state: str
     block: int
@@ -62,9 +62,9 @@ class DropBlock:
 
 @dataclass(frozen=True)
 class RepeatLastBlock:
-    """The last block of a stage is applied some more times; all that comes after it comes later by as much.
+    """Apply the last block of a stage `more` times more; all that follows it moves later by as much.
 
-    Only the self-transition is repeated. What else is read from before reads it later, so nothing else changes.
+    Only the self-transition repeats. Other reads of earlier values get longer delays, so nothing else changes.
     """
 
     state: str
@@ -72,15 +72,15 @@ class RepeatLastBlock:
 
     def apply(self, draft: Draft) -> None:
         blocks = draft.blocks(self.state)
-        check(self.more >= 0, f"a block is not repeated {self.more} times", blocks)
-        what = f"this net is too large: a block is repeated up to {MOST_REPEATS:,} times"
-        check(self.more <= MOST_REPEATS, f"{what}\n  run it on to its fixed point instead")
+        check(self.more >= 0, f"a block cannot repeat {self.more} times", blocks)
+        what = f"this net is too large: a block repeats at most {MOST_REPEATS:,} times"
+        check(self.more <= MOST_REPEATS, f"{what}\n  run it to its fixed point instead")
         if self.more:
             Repetition(draft, *blocks[-1], self.more).write()
 
 
 class _AtTimes:
-    """An edit of a transition or a state at some times, all if none are given; `V2@3` is V2 at t = 3."""
+    """An edit of a transition or a state at some times, by default all; `V2@3` is V2 at t = 3."""
 
     what: str
     t: When
@@ -88,14 +88,14 @@ class _AtTimes:
     def __post_init__(self) -> None:
         what, at, when = self.what.partition("@")
         if at:
-            check(self.t is None, f"'{self.what}' says its time, and so does t = {self.t!r}")
+            check(self.t is None, f"'{self.what}' gives a time, and so does t = {self.t!r}")
             object.__setattr__(self, "what", what)
             object.__setattr__(self, "t", None if when == "*" else when)
 
 
 @dataclass(frozen=True)
 class Lesion(_AtTimes):
-    """A transition `h1->h2`, or all that arrives at a state `h1`, is cut: nothing arrives. `h1->h2@3`: at t = 3."""
+    """Cut a transition `h1->h2`, or all arrivals at a state `h1`: nothing arrives. `h1->h2@3`: at t = 3."""
 
     what: str
     t: When = None
@@ -106,30 +106,30 @@ class Lesion(_AtTimes):
         if self.what == draft.entry:
             shown = draft.network.input_times
             left = shown.minus(draft.times(self.t)).upto(draft.last)
-            check(
-                bool(left), "then no input arrives at all\n  lesion what else arrives, or show zeros as the image", []
-            )
+            check(bool(left), "then no input arrives\n  lesion other arrivals, or show zeros as the image", [])
             draft.data["input"]["t"] = left
-            if not draft.network.sequence:  # looked at once, at its first time
+            if not draft.network.sequence:  # the pre-net sees it once, at its first time
                 draft.moved["pre_net", left[0]] = shown.first
         check_fires(draft, self.what, self.t)
         self._check_leaves_a_way(draft)
 
     def _check_leaves_a_way(self, draft: Draft) -> None:
-        """Raise EditError where nothing reaches a readout without what is cut."""
+        """Raise EditError if nothing reaches a readout after the cut."""
         try:
             expand_in_time(_read(draft.data))
         except SpecError as error:
             if unreached := next((fault.what for fault in error.faults if fault.code == UNREACHED), ""):
                 at = "" if self.t is None else f"@{draft.times(self.t)}"
-                fix = f"silence it instead: zeros arrive then (--silence '{self.what}{at}', Silence in Python)"
-                raise EditError(f"'{self.what}{at}' is the only way to a readout: then {unreached}\n  {fix}") from None
+                fix = f"silence it instead, so that zeros arrive (--silence '{self.what}{at}', Silence in Python)"
+                raise EditError(
+                    f"'{self.what}{at}' is the only way to a readout: without it {unreached}\n  {fix}"
+                ) from None
             raise
 
 
 @dataclass(frozen=True)
 class Silence(_AtTimes):
-    """A transition arrives as zeros, or a state is zeros: it is there, but says nothing. `h1@3`: at t = 3."""
+    """Replace a transition's arrival, or a state's value, by zeros: present but without signal. `h1@3`: at t = 3."""
 
     what: str
     t: When = None
@@ -146,15 +146,15 @@ class Silence(_AtTimes):
         if name == draft.entry and draft.network.input_times.both(times):
             raise EditError(f"the input arrives at '{name}' then\n  choose later times, or show zeros as the image")
         if state and state.noise and state.noise[1].both(times):
-            raise EditError(f"'{name}' has noise of its own, which would still be there\n  silence what reads it")
+            raise EditError(f"'{name}' has its own noise, which would remain\n  silence the transitions that read it")
         layers = state.update.function if state and state.update else ()
         if wrong := [layer for layer in layers if layer.op.kind not in KEEP_ZERO]:
-            what = f"'{name}' has an update that makes something of zeros ({wrong[0].label})"
+            what = f"'{name}' has an update that does not keep zeros ({wrong[0].label})"
             raise EditError(f"{what}\n  lesion it, or silence its transitions")
         held = [t for each in draft.expansion.activities for state, t in each.held if state == name and t in times]
         if held:
-            what = f"'{name}' holds its value at t = {min(held)}: nothing arrives that could be silenced"
-            raise EditError(f"{what}\n  silence what reads it, or choose times at which something arrives")
+            what = f"'{name}' holds its value at t = {min(held)}: nothing arrives to silence"
+            raise EditError(f"{what}\n  silence the transitions that read it, or choose times with arrivals")
 
 
 def _silent(table: dict[str, Any]) -> dict[str, Any]:
@@ -166,9 +166,9 @@ KEEP_ZERO = ("relu", "elu", "gelu", "leaky_relu", "silu", "tanh")
 
 @dataclass(frozen=True)
 class AddNoise(_AtTimes):
-    """Normal noise of standard deviation `std` is added to what a transition or a state makes, in every pass.
+    """Add normal noise of standard deviation `std` to a transition's result or a state's value, in every pass.
 
-    All that read a state see the same noise.
+    All readers of a state see the same noise.
     """
 
     what: str
@@ -176,7 +176,7 @@ class AddNoise(_AtTimes):
     t: When = None
 
     def apply(self, draft: Draft) -> None:
-        check(self.std > 0, f"a standard deviation is above 0, not {self.std}")
+        check(self.std > 0, f"a standard deviation must be above 0, not {self.std}")
         cells = draft.cells(self.what)
         if "->" not in self.what:
             self._add_to_state(draft)
@@ -201,9 +201,9 @@ class AddNoise(_AtTimes):
 
 @dataclass(frozen=True)
 class ShowAnother:
-    """Another image is shown from time `t` on, as in backward masking: the input is a sequence then.
+    """Show another image from time `t` on, as in backward masking: the input becomes a sequence.
 
-    An input that was held changes at `t`; one that was shown once is followed by the other one at `t`.
+    A held input changes at `t`; after one that was shown once, the other one follows at `t`.
     """
 
     t: int
@@ -214,20 +214,20 @@ class ShowAnother:
         check(0 <= self.t <= last, f"t = {self.t} is not between 0 and the last readout, {last}")
         if not _is_seen(draft, self.t):
             seen = next((t for t in range(self.t - 1, -1, -1) if _is_seen(draft, t)), None)
-            fix = "it would at no time" if seen is None else f"until t = {seen} it would"
-            raise EditError(f"an image that comes at t = {self.t} reaches no readout\n  {fix}")
+            fix = "nor would it at any other time" if seen is None else f"up to t = {seen} it would"
+            raise EditError(f"an image shown at t = {self.t} reaches no readout\n  {fix}")
         times = _times_of_two_images(draft, self.t)
         draft.data["input"] |= {"t": times, "sequence": True}
         draft.moved |= {("pre_net", t): times[0] for t in times}
 
 
 def _times_of_two_images(draft: Draft, t: int) -> list[int]:
-    """When an image arrives, if another one follows at t."""
+    """The arrival times of images, if another one follows at t."""
     return sorted({*draft.network.input_times.upto(draft.last), t})
 
 
 def _is_seen(draft: Draft, t: int) -> bool:
-    """Whether an image that comes at t, after those that came before, reaches a readout."""
+    """Whether an image shown at t, after earlier ones, reaches a readout."""
     data = draft.data | {"input": draft.data["input"] | {"t": _times_of_two_images(draft, t), "sequence": True}}
     return any(
         arrival.transition.source == INPUT and node[1] >= t
@@ -239,7 +239,7 @@ def _is_seen(draft: Draft, t: int) -> bool:
 
 @dataclass(frozen=True)
 class Override:
-    """Any edit, as slabs that are appended to those of the spec."""
+    """Any edit, as slabs appended to those of the spec."""
 
     slabs: tuple[Slab, ...]
 
@@ -251,11 +251,11 @@ Edit = ReadOutEarly | DropBlock | RepeatLastBlock | Lesion | Silence | AddNoise 
 
 
 def edited(spec: Spec, edits: Sequence[Edit], untied: bool = False) -> tuple[Spec, Moved]:
-    """The spec with edits made, one after the other, and where in time of the old net everything was.
+    """Apply edits one after the other; return the spec, and the times in the old net of all that moved.
 
-    `untied` gives every transition weights of its own at every time: then nothing is tied that was not.
+    `untied` gives every transition its own weights at every time, so edits tie nothing that was not tied.
 
-    Raises EditError where one does not fit, SpecError where what comes out is no net.
+    Raise EditError if an edit does not fit, SpecError if the result is no valid net.
     """
     moved: Moved = {}
     if untied:
@@ -280,9 +280,9 @@ def _read(data: dict[str, Any]) -> Spec:
 def _changed(
     draft: Draft, cell: Transition, when: When, change: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> list[Slab]:
-    """Slabs in which a cell is changed at those of its times that are meant."""
+    """Slabs that change a cell at those of its times that `when` selects."""
     if any(cell not in net.transitions for net in draft.network.nets):
-        draft.check_one_net()  # which times are meant depends on the readout
+        draft.check_one_net()  # the times selected depend on the readout
     times = cell.times.both(draft.times(when)).upto(draft.last)
     table = change(draft.written(cell)) | {"delay": cell.delay}
     return [{"t": times, cell.source: {cell.target: table}}] if times else []

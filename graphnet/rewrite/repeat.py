@@ -1,4 +1,4 @@
-"""A net with steps put in at one time, in which one self-transition alone happens again and again."""
+"""Insert steps into a net, in which only one self-transition runs, repeatedly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from graphnet.rewrite.spec_editor import Draft, Slab
 
 
 class Repetition:
-    """A net with steps put in after time t, in which a state's self-transition alone happens."""
+    """A net with steps inserted after time t, in which only a state's self-transition runs."""
 
     def __init__(self, draft: Draft, t: int, cell: Transition, more: int) -> None:
         self.draft, self.t, self.cell, self.more = draft, t, cell, more
@@ -20,7 +20,7 @@ class Repetition:
         self.later = self._later()
 
     def _later(self) -> set[Node]:
-        """The values at time t that are made of the repeated one: they come after it."""
+        """The values at time t that depend on the repeated one: they move after it."""
         later: set[Node] = {(self.state, self.t)}
         for node in self.draft.activity.order:
             if node[1] == self.t and any(each.reads in later for each in self.draft.activity.firing.get(node, ())):
@@ -31,10 +31,10 @@ class Repetition:
         return node[1] + self.more if node[1] > self.t or node in self.later else node[1]
 
     def write(self) -> None:
-        """Write all slabs anew, time by time, and move the input and the readouts."""
+        """Rewrite all slabs, time by time, and move the input and the readouts."""
         data, network = self.draft.data, self.draft.network
         arrivals = list(self._arrivals())
-        keys = self.draft.written_keys  # those too that hold at no time of the old net
+        keys = self.draft.written_keys  # including cells that hold at no time of the old net
         data["readout"]["t"] = [self._readout(t) for t in self.draft.net.readouts]
         rows: dict[str, list[int]] = {}
         for t in range(max(data["readout"]["t"]) + 1):
@@ -57,7 +57,7 @@ class Repetition:
         return (self.draft.network.read, t) == (self.state, self.t)
 
     def _arrivals(self) -> Iterator[tuple[tuple[str, str], int, dict[str, Any]]]:
-        """(source, target), new time and new cell of every arrow that fires, then of those that are put in."""
+        """(source, target), new time and new cell of every arrow that fires, then of the inserted ones."""
         for node in self.draft.activity.order:
             new = self._new(node)
             self._note(f"{node[0]}.update", new, node[1])

@@ -1,4 +1,4 @@
-"""A spec that is being edited, with what it means: which cells, states and blocks there are to edit."""
+"""A spec under edit, and look-ups of its cells, states and blocks."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Slab = dict[str, Any]
 When = int | str | Sequence[int | str] | None
 """Times as in a slab: 3, "3..5", a list of such; None is always."""
 Moved = dict[tuple[str, int], int]
-"""(place, time in the new net) → time in the old net; what is missing did not move."""
+"""(place, time in the new net) → time in the old net; places not listed did not move."""
 
 
 class EditError(ValueError):
-    """An edit does not fit the net: what is wrong, and what would be right."""
+    """Raised when an edit does not fit the net; says what is wrong, and what would be right."""
 
 
 @dataclass
 class Draft:
-    """A spec as plain data while it is edited, with what it means."""
+    """A spec as plain data under edit, with its network and activity."""
 
     spec: Spec
     expansion: TimeExpansion
@@ -46,7 +46,7 @@ class Draft:
         self.data["transitions"] = [*self.data.get("transitions", []), *slabs]
 
     def written(self, transition: Transition) -> dict[str, Any]:
-        """What is written of a cell, as a table without its delay."""
+        """A cell as written, as a table without its delay."""
         entry: Any = self.base
         for key in transition.path:
             entry = entry[key]
@@ -60,14 +60,14 @@ class Draft:
 
     @property
     def net(self) -> Net:
-        """The net of the only readout, or of all where they share one."""
+        """The net of the only readout, or the one that all readouts share."""
         self.check_one_net()
         return self.network.nets[0]
 
     def check_one_net(self) -> None:
-        """Raise EditError where each readout has a net of its own."""
+        """Raise EditError if each readout has its own net."""
         if len(self.network.nets) > 1:
-            what = "each readout time has a net of its own here, as times are relative to T"
+            what = "each readout time has its own net here, as times are relative to T"
             raise EditError(f"{what}\n  give one readout time")
 
     @property
@@ -77,12 +77,12 @@ class Draft:
 
     @property
     def entry(self) -> str:
-        """The state at which the input arrives."""
+        """The state that receives the input."""
         return next(cell.target for cell in self.network.nets[0].transitions if cell.source == INPUT)
 
     @property
     def written_keys(self) -> set[tuple[str, str]]:
-        """From where to where cells are written, whether they ever hold or not."""
+        """(source, target) of all written cells, even those that never hold."""
         found = expand(self.spec, read_constants(self.spec, []), [])
         return {(entry.source, entry.target) for entry in found.entries}
 
@@ -115,7 +115,7 @@ class Draft:
         return name
 
     def written_state(self, name: str) -> str:
-        """The key in `[states]` of a state; of the last inner state of a part, the state that is made of the part."""
+        """The key of a state in `[states]`; for the last inner state of a part, the state that is the part."""
         ends = expand(self.spec, read_constants(self.spec, []), []).last
         written = next((key for key, inner in ends.items() if inner == name), name)
         if written not in self.data["states"]:
@@ -126,8 +126,8 @@ class Draft:
         """The cells from one state to another, `h1->h2`, or all into a state, `h1`."""
         cells = [cell for net in self.network.nets for cell in net.transitions if cell.kind == "cell"]
         cells = list({(cell.path, cell.key, cell.times): cell for cell in cells}.values())
-        if what.endswith("-"):  # a shell took `>h2` of h1->h2 to be the name of a file
-            raise EditError(f"'{what}' is half a transition\n  put it into quotes: '{what}>…'")
+        if what.endswith("-"):  # the shell read `>h2` of h1->h2 as a redirection
+            raise EditError(f"'{what}' is half a transition\n  quote it: '{what}>…'")
         if "->" not in what:
             name = self.state(what)
             return [cell for cell in cells if cell.target == name]
@@ -136,15 +136,15 @@ class Draft:
         except Misspelt as fault:
             raise EditError(f"{fault.what}\n  {fault.fix}") from None
         if selector.layer:
-            raise EditError(f"'{what}' names a layer\n  an edit is of whole transitions")
+            raise EditError(f"'{what}' names a layer\n  edits apply to whole transitions")
         found = [cell for cell in cells if selector.matches(*cell.key)]
         if not found:
             known = list(dict.fromkeys(f"{cell.source}->{cell.target}" for cell in cells))
-            raise EditError("\n  ".join(filter(None, (f"there is no transition {what}", did_you_mean(what, known)))))
+            raise EditError("\n  ".join(filter(None, (f"no transition {what}", did_you_mean(what, known)))))
         return found
 
     def blocks(self, name: str) -> list[tuple[int, Transition]]:
-        """The self-transitions of a state that are needed, with their times: LPK's blocks of a stage."""
+        """The needed self-transitions of a state, with their times: LPK's blocks of a stage."""
         key = (self.state(name), name)
         found = [
             (arrival.t, arrival.transition)
@@ -156,12 +156,12 @@ class Draft:
         if not found:
             stages = list(dict.fromkeys(cell.target for cell in self.net.transitions if cell.source == cell.target))
             fix = f"states that have one: {', '.join(stages)}" if stages else "no state has one"
-            raise EditError(f"'{name}' has no self-transition, so there are no blocks\n  {fix}")
+            raise EditError(f"'{name}' has no self-transition, so it has no blocks\n  {fix}")
         return found
 
 
 def stages(expansion: TimeExpansion) -> dict[str, int]:
-    """The states with two or more blocks, and how many these are (LPK: the stages of a ResNet)."""
+    """State with two or more blocks → number of its blocks (LPK: the stages of a ResNet)."""
     counts: dict[str, int] = {}
     for activity in expansion.activities[:1]:
         for node in activity.order:

@@ -1,7 +1,7 @@
-"""A net unrolled in time as a spec of its own: one state for each (state, time), feed-forward, tied by sharing sets.
+"""Unroll a net in time as a separate spec: feed-forward, one state per (state, time), tied by sharing sets.
 
-The new net has the times of the old one: `h1_3` holds a value at t = 3 only. So the same statistics stand at the same
-times, and a weight of the new net is that of the old one at its arrival time (`origin`).
+The new net keeps the times of the old one: `h1_3` holds a value at t = 3 only. So statistics keep their times, and a
+weight of the new net is that of the old one at its arrival time (`origin`).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from graphnet.spec.model import Spec
 from graphnet.spec.notation.transition_functions import Branches, parse_function
 
 IMAGE, READ, BEFORE, MERGED, FIRST = "image", "read", "zeros", "merged", "first"
-"""Further states: of the pre-net's output, of what is read out, of zeros before t = 0, before an update, with I0."""
+"""Extra states: the pre-net's output, the readout, zeros before t = 0, values before an update, values with I0."""
 
 
 def unroll(spec: Spec) -> dict[str, Any]:
-    """The spec, as plain data, of a spec's network unrolled in time.
+    """Return the spec, as plain data, of a spec's network unrolled in time.
 
-    Raises SpecError where the language has no words for it: several readouts relative to T, I0 inside brackets.
+    Raise SpecError for what the language cannot express: several readouts relative to T, I0 inside brackets.
     """
     expansion = expand_in_time(spec)
     if len(expansion.network.nets) > 1:
-        what = "with several readouts relative to T there is a net for each, and none that is all of them"
+        what = "several readouts relative to T have a net each, which no one spec can unroll"
         raise SpecError([Fault(("readout", "t"), what, "give one readout time", code="GN306")])
     return _Unrolling(spec, expansion).data()
 
@@ -42,11 +42,11 @@ class _Unrolling:
     states: dict[str, Any] = field(default_factory=dict)
     cells: dict[str, dict[str, Any]] = field(default_factory=dict)
     uses: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
-    """Layers by the tensors they use: names of the old net → selectors of the new one."""
+    """Tensors of the old net → selectors of the layers that use them in the new one."""
     reads: list[dict[str, Any]] = field(default_factory=list)
-    """Slabs that bring what is read out at each of several times to one state."""
+    """Slabs that lead the readouts of several times to one state."""
     coupled: dict[str, dict[str, None]] = field(default_factory=dict)
-    """Coupled layers by their set and name: selectors of the new net, in the order of time."""
+    """Set and name of coupled layers → selectors in the new net, in the order of time."""
 
     def __post_init__(self) -> None:
         self.network = self.expansion.network
@@ -90,7 +90,7 @@ class _Unrolling:
     # ---- ends
 
     def _input(self) -> dict[str, Any]:
-        """The image arrives at a state of its own, from which it goes on to the states at its times."""
+        """The image arrives at a separate state, which feeds the states at its times."""
         entry = next(cell.target for cell in self.net.transitions if cell.source == INPUT)
         shape = self.network.state(entry)
         assert shape is not None
@@ -98,7 +98,7 @@ class _Unrolling:
         return {**self.written["input"], "state": IMAGE}
 
     def _readout(self) -> dict[str, Any]:
-        """One readout reads its state; several, or one of a held value, read a state that this arrives at."""
+        """One readout reads its state; several, or one of a held value, read an extra state."""
         readout = {key: value for key, value in self.written["readout"].items() if key != "state"}
         read = {t: self.values.at(0, (self.network.read, t)) for t in self.net.readouts}
         if len(read) == 1 and read[self.last].node[1] == self.last:
@@ -119,7 +119,7 @@ class _Unrolling:
         return f"{stem}_{BEFORE}" if t < 0 else f"{stem}_{t}"
 
     def _value(self, value: Value) -> None:
-        """The state of a value, and the arrows that make it."""
+        """Add the state of a value, and the arrows into it."""
         state = self.network.state(value.node[0])
         assert state is not None
         name, t = self._name(value), value.node[1]
@@ -134,7 +134,7 @@ class _Unrolling:
             self.states[name] = _short(table | noise)
         elif not any(layer.slots for layer in update.function):
             self.states[name] = table | {"update": self._ops(update)} | noise
-        else:  # sets cannot name updates: it becomes a transition of its own
+        else:  # sets cannot name updates: make it a transition
             self.states[f"{name}_{MERGED}"] = table
             self.states[name] = _short({"shape": table["shape"]} | noise)
             self._transition(update, t, f"{name}_{MERGED}", name, 0)
@@ -158,7 +158,7 @@ class _Unrolling:
         if first is read:
             self._transition(transition, t, name, target, delay, re.sub(r"\bI0\b", "I", self._text(transition)))
             return
-        joined = f"{target}_{FIRST}"  # the function without I0, and the first value, added up
+        joined = f"{target}_{FIRST}"  # the function without I0, plus the first value
         state = self.network.state(transition.target)
         assert state is not None
         self.states[joined] = {"shape": list(state.shape), "merge": "sum"}
@@ -173,13 +173,13 @@ class _Unrolling:
     def _transition(
         self, transition: Transition, t: int, source: str, target: str, delay: int, ops: str | None = None
     ) -> None:
-        """A cell with a function of the old net, and the tensors that it uses."""
+        """Add a cell with a function of the old net, and note its tensors."""
         cell = self._cell(transition)
         self._arrow(source, target, cell["ops"] if ops is None else ops, delay, cell)
         self._use(transition, t, f"{source}->{target}", f"{source}->{target}")
 
     def _arrow(self, source: str, target: str, ops: Any, delay: int, cell: Mapping[str, Any] | None = None) -> None:
-        """An arrow, with the Lipschitz bound, the gain and the noise of a cell."""
+        """Add an arrow with the Lipschitz bound, the gain and the noise of a cell."""
         table = {"ops": ops}
         if delay != 1:
             table["delay"] = delay
@@ -187,7 +187,7 @@ class _Unrolling:
         self.cells.setdefault(source, {})[target] = ops if len(table) == 1 else table
 
     def _cell(self, transition: Transition) -> dict[str, Any]:
-        """What is written of a transition, as a table."""
+        """A transition as written, as a table."""
         entry: Any = self.written
         for key in transition.path:
             entry = entry[key]
@@ -197,14 +197,14 @@ class _Unrolling:
         return self._cell(update)["ops"]
 
     def _text(self, transition: Transition) -> str:
-        """A function with I0, which is taken apart as a string."""
+        """A function with I0 as a string, which is taken apart later."""
         ops = self._cell(transition)["ops"]
         if not isinstance(ops, str):
             raise _no_words(transition)
         return ops
 
     def _without_first(self, transition: Transition) -> Any:
-        """The written function less its I0 branch; None where nothing is left."""
+        """The written function without its I0 branch; None if nothing remains."""
         text = self._text(transition)
         chain = parse_function(text)
         if len(chain) != 1 or not isinstance(chain[0], Branches):
@@ -220,7 +220,7 @@ class _Unrolling:
     # ---- weights
 
     def _use(self, transition: Transition, t: int, cell: str, gain_cell: str) -> None:
-        """Note which tensors of the old net the layers of a cell use; those of an arrival time alone are no ties."""
+        """Note which tensors of the old net the layers of a cell use; per-time tensors are no ties."""
         for layer, bindings in zip(transition.function, transition.bindings, strict=True):
             mine = [binding.at(t) for binding, slot in zip(bindings, layer.slots, strict=True) if not slot.per_time]
             if not mine:
@@ -232,7 +232,7 @@ class _Unrolling:
                     self.coupled.setdefault(tensor.coupled.rpartition(".")[0], {})[selector] = None
 
     def _sets(self) -> list[dict[str, Any]]:
-        """The hard sets, a whole transition's at once where all its layers are tied alike, and the coupled ones."""
+        """The hard sets, per whole transition where all its layers are tied alike, and the coupled sets."""
         layers: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
         uses = _joined(self.uses)
         for names, selectors in uses.items():
@@ -254,7 +254,7 @@ class _Unrolling:
 
     @staticmethod
     def _is_of(content: object, names: tuple[str, ...], alike: Mapping[Any, object]) -> bool:
-        """Whether only transitions that are tied alike use these tensors, each of which has them once."""
+        """Whether only transitions tied alike use these tensors, each once."""
         users = [other for other in alike if names in [theirs for _, theirs in other]]
         return users == [content] and [theirs for _, theirs in users[0]].count(names) == 1
 
@@ -266,16 +266,16 @@ class _Unrolling:
 
 
 KEPT = ("graphnet", "cite", "let", "norm", "pre_net", "post_net")
-"""Tables that are those of the old spec."""
+"""Tables kept from the old spec."""
 
 
 def _short(table: dict[str, Any]) -> Any:
-    """A state's shape alone where nothing else is said of it."""
+    """Shorten a state's table to its shape if it has nothing else."""
     return table if len(table) > 1 else table["shape"]
 
 
 def _joined(uses: Mapping[tuple[str, ...], Sequence[str]]) -> dict[tuple[str, ...], list[str]]:
-    """Uses that have any tensor in common, put together: a layer with a bias and one without may share a weight."""
+    """Merge uses that share any tensor: a layer with a bias and one without may share a weight."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for names, selectors in uses.items():
         common = [group for group in groups if set(group) & set(names)]
@@ -283,7 +283,7 @@ def _joined(uses: Mapping[tuple[str, ...], Sequence[str]]) -> dict[tuple[str, ..
         merged = dict.fromkeys(name for group in (*common, names) for name in group)
         roles = [name.rpartition(".")[2] for name in merged]
         if len(set(roles)) < len(roles):  # cells that differ over time may share a bias, but no weight
-            what = f"the language has no words for layers that share some tensors and not others: {', '.join(merged)}"
+            what = f"the language cannot express layers that share some tensors and not others: {', '.join(merged)}"
             fix = "give the transition one function at all times, or widths that are equal or all different"
             raise SpecError([Fault(("transitions",), what, fix, code="GN306")])
         groups[tuple(merged)] = [*found, *selectors]
@@ -291,12 +291,12 @@ def _joined(uses: Mapping[tuple[str, ...], Sequence[str]]) -> dict[tuple[str, ..
 
 
 def _no_words(transition: Transition) -> SpecError:
-    what = f"the language has no words for '{transition.text}' without its I0"
-    return SpecError([Fault(transition.path, what, "write I0 as a branch of its own: f + I0", code="GN306")])
+    what = f"the language cannot express '{transition.text}' without its I0"
+    return SpecError([Fault(transition.path, what, "write I0 as a separate branch: f + I0", code="GN306")])
 
 
 def origin(place: str) -> str:
-    """The place of the old net that a place of an unrolled one is at the same time, `.` written as `_`."""
+    """Place in an unrolled net → its place in the old net at the same time, with `.` written as `_`."""
     target, _, source = place.partition(".from_")
     if not source:
         return (

@@ -1,4 +1,4 @@
-"""What the states of a net are at given times, as a forward pass makes them."""
+"""Capture the values of states at given times during a forward pass."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Activations = dict[tuple[str, int], Tensor]
 
 
 def activations(net: nn.Module, plan: Plan, images: Tensor, at: str | Iterable[str]) -> Activations:
-    """See `Net.activations`; `plan` is the one that is executed."""
+    """See `Net.activations`; `plan` is the executed one."""
     wanted = selected(plan, at)
     found: Activations = {}
     handles = []
@@ -33,7 +33,7 @@ def activations(net: nn.Module, plan: Plan, images: Tensor, at: str | Iterable[s
 
 
 class _Keeper:
-    """A hook that keeps the values of a state at the times that are wanted."""
+    """A hook that keeps the values of a state at the wanted times."""
 
     def __init__(self, state: str, times: Iterable[int], wanted: set[tuple[str, int]], found: Activations) -> None:
         self.state, self.times, self.wanted, self.found = state, iter(times), wanted, found
@@ -45,10 +45,10 @@ class _Keeper:
 
 
 def selected(plan: Plan, at: str | Iterable[str]) -> list[tuple[str, int]]:
-    """States and times of texts such as `V2@3`, `V2@2..4` or `IT@*`, in their order, each once.
+    """Parse texts such as `V2@3`, `V2@2..4` or `IT@*` into states and times, in order, each once.
 
     Raises:
-        ValueError: no state of that name, or it is not made then.
+        ValueError: no state of that name, or it is not computed at that time.
     """
     texts = [at] if isinstance(at, str) else list(at)
     return list(dict.fromkeys(pair for text in texts for pair in _selected(plan, text)))
@@ -58,7 +58,7 @@ def _selected(plan: Plan, text: str) -> list[tuple[str, int]]:
     state, _, when = text.partition("@")
     made = plan.made_at.get(state)
     if made is None:
-        raise ValueError(f"'{text}': no state of this net is called so\n  {did_you_mean(state, list(plan.made_at))}")
+        raise ValueError(f"'{text}': no state of this net has that name\n  {did_you_mean(state, list(plan.made_at))}")
     if when in ("", "*"):
         return [(state, t) for t in made]
     try:
@@ -68,6 +68,6 @@ def _selected(plan: Plan, text: str) -> list[tuple[str, int]]:
     found = [(state, t) for t in made if t in meant]
     if not found:
         times = ", ".join(map(str, made))
-        what = f"'{text}': '{state}' is not made then, but at t = {times}"
-        raise ValueError(f"{what}\n  what no readout needs is made with keep_dead=True, or by a later readout")
+        what = f"'{text}': '{state}' is not computed then, only at t = {times}"
+        raise ValueError(f"{what}\n  values that no readout needs take keep_dead=True, or a later readout")
     return found

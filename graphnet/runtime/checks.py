@@ -1,4 +1,4 @@
-"""What a forward pass looks at before it begins: its input, and the layers whose tensors functions use."""
+"""Checks before a forward pass: its input, and the layers whose tensors functions use."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "group_norm": ("num_groups", "eps"),
     "layer_norm": ("normalized_shape", "eps"),
 }
-"""What users may set on a layer, and functions that use its tensors do not look at."""
+"""Settings of layers that functions on their tensors ignore."""
 
 
 class LayerCheck:
-    """Looks at the layers of a net whose tensors functions use; `holds` says quickly whether nothing has changed.
+    """Checks the layers whose tensors functions use; `holds` is a fast test that nothing has changed.
 
     Raises:
         RuntimeError: a layer is of another class, has other settings or a hook, or trains in a net for inference.
@@ -50,7 +50,7 @@ class LayerCheck:
         self.settings = list(map(call, self.getters, self.layers))
 
     def holds(self) -> bool:
-        """Whether all modules are in their places, with the classes, settings and hooks that they had."""
+        """Whether all modules still have their places, classes, settings and hooks."""
         return (
             all(map(is_, map(dict.get, self.dicts, self.names), self.modules))
             and list(map(type, self.modules)) == self.classes
@@ -59,16 +59,16 @@ class LayerCheck:
         )
 
     def _look(self, holder: Holder, seen: dict[str, nn.Module]) -> None:
-        """Look at a layer, and at the modules that it is in."""
+        """Check a layer and the modules around it."""
         above, path = seen[""], ""
         for name in holder.name.split("."):
             path = f"{path}.{name}" if path else name
             if path not in seen:
                 module = above._modules.get(name)
                 if module is None:
-                    raise RuntimeError(f"the net has no module '{path}' any more")
+                    raise RuntimeError(f"the net no longer has a module '{path}'")
                 if any(getattr(module, each) for each in HOOKS) and not self.calls_layers:
-                    raise RuntimeError(f"'{path}' has a hook, which would not run: {self.reason}")
+                    raise RuntimeError(f"'{path}' has a hook that would not run: {self.reason}")
                 self.dicts.append(above._modules)
                 self.names.append(name)
                 self.modules.append(module)
@@ -92,9 +92,9 @@ class LayerCheck:
             if now != before:
                 what = f"'{holder.name}' has {name} = {now}, not {before}"
                 raise RuntimeError(f"{what}, which would not be used: {self.reason}")
-        for role, _ in holder.roles:  # pruning makes them by a hook, when the layer is called
+        for role, _ in holder.roles:  # pruning sets them in a hook when the layer is called
             if role in vars(module) and "_is_replica" not in vars(module):
-                raise RuntimeError(f"'{holder.name}.{role}' is made by a hook, which would not run: {self.reason}")
+                raise RuntimeError(f"a hook that would not run sets '{holder.name}.{role}': {self.reason}")
         if self.infers and holder.op.kind == "batch_norm" and module.training:
             raise RuntimeError(
                 f"'{holder.name}' is in training, but the net was compiled for inference\n"
@@ -103,17 +103,17 @@ class LayerCheck:
 
 
 _REASONS = {
-    False: "passes go across layers\n  compile with optimize=0, where layers are called",
-    True: "its weight is also used by another function than its own\n  give that one a weight of its own",
+    False: "passes work across layers\n  compile with optimize=0, which calls layers",
+    True: "another function also uses its weight\n  give that function its own weight",
 }
 
 
 def refuse_input(image: Any, shape: Shape) -> None:
-    """Raise ValueError if an image is not what a net takes; what a tracer gives in its place has no shape yet."""
+    """Raise ValueError if an image does not fit the net; a tracer's proxy has no shape yet and passes."""
     if isinstance(image, fx.Proxy) or torch.jit.is_tracing():  # type: ignore[no-untyped-call, attr-defined]
         return
     wanted = f"floating-point numbers of shape [N, {', '.join(map(str, shape))}]"
     if not isinstance(image, Tensor):
         raise ValueError(f"the net takes a tensor of {wanted}, not a {type(image).__name__}")
     given = f"{str(image.dtype).removeprefix('torch.')} of shape {list(image.shape)}"
-    raise ValueError(f"the net takes {wanted}, but is given {given}")
+    raise ValueError(f"the net takes {wanted}, but got {given}")

@@ -1,4 +1,4 @@
-"""A writer of the table of PyTorch calls that calls at once, in evaluation mode."""
+"""Eager writer for the lowering rules: runs each call immediately, in evaluation mode."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from graphnet.network.functions.ops import KINDS, Line
 
 
 class Eager:
-    """Calls at once."""
+    """Runs calls immediately."""
 
     def call(self, function: str, *arguments: Any, **settings: Any) -> Any:
         first, _, rest = function.partition(".")

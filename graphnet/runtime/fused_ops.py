@@ -1,4 +1,4 @@
-"""What several lines do, done at once: batch norms or convolutions of one value, a layer and the norm after it."""
+"""Fused kernels: batch norms or convolutions that share an input, a layer with the norm after it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 def _one_node(function: Callable[..., R]) -> Callable[..., R]:
-    """For a tracer the function is one node, in training and evaluation alike; its first argument is x, or several."""
+    """Trace the function as one node, in training and evaluation; its first argument is x, or a list of them."""
 
     @wraps(function)
     def called(x: Any, *given: Any, **settings: Any) -> R:
@@ -32,10 +32,10 @@ def _one_node(function: Callable[..., R]) -> Callable[..., R]:
 def shared_norm(
     x: Tensor, training: Sequence[bool], relu: bool, momentum: float, eps: float, *statistics: Tensor
 ) -> list[Tensor]:
-    """What several batch norms without affine part make of one value, each with its running mean and variance `[C]`.
+    """Apply several batch norms without affine parameters to one value, each with its running mean and variance `[C]`.
 
-    Where all are in training they normalise by the batch alike: it is done once, and each one's statistics are brought
-    up to date as it would do itself. Else each is done by itself. With `relu` that follows.
+    If all are in training, normalise by the batch once, and update each norm's statistics as it would itself.
+    Otherwise apply each separately. With `relu`, a ReLU follows.
     """
     means, variances = statistics[::2], statistics[1::2]
     if all(training):
@@ -67,10 +67,10 @@ def convs(
     bias: Tensor | None = None,
     **settings: int,
 ) -> list[Tensor]:
-    """Convolutions of sources that may be one value, by weights that are joined along `axis`.
+    """Convolve sources, which may be one value, with weights joined along `axis`.
 
-    `parts` are their channels; `kind` is `conv2d`, `conv_transpose2d` or another rank of these. Sources that have been
-    normalised by statistics of their own, as in evaluation, are convolved one by one.
+    `parts` are their channels; `kind` is `conv2d`, `conv_transpose2d` or another rank of these. Sources normalised by
+    separate statistics, as in evaluation, are convolved one by one.
     """
     convolve = getattr(torch, kind)
     if all(source is sources[0] for source in sources):
@@ -83,7 +83,7 @@ def convs(
 
 @_one_node
 def normed(x: Tensor, kind: str, biased: bool, eps: float, weight: Tensor, *given: Tensor, **settings: int) -> Tensor:
-    """A convolution or linear layer and the batch norm after it, folded into its weights by the running statistics.
+    """A convolution or linear layer with the batch norm after it folded into its weights by the running statistics.
 
     `kind` is `linear`, `conv2d`, `conv_transpose2d` or another rank of these; `given` is the bias if there is one, the
     running mean and variance `[C]`, and the norm's weight and bias if it has them.
@@ -104,20 +104,20 @@ def normed(x: Tensor, kind: str, biased: bool, eps: float, weight: Tensor, *give
 
 @_one_node
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """What a batch norm does after it has normalised, if its weight and bias `[C]` are another layer's."""
+    """The affine part of a batch norm whose weight and bias `[C]` belong to another layer."""
     shape = (-1, *[1] * (x.dim() - 2))
     return x * weight.reshape(shape) + bias.reshape(shape)
 
 
 @_one_node
 def channels_last(x: Tensor) -> Tensor:
-    """A map `[N, C, H, W]` or weight laid out as N, H, W, C; in a way that vmap can do."""
+    """A map `[N, C, H, W]` or weight laid out as N, H, W, C; works under vmap."""
     return x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
 def add_into(a: Tensor, b: Tensor) -> Tensor:
-    """a + b, written over a where the sum is of its type: under autocast it may be of a wider one."""
+    """a + b, in place if the sum has a's type: under autocast it may be wider."""
     if not torch.compiler.is_compiling() and has_torch_function((a, b)):
-        traced: Tensor = handle_torch_function(add_into, (a, b), a, b)  # for a tracer it is one node
+        traced: Tensor = handle_torch_function(add_into, (a, b), a, b)  # one node when traced
         return traced
     return a.add_(b) if torch.promote_types(a.dtype, b.dtype) == a.dtype else a + b

@@ -17,13 +17,13 @@ from graphnet.runtime.lowering_rules import AFFINE, say
 
 
 class GraphWriter:
-    """Writes lines as nodes; `values` has the nodes of what they are made of, by name."""
+    """Writes lines as nodes; `values` maps names to the nodes they read."""
 
     def __init__(self, nodes: fx.Graph, values: dict[str, fx.Node]) -> None:
         self.nodes, self.values = nodes, values
 
     def write(self, line: Line, layer: Holder | None = None) -> None:
-        """Write a line, as a call of its layer if there is one."""
+        """Write a line, as a call of its layer if given."""
         given = [self.values[name] for name in line.arguments]
         if layer is not None:
             node = self.nodes.call_module(layer.name, tuple(given))
@@ -35,7 +35,7 @@ class GraphWriter:
             node = self.nodes.call_module(f"{line.place}.output", tuple(given))
         else:
             node = say(self, line, [*given, *(self.values[name] for name in (*line.tensors, *flags_of(line)))])
-        if node not in given:  # a sum of one thing is that thing
+        if node not in given:  # a sum of one value is that value
             node.name = line.name
         self.values[line.name] = node
 

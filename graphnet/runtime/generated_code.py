@@ -1,8 +1,8 @@
-"""The Python code of a net: functions of few locals, which reach modules without attribute look-ups.
+"""Code generation: Python functions with few locals that reach modules without attribute look-ups.
 
-The interpreter keeps frames in chunks of 16 KB. A function whose frame happens to end near the end of one is slow: each
-function that it calls maps a new chunk and frees it again. So a forward pass begins a chunk of its own, with room for
-all that it calls, and a long one is split into parts of few locals, which hand values on by name.
+The interpreter keeps frames in chunks of 16 KB. A function whose frame ends near the end of a chunk is slow: each call
+it makes maps a new chunk and frees it again. So a forward pass starts its own chunk, with room for all its calls, and
+a long one is split into parts with few locals, which pass values on by name.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from torch.fx.graph import CodeGen
 from graphnet.planning.body import at
 
 LOCALS = 250
-"""So many names a generated function may have, or hardly more."""
+"""Approximate maximum of names in a generated function."""
 MANY = 3
-"""What is reached so often in a part of a long pass is reached once."""
+"""From this many look-ups in a part of a long pass, a module is kept in a local."""
 SIGNATURE = "def forward("
 
 
 ROOM = 2_100
-"""Words of a frame that fits into no chunk of 16 KB: it is given one of 32 KB, half of which is left for others."""
+"""Words of a frame too large for a 16 KB chunk: it gets one of 32 KB, and leaves half of it to the calls."""
 
 
 def with_room(forward: Any) -> Any:
-    """A forward pass that begins a chunk of frames of its own."""
+    """Make a forward pass start its own chunk of frames."""
     assert isinstance(forward, FunctionType)
     forward.__code__ = forward.__code__.replace(co_stacksize=ROOM)
     return forward
@@ -39,13 +39,13 @@ class Statement(NamedTuple):
     """A statement of a forward pass.
 
     Attributes:
-        made: the names that it gives.
-        module: the module that it calls, by its name in the net; empty if it calls none.
+        made: the names it assigns.
+        module: the name in the net of the module it calls; empty if none.
         text: the call's arguments, or the expression.
-        reads: the names of the values and tensors that it reads.
+        reads: the names of the values and tensors it reads.
         t: its time.
-        tensors: further arguments: names of tensors and flags in the net, `{t}` for the time in them.
-        function: the function that it calls, if it calls no module but one.
+        tensors: further arguments: names of tensors and flags in the net, with `{t}` for the time.
+        function: the function it calls, if it calls one instead of a module.
     """
 
     made: tuple[str, ...]
@@ -57,13 +57,13 @@ class Statement(NamedTuple):
     function: str = ""
 
     def with_arguments(self, further: Sequence[str], reads: Iterable[str] = ()) -> Statement:
-        """The statement with its further arguments written out."""
+        """Return the statement with its further arguments in its text."""
         text = ", ".join(filter(None, (self.text, *further)))
         return Statement(self.made, self.module, text, (*self.reads, *reads), self.t, (), self.function)
 
 
 def local(tensor: str) -> str:
-    """What a tensor is called in generated code."""
+    """The name of a tensor in generated code."""
     return tensor.replace(".", "_")
 
 
@@ -71,11 +71,11 @@ class Forward(NamedTuple):
     """A forward pass.
 
     Attributes:
-        given: its values by name → its parameter.
-        tensors: its tensors by name → their names in the net, beside those that statements name themselves.
-        statements, result: what it does, and its last statement.
-        ends: the names of the values that it results in.
-        maps: the names, as statements say them, of tensors that are laid out with channels last when they are read.
+        given: name of an input → its parameter.
+        tensors: name of a tensor → its name in the net, besides those that statements name themselves.
+        statements, result: its body, and its return statement.
+        ends: the names of its results.
+        maps: the names, as in statements, of tensors to convert to channels last when read.
     """
 
     given: Mapping[str, str]
@@ -86,7 +86,7 @@ class Forward(NamedTuple):
     maps: Container[str] = ()
 
     def source(self, signature: str) -> str:
-        """The functions that it consists of."""
+        """The source of its functions."""
         read = {name if "{t" not in name else (name, each.t) for each in self.statements for name in each.tensors}
         names = len(self.tensors) + len(read) + sum(len(each.made) for each in self.statements)
         functions = self._one(signature) if names <= LOCALS else self._many(signature)
@@ -103,7 +103,7 @@ class Forward(NamedTuple):
                 further.append(name)
                 if template not in self.maps:
                     tensors[name] = target
-                elif name not in maps:  # laid out where it is used first, and freed where it is used last
+                elif name not in maps:  # converted at its first use, freed at its last
                     maps.add(name)
                     *places, role = target.split(".")
                     text = f"fused_ops.channels_last({_module(places)}.{role})"
@@ -113,9 +113,9 @@ class Forward(NamedTuple):
         yield signature, [*body, "", self.result]
 
     def _many(self, signature: str) -> Iterator[tuple[str, list[str]]]:
-        """Functions for the parts, and `forward`, which calls them; `values` are handed on, `tensors` shared.
+        """Functions for the parts, and `forward`, which calls them; parts pass `values` on and share `tensors`.
 
-        What programs are given of tensors is a function each, with the time as its argument.
+        The tensor arguments of each program come from a function of the time.
         """
         helpers: dict[tuple[str, ...], int] = {}
         statements = []
@@ -162,7 +162,7 @@ class Forward(NamedTuple):
         yield signature, [*start, *calls, *found, self.result]
 
     def _written(self, part: Sequence[Statement], kept: set[str], many: int) -> list[str]:
-        """Statements under the headings of their time steps; values that are not used any more are freed."""
+        """Write statements under a heading per time step; free values after their last use."""
         last = {name: number for number, each in enumerate(part) for name in (*each.made, *each.reads)}
         modules = Counter(each.module for each in part if each.module)
         called = {module: f"_module{k}" for k, (module, count) in enumerate(modules.items()) if count >= many}
@@ -181,14 +181,14 @@ class Forward(NamedTuple):
         return lines
 
     def _read(self, tensors: Mapping[str, str], many: int = MANY) -> list[str]:
-        """Parameters and statistics, read from their modules; what many of them stand in is reached once."""
+        """Read parameters and statistics from their modules; look up a module that holds many of them once."""
         if not tensors:
             return []
         holders, reached = self._reached(tensors, many)
         return ["", "# parameters and statistics", *holders, *(f"{name} = {text}" for name, text in reached.items())]
 
     def _reached(self, tensors: Mapping[str, str], many: int = MANY) -> tuple[list[str], dict[str, str]]:
-        """How code reaches tensors, by name, and the lines that must stand before."""
+        """Expressions that reach tensors, by name, and the lines that must precede them."""
         paths = {name: target.split(".") for name, target in tensors.items()}
         holders = Counter(tuple(path[:-2]) for path in paths.values())
         often = {each: f"_modules{k}" for k, (each, count) in enumerate(holders.items()) if each and count >= many}
@@ -202,7 +202,7 @@ class Forward(NamedTuple):
 
 
 def _parted(statements: Iterable[Statement]) -> Iterator[list[Statement]]:
-    """Statements in parts of few names each."""
+    """Split statements into parts with few names each."""
     part: list[Statement] = []
     names: set[str] = set()
     for each in statements:
@@ -217,12 +217,12 @@ def _parted(statements: Iterable[Statement]) -> Iterator[list[Statement]]:
 
 
 def _module(places: Iterable[str]) -> str:
-    """How code reaches a module: by the dictionaries that modules are held in, whatever names there are."""
+    """Expression that reaches a module through the `_modules` dictionaries, so any name works."""
     return "self" + "".join([f"._modules[{_key(place)}]" for place in places])
 
 
 def _key(place: str) -> str:
-    """A module's name as code; `t` is the time, and `now` that of a module of its own at each time."""
+    """A module's name as code; `t` is the time, and `now` the name of a per-time module."""
     if place == "t{t}":
         return "now"
     return f"f{place!r}" if "{t" in place else repr(place)
@@ -233,7 +233,7 @@ def _indented(lines: Sequence[str]) -> list[str]:
 
 
 class PartedCode(CodeGen):
-    """The code of a graph as a `Forward`, from the one function that fx writes."""
+    """Code generator that turns the single function fx writes into a `Forward`."""
 
     def _gen_python_code(self, nodes: Any, *given: Any, **settings: Any) -> Any:
         code = super()._gen_python_code(nodes, *given, **settings)
@@ -245,7 +245,7 @@ class PartedCode(CodeGen):
 
 
 def _forward_of(nodes: Sequence[fx.Node], lines: Sequence[str]) -> Forward:
-    """The forward pass of nodes, and of the lines that fx writes for them; nodes are called as `repr` says."""
+    """The forward pass of nodes and the lines that fx writes for them; the name of a node is its `repr`."""
     texts = dict(line.strip().split(" = ", 1) for line in lines if " = " in line)
     names = {node: repr(node) for node in nodes}
     statements = []

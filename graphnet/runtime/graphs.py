@@ -1,4 +1,4 @@
-"""Plan → torch.fx graphs: all lines as nodes, or calls of the programs that recur."""
+"""Plan → torch.fx graphs: all lines as nodes, or calls of recurring programs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from graphnet.runtime.generated_code import Forward, PartedCode, Statement, loca
 from graphnet.runtime.lowering_rules import AFFINE, CHANNELS_LAST
 
 PROGRAMS = "_programs"
-"""The module that holds the programs; no state is called so, as their names begin with letters."""
+"""The module that holds the programs; no state can have this name, as state names begin with letters."""
 
 
 class _Nodes:
-    """The graph of a net while it is being written; each node says in its meta to which time it belongs."""
+    """Builder for the graph of a net; each node's meta holds its time."""
 
     def __init__(self, plan: Plan) -> None:
         self.graph = fx.Graph()
@@ -49,7 +49,7 @@ class _Nodes:
             self.values[name] = self.graph.create_node("get_attr", name, name=local(name))
 
     def lay_out(self, names: Iterable[str]) -> None:
-        """Lay weights out as maps are, where they are used first."""
+        """Convert weights to the layout of maps at their first use."""
         for name in names:
             if name in self.maps and self.values[name].op == "get_attr":
                 self.values[name] = self._laid_out(self.values[name])
@@ -66,7 +66,7 @@ class _Nodes:
         self._mark(start, t)
 
     def call(self, run: Run, number: int, t: int) -> None:
-        """Append a call of a program, at a time; its results are one value or several."""
+        """Append a call of a program at a time; its results are one value or several."""
         start = len(self.graph.nodes)
         self.lay_out(run.tensors)
         arguments = [self.values[name] for name in (*run.given, *run.tensors)]
@@ -94,7 +94,7 @@ class _Nodes:
 
 
 def flat_graph(plan: Plan) -> fx.Graph:
-    """All lines of a plan as nodes under their names."""
+    """Build a graph with all lines of a plan as nodes, under their names."""
     nodes = _Nodes(plan)
     lines: list[tuple[Line, Holder | None]] = []
     for body, t in plan.calls:
@@ -113,14 +113,14 @@ def _read(line: Line, layer: Holder | None) -> tuple[str, ...]:
 
 
 def weights_of_maps(plan: Plan) -> frozenset[str]:
-    """The names of the weights that are laid out as maps are, as bodies say them."""
+    """The names, as in bodies, of the weights that follow the layout of maps."""
     if plan.layout != "channels_last":
         return frozenset()
     return frozenset(tensor.name for body in plan.bodies for tensor in body.tensors if tensor.is_weight_of_maps)
 
 
 def numbered_programs(plan: Plan) -> dict[Program, int]:
-    """The distinct programs of a plan in the order of their first run."""
+    """Distinct program of a plan → its number, in the order of first run."""
     numbers: dict[Program, int] = {}
     for body in plan.bodies:
         for piece in cut(plan, body):
@@ -130,7 +130,7 @@ def numbered_programs(plan: Plan) -> dict[Program, int]:
 
 
 def graph_of_calls(plan: Plan) -> fx.Graph:
-    """The calls of a plan's programs, and between them the values of states and the calls of layers."""
+    """Build a graph of a plan's program calls, with the values of states and the calls of layers between them."""
     nodes = _Nodes(plan)
     numbers = numbered_programs(plan)
     pieces = [(t, inlined(piece, t) if isinstance(piece, Line) else piece.at(t)) for t, piece in runs_of(plan)]
@@ -152,7 +152,7 @@ def _read_by(piece: Piece) -> tuple[str, ...]:
 
 
 def forward_of_calls(plan: Plan) -> Forward:
-    """What `graph_of_calls` does as statements: of a long net they are written ten times as fast."""
+    """The same forward pass as `graph_of_calls`, as statements: ten times faster to write for a long net."""
     numbers = numbered_programs(plan)
     statements: list[Statement] = []
     laid_out: dict[str, str] = {}
@@ -185,7 +185,7 @@ def forward_of_calls(plan: Plan) -> Forward:
             lay_out(line.name, t)
         elif line.op.kind == "value":
             statements.append(Statement((line.name,), f"{line.place}.output", reads[0], reads, t))
-        else:  # what a function is divided by
+        else:  # a Lipschitz divisor
             statements.append(Statement((line.name,), f"{line.place}.{line.name}", "", (), t, line.tensors))
     outputs = {t: laid_out.get(name, name) for t, name in plan.outputs}
     several = "{" + ", ".join(f"{t}: {name}" for t, name in outputs.items()) + "}"

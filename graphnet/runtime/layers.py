@@ -17,7 +17,7 @@ Roles = tuple[tuple[str, Shape], ...]
 
 
 def module_of(holder: Holder) -> nn.Module:
-    """The module of a layer, its tensors yet to come: they are on the meta device."""
+    """The module of a layer; its tensors are on the meta device until they are set."""
     made = twin(template_of(holder))
     if isinstance(made, nn.modules.batchnorm._BatchNorm):
         made._buffers["num_batches_tracked"] = _NONE_YET.clone()
@@ -25,12 +25,12 @@ def module_of(holder: Holder) -> nn.Module:
 
 
 def template_of(holder: Holder) -> nn.Module:
-    """A module with the class and settings of a layer's."""
+    """A module with the class and settings of a layer."""
     return _template(holder.op, holder.shape, holder.roles)
 
 
 def twin(module: nn.Module) -> nn.Module:
-    """A module with the same attributes and dictionaries of its own; a long net has thousands that are alike."""
+    """Copy a module's attributes, with separate dictionaries; a long net has thousands of like modules."""
     made = object.__new__(type(module))
     own = vars(made)
     own |= vars(module)
@@ -41,7 +41,7 @@ def twin(module: nn.Module) -> nn.Module:
 
 @lru_cache(maxsize=1024)
 def _dictionaries(module: nn.Module) -> tuple[str, ...]:
-    """The attributes of a module that each module has its own of."""
+    """The attributes that a module does not share with its twins."""
     return tuple(key for key, value in vars(module).items() if isinstance(value, dict | set))
 
 
@@ -52,7 +52,7 @@ _NONE_YET = torch.tensor(0)
 def _template(op: Op, shape: Shape, roles: Roles) -> nn.Module:
     made: nn.Module = _MODULES[op.kind](op, shape, dict(roles))
     known = {name for name, _ in roles}
-    for held in (made._parameters, made._buffers):  # what a set keeps in another place is not here
+    for held in (made._parameters, made._buffers):  # tensors that a set keeps elsewhere are missing here
         held.update({name: None for name in held if name not in {*known, "num_batches_tracked"}})
     missing = known - {*made._parameters, *made._buffers}
     assert not missing, f"{type(made).__name__} has no {missing}"
@@ -83,7 +83,7 @@ def _batch_norm(op: Op, shape: Shape, roles: dict[str, Shape]) -> nn.Module:
 
 
 def _forget_count(module: nn.Module, keys: Any) -> None:
-    """A state dict may have what `nn.BatchNorm2d` counts, or not."""
+    """Accept state dicts with or without the batch count of `nn.BatchNorm2d`."""
     keys.unexpected_keys[:] = [key for key in keys.unexpected_keys if not key.endswith("num_batches_tracked")]
 
 

@@ -1,7 +1,7 @@
-"""Spectral norms of operators made of a plan's lines, by power iteration with kept vectors.
+"""Spectral norms of operators made of a plan's lines, by power iteration with persistent vectors.
 
-Yoshida & Miyato 2017; Miyato et al. 2018. The vector that is kept is the right singular one, v: the norm is ‖A v‖,
-which needs no transpose, is never above the true norm (but for rounding), and has the right gradient with v held fixed.
+Yoshida & Miyato 2017; Miyato et al. 2018. The persistent vector is the right singular vector v: the norm is ‖A v‖,
+which needs no transpose, never exceeds the true norm (except by rounding), and has the right gradient for fixed v.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ Tensors = Mapping[str, Tensor]
 
 
 def applied(norm: SpectralNorm, x: Tensor, tensors: Tensors) -> Tensor:
-    """A norm's operator, applied to values `[1, …]`."""
+    """Apply a norm's operator to values `[1, …]`."""
     value: Tensor = say_operator(EAGER, norm.operator, x, tensors)
     return value
 
 
 def transposed(norm: SpectralNorm, y: Tensor, tensors: Tensors) -> Tensor:
-    """Its transpose, line by line: autograd's would meet the hooks of activation checkpointing."""
+    """Apply its transpose, line by line: autograd would trigger the hooks of activation checkpointing."""
     ends = []
     for path in norm.operator:
         shapes, end = [norm.shape, *(line.shape for line in path)], y
@@ -46,7 +46,7 @@ def transposed(norm: SpectralNorm, y: Tensor, tensors: Tensors) -> Tensor:
 
 
 def _transposed_line(line: Line, shape: Shape, y: Tensor, tensors: Tensors) -> Tensor:
-    """The transpose of one linear line that reads values of a shape."""
+    """Apply the transpose of one linear line that reads values of a shape."""
     kind, rank = line.op.kind, len(shape) - 1
     settings: dict[str, Any] = dict(line.op.attributes)
     weight = next((tensors[name] for name in line.tensors if name.endswith("weight") and name in tensors), y)
@@ -70,7 +70,7 @@ def _transposed_line(line: Line, shape: Shape, y: Tensor, tensors: Tensors) -> T
         every: Any = (..., *[slice(None, None, settings["stride"])] * rank)
         x[every] = y[:, : shape[0]]
         return x
-    same: Tensor = say_operator(EAGER, ((line,),), y, tensors)  # a diagonal one
+    same: Tensor = say_operator(EAGER, ((line,),), y, tensors)  # diagonal
     return same
 
 
@@ -84,18 +84,18 @@ def _conv_input(shape: Shape, weight: Tensor, y: Tensor, line: Line, groups: Any
 
 
 def improved(norm: SpectralNorm, v: Tensor, tensors: Tensors, iterations: int = 1) -> Tensor:
-    """A vector nearer to the first right singular one; each iteration applies the operator and its transpose."""
+    """Refine the first right singular vector; each iteration applies the operator and its transpose."""
     with torch.no_grad():
         v = v[None]
         for _ in range(iterations):
             found = transposed(norm, applied(norm, v, tensors), tensors)
             size = found.norm()
-            v = torch.where(size > 0, found / size, v)  # an operator that is zero so far leaves it where it is
+            v = torch.where(size > 0, found / size, v)  # a zero operator leaves it unchanged
     return v[0]
 
 
 def random_unit(shape: Shape, generator: torch.Generator) -> Tensor:
-    """Where power iteration starts."""
+    """The start of power iteration."""
     vector = torch.randn(shape, generator=generator)
     unit: Tensor = vector / vector.norm()
     return unit
@@ -109,14 +109,14 @@ def spectral_norm(norm: SpectralNorm, tensors: Tensors, iterations: int = 100) -
 
 
 class Divisor(nn.Module):
-    """c = max(L̂/μ, 1), by which a function is divided so that its Lipschitz bound L̂ is at most μ.
+    """c = max(L̂/μ, 1), the divisor that keeps a function's Lipschitz bound L̂ at most μ.
 
     LPK's eq. 3 prints max(μ/L̂, 1); its own text ("if L̂ ≤ μ, c will not change the function") needs this one.
 
-    L̂ is that of the net in evaluation mode, with the running statistics from before the step. In training each call
-    improves the vectors by one iteration, as PyTorch's spectral norm does. What activation checkpointing computes again
-    in the backward pass is what the last forward pass computed: the same vectors, the same statistics. (Of several
-    checkpointed passes before one backward pass the earlier ones get those of the last: c is off by one iteration.)
+    L̂ is the bound in evaluation mode, with the running statistics from before the step. In training, each call refines
+    the vectors by one iteration, as PyTorch's spectral norm does. When activation checkpointing recomputes a pass, it
+    uses the vectors and statistics of the last forward pass. (If several checkpointed passes precede one backward pass,
+    the earlier ones also get those of the last: c is off by one iteration.)
     """
 
     def __init__(self, op: Op) -> None:
@@ -127,7 +127,7 @@ class Divisor(nn.Module):
         self.seen: tuple[Tensor | None, ...] = ()
 
     def forward(self, *tensors: Tensor) -> Tensor:
-        """c, a scalar, of the bound's tensors and its vectors."""
+        """Return c, a scalar, given the bound's tensors and its vectors."""
         if self.training and not _is_recomputing():
             self.improve(tensors)
             self.seen = tuple(None if t.requires_grad else t.clone() for t in tensors)  # a later step changes them
@@ -140,9 +140,9 @@ class Divisor(nn.Module):
             return (work_out(self.bound.formula, Torch(tensors[0], named, vectors)) / self.mu).clamp_min(1)
 
     def improve(self, tensors: Sequence[Tensor], iterations: int = 1, kept: Container[int] = ()) -> None:
-        """Bring the vectors nearer to the singular ones, in place, but for those whose numbers are kept.
+        """Refine the singular vectors in place, except those whose numbers are in `kept`.
 
-        Takes what `forward` takes.
+        Takes the tensors of `forward`.
         """
         named = dict(zip(self.bound.names, (tensor.detach() for tensor in tensors), strict=False))
         for number, (norm, vector) in enumerate(zip(self.bound.searched, tensors[len(named) :], strict=True)):
@@ -152,7 +152,7 @@ class Divisor(nn.Module):
 
 
 class Torch:
-    """Works out the formula of a bound, in the type of `like`; each norm has its vector."""
+    """Evaluates the formula of a bound in the type of `like`; each norm has its vector."""
 
     def __init__(self, like: Tensor, tensors: Mapping[str, Tensor], vectors: Mapping[SpectralNorm, Tensor]) -> None:
         self.like, self.tensors, self.vectors = like, tensors, vectors
@@ -174,9 +174,9 @@ class Torch:
 
 
 def _is_recomputing() -> bool:
-    """Whether activation checkpointing computes a pass again: then one of these functions is among our callers.
+    """Whether activation checkpointing is recomputing a pass: then one of its functions is among our callers.
 
-    A forward pass that somebody else makes during a backward pass, as in a hook, is one like any other.
+    Any other forward pass during a backward pass, as in a hook, counts as ordinary.
     """
     if torch.compiler.is_compiling():
         return False
@@ -190,4 +190,4 @@ def _is_recomputing() -> bool:
 
 
 RECOMPUTING = ("unpack_hook", "backward")
-"""The functions of `torch.utils.checkpoint` that compute again: without and with reentrant autograd."""
+"""The functions of `torch.utils.checkpoint` that recompute: without and with reentrant autograd."""

@@ -1,4 +1,4 @@
-"""What is said of weights that do not fit a net: a line for each kind, not a list of names."""
+"""Messages about weights that do not fit a net: a line per kind, not a list of names."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ def is_statistic(name: str) -> bool:
 
 
 def is_vector(name: str) -> bool:
-    """Whether it is a singular vector, of a Lipschitz bound."""
+    """Whether it is a singular vector of a Lipschitz bound."""
     return name.rpartition(".")[2].startswith(VECTOR)
 
 
 def times_of(names: Iterable[str]) -> str:
-    """` at t = 4, 11`: the times that names of tensors say; nothing if they say none."""
+    """` at t = 4, 11`: the times in names of tensors; empty if they have none."""
     times = sorted({int(t) for name in names for t in re.findall(r"\.t(\d+)(?:_T\d+)?\.", name)})
     return f" at t = {', '.join(map(str, times))}" if times else ""
 
 
 def uncalibrated(names: Sequence[str]) -> str:
-    """What is said of statistics that are missing."""
-    return f"the weights hold no running statistics{times_of(names)}: they must be calibrated on training images first"
+    """The message about missing statistics."""
+    return f"the weights hold no running statistics{times_of(names)}: calibrate them on training images first"
 
 
 def misfits(missing: Sequence[str], left: Sequence[str]) -> Iterator[str]:
-    """What is said of a state dict that has too little or too much for a net, a line and a hint for each kind."""
+    """The messages about missing and unused tensors of a state dict, a line and a hint per kind."""
     made = [name for name in missing if is_statistic(name) or is_vector(name)]
     if weights := [name for name in missing if name not in made]:
         yield f"the weights hold no {and_more(weights)}"
@@ -44,5 +44,5 @@ def misfits(missing: Sequence[str], left: Sequence[str]) -> Iterator[str]:
     if left:
         statistics = all(map(is_statistic, left)) and times_of(left)
         what = f"running statistics{statistics}" if statistics else and_more(left)
-        hint = "net.load_state_dict(weights, strict=False) leaves aside what a net does not use"
+        hint = "net.load_state_dict(weights, strict=False) skips what the net does not use"
         yield f"the weights hold {what}, which the net does not use\n  {hint}"

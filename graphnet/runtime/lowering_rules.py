@@ -1,6 +1,6 @@
-"""How each op of the plan is said in PyTorch: one table for every backend that speaks it.
+"""Lowering rules: op → PyTorch calls, one table for all backends.
 
-A rule is given a `Writer`, which turns calls into graph nodes or into text, so that both say the same.
+A rule calls a `Writer`, which makes graph nodes or text, so both come from the same rule.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Writer(Protocol[V_co]):
 
 
 class Quoted(str):
-    """A text that is an argument, not the name of a value."""
+    """A string argument, not the name of a value."""
 
 
 Rule = Callable[[Writer[V], Line, Sequence[V]], V]
-"""`rule(writer, line, given)`: `given` are the line's arguments, its tensors, and its flags, each in their order."""
+"""`rule(writer, line, given)`: `given` are the line's arguments, tensors and flags, in this order."""
 
 DEFAULTS = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
 CONV = ("stride", "padding", "dilation", "groups")
@@ -42,7 +42,7 @@ CONV_TRANSPOSE = ("stride", "padding", "output_padding", "groups", "dilation")
 
 
 def _rank(line: Line) -> int:
-    """The dimensions of space."""
+    """The number of spatial dimensions."""
     return len(line.shape) - 1
 
 
@@ -74,7 +74,7 @@ def _shared_norm(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
 
 
 def _folded(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
-    """A convolution or linear layer with weights that are scaled, and a bias, by a norm's running statistics."""
+    """A convolution or linear layer with a norm folded into its weight and bias."""
     kind, (x, *tensors) = line.op.kind.removesuffix("_norm"), given
     names = {"conv": CONV, "conv_transpose": CONV_TRANSPOSE}.get(kind, ())
     function = Quoted(kind if kind == "linear" else f"{kind}{_rank(line)}d")
@@ -102,7 +102,7 @@ def _scale(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
 
 
 def _pad_identity(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
-    """Every stride-th pixel, and zeros for the channels that are new (He et al. 2015, option A)."""
+    """Every stride-th pixel, with zeros for new channels (He et al. 2015, option A)."""
     x, stride = given[0], line.op.number("stride")
     if stride > 1:
         every = (slice(None), slice(None), *[slice(None, None, stride)] * _rank(line))
@@ -114,7 +114,7 @@ def _pad_identity(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
 
 
 def _convs(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
-    """Convolutions at once, with joined weights; one by one where sources differ, as those of a shared norm may."""
+    """Fused convolutions with joined weights; one by one if sources differ, as those of a shared norm may."""
     op, count, parts = line.op, line.op.number("sources"), line.op["parts"]
     kind = "conv_transpose" if op["transposed"] else "conv"
     settings = _settings(op, "stride", "padding", *(["output_padding"] if op["transposed"] else []), "dilation")
@@ -155,7 +155,7 @@ CHANNELS_LAST = "graphnet.runtime.fused_ops.channels_last"
 
 
 def _sum(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
-    """In the order of the arguments; with `overwrite` said, in place from the second or from the first sum on."""
+    """Add in the order of the arguments; `overwrite` adds in place, from the second or from the first sum on."""
     overwrite = dict(line.op.attributes).get("overwrite")
     if overwrite is None or len(given) == 1:
         return _chain("operator.add", writer, line, given)
@@ -180,7 +180,7 @@ def _activation(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
 
 
 def _noise(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
-    """Drawn in the order of N, C, H, W, however the value lies in memory: a seed means the same at every level."""
+    """Draw in N, C, H, W order in any memory layout, so a seed gives the same noise at every level."""
     size = (writer.method("size", given[0], 0), *line.shape)
     drawn = writer.method("normal_", writer.method("new_empty", given[0], size))
     return writer.call("operator.add", *given, writer.call("operator.mul", drawn, line.op["std"]))
@@ -224,11 +224,11 @@ RULES: dict[str, Rule[Any]] = {
     "lipschitz": lambda writer, line, given: writer.divisor(line, given),
     "divide": _plain("operator.truediv"),
 }
-"""Every kind of op but `value`, which a backend says in its own way."""
+"""Rules for every kind of op except `value`, which each backend lowers itself."""
 
 
 def say(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
-    """Write a line by its rule; an op that a user registered by a call of its function."""
+    """Write a line by its rule; a user-registered op by a call of its function."""
     if line.op.kind in RULES:
         said: V = RULES[line.op.kind](writer, line, given)
         return said
@@ -236,7 +236,7 @@ def say(writer: Writer[V], line: Line, given: Sequence[V]) -> V:
 
 
 def say_operator(writer: Writer[V], operator: Operator, x: V, tensors: Mapping[str, V]) -> V:
-    """Write a linear operator, applied to x: paths of linear lines, added up; without what the lines add."""
+    """Write a linear operator applied to x: the sum over paths of linear lines, without their biases."""
     ends = []
     for path in operator:
         end = x

@@ -1,4 +1,4 @@
-"""How fast this machine convolves, moves numbers and launches kernels: measured once and kept in a file."""
+"""Speed of this machine for convolutions, memory traffic and kernel launches: measured once and cached in a file."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from graphnet.atomic_files import write_text
 from graphnet.planning.cost import LAYOUTS, Machine
 from graphnet.planning.reference_machine import TYPICAL
 
 CHANNELS = (4, 16, 64, 256)
 WORK = {"cpu": 2e8, "cuda": 2e10}
-"""Floating-point operations of a convolution that is timed: milliseconds."""
+"""Floating-point operations of a timed convolution: enough for milliseconds."""
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
 def machine_of(device: torch.device | str | None = None, again: bool = False) -> Machine:
-    """This machine, as measured before, or now: in float32, with as many threads as PyTorch has; a GPU if it has one.
+    """Return this machine's profile, cached or measured now: in float32, with PyTorch's threads; a GPU if available.
 
-    It is kept in `graphnet/` below `$XDG_CACHE_HOME` or `~/.cache`, one file for each device, number of threads and
-    version of PyTorch; where that cannot be written it is measured in each process. `again` measures it anew.
+    The cache is in `graphnet/` below `$XDG_CACHE_HOME` or `~/.cache`, one file per device, number of threads and
+    version of PyTorch; if it is not writable, each process measures. `again` repeats the measurement.
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     path = _place(device)
@@ -39,16 +40,14 @@ def machine_of(device: torch.device | str | None = None, again: bool = False) ->
     measured = measure(device)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(asdict(measured), indent=1), encoding="utf-8")
-        partial.replace(path)
+        write_text(path, json.dumps(asdict(measured), indent=1))
     except OSError:
         pass
     return measured
 
 
 def measure(device: torch.device) -> Machine:
-    """Time convolutions of four widths, norms and sums in both layouts, and a kernel that does nothing."""
+    """Time convolutions of four widths, norms and sums in both layouts, and a nearly empty kernel."""
     modes = ("infer", "train")
     convolving: dict[str, tuple[tuple[int, float], ...]] = {}
     moving: dict[str, float] = {}
@@ -63,7 +62,7 @@ def measure(device: torch.device) -> Machine:
 
 
 def _convolution(kind: str, width: int, layout: str, mode: str, device: torch.device) -> float:
-    """Seconds a floating-point operation."""
+    """Seconds per floating-point operation."""
     batch, side = 8, 16
     weight = torch.randn(width, width, device=device)
     if kind == "linear":
@@ -79,7 +78,7 @@ def _convolution(kind: str, width: int, layout: str, mode: str, device: torch.de
 
 
 def _gradients(mode: str) -> int:
-    """How often a convolution's work is done: forward, and for the gradient of its input and of its weight."""
+    """Passes over a convolution's work: forward, and for the gradients of its input and its weight."""
     return 1 if mode == "infer" else 3
 
 
@@ -94,14 +93,14 @@ MOVERS: dict[str, Callable[[Tensor, bool], Tensor]] = {
 
 
 def _moved(function: Callable[[Tensor, bool], Tensor], layout: str, mode: str, device: torch.device) -> float:
-    """Seconds a byte that is read or written; the backward pass counts as once more."""
+    """Seconds per byte read or written; the backward pass counts as one more."""
     x = torch.randn(16, 64, 56, 56, device=device).to(memory_format=FORMATS[layout])
     moved = 2 * x.numel() * x.element_size() * (1 if mode == "infer" else 2)
     return _seconds(lambda x: function(x, mode == "train"), (x,), mode, device) / moved
 
 
 def _launch(kind: str, mode: str, device: torch.device) -> float:
-    """Seconds of a kernel on next to nothing, of a chain of a hundred, and of the two for each one's gradients."""
+    """Seconds per kernel on tiny tensors, from a chain of a hundred; in training with its two gradient kernels."""
     x, weight = torch.ones(1, 1, 1, 1, device=device), torch.ones(1, 1, 1, 1, device=device)
 
     def chain(x: Tensor, weight: Tensor) -> Tensor:
@@ -116,7 +115,7 @@ def _launch(kind: str, mode: str, device: torch.device) -> float:
 def _seconds(
     function: Callable[..., Tensor], given: tuple[Tensor, ...], mode: str, device: torch.device, rounds: int = 6
 ) -> float:
-    """The least over rounds, after one to warm up: other jobs of the machine only add to it."""
+    """The minimum over rounds, after a warm-up: other jobs on the machine only add time."""
     times = []
     given = tuple(each.clone().requires_grad_(mode == "train") for each in given)
     for _ in range(rounds + 1):
@@ -132,7 +131,7 @@ def _seconds(
 
 
 def wait(device: torch.device) -> None:
-    """Until a GPU has done what it was asked to do."""
+    """Wait until a GPU has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -142,7 +141,7 @@ def _type(device: torch.device) -> str:
 
 
 def _name(device: torch.device) -> str:
-    """What the figures hold for."""
+    """The device name with the conditions of the measurement."""
     known = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     threads = "" if device.type == "cuda" else f", {torch.get_num_threads()} threads"
     return f"{known}{threads}, torch {torch.__version__}"
@@ -162,7 +161,7 @@ def _place(device: torch.device) -> Path:
 
 
 def _read(path: Path) -> Machine | None:
-    """The machine of a file, unless it is missing, broken or has other figures than a machine has now."""
+    """The machine in a file; None if the file is missing, broken or has other fields."""
     try:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         convolving = {

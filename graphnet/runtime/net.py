@@ -1,4 +1,4 @@
-"""A compiled net: one class for every spec, size, level and mode."""
+"""Compiled nets: one class for every spec, size, level and mode."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from graphnet.runtime.stepping import Timeline, step
 
 
 class Origin(Protocol):
-    """What a net was made from: it can make the net again, without its weights."""
+    """The origin of a net: it can rebuild the net, without its weights."""
 
     def structure(self) -> Net: ...
 
@@ -40,8 +40,8 @@ class Origin(Protocol):
 class Net(fx.GraphModule):
     """Images `[N, C, H, W]` to logits `[N, classes]`, or to a dict of them by readout time if there are several.
 
-    Its graph has every value as a node, or calls the programs that recur; states are modules under their names, which
-    hold parameters and statistics. `meta` holds the plan, the plan that is executed, the spec and the options.
+    Its graph has every value as a node, or calls recurring programs; states are modules under their names, which hold
+    parameters and statistics. `meta` holds the plan, the executed plan, the spec and the options.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Net(fx.GraphModule):
         super().__init__(nn.Module(), _nothing(), class_name="Net")
         self.__dict__["_origin"] = origin
         self.meta |= {"plan": plan, "executed": executed, "stepwise": stepwise}
-        self._modules |= modules._modules  # whatever their names are: attributes of this class are no hindrance
+        self._modules |= modules._modules  # any name works, even that of an attribute of this class
         if not stepwise:
             self.graph = flat_graph(executed)
         else:
@@ -68,7 +68,7 @@ class Net(fx.GraphModule):
         self.__dict__["_generated"] = self._code
 
     def _write(self, like: Net | None) -> None:
-        """Take the forward pass of a net of the same structure, or write it; the graph is made when asked for."""
+        """Reuse the forward pass of a net with the same structure, or write it; the graph is built on demand."""
         if like is None:
             source = forward_of_calls(self.meta["executed"]).source("def forward(self, input):")
             type(self).forward = _checked(with_room(function_of(source)))
@@ -79,7 +79,7 @@ class Net(fx.GraphModule):
 
     @property
     def graph(self) -> fx.Graph:
-        """Every value as a node, or the calls of the programs and the values of states between them."""
+        """Every value as a node, or program calls with the values of states between them."""
         if self._graph is None:
             self.__dict__["_graph"] = made = graph_of_calls(self.meta["executed"])
             made.owning_module = self
@@ -92,14 +92,14 @@ class Net(fx.GraphModule):
         self.recompile()
 
     def recompile(self) -> Any:
-        """Write the forward pass from the graph again, after it was edited."""
+        """Rewrite the forward pass from the graph after an edit."""
         assert self.graph is not None
         code = super().recompile()
         type(self).forward = _checked(with_room(type(self).forward))
         return code
 
     def _check(self, image: Any, shape: Shape) -> None:
-        """Raise ValueError if an image is not of a shape, and RuntimeError if layers are not what they were."""
+        """Raise ValueError if the image does not have the shape, RuntimeError if layers have changed."""
         if not (isinstance(image, Tensor) and image.shape[1:] == shape and image.is_floating_point()):
             refuse_input(image, shape)
         if torch.compiler.is_compiling():
@@ -112,7 +112,7 @@ class Net(fx.GraphModule):
     # ---- modules by name
 
     def get_submodule(self, target: str) -> nn.Module:
-        """The module of that name, also where this class has an attribute called so. Raises AttributeError."""
+        """Return the module of that name, even if this class has such an attribute. Raises AttributeError."""
         module: nn.Module = self
         for name in filter(None, target.split(".")):
             found = module._modules.get(name)
@@ -123,7 +123,7 @@ class Net(fx.GraphModule):
 
     @property
     def code(self) -> str:
-        """The generated forward pass, and the programs that it calls; for reading, modules stand as attributes."""
+        """The generated forward pass and the programs it calls; for readability, modules appear as attributes."""
         held = self._modules.get(PROGRAMS)
         programs = held._modules.items() if held is not None else ()
         texts = (f"# {name}\n{module.code}" for name, module in programs if isinstance(module, ProgramModule))
@@ -132,14 +132,14 @@ class Net(fx.GraphModule):
 
     @property
     def programs(self) -> tuple[nn.Module, ...]:
-        """The programs that recur; none if every value is a node."""
+        """The recurring programs; none if every value is a node."""
         held = self._modules.get(PROGRAMS)
         return tuple(module for module in held._modules.values() if module is not None) if held is not None else ()
 
     def compile(self, *given: Any, **settings: Any) -> None:
-        """Compile by torch.compile: the whole, or each program that makes a tenth of all values or more.
+        """Compile with torch.compile: the whole net, or each program that makes at least a tenth of all values.
 
-        Compiling takes seconds for each, and what runs once among many is not worth them.
+        Each compilation takes seconds, too long for a program that runs once among many.
         """
         if not self.meta["stepwise"]:
             super().compile(*given, **settings)
@@ -151,7 +151,7 @@ class Net(fx.GraphModule):
                 program.compile(*given, **{"dynamic": False, **settings})
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """As in PyTorch; of weights that were trained for other times the error says what is to be done."""
+        """As in PyTorch; for weights trained for other times, the error gives the fix."""
         found = super().load_state_dict(state_dict, strict=False, assign=assign)
         if strict and any(found):
             raise RuntimeError("\n".join(misfits(*found)))
@@ -160,11 +160,11 @@ class Net(fx.GraphModule):
     # ---- copies
 
     def _own_state(self) -> dict[str, Any]:
-        """All that the structure does not say: the modules of states, hooks, mode, what users added."""
+        """State beyond the structure: modules of states, hooks, mode, user attributes."""
         if self._code != self._generated:
             raise RuntimeError(
-                "the graph of this net was edited, and only graphnet's own can be copied or pickled\n"
-                "  make a torch.fx.GraphModule(net, net.graph) of it"
+                "the graph of this net was edited, and only unedited graphs can be copied or pickled\n"
+                "  wrap it as torch.fx.GraphModule(net, net.graph)"
             )
         state = {key: value for key, value in self.__dict__.items() if key not in GENERATED}
         state["_modules"] = {key: value for key, value in self._modules.items() if key != PROGRAMS}
@@ -179,7 +179,7 @@ class Net(fx.GraphModule):
             self._modules[PROGRAMS] = programs
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Net:
-        """A net of its own with the same structure, modules, hooks and mode."""
+        """A separate net with the same structure, and copies of modules, hooks and mode."""
         made = Net(
             self.meta["plan"], self.meta["executed"], self.meta["stepwise"], nn.Module(), self.__dict__["_origin"], self
         )
@@ -192,7 +192,7 @@ class Net(fx.GraphModule):
         return made
 
     def __copy__(self) -> Net:
-        """The same modules in another object."""
+        """Another net object that shares the modules."""
         made: Net = object.__new__(type(self))
         made.__dict__ |= self.__dict__ | {"_modules": dict(self._modules), "_layers": None}
         return made
@@ -206,44 +206,44 @@ class Net(fx.GraphModule):
         return _restored, (self._origin, self._own_state())
 
     def activations(self, images: Tensor, at: str | Iterable[str]) -> Activations:
-        """The values of states at times, by a forward pass in the mode that the net is in.
+        """Return the values of states at times, from a forward pass in the net's current mode.
 
             net.activations(images, ["V2@3", "IT@*"])["V2", 3]
 
         Args:
             images: as for a call of the net.
-            at: states and times: `V2@3`, `V2@2..4`, `V2@T-1`; `V2@*` or `V2` for all times at which it is made.
+            at: states and times: `V2@3`, `V2@2..4`, `V2@T-1`; `V2@*` or `V2` for all times at which V2 is computed.
 
         Returns:
-            (state, t) → `[N, C, H, W]` or `[N, C]`, in the order of `at`; part of the graph of autograd, unless it is
-            switched off. `net.V2.times` are the times at which V2 is made, which its `output` is called for.
+            (state, t) → `[N, C, H, W]` or `[N, C]`, in the order of `at`; part of the autograd graph unless autograd is
+            off. `net.V2.times` lists the times at which V2 is computed and its `output` called.
 
         Raises:
-            ValueError: no state of that name, or it is not made then.
+            ValueError: no state of that name, or it is not computed at that time.
         """
         return activations(self, self.meta["executed"], images, at)
 
     # ---- step by step
 
     def step(self, image: Tensor | None = None, memory: Memory | None = None) -> tuple[Tensor | None, Memory]:
-        """Run the net for one time step, as it goes along: for streams, and to look at a net while it runs.
+        """Run the net for one time step: for streams, and for inspecting a net while it runs.
 
             logits, memory = net.step(frame)
             logits, memory = net.step(frame, memory)
 
-        The first call, without memory, runs all up to the first time of the input; each further call runs the next
-        time. Steps together compute what `forward` does of the whole.
+        The first call, without memory, runs everything up to the first time of the input; each further call runs the
+        next time. Together the steps compute the same as `forward`.
 
         Args:
-            image: `[N, C, H, W]`, at the first time; of a sequence at each time at which one arrives, the next one.
-                What comes too late for any readout is not looked at.
-            memory: what the call before gave back; it is not changed, and can be gone on from more than once.
+            image: `[N, C, H, W]`, at the first time; for a sequence, the next frame at each time at which one arrives.
+                Frames too late for any readout are ignored.
+            memory: from the previous call; it is not modified, so several runs can continue from it.
 
         Returns:
-            The output `[N, classes]` if this is a readout time, or None, and the memory for the next call.
+            The output `[N, classes]` at a readout time, else None, and the memory for the next call.
 
         Raises:
-            ValueError: the net is at its end, an image is missing, or one is given that does not arrive.
+            ValueError: the net has ended, an image is missing, or one is passed at a time when none arrives.
         """
         if image is not None:
             self._check(image, self.meta["plan"].arriving_shape)
@@ -261,22 +261,22 @@ GENERATED = frozenset(
         *("_origin", "_generated", "_compiled", "_timeline", "_layers"),
     )
 )
-"""The attributes that follow from what a net was made from."""
+"""Attributes that follow from a net's origin."""
 
 
 STRUCTURE = ("plan", "executed", "spec", "options", "optimize", "stepwise", "mode")
-"""The keys of `meta` that follow from it too."""
+"""Keys of `meta` that also follow from the origin."""
 
 
 def _restored(origin: Origin, state: Mapping[str, Any]) -> Net:
-    """A net that was pickled."""
+    """Restore a pickled net."""
     made = origin.structure()
     made._adopt(state)
     return made
 
 
 def work_of_programs(plan: Plan) -> list[int]:
-    """How many numbers each distinct program makes in a pass, at all its times."""
+    """Elements that each distinct program computes per pass, over all its times."""
     work = dict.fromkeys(numbered_programs(plan), 0)
     for _, piece in runs_of(plan):
         if isinstance(piece, Run):
@@ -287,13 +287,13 @@ def work_of_programs(plan: Plan) -> list[int]:
 
 
 def _checked(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """A forward pass that looks at its input, and at the layers, before it begins."""
+    """Wrap a forward pass with checks of its input and the layers."""
 
     def checked_forward(self: Net, input: Tensor) -> Any:
         self._check(input, self.meta["plan"].input_shape)
         return forward(self, input)
 
-    checked_forward.__code__ = checked_forward.__code__.replace()  # torch.compile counts what it makes of a code object
+    checked_forward.__code__ = checked_forward.__code__.replace()  # torch.compile limits recompilations per code object
     return update_wrapper(checked_forward, forward)
 
 
@@ -304,5 +304,5 @@ def _nothing() -> fx.Graph:
 
 
 def recurs(plan: Plan) -> bool:
-    """Whether any step does what one before it did."""
+    """Whether any step repeats an earlier one."""
     return any(count > 1 for count in plan.bodies.values())

@@ -1,4 +1,4 @@
-"""The modules of a net: parameters and statistics under their names, with their first values, taps and divisors."""
+"""The modules of a net: parameters and statistics under their names, with initial values, taps and divisors."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from graphnet.runtime.lipschitz_divisor import Divisor, random_unit
 
 
 def modules_of(plan: Plan, seed: int, given: Mapping[str, torch.Tensor]) -> nn.Module:
-    """The modules of a plan; draws its initial weights from `seed` and nothing else at random.
+    """Build the modules of a plan; draw initial weights from `seed` alone.
 
-    Tensors that are `given`, by name, are those of another net: they share its storage.
+    Tensors in `given`, by name, come from another net and share its storage.
     """
     root = nn.Module()
     places = _Places({"": root}, {holder.name: holder for holder in plan.layers()})
@@ -42,13 +42,13 @@ def modules_of(plan: Plan, seed: int, given: Mapping[str, torch.Tensor]) -> nn.M
 
 
 class _Places:
-    """The modules at dotted paths, made where they are missing."""
+    """Modules at dotted paths, created on demand."""
 
     def __init__(self, modules: dict[str, nn.Module], holders: Mapping[str, Holder]) -> None:
         self.modules, self.holders = modules, holders
 
     def own(self, tensor: Tensor, values: torch.Tensor, learns: bool = True) -> None:
-        """Put a tensor where it belongs."""
+        """Register a tensor in its module."""
         place, _, role = tensor.name.rpartition(".")
         module = self.modules.get(place) or self.module(place)
         if tensor.trainable:
@@ -57,7 +57,7 @@ class _Places:
             module._buffers[role] = values
 
     def module(self, path: str) -> nn.Module:
-        """The module at a path: the layer that it is, or one that holds others."""
+        """The module at a path: a layer, or a container."""
         if path not in self.modules:
             above, _, name = path.rpartition(".")
             holder = self.holders.get(path)
@@ -70,20 +70,20 @@ _EMPTY = nn.Module()
 
 
 def divisors_of(plan: Plan) -> list[Line]:
-    """The lines that find what functions are divided by; they are made before the first step."""
+    """The lines that compute Lipschitz divisors; they run before the first step."""
     return [line for body in plan.bodies for line in body.lines if line.op.kind == "lipschitz"]
 
 
 FIRST_ITERATIONS = 15
-"""As many power iterations as PyTorch's spectral norm makes when it is put on a layer."""
+"""Initial power iterations, as in PyTorch's spectral norm."""
 
 
 def settle_divisors(
     net: nn.Module, iterations: int, known: Container[str] = (), among: Collection[str] | None = None
 ) -> None:
-    """Bring the singular vectors of a net's Lipschitz bounds nearer to those of its weights, unless they are known.
+    """Refine the singular vectors of a net's Lipschitz bounds, except the `known` ones.
 
-    With `among`, of those bounds alone that these tensors are in.
+    With `among`, only those of bounds that involve these tensors.
     """
     plan = getattr(net, "meta", {}).get("plan")
     found = divisors_of(plan) if isinstance(plan, Plan) else []
@@ -99,7 +99,7 @@ def settle_divisors(
 
 
 def initial(tensor: Tensor, seed: int) -> torch.Tensor:
-    """A tensor's first values, from a generator of its own (rule 17), drawn in float32; in torch's default type."""
+    """A tensor's initial values from its own generator (rule 17), drawn in float32, in torch's default type."""
     if tensor.init[0] in FILLED:
         return FILLED[tensor.init[0]](tensor.shape)
     return _first_values(tensor, seed).to(torch.get_default_dtype())

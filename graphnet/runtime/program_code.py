@@ -1,4 +1,4 @@
-"""Programs as functions of Python: each is written and compiled once, whatever the nets that run it."""
+"""Programs as Python functions: each is written and compiled once for all nets that run it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _GLOBALS = {"torch": torch, "operator": operator, "F": F, "fused_ops": fused_ops
 
 
 class ProgramModule(nn.Module):
-    """A program: values, then tensors and flags of layers → its result, or a tuple of them."""
+    """A program: values, then tensors and flags of layers → its result, or a tuple of results."""
 
     def __init__(self, program: Program) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class ProgramModule(nn.Module):
 
 
 def function_of(source: str, more: dict[str, Any] | None = None) -> FunctionType:
-    """The function called `forward` of a source text, which tracebacks show."""
+    """Compile the function `forward` of a source text; tracebacks show the text."""
     file = f"<graphnet {next(_COUNT)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
     functions: dict[str, Any] = {**_GLOBALS, **(more or {})}
@@ -42,7 +42,7 @@ def function_of(source: str, more: dict[str, Any] | None = None) -> FunctionType
 
 
 class _Writer(SourceWriter):
-    """Writes calls; functions that users registered are called by the names of their ops."""
+    """Writes calls; user-registered functions go by the names of their ops."""
 
     def call(self, function: str, *arguments: Any, **settings: Any) -> str:
         return super().call(function.removeprefix("graphnet.runtime."), *arguments, **settings)
@@ -53,7 +53,7 @@ class _Writer(SourceWriter):
 
 @lru_cache(maxsize=1024)
 def _function(program: Program) -> tuple[FunctionType, str]:
-    """A program as a function, and its source; what is not used any more is freed."""
+    """A program as a function, and its source; values are freed after their last use."""
     given = 1 + max((-1 - each for _, arguments, _, _ in program.lines for each in arguments), default=-1)
     tensors = 1 + max((each for _, _, used, _ in program.lines for each in used), default=-1)
     parameters = [*(f"value{k}" for k in range(given)), *(f"tensor{k}" for k in range(tensors))]

@@ -1,4 +1,4 @@
-"""Plan → the forward pass as plain Python: for reading, for teaching, for a repository without graphnet."""
+"""Plan → the forward pass as plain Python: for reading, for teaching, for repositories without graphnet."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ WIDTH = 110
 
 
 def write_source(plan: Plan) -> str:
-    """Python source of `forward(input, w, training=False)`; needs torch to run, none to write.
+    """Write Python source of `forward(input, w, training=False)`; running it needs torch, writing it does not.
 
-    `w` is the net's `state_dict()`; in training the running statistics in it are updated in place.
+    `w` is the net's `state_dict()`; training updates its running statistics in place.
     """
     body: list[str] = []
     now = None
@@ -52,7 +52,7 @@ from torch import Tensor
 
 
 def _imports(plan: Plan) -> str:
-    """Imports of the modules whose functions users registered."""
+    """Imports of the modules of user-registered functions."""
     kinds = dict.fromkeys(line.op.kind for line in plan.lines)
     modules = {full_name(kind).rpartition(".")[0] for kind in kinds if KINDS[kind].function}
     return "".join(f"import {module}\n" for module in sorted(modules))
@@ -64,7 +64,7 @@ def full_name(kind: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that may stand in a docstring."""
+    """Escape text for a docstring."""
     return json.dumps(clean(text), ensure_ascii=False)[1:-1]
 
 
@@ -80,7 +80,7 @@ def _statement(line: Line) -> list[str]:
 
 
 def _parts(text: str, separator: str = ",") -> list[str]:
-    """Split arguments at the commas that stand in no bracket."""
+    """Split arguments at the commas outside brackets."""
     parts, depth, start = [], 0, 0
     for at, character in enumerate(text):
         depth += (character in "([{") - (character in ")]}")
@@ -91,7 +91,7 @@ def _parts(text: str, separator: str = ",") -> list[str]:
 
 
 class _Divisor:
-    """Writes max(bound / mu, 1), each norm of the bound from its vector."""
+    """Writes max(bound / mu, 1), with each norm of the bound from its vector."""
 
     def __init__(self, writer: SourceWriter, op: Op, given: Sequence[str]) -> None:
         bound = op["bound"]

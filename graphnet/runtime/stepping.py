@@ -1,4 +1,4 @@
-"""Nets that run one time step after another: which nodes of a graph belong to which time, and what is kept between."""
+"""Step-by-step execution: the nodes of a graph by time, and the values kept between steps."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from graphnet.runtime.graphs import PROGRAMS
 
 
 class Memory(NamedTuple):
-    """Where a net is that runs step by step: the time that was run last, and the values that later times read."""
+    """State of a net between steps: the last time run, and the values that later times read."""
 
     t: int
     values: dict[str, Tensor]
 
 
 class Timeline(NamedTuple):
-    """When nodes run, when values are read last, when images arrive and outputs are made.
+    """Times at which nodes run, values are last read, images arrive and outputs are ready.
 
     Attributes:
-        nodes: those of each time.
-        weights: what is made of weights alone: at each time again, so that it is of the weights as they are.
+        nodes: time → its nodes.
+        weights: nodes that depend on weights alone; every step runs them, to use the current weights.
     """
 
     nodes: dict[int, list[fx.Node]]
@@ -63,7 +63,7 @@ class Timeline(NamedTuple):
 
 
 def _of_weights_alone(graph: fx.Graph) -> dict[fx.Node, None]:
-    """The nodes that are made of parameters alone, by functions or programs; Lipschitz divisors have a state."""
+    """Nodes computed from parameters alone, by functions or programs; Lipschitz divisors have state, so not they."""
     found: dict[fx.Node, None] = {}
     for node in graph.nodes:
         pure = node.op == "call_function" or (node.op == "call_module" and str(node.target).startswith(PROGRAMS))
@@ -78,7 +78,7 @@ def step(net: nn.Module, times: Timeline, image: Tensor | None, memory: Memory |
     if t > times.last:
         raise ValueError(f"the net ends at t = {times.last}: it has no step t = {t}")
     if image is None and t in times.arrivals:
-        raise ValueError(f"t = {t}: an image arrives, give it")
+        raise ValueError(f"t = {t}: an image arrives, pass it")
     if image is not None and t not in times.arrivals and not times.sequence:
         raise ValueError(f"t = {t}: no image arrives; the one at t = {times.arrivals[0]} stays")
     values: dict[str, Any] = {} if memory is None else dict(memory.values)
@@ -94,7 +94,7 @@ def step(net: nn.Module, times: Timeline, image: Tensor | None, memory: Memory |
 
 
 def _run(net: nn.Module, node: fx.Node, values: Mapping[str, Any]) -> Any:
-    """The value of a node; of a stream the frame is all there is of its sequence."""
+    """The value of a node; in a stream, the current frame replaces the sequence."""
     if node.meta.get("frame"):
         return values[IMAGE]
 

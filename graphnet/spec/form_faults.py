@@ -1,4 +1,4 @@
-"""What pydantic refuses → faults in the words of the language: one for each mistake, with what would be right."""
+"""Pydantic errors → faults in the words of the language, one per mistake, each with its fix."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from graphnet.synonyms import ELSEWHERE, plain
 
 
 def form_faults(errors: Iterable[ErrorDetails], data: Any) -> list[Fault]:
-    """A fault for each error; several of one mistake are still several."""
+    """Return a fault for each error; several errors of one mistake are not merged yet."""
     return [_fault(details, data) for details in errors]
 
 
 def one_each(faults: list[Fault]) -> list[Fault]:
-    """The faults without those that follow from another one; entries of a list that are alike are one of the list."""
+    """Drop faults that follow from another; merge similar faults of a list's entries into one of the list."""
     meant = {fault.meant for fault in faults if fault.meant}
     found: dict[object, Fault] = {}
     for fault in faults:
@@ -62,18 +62,18 @@ def _fault(details: ErrorDetails, data: Any) -> Fault:
 
 
 def _unknown_word(path: KeyPath, details: ErrorDetails) -> Fault:
-    """A word where one of a few may stand."""
+    """Return the fault of a value that is none of its allowed words."""
     expected, given = str(details.get("ctx", {})["expected"]), details["input"]
     options = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
     what = f"{shown(given)} is not known here"
     if path == ("graphnet",):
-        return Fault(path, what, "graphnet = 1 is the one version of the language there is", code="GN011")
+        return Fault(path, what, "graphnet = 1 is the only version of the language", code="GN011")
     hint = ELSEWHERE.get(plain(str(given))) or did_you_mean(str(given), options, ALIKE)
     return Fault(path, what, hint, code="GN011")
 
 
 def _form(path: KeyPath, kind: str, value: Any) -> str:
-    """How an entry of another kind is written."""
+    """Return the right form of an entry whose value has the wrong type."""
     last = path[-1] if path else ""
     if kind == "too_long" and (last == "shape" or path[:1] == ("states",)):
         return "a shape is [C, H, W], [C, L] or [C], without batch and time"
@@ -91,7 +91,7 @@ def _form(path: KeyPath, kind: str, value: Any) -> str:
 
 
 def data_path(loc: tuple[int | str, ...], data: Any, keep_last: bool) -> KeyPath:
-    """Where in the data a model's location lies: what the long forms put in between is left out."""
+    """Map a location in the model to a path in the data: parts that only long forms have are left out."""
     path: list[str | int] = []
     for number, part in enumerate(loc):
         last = number == len(loc) - 1

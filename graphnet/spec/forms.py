@@ -1,4 +1,4 @@
-"""How the entries of a spec are written, for error texts: forms, examples, and values in short."""
+"""Forms, examples and abbreviated values of spec entries, for error messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def as_table(key: str, value: Any) -> str:
-    """A table of the top level with the value that was given in its place; "" for other keys and values."""
+    """Return the table form of a top-level key that was given a plain value; "" for other keys and values."""
     if isinstance(value, Mapping):
         return ""
     if key == "sets" and isinstance(value, list) and value and all(isinstance(entry, str) for entry in value):
@@ -30,7 +30,7 @@ MAIN_KEYS: dict[str, tuple[str, Any]] = {
     "pre_net": ("ops", str | list),
     "post_net": ("ops", str | list),
 }
-"""Tables of the top level, each with the key that a short form would mean, and the kinds of its values."""
+"""Top-level table → the key that a plain value would mean, and the types of that key."""
 FORMS = {
     "states": "[states] with one entry an area, such as V1 = [64, 32, 32]",
     "transitions": 'each slab begins with [[transitions]], in two brackets; a row is V1 = { V2 = "BRC" }',
@@ -53,7 +53,7 @@ WORDS = {
     "too_long": "{actual_length} entries are too many: at most {max_length} fit",
 }
 EXAMPLES = {
-    "graphnet": "graphnet = 1 says which version of the language this is",
+    "graphnet": "graphnet = 1 is the version of the language",
     "input": "[input] with a shape, such as shape = [3, 32, 32]",
     "states": "[states] with one entry an area, such as V1 = [64, 32, 32]",
     "readout": "[readout] with a time, such as t = 5",
@@ -66,7 +66,7 @@ EXAMPLES = {
 
 
 def shown(value: Any) -> str:
-    """A value of the spec in short."""
+    """Abbreviate a value of the spec for a message."""
     if isinstance(value, Mapping):
         return "a table"
     if isinstance(value, list | tuple) and value and all(isinstance(entry, Mapping) for entry in value):
@@ -76,6 +76,6 @@ def shown(value: Any) -> str:
 
 
 def json_text(value: Any) -> str:
-    """A value as it stands in a spec, in short."""
+    """Write a value as in a spec, abbreviated."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,4 +1,4 @@
-"""What is wrong with the keys of a spec: unknown ones, missing ones, and rows that are none."""
+"""Faults of keys: unknown keys, missing keys, and slab entries that are not rows."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from graphnet.spec.notation.selectors import arrow_ends
 from graphnet.synonyms import ELSEWHERE, plain
 
 ALIKE = 0.6
-"""How like a key must be to be offered as what was meant."""
+"""Similarity above which a known key is offered as a correction."""
 
 
 # ---- keys
 
 
 def unknown_key(path: KeyPath, loc: tuple[int | str, ...], data: Any) -> Fault:
-    """A key that this table does not have: misspelt, of another table, or of another tool."""
+    """Return the fault of an unknown key: misspelt, of another table, or of another tool."""
     key, known, holder = str(path[-1]), _keys(loc), _at(data, path[:-1])
     what, meant = f"no key is called '{key}' here", closest(key, known, 0.75)
     entry: KeyPath = (*path[:-1], meant) if meant else ()
@@ -36,7 +36,7 @@ def unknown_key(path: KeyPath, loc: tuple[int | str, ...], data: Any) -> Fault:
         return Fault(path, what, hint, on="key", code="GN008", meant=entry)
     if "ops" in known and "ops" not in holder and key in OPS:
         settings = json_text(holder[key]) if isinstance(holder[key], Mapping) and not holder[key] else "{ … }"
-        fix = f'ops stand in a list: ops = [{{ {key} = {settings} }}], or in a string: ops = "BRC"'
+        fix = f'write ops as a list: ops = [{{ {key} = {settings} }}], or as a string: ops = "BRC"'
         return Fault(path, what, fix, on="key", code="GN008", meant=(*path[:-1], "ops"))
     if len(path) > 1 and key in HOMES[""]:
         return _top_level(path, holder[key], data)
@@ -49,7 +49,7 @@ def unknown_key(path: KeyPath, loc: tuple[int | str, ...], data: Any) -> Fault:
 
 
 def _top_level(path: KeyPath, value: Any, data: Mapping[str, Any]) -> Fault:
-    """A key of the top level inside a table: in TOML a key belongs to the last header above it."""
+    """Return the fault of a top-level key inside a table: in TOML a key belongs to the last header above it."""
     key, table = str(path[-1]), _header(path[:-1])
     what = f"here '{key}' is a key of {table}: in TOML a key belongs to the header above it"
     write = as_table(key, value)
@@ -59,13 +59,13 @@ def _top_level(path: KeyPath, value: Any, data: Mapping[str, Any]) -> Fault:
 
 
 def _header(path: KeyPath) -> str:
-    """The header that stands above the entries of a table."""
+    """Return the TOML header of a table."""
     words = ".".join(part for part in path if isinstance(part, str))
     return f"[[{words}]]" if isinstance(path[-1], int) else f"[{words}]"
 
 
 def missing(path: KeyPath, data: Any) -> Fault:
-    """A key that is needed; one of the top level may have come to stand among names."""
+    """Return the fault of a missing key; a top-level key may have ended up among states or constants."""
     key = str(path[-1])
     if isinstance(path[-1], int):  # of a triple
         fix = 'a member is "V1->V1", or a triple with a time, such as ["V1", "V1", 3]'
@@ -77,7 +77,7 @@ def missing(path: KeyPath, data: Any) -> Fault:
 
 
 def astray(path: KeyPath, value: Any, data: Any) -> Fault | None:
-    """A key of the top level that was taken for a state or a constant, which its value cannot be."""
+    """Return the fault of a top-level key that was read as a state or a constant; None if it is no such key."""
     if len(path) == 2 and path[0] in ("states", "let") and path[1] in HOMES[""]:
         return _top_level(path, value, data)
     return None
@@ -87,7 +87,7 @@ def astray(path: KeyPath, value: Any, data: Any) -> Fault | None:
 
 
 def no_row(path: KeyPath, value: Any, data: Any) -> Fault:
-    """An entry of a slab that is no row, as it is no table."""
+    """Return the fault of a slab entry that is not a row because it is not a table."""
     key, slab = str(path[-1]), _at(data, path[:-1])
     states = _at(data, (*path[:-3], "states"))
     states = list(states) if isinstance(states, Mapping) else []
@@ -126,7 +126,7 @@ def no_row(path: KeyPath, value: Any, data: Any) -> Fault:
 
 
 EDGE_WORDS = (("from", "source", "src"), ("to", "target", "dst", "dest"), ("ops", "op", "function", "fn"))
-"""How a list of arrows says source, target and function."""
+"""Keys for source, target and function in specs written as a list of arrows."""
 EDGES = frozenset(word for words in EDGE_WORDS for word in words)
 
 
@@ -135,7 +135,7 @@ def _first(slab: Mapping[str, Any], words: tuple[str, ...]) -> str:
 
 
 def _at(data: Any, path: KeyPath) -> Any:
-    """The entry at a path; an empty table where there is none."""
+    """Return the entry at a path, or an empty table if there is none."""
     for part in path:
         try:
             data = data[part]
@@ -145,7 +145,7 @@ def _at(data: Any, path: KeyPath) -> Any:
 
 
 def _keys(loc: tuple[int | str, ...]) -> list[str]:
-    """The keys of the table that holds the entry at a model's location."""
+    """Return the keys of the table that holds the entry at a location in the model."""
     model: Any = Spec
     for part in loc[:-1]:
         model = _below(model, part)
@@ -153,7 +153,7 @@ def _keys(loc: tuple[int | str, ...]) -> list[str]:
 
 
 def keys_of(model: Any) -> list[str]:
-    """The keys of a table, as they are written."""
+    """Return the keys of a table as written in a spec."""
     return [field.alias or name for name, field in getattr(model, "model_fields", {}).items()]
 
 
@@ -165,7 +165,7 @@ HOMES = {"": keys_of(Spec), "[readout]": keys_of(Readout), "[[transitions]]": li
     "[post_net]": keys_of(PostNet),
     "[[sharing.sets]]": keys_of(SharingSet),
 }
-"""The keys of each kind of table; those of the top level are under ""."""
+"""Keys of each kind of table; "" holds those of the top level."""
 
 
 def _below(model: Any, part: int | str) -> Any:

@@ -1,8 +1,7 @@
-"""What a user writes, as frozen pydantic models: one class a table of the spec (design.md, section 2).
+"""The spec as frozen pydantic models, one class per table (design.md, section 2).
 
-The models check shape and type only; what the strings mean is found out by `ir.resolve`, which reports every
-fault at once. Short forms (`h1 = [64, 32, 32]`, `h1 = "BRC"`) become the long form here, and `as_data` writes
-the short form back.
+The models check only structure and types; `network.resolve` reads the strings and reports every fault at once. Short
+forms (`h1 = [64, 32, 32]`, `h1 = "BRC"`) become long forms here, and `as_data` restores the short forms.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ from graphnet.spec.table import (
 from graphnet.spec.text.source import Located
 
 SLAB_WORDS = ("t", "delay")
-"""The keys of a slab that are no rows."""
+"""Keys of a slab that are not rows."""
 
 
 class Norm(Table):
-    """How B normalises; what a table of the pre-net, the post-net or an op leaves out is taken from `[norm]`."""
+    """Settings of B; the tables of the pre-net, the post-net and an op inherit what they omit from `[norm]`."""
 
     kind: Literal["batch", "group", "layer", "none"] = "batch"
     groups: Annotated[int, Field(ge=1)] = 32
@@ -46,11 +45,11 @@ class Norm(Table):
     scale: float = 1.0
 
     def over(self, base: Norm) -> Norm:
-        """This table on top of another one."""
+        """Return this table laid over another one."""
         return base.model_copy(update={name: getattr(self, name) for name in self.model_fields_set})
 
     def of(self, call: Call) -> Norm:
-        """This table with what one settled B in list form says for itself on top."""
+        """Return this table overridden by the settings of one B in list form, constants replaced."""
         return self.model_copy(update=dict(call.settings))
 
     @property
@@ -60,7 +59,7 @@ class Norm(Table):
 
 
 class Input(Table):
-    """`shape` is C, H, W; `t` says when the pre-net's output arrives at the entry state `state` (rule 3).
+    """The image of `shape` C, H, W; the pre-net's output arrives at the entry state `state` at the times `t` (rule 3).
 
     A `sequence` is `[N, T, C, H, W]`: its k-th slice arrives at the k-th time of `t`.
     """
@@ -72,7 +71,7 @@ class Input(Table):
 
 
 class Noise(Table):
-    """Normal noise on a state's value, at the times `t`, always if they are not given."""
+    """Normal noise on a state's value at the times `t`, by default always."""
 
     std: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     t: TimeList | None = None
@@ -87,7 +86,7 @@ class Noise(Table):
 
 
 class State(Table):
-    """A place that holds one value at each time it is populated."""
+    """A node of the net, which holds one value at each time at which it is populated."""
 
     shape: Shape | None = None
     label: str | None = None
@@ -108,7 +107,7 @@ class State(Table):
 
 
 class Gain(Table):
-    """What a transition is multiplied by: a number, learned from `init` on if `learn`."""
+    """Factor of a transition: fixed at `init`, or learned from there if `learn`."""
 
     init: float = 1.0
     learn: bool = False
@@ -125,7 +124,7 @@ class Gain(Table):
 class Cell(Table):
     """The transition function from one state to another; `ops == "-"` blocks.
 
-    `lipschitz` bounds the Lipschitz constant of what it adds to an identity (LPK eq. 3).
+    `lipschitz` bounds the Lipschitz constant of what is added to an identity (LPK eq. 3).
     """
 
     ops: Ops
@@ -148,7 +147,7 @@ class Cell(Table):
 
 
 class Slab(Table):
-    """One slab of the transition matrix: `rows[source][target]`, holding at the times `t`."""
+    """One slab of the transition matrix: `rows[source][target]`, which hold at the times `t`."""
 
     t: TimeList | None = None
     delay: Delay | None = None
@@ -174,14 +173,14 @@ class Part(Table):
 
 
 class PreNet(Table):
-    """What stands between the image and the entry state."""
+    """Function from the image to the entry state."""
 
     ops: Ops
     norm: Norm = Norm()
 
 
 class PostNet(Table):
-    """What stands between the state that is read out and the logits."""
+    """Function from the state that is read out to the logits."""
 
     ops: Ops
     classes: Size | None = None
@@ -207,14 +206,14 @@ class SharingSet(Table):
 
 
 class Sharing(Table):
-    """Which weights are one (rules 14 to 16)."""
+    """Weight sharing (rules 14 to 16)."""
 
     over_time: bool = True
     sets: Annotated[tuple[SharingSet, ...], AsTuple] = ()
 
 
 class Readout(Table):
-    """When the post-net reads, which state, and what becomes of several readouts (rule 20)."""
+    """When and what the post-net reads, and how several readouts are combined (rule 20)."""
 
     t: TimeList
     state: str | None = None
@@ -223,7 +222,7 @@ class Readout(Table):
 
 
 class Spec(Table):
-    """A whole spec. Two specs are equal when they say the same, wherever they were read from."""
+    """A whole spec. Two specs are equal if their contents are equal, wherever they were read from."""
 
     graphnet: Annotated[Literal[1], one_of(int, saying="1, the version of the language")]
     schema_: Annotated[str | None, Field(alias="$schema")] = None
@@ -253,21 +252,21 @@ class Spec(Table):
         return hash(self.model_dump_json(by_alias=True))
 
     def _order(self) -> tuple[list[str], ...]:
-        """The orders that mean something."""
+        """Return the orders that have a meaning."""
         return (list(self.let), list(self.states), *(list(part.states) for part in self.parts.values()))
 
     @property
     def source(self) -> Located | None:
-        """The text it was read from; None for a spec given as a dict."""
+        """The text that the spec was read from; None if it was given as a dict."""
         return self._source
 
     def as_data(self) -> dict[str, Any]:
-        """The spec as plain dicts, lists, strings and numbers, in the short form; states in their order."""
+        """Return the spec as plain dicts, lists, strings and numbers, in short form; states keep their order."""
         return _short(self.model_dump(mode="json", by_alias=True))
 
 
 def _short(data: dict[str, Any]) -> dict[str, Any]:
-    """Undo what `long_form` did."""
+    """Undo `long_form`."""
     short = _short_graph(data)
     if "parts" in data:
         short["parts"] = {name: _short_graph(part) for name, part in data["parts"].items()}

@@ -1,4 +1,4 @@
-"""Text or dict → Spec, with every fault of its form and the places of all faults."""
+"""Text or dict → Spec, with all faults of form; places of faults in the text."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from graphnet.spec.text.source import Located, Source, read_file
 
 MAX_ROUNDS = 4
 MOST_ERRORS = 100
-"""Errors of a spec that are told one by one."""
+"""Number of errors that are reported one by one."""
 MOST_ENTRIES = 200_000
-"""States and cells that are looked at: more come from a mistake in a program only."""
+"""Limit on states and cells: only a bug in a program writes more."""
 
 
 class Reading(NamedTuple):
-    """What was read: the spec, the faults of its form, and its text (None for a dict).
+    """Result of reading: the spec, the faults of its form, and its text (None for a dict).
 
-    With faults, the spec is what is left when the entries at fault are mended or left out, so that more can be found
-    out about it; None if nothing is left.
+    If there are faults, the spec is what remains after repairing or dropping the entries at fault, so that later checks
+    can report more; None if nothing remains.
     """
 
     spec: Spec | None
@@ -37,11 +37,11 @@ class Reading(NamedTuple):
 
 
 def read(given: str | os.PathLike[str] | Mapping[str, Any] | Source, settings: Sequence[str] = ()) -> Reading:
-    """Read the spec in a file (`-` is standard input), or given as a dict, with what it extends.
+    """Read a spec from a file (`-` is standard input) or a dict, merged with the files it extends.
 
-    Of `settings`, each is a `KEY=VALUE` that is put into the spec.
+    Each of `settings` is a `KEY=VALUE` that is then set in the spec.
 
-    Raises SpecError where a text cannot be read at all.
+    Raises SpecError if a text cannot be read at all.
     """
     source: Located | None = None
     if isinstance(given, Mapping):
@@ -50,13 +50,13 @@ def read(given: str | os.PathLike[str] | Mapping[str, Any] | Source, settings: S
         text = given if isinstance(given, Source) else read_file(given)
         source, data, name = text, text.data, text.file if isinstance(given, Source) else os.fspath(given)
     if text is not None and not data and not settings:
-        raise SpecError([text.locate(Fault((), "there is nothing here", NEW, code="GN009"))])
+        raise SpecError([text.locate(Fault((), "the spec is empty", NEW, code="GN009"))])
     if settings or isinstance(data.get("extends"), str):
         source = merge(data, text, name, settings)
         data = source.data
     if _entries(data) > MOST_ENTRIES:
         what = f"this net is too large: over {MOST_ENTRIES:,} states and cells"
-        raise SpecError([Fault(("states",), what, "a spec is a text of some hundred lines", on="key", code="GN601")])
+        raise SpecError([Fault(("states",), what, "a spec has at most a few hundred lines", on="key", code="GN601")])
     spec, faults = _validated(data)
     if spec is not None:
         spec._source = source
@@ -64,7 +64,7 @@ def read(given: str | os.PathLike[str] | Mapping[str, Any] | Source, settings: S
 
 
 def _entries(data: Mapping[str, Any]) -> int:
-    """How many states and cells a spec has."""
+    """Count the states and cells of a spec."""
     states, slabs = data.get("states"), data.get("transitions")
     rows = (
         [row for slab in slabs if isinstance(slab, Mapping) for row in slab.values()]
@@ -76,7 +76,7 @@ def _entries(data: Mapping[str, Any]) -> int:
 
 
 def placed(faults: Iterable[Fault], source: Located | None) -> list[Fault]:
-    """The faults with their places in the text, in the order of the text, none twice; of many errors the first ones."""
+    """Locate faults in the text, sort them in its order, drop duplicates, and keep only the first of many errors."""
     given = list(dict.fromkeys(faults))
     errors = [fault for fault in given if fault.severity == "error"]
     if more := errors[MOST_ERRORS:]:
@@ -87,22 +87,22 @@ def placed(faults: Iterable[Fault], source: Located | None) -> list[Fault]:
         found.sort(key=lambda fault: (files.index(fault.file), fault.line or 0, fault.column or 0))
     if more:
         what = f"{len(more)} more {'fault' if len(more) == 1 else 'faults'}"
-        found.append(replace(found[-1], path=(), what=what, fix="mend these first", excerpt="", note=""))
+        found.append(replace(found[-1], path=(), what=what, fix="fix these first", excerpt="", note=""))
     return found
 
 
 def _located(fault: Fault, source: Located) -> Fault:
-    """A fault with its place; parts of its path that only the long form has are left out."""
+    """Locate a fault, dropping parts of its path that only the long form has."""
     path = data_path(fault.path, source.data, keep_last=fault.path[-1:] not in LONG_FORM)
     return source.locate(replace(fault, path=path))
 
 
 LONG_FORM = (("shape",), ("ops",), ("init",))
-"""Keys that short forms leave out."""
+"""Keys that short forms omit."""
 
 
 def unrelated(faults: Iterable[Fault], known: Iterable[Fault]) -> list[Fault]:
-    """The faults whose entry is none of the known ones' entries, holds none, and is inside none."""
+    """Return the faults whose entry neither contains nor lies in an entry of a known fault."""
     entries = {path for fault in known for path in (fault.path, fault.meant) if path or path == fault.path}
     holders = {path[:size] for path in entries for size in range(len(path))}
     return [
@@ -113,7 +113,7 @@ def unrelated(faults: Iterable[Fault], known: Iterable[Fault]) -> list[Fault]:
 
 
 def _validated(data: Mapping[str, Any]) -> tuple[Spec | None, list[Fault]]:
-    """Validate, and after faults validate again with the entries at fault mended."""
+    """Validate; after faults, repair the entries at fault and validate again."""
     faults: list[Fault] = []
     left: Any = data
     for _ in range(MAX_ROUNDS):
@@ -124,19 +124,17 @@ def _validated(data: Mapping[str, Any]) -> tuple[Spec | None, list[Fault]]:
                 left = deepcopy(dict(data))
             found = form_faults(error.errors(include_url=False), left)
             faults += unrelated(one_each(found), faults)
-            for fault in sorted(
-                found, key=lambda fault: (bool(fault.meant), -len(fault.path))
-            ):  # what moves comes last
+            for fault in sorted(found, key=lambda fault: (bool(fault.meant), -len(fault.path))):  # moves come last
                 _mend(left, fault)
     return None, faults
 
 
 STANDINS: dict[str, Any] = {"graphnet": 1, "input": {}, "readout": {"t": 0}, "t": 0, "ops": "I", "members": []}
-"""What stands for an entry that is needed and missing or wrong, while the rest is looked at."""
+"""Placeholders for required entries that are missing or wrong, so that the rest can be checked."""
 
 
 def _mend(data: Any, fault: Fault) -> None:
-    """Put an entry where it was meant, leave it out, or put something harmless there; a list is mended as a whole."""
+    """Move an entry to where it was meant, drop it, or replace it by a placeholder; lists are repaired as a whole."""
     path = fault.path
     if fault.meant:
         _move(data, path, fault.meant)
@@ -146,15 +144,16 @@ def _mend(data: Any, fault: Fault) -> None:
     for part in path[:-1]:
         data = data[part]
     last = path[-1] if path else None
+    inner = path[2:] if path[:1] == ("parts",) else path
     if isinstance(last, int):
         data[last] = {"members": []} if "sets" in path else {}
     elif path[-3:-2] == ("transitions",) and last not in SLAB_WORDS:
         data.pop(last, None)
     elif last in STANDINS:
         data[last] = STANDINS[last]
-    elif path[0] == "states" and len(path) == 2:
+    elif inner[:1] == ("states",) and len(inner) == 2:
         data[last] = {}
-    elif path[0] == "transitions" and len(path) == 4:
+    elif inner[:1] == ("transitions",) and len(inner) == 4:
         data[last] = "I"
     elif last == "pre_net":
         data[last] = {"ops": "I"}
@@ -163,7 +162,7 @@ def _mend(data: Any, fault: Fault) -> None:
 
 
 def _move(data: Any, path: KeyPath, meant: KeyPath) -> None:
-    """Put an entry under the key that was meant, if nothing is there."""
+    """Move an entry to the key that was meant, unless that key has a value."""
     holder = _holder(data, path)
     value = holder.pop(path[-1], None) if isinstance(holder, dict) else None
     _holder(data, meant).setdefault(meant[-1], value)

@@ -1,4 +1,4 @@
-"""What all tables of a spec have in common, and the kinds of entries that stand in them."""
+"""Base class of all tables of a spec, and the types of their entries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Unpopulated = Literal["empty", "zeros"]
 
 
 def one_of(*kinds: type, saying: str) -> BeforeValidator:
-    """Accept only values of these exact types: a boolean is no integer."""
+    """Accept only values of these exact types: a boolean is not an integer."""
 
     def check(value: Any) -> Any:
         if type(value) not in kinds:
@@ -47,7 +47,7 @@ Delay = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 def _frozen(value: Any) -> Any:
-    """Lists as tuples, all the way down."""
+    """Convert nested lists to tuples."""
     if isinstance(value, Mapping):
         return {key: _frozen(entry) for key, entry in value.items()}
     return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
@@ -60,7 +60,7 @@ Ops = Annotated[
 
 
 class Table(BaseModel):
-    """A table of a spec: unknown keys are errors, values are never coerced, nothing changes afterwards."""
+    """A table of a spec: unknown keys are errors, values are never coerced, instances are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -80,10 +80,10 @@ class Table(BaseModel):
 
     @classmethod
     def long_form(cls, value: Any) -> Any:
-        """The table that a short form stands for; anything else as it is."""
+        """Return the table that a short form abbreviates; anything else unchanged."""
         return value
 
     @classmethod
     def expects(cls) -> str:
-        """What may stand here, for error texts."""
+        """Describe the expected value, for error messages."""
         return "a table"

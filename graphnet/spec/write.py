@@ -1,4 +1,4 @@
-"""Spec → TOML or JSON text, in the order of the spec; the inverse of reading, comments aside."""
+"""Spec → TOML or JSON text in the order of the spec; the inverse of reading, except for comments."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import Any
 from graphnet.errors import Fault, SpecError
 
 Settings = str | Iterable[str] | Mapping[str, Any]
-"""What is put into a spec: `["let.N=2"]`, or `{"let.N": 2}`, or one such string."""
+"""Values to set in a spec: `["let.N=2"]`, `{"let.N": 2}` or one such string."""
 
 BLOCKS = ("transitions", "sets")
 """Lists of tables that are written as `[[blocks]]`."""
 
 
 def to_toml(data: Mapping[str, Any]) -> str:
-    """TOML that says the same as a spec's plain data (`Spec.as_data()`); the order of states is kept."""
+    """Write a spec's plain data (`Spec.as_data()`) as TOML; states keep their order."""
     return "\n".join(_table((), data)).strip() + "\n"
 
 
 def to_json(data: Mapping[str, Any]) -> str:
-    """JSON of a spec's plain data, in which all that is not printable is an escape."""
+    """Write a spec's plain data as JSON, with escapes for all unprintable characters."""
     text = json.dumps(data, indent=1, ensure_ascii=False)
     return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text) + "\n"
 
 
 def to_settings(settings: Settings) -> list[str]:
-    """The `KEY=VALUE` of each setting, which may be given as a dict of keys and values, too. Raises SpecError."""
+    """Return each setting as `KEY=VALUE`; `settings` may also be a dict. Raises SpecError."""
     if isinstance(settings, str):
         return [settings]
     if not isinstance(settings, Mapping):
@@ -40,7 +40,7 @@ def to_settings(settings: Settings) -> list[str]:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a spec can hold a value; NumPy's numbers are numbers."""
+    """Whether a spec can hold a value; NumPy numbers count as numbers."""
     if isinstance(value, Mapping):
         return all(isinstance(key, str) and _is_plain(entry) for key, entry in value.items())
     if isinstance(value, list | tuple):
@@ -49,14 +49,14 @@ def _is_plain(value: Any) -> bool:
 
 
 def _unfit(key: str, value: Any) -> Fault:
-    what = f"{value!r} is no value of a spec" if value is not None else "None has no meaning in a spec"
+    what = f"{value!r} cannot be a value of a spec" if value is not None else "None has no meaning in a spec"
     return Fault(
         (), what, "give a string, a number, True or False, a list or a dict", file=f"--set {key}", code="GN015"
     )
 
 
 def _table(path: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[str]:
-    """The lines of a table: its plain entries, then the tables and blocks below it."""
+    """Yield the lines of a table: its plain entries, then its subtables and blocks."""
     for key, value in table.items():
         if not _has_header((*path, key), value):
             yield f"{_key(key)} = {_value(value)}"
@@ -72,7 +72,7 @@ def _table(path: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _has_header(path: tuple[str, ...], value: Any) -> bool:
-    """Whether an entry is written under a header; states and cells stand in one line, to keep their order."""
+    """Whether an entry gets its own header; states and cells stay on one line, to keep their order."""
     if isinstance(value, list):
         return path[-1] in BLOCKS and bool(value)
     return isinstance(value, Mapping) and (len(path) == 1 or path[0] == "parts") and path[-2:-1] != ("states",)
@@ -96,7 +96,7 @@ def _key(key: str) -> str:
 
 
 def _string(text: str) -> str:
-    """A basic string, in which all that is not printable is an escape."""
+    """Write a basic string, with escapes for all unprintable characters."""
     quoted = json.dumps(text, ensure_ascii=False)
     if quoted.isprintable():
         return quoted

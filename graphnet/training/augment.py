@@ -9,19 +9,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
-"""Images `[N, C, H, W]` and a CPU generator to images of the same shape."""
+"""(images `[N, C, H, W]`, CPU generator) → images of the same shape."""
 
 PADDING = 4
 
 
 def crop_and_mirror(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Pad each image by 4 zeros on every side, crop it at random to its size, and mirror half of them.
+    """Pad each image by 4 zeros on every side, crop it to its size at random, and mirror half of the images.
 
     He et al. 2015a, section 4.2. Zero is the mean of standardised images.
 
     Args:
         images: `[N, C, H, W]`.
-        generator: a CPU generator, whatever device the images are on.
+        generator: a CPU generator; the images may be on any device.
     """
     count, _, height, width = images.shape
     shift = torch.randint(2 * PADDING + 1, (2, count, 1), generator=generator)

@@ -1,4 +1,4 @@
-"""The data sets one can train on, by name: images as standardised tensors, with a fixed held-out part."""
+"""Data sets for training, by name: images as standardised tensors, with a fixed held-out part."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Dataset:
     """Images and labels in memory; N images, C channels, H W pixels.
 
     Attributes:
-        train_images, test_images: float32 `[N, C, H, W]`, less the training part's mean, over its standard
-            deviation, both for each channel.
+        train_images, test_images: float32 `[N, C, H, W]`, standardised by the training part's mean and standard
+            deviation per channel.
         train_labels, test_labels: int64 `[N]`, from 0 to classes - 1.
-        held_out_seed: of the draw of the test part; None where the source publishes one.
+        held_out_seed: seed that draws the test part; None if the source publishes one.
         held_out_hash: SHA-256 of the held-out indices (int64, little-endian, ascending); for a published test
             part, of its raw images and labels.
-        augment: what is done to each training batch.
+        augment: the augmentation of each training batch.
     """
 
     name: str
@@ -50,15 +50,15 @@ class Dataset:
 
 
 def load_dataset(name: str, data_root: Path | str | None = None, held_out_seed: int = 0) -> Dataset:
-    """A data set by its name in `DATASETS`.
+    """Load a data set by its name in `DATASETS`.
 
     Args:
-        name: `digits` comes with scikit-learn; the others are read by torchvision and never downloaded.
-        data_root: the folder that torchvision's sets lie in.
-        held_out_seed: draws the test part of `digits`, a stratified quarter; published test parts stay.
+        name: `digits` comes with scikit-learn; torchvision reads the others, without downloading.
+        data_root: the folder of torchvision's data sets.
+        held_out_seed: draws the test part of `digits`, a stratified quarter; published test parts are fixed.
 
     Raises:
-        DataError: no such name, or the data are not there; the message says how to get them.
+        DataError: no such name, or the data are missing; the message says how to get them.
     """
     if name not in DATASETS:
         raise DataError(f"no data set is called '{name}'\n  known: {', '.join(DATASETS)}")
@@ -66,10 +66,10 @@ def load_dataset(name: str, data_root: Path | str | None = None, held_out_seed: 
 
 
 def check_fits(dataset: Dataset, input_shape: tuple[int, ...], classes: int) -> None:
-    """Hold a spec's input shape `(C, H, W)` and number of classes against the data.
+    """Check a spec's input shape `(C, H, W)` and number of classes against the data.
 
     Raises:
-        DataError: they differ; the message has both.
+        DataError: they differ; the message gives both.
     """
     if dataset.image_shape == tuple(input_shape) and dataset.classes == classes:
         return
@@ -82,7 +82,7 @@ def check_fits(dataset: Dataset, input_shape: tuple[int, ...], classes: int) -> 
 def linear_baseline(dataset: Dataset) -> float:
     """Test accuracy, from 0 to 1, of a linear classifier (logistic regression) on the same split.
 
-    It is fitted by at most 200 steps of L-BFGS: a yardstick, not an optimum.
+    At most 200 steps of L-BFGS: a yardstick, not an optimum.
     """
     from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped]
     from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
@@ -115,7 +115,7 @@ def _digits(data_root: Path | None, held_out_seed: int) -> Dataset:
 
 @dataclass(frozen=True)
 class _Published:
-    """A set with a test part of its own, in the layout of torchvision's class of this name."""
+    """A data set with a published test part, in the layout of torchvision's class of this name."""
 
     name: str
     reader: str
@@ -145,13 +145,13 @@ class _Published:
         if data_root is None:
             raise DataError(f"{self.name} needs a data root, the folder that holds {self.folder}\n{self._remedy()}")
         if not (data_root / self.folder).is_dir():
-            looked = f"{self.name} is not there: looked for the folder {data_root / self.folder}"
+            looked = f"{self.name} is missing: looked for the folder {data_root / self.folder}"
             raise DataError(f"{looked}\n{self._remedy(data_root)}")
         return data_root
 
     def _read(self, root: Path, train: bool) -> tuple[Tensor, Tensor]:
         """Raw images, uint8 `[N, C, H, W]`, and labels, int64 `[N]`."""
-        # Importing torchvision takes seconds, so only where it is needed.
+        # Importing torchvision takes seconds, so do it only here.
         from torchvision import datasets  # type: ignore[import-untyped]
 
         try:
@@ -182,4 +182,4 @@ DATASETS: dict[str, Callable[[Path | None, int], Dataset]] = {
     "cifar100": _Published("cifar100", "CIFAR100", "cifar-100-python", 100, crop_and_mirror),
     "mnist": _Published("mnist", "MNIST", "MNIST/raw", 10),
 }
-"""Every data set by the name that `load_dataset` takes."""
+"""Name, as in `load_dataset` → data set."""

@@ -1,27 +1,27 @@
-"""What can go wrong around training, each with a message for the user; no torch here."""
+"""Errors of training, each with a message for the user; no torch here."""
 
 from __future__ import annotations
 
 
 class TrainingError(Exception):
-    """Training cannot go on; the message says what, where, and what would be right."""
+    """Raised when training cannot continue; the message says what is wrong, where, and what would be right."""
 
 
 class DataError(TrainingError):
-    """A data set is unknown, is not where it was looked for, or does not fit the net."""
+    """Raised when a data set is unknown, missing, or does not fit the net."""
 
 
 class RecipeError(TrainingError):
-    """Values of a recipe are out of range, or do not fit the net; all of them at once."""
+    """Raised when values of a recipe are out of range or do not fit the net; lists all of them."""
 
 
 class DivergenceError(TrainingError):
-    """The training loss is no longer a finite number."""
+    """Raised when the training loss is not finite."""
 
 
 class CheckpointError(TrainingError):
-    """A checkpoint cannot be read, or does not hold what the net needs."""
+    """Raised when a checkpoint cannot be read, or lacks what the net needs."""
 
 
 class RunError(TrainingError):
-    """A run folder cannot be made or read."""
+    """Raised when a run folder cannot be created or read."""

@@ -1,4 +1,4 @@
-"""What training tells of itself; no torch here."""
+"""Training events; no torch here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ByTime = Mapping[int | None, float]
 
 @dataclass(frozen=True)
 class Started:
-    """Training starts, with so many steps an epoch, on a torch device."""
+    """Training starts on a torch device, with `steps` steps per epoch."""
 
     recipe: Recipe
     dataset: str
@@ -32,7 +32,7 @@ class StepDone:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """One epoch is done and the net holds its weights.
+    """One epoch is done, and the net holds its weights.
 
     Attributes:
         epoch: counts from 1.
@@ -57,4 +57,4 @@ Report = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """The report that says nothing."""
+    """A report that ignores all events."""

@@ -1,4 +1,4 @@
-"""Soft gradient coupling on the training side: Δ_t ← (1 − λ) Δ_t + λ Σ_s k_ts Δ_s before each step (LPK eq. 1, 2)."""
+"""Soft gradient coupling in training: Δ_t ← (1 − λ) Δ_t + λ Σ_s k_ts Δ_s before each step (LPK eq. 1, 2)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 def couple_gradients(net: nn.Module, optimizer: Optimizer) -> Any:
     """Mix the gradients of a net's softly coupled weights before each step of an optimiser.
 
-    One line after the optimiser is made; `graphnet train` does it by itself. Mixing is linear: it may follow the sum
-    over accumulated batches, the all-reduce of DDP and the sharding of FSDP2, and it sees the gradients unscaled by
-    AMP's `GradScaler.step`. Gradients that are clipped before the step are clipped before they are mixed, which does
-    not raise their norm under a uniform kernel.
+    Call it once after creating the optimiser; `graphnet train` does so. Mixing is linear: it may follow the sum over
+    accumulated batches, the all-reduce of DDP and the sharding of FSDP2, and it sees the gradients unscaled by AMP's
+    `GradScaler.step`. Gradients clipped before the step are clipped before mixing, which does not raise their norm
+    under a uniform kernel.
 
     Args:
-        net: a net that `graphnet.compile` made, or a wrapper that holds one (DDP's `.module` is looked into).
+        net: a net from `graphnet.compile`, or a wrapper around one (such as DDP, by its `.module`).
         optimizer: any; the hook is one of its `register_step_pre_hook`.
 
     Returns:
@@ -33,7 +33,7 @@ def couple_gradients(net: nn.Module, optimizer: Optimizer) -> Any:
     compiled = getattr(net, "module", net)
     plan = getattr(compiled, "meta", {}).get("plan")
     if not isinstance(plan, Plan):
-        raise ValueError("the net was not compiled by graphnet: it has no plan that says what is coupled")
+        raise ValueError("the net was not compiled by graphnet: it has no plan with couplings")
     parameters = dict(compiled.named_parameters())
     groups = [(coupling, [parameters[name] for name in coupling.tensors]) for coupling in plan.couplings]
 
@@ -45,10 +45,10 @@ def couple_gradients(net: nn.Module, optimizer: Optimizer) -> Any:
 
 
 def kernel(coupling: Coupling) -> list[list[float]]:
-    """The weights k_ts by which the gradient of t takes part in that of s; each row adds up to 1.
+    """The weights k_ts of the gradient of t in that of s; each row sums to 1.
 
-    `uniform` is LPK's eq. 1, 1/T for all; `triangular` falls off with the distance in the order of time,
-    proportionally to T − |t − s| (LPK name it without a formula).
+    `uniform` is LPK's eq. 1, 1/T for all; `triangular` falls off with the distance in time order, proportionally to
+    T − |t − s| (LPK name it without a formula).
     """
     size = len(coupling.tensors)
     if coupling.kernel == "uniform":
@@ -58,9 +58,9 @@ def kernel(coupling: Coupling) -> list[list[float]]:
 
 
 def mix_gradients(coupling: Coupling, members: Sequence[nn.Parameter]) -> None:
-    """Mix the gradients of coupled parameters in place; one without a gradient counts as zero, and gets one.
+    """Mix the gradients of coupled parameters in place; a missing gradient counts as zero, and is created.
 
-    Nothing happens if none has one.
+    If no parameter has a gradient, do nothing.
     """
     import torch
 
@@ -81,7 +81,7 @@ def mix_gradients(coupling: Coupling, members: Sequence[nn.Parameter]) -> None:
         mixing = coupling.strength * torch.tensor(kernel(coupling), dtype=torch.float64)
         mixing += (1 - coupling.strength) * torch.eye(len(gradients), dtype=torch.float64)
         local = [gradient.to_local() if hasattr(gradient, "to_local") else gradient for gradient in gradients]  # FSDP2
-        stacked = torch.stack([gradient.flatten() for gradient in local])  # shards of equal tensors are alike
+        stacked = torch.stack([gradient.flatten() for gradient in local])  # equal tensors have equal shards
         mixed = mixing.to(stacked) @ stacked
         for gradient, row in zip(local, mixed, strict=True):
             gradient.copy_(row.view_as(gradient))

@@ -1,7 +1,7 @@
-"""Training and testing of a net; nothing is printed or written here.
+"""Training and testing of a net; prints and writes nothing.
 
-N images, C channels, H W pixels. The net takes images `[N, C, H, W]` and gives logits `[N, classes]`, or a
-dict of such by readout time.
+N images, C channels, H W pixels. The net maps images `[N, C, H, W]` to logits `[N, classes]`, or to a dict of them
+by readout time.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ EVALUATION_BATCH = 256
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """How well a net does on labelled images.
+    """Loss and accuracy of a net on labelled images.
 
     Attributes:
         loss, accuracy: for each readout time, in order of time; the key is None if there is a single readout.
             The loss is the mean cross-entropy in nats, the accuracy is from 0 to 1.
-        predictions: the class that the last readout finds most likely; int64 `[N]`, on the CPU.
+        predictions: the most likely class at the last readout; int64 `[N]`, on the CPU.
     """
 
     loss: ByTime
@@ -49,12 +49,12 @@ class Evaluation:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What training came to.
+    """Results of training.
 
     Attributes:
         evaluation: the test of the net after its last epoch.
         epochs: all of them, in order.
-        seconds: from the first step to the last test; what the report took is in it.
+        seconds: from the first step to the last test, including the report.
         device: where the net is now.
     """
 
@@ -67,14 +67,14 @@ class Result:
 def train(net: nn.Module, dataset: Dataset, recipe: Recipe, report: Report) -> Result:
     """Train `net` in place, on the recipe's device, and test it.
 
-    The same net, data and recipe give the same weights bit for bit on one machine's CPU. The global random
-    state, the modules' modes and torch's settings are left as found. An interrupt passes through: `report`
-    has then had every whole epoch, and the net holds what the last step made of it.
+    The same net, data and recipe give the same weights bit for bit on one machine's CPU. The global random state, the
+    modules' modes and torch's settings are restored. An interrupt passes through: `report` has then received every
+    whole epoch, and the net holds the weights of the last step.
 
     Raises:
         DivergenceError: the loss is not finite; the net holds the weights and statistics from before that step.
         RecipeError: the readout weights do not name the net's readout times.
-        TrainingError: the device is not there, or the net has nothing to train.
+        TrainingError: the device is missing, or the net has nothing to train.
     """
     device = choose_device(recipe.device)
     net.to(device)
@@ -99,13 +99,13 @@ def train(net: nn.Module, dataset: Dataset, recipe: Recipe, report: Report) -> R
 
 
 def _is_coupled(net: nn.Module) -> bool:
-    """Whether a compiled net has softly coupled weights; any other module has none."""
+    """Whether the net has softly coupled weights; only compiled nets can."""
     plan = getattr(net, "meta", {}).get("plan")
     return plan is not None and bool(plan.couplings)
 
 
 def evaluate(net: nn.Module, images: Tensor, labels: Tensor, batch_size: int = EVALUATION_BATCH) -> Evaluation:
-    """Test `net`, in evaluation mode, on the device where it is; it is left as found.
+    """Test `net` in evaluation mode on its device; restore its modes.
 
     Args:
         images: `[N, C, H, W]`, at least one.
@@ -133,9 +133,9 @@ def readout_loss(output: Tensor | Mapping[int, Tensor], labels: Tensor, weights:
     """The cross-entropy averaged over the images and, by weight, over the readout times.
 
     Args:
-        output: logits `[N, classes]`, or such by readout time.
+        output: logits `[N, classes]`, or a dict of them by readout time.
         labels: int64 `[N]`.
-        weights: one for each readout time, of any positive sum; None weighs all alike.
+        weights: one per readout time, with any positive sum; None weighs all equally.
 
     Returns:
         A scalar, in nats.
@@ -153,14 +153,14 @@ def readout_loss(output: Tensor | Mapping[int, Tensor], labels: Tensor, weights:
 
 
 def by_time(output: Tensor | Mapping[int, Tensor]) -> dict[int | None, Tensor]:
-    """A net's output by readout time, in order of time; under None if there is a single one."""
+    """A net's output by readout time, in order of time; a single output has the key None."""
     if isinstance(output, Tensor):
         return {None: output}
     return {t: output[t] for t in sorted(output)}
 
 
 def split_batches(order: Tensor, batch_size: int) -> list[Tensor]:
-    """Indices `[N]` cut into batches; a single image left over is left out, for batch norm needs two."""
+    """Split indices `[N]` into batches; drop a last batch of one image, as batch norm needs two."""
     batches = list(torch.split(order, batch_size))
     if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:
         batches.pop()
@@ -168,7 +168,7 @@ def split_batches(order: Tensor, batch_size: int) -> list[Tensor]:
 
 
 def choose_device(name: str) -> torch.device:
-    """The torch device of that name; "auto" is CUDA where there is one, else the CPU.
+    """Return the torch device of that name; "auto" is CUDA if available, else the CPU.
 
     Raises:
         TrainingError: no such device here.
@@ -243,7 +243,7 @@ def _weights_do_not_fit(weights: Mapping[int, float], readouts: Mapping[int | No
 
 @contextmanager
 def in_mode(net: nn.Module, training: bool) -> Iterator[None]:
-    """Training or evaluation mode for a while, each module's own mode afterwards."""
+    """Set training or evaluation mode within a block; restore each module's mode afterwards."""
     modes = [(module, module.training) for module in net.modules()]
     net.train(training)
     try:
@@ -255,14 +255,14 @@ def in_mode(net: nn.Module, training: bool) -> Iterator[None]:
 
 @contextmanager
 def _settings(recipe: Recipe, device: torch.device) -> Iterator[None]:
-    """The seed of random ops and torch's determinism, for a while."""
+    """Set the seed of random ops and torch's determinism within a block."""
     before = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     with ExitStack() as undo:
         undo.enter_context(torch.random.fork_rng(devices=[device] if device.type == "cuda" else []))
         torch.manual_seed(recipe.seed)
         if recipe.deterministic:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS refuses to be deterministic without
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS needs it to be deterministic
             torch.use_deterministic_algorithms(True)
             undo.callback(torch.use_deterministic_algorithms, before, warn_only=warn_only)
         yield

@@ -1,4 +1,4 @@
-"""How training is shown: a bar on a terminal, a line an epoch elsewhere; no torch here."""
+"""Progress display: a bar on a terminal, a line per epoch elsewhere; no torch here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from graphnet.training.events import ByTime, EpochDone, Event, Report, Started, 
 
 
 def progress(console: Console) -> AbstractContextManager[Report]:
-    """The report to give to `train`, chosen by `console.is_terminal`; the `with` block ends the bar.
+    """Yield the report for `train`, chosen by `console.is_terminal`; leaving the `with` block ends the bar.
 
     ```python
     with progress(Console()) as report:
@@ -24,7 +24,7 @@ def progress(console: Console) -> AbstractContextManager[Report]:
 
 @contextmanager
 def lines(console: Console) -> Iterator[Report]:
-    """One plain line for the start and one an epoch."""
+    """Print one plain line at the start and one per epoch."""
     epochs = 0
 
     def report(event: Event) -> None:
@@ -40,7 +40,7 @@ def lines(console: Console) -> Iterator[Report]:
 
 @contextmanager
 def bar(console: Console) -> Iterator[Report]:
-    """The same lines above a bar that counts steps and shows the loss of the last one."""
+    """Print the same lines above a bar with the step count and the last loss."""
     columns = (
         TextColumn("epoch {task.fields[epoch]}", markup=False),
         BarColumn(),
@@ -67,14 +67,14 @@ def bar(console: Console) -> Iterator[Report]:
 
 
 def started_line(event: Started) -> str:
-    """What is trained on what, in words."""
+    """Describe the data, the recipe and the device."""
     recipe = event.recipe
     steps = f"{recipe.epochs} epochs of {event.steps} steps of {recipe.batch_size} images"
     return f"training on {event.dataset}: {steps}, on {event.device}"
 
 
 def epoch_line(event: EpochDone, epochs: int) -> str:
-    """One epoch's numbers; accuracies in per cent, by readout time if there are several."""
+    """Format one epoch's numbers; accuracies in per cent, by readout time if several."""
     parts = [
         f"epoch {event.epoch:>{len(str(epochs))}}/{epochs}",
         f"lr {event.learning_rate:g}",
@@ -87,12 +87,12 @@ def epoch_line(event: EpochDone, epochs: int) -> str:
 
 
 def accuracies(by_time: ByTime) -> str:
-    """Accuracies from 0 to 1 as per cent: `97.33%`, or `91.11% (t = 2), 97.33% (t = 3)`."""
+    """Format accuracies from 0 to 1 in per cent: `97.33%`, or `91.11% (t = 2), 97.33% (t = 3)`."""
     return ", ".join(f"{value:.2%}" + ("" if t is None else f" (t = {t})") for t, value in by_time.items())
 
 
 def agreement(predictions: Sequence[int], others: Sequence[int], by_time: ByTime, whose: str) -> str:
-    """How many predictions agree with others: `442 of 450 predictions at t = 3 are those made after training`."""
+    """Count the predictions that agree with others: `442 of 450 predictions at t = 3 are those made after training`."""
     same = sum(a == b for a, b in zip(predictions, others, strict=True))
     when = f" at t = {max(t for t in by_time if t is not None)}" if len(by_time) > 1 else ""
     return f"{same} of {len(predictions)} predictions{when} are those {whose}"

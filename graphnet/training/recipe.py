@@ -1,4 +1,4 @@
-"""How a net is trained: Liao & Poggio's recipe and its learning-rate steps; no torch here."""
+"""Training recipe: Liao & Poggio's, with its learning-rate steps; no torch here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 from graphnet.training.errors import RecipeError
 
 LEARNING_RATE_STEPS = ((40, 1), (50, 10), (60, 100))
-"""Up to which of 60 parts of the training the rate is divided by what (Liao & Poggio 2016, section 5)."""
+"""(end of the stage in 60ths of the training, divisor of the rate) (Liao & Poggio 2016, section 5)."""
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,15 @@ class Recipe:
 
     Attributes:
         epochs: passes over the training images.
-        batch_size: images a step.
+        batch_size: images per step.
         lr: the learning rate before its steps.
         momentum: of SGD, from 0 to below 1.
-        weight_decay: on every parameter; the paper names none.
+        weight_decay: on every parameter; the paper gives none.
         seed: of the shuffling, the augmentation and random ops, not of the initial weights.
         readout_weights: the weight of each readout time's loss, for a net with several; None: all equal.
-        device: "auto" (CUDA if there is one), or a torch device: "cpu", "cuda", "cuda:1".
+        device: "auto" (CUDA if available), or a torch device: "cpu", "cuda", "cuda:1".
         deterministic: let torch use deterministic algorithms only; on a CPU a run repeats bit for bit anyway.
-        evaluate: test after each "epoch", or at the "end" only.
+        evaluate: test after each "epoch", or only at the "end".
 
     Raises:
         RecipeError: values are out of range; the message lists all of them.
@@ -51,8 +51,8 @@ class Recipe:
     def learning_rate(self, epoch: int) -> float:
         """The learning rate in an epoch, counted from 1.
 
-        It is `lr` in the first 40/60 of the epochs, a tenth of it up to 50/60, and a hundredth in the last
-        10/60; an epoch belongs to the part in which it starts, so that the first is always trained with `lr`.
+        It is `lr` in the first 40/60 of the epochs, a tenth of it up to 50/60, and a hundredth in the last 10/60; an
+        epoch belongs to the part in which it starts, so the first always trains with `lr`.
         """
         for until, divisor in LEARNING_RATE_STEPS:
             if 60 * (epoch - 1) < until * self.epochs:

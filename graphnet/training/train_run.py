@@ -1,4 +1,4 @@
-"""Training into a run's folder, so that an interrupt loses no whole epoch."""
+"""Training into a run folder; an interrupt loses no whole epoch."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def train_into(
     report: Report,
     notes: Mapping[str, object] | None = None,
 ) -> Result:
-    """Train `net`; keep in `folder` each epoch's metrics, the last whole epoch's checkpoint, and the results.
+    """Train `net`; keep each epoch's metrics, the last whole epoch's checkpoint and the results in `folder`.
 
-    `run.json` says how far it came: its `status` is `training`, then `finished`, `interrupted` or `failed`.
+    `run.json` records progress: its `status` is `training`, then `finished`, `interrupted` or `failed`.
 
     Args:
-        folder: a new one; the spec, plan and diagram are the caller's to write.
+        folder: a new one; the caller writes spec, plan and diagram.
         spec_text: the flattened spec as JSON, for the checkpoint.
         notes: more entries for `run.json`, such as the command line or the data root.
 
@@ -63,7 +63,7 @@ def train_into(
 
 
 def opening(dataset: Dataset, recipe: Recipe) -> dict[str, object]:
-    """What `run.json` says before training: recipe, data with its linear baseline, versions, device."""
+    """Entries of `run.json` before training: recipe, data with its linear baseline, versions, device."""
     return {
         "recipe": asdict(recipe),
         "dataset": {
@@ -85,7 +85,7 @@ def opening(dataset: Dataset, recipe: Recipe) -> dict[str, object]:
 
 
 def closing(result: Result) -> dict[str, object]:
-    """What `run.json` says after training: time and test results."""
+    """Entries of `run.json` after training: time and test results."""
     evaluation = result.evaluation
     return {
         "epochs_done": len(result.epochs),

@@ -195,9 +195,9 @@ def test_runs_of_the_same_name_have_a_plot_each(runs: dict[str, Path], tmp_path:
 
 
 def test_indices_that_are_refused(runs: dict[str, Path], tmp_path: Path) -> None:
-    refused("indices", runs["flat"], *QUICK, said="there are no stages")
-    refused("indices", tmp_path, *QUICK, said="is no run's folder")
-    refused("indices", runs["staged"], tmp_path / "none", *QUICK, said="is no run's folder")
+    refused("indices", runs["flat"], *QUICK, said="no stages")
+    refused("indices", tmp_path, *QUICK, said="is not a run folder")
+    refused("indices", runs["staged"], tmp_path / "none", *QUICK, said="is not a run folder")
     (tmp_path / "file").write_text("")
     refused("indices", runs["staged"], "-o", tmp_path / "file", *QUICK, said="cannot make")
     refused("indices", runs["staged"], "-o", tmp_path / "file" / "below", *QUICK, said="cannot make")
@@ -272,10 +272,10 @@ def test_a_state_that_grows_says_why_there_are_no_more_numbers(runs: dict[str, P
 
 def test_analyses_that_are_refused(runs: dict[str, Path], tmp_path: Path) -> None:
     staged = runs["staged"]
-    refused("analyse", staged, said="say what is to be analysed: --lipschitz, or --fixed-point STATE")
-    refused("analyse", staged, "--lipschitz", "--fixed-point", "h1", said="say what is to be analysed")
+    refused("analyse", staged, said="choose one analysis: --lipschitz or --fixed-point STATE")
+    refused("analyse", staged, "--lipschitz", "--fixed-point", "h1", said="choose one analysis")
     refused("analyse", staged, "--fixed-point", "h3", said="no state is called 'h3'\n  did you mean 'h")
-    refused("analyse", tmp_path, "--lipschitz", said="is no run's folder")
+    refused("analyse", tmp_path, "--lipschitz", said="is not a run folder")
     refused("analyse", staged, "--lipschitz", "-o", tmp_path, said=f"cannot write {tmp_path}")
     refused("analyse", staged, "--fixed-point", "h1", "--steps", "1", "-o", tmp_path / "x" / "y", said="cannot write")
     assert run("analyse", staged, "--fixed-point", "h1", "--steps", "0").returncode == 2
@@ -296,7 +296,7 @@ def test_many_edits_at_once(runs: dict[str, Path], tmp_path: Path) -> None:
         assert re.match(r"test accuracy \d+\.\d+%, unperturbed \d+\.\d+%$", first)
         assert re.match(r"\d+ of 450 predictions are those of the unperturbed net$", second)
         assert third == f"the edited spec is in {out}"
-        checked = run("check", out)
+        checked = run("check", "--strict", out)
         assert checked.returncode == 0
         assert "fine" in checked.stdout
     one, other = graphnet.load(tmp_path / "spec.toml"), graphnet.load(tmp_path / "spec.json")
@@ -306,7 +306,7 @@ def test_many_edits_at_once(runs: dict[str, Path], tmp_path: Path) -> None:
     fired = {(each.source, each.target, each.t): each.ops for each in plan.firings if each.fate == "fires"}
     assert plan.last_time == 8
     assert [fired["h1", "h1", t] for t in (1, 2, 3)] == ["I", "I", "BRC+I"]
-    assert [fired["h2", "h2", t] for t in (5, 6, 7, 8)] == ["BRC+I0"] * 4
+    assert [fired["h2", "h2", t] for t in (5, 6, 7, 8)] == ["BRC+I0, lipschitz 0.9"] * 4
     assert ("input", "h1", 2) in fired
 
 
@@ -350,7 +350,7 @@ def test_new_statistics_are_calibrated(runs: dict[str, Path], tmp_path: Path) ->
 
 
 WRONG: list[tuple[list[str], str]] = [
-    ([], "say what is to be edited"),
+    ([], "give at least one edit"),
     (["--drop", "h1"], "'h1' names no block\n  write STATE:NUMBER"),
     (["--drop", "h1:x"], "names no block"),
     (["--drop", "h1:-1"], "names no block"),
@@ -360,12 +360,12 @@ WRONG: list[tuple[list[str], str]] = [
     (["--drop", "h3:1"], "no state is called 'h3'"),
     (["--early", "h1:4"], "'h1' has 3 blocks, not 4"),
     (["--drop", "h1:" + "9" * 5000], ""),
-    (["--lesion", "h2->h1"], "there is no transition h2->h1"),
+    (["--lesion", "h2->h1"], "no transition h2->h1"),
     (["--lesion", "h1->h2@x"], ""),
     (["--silence", "h1@"], ""),
     (["--noise", "h1->h2"], "has no standard deviation\n  write h1->h2:0.1"),
     (["--noise", "h1->h2:much"], "has no standard deviation"),
-    (["--noise", "h1->h2:-1"], "a standard deviation is above 0"),
+    (["--noise", "h1->h2:-1"], "a standard deviation must be above 0"),
     (["--noise", "h1->h2:nan"], ""),
     (["--noise", "h1->h2:inf"], ""),
     (["--noise", "h2@9:0.1"], "'h2' selects nothing that fires at t = 9\n  it does at t = 4..6"),
@@ -397,7 +397,7 @@ def test_a_net_that_gets_too_large_is_refused_at_once(runs: dict[str, Path]) -> 
 
 def test_perturbations_that_cannot_be_written(runs: dict[str, Path], tmp_path: Path) -> None:
     refused("perturb", runs["staged"], "--drop", "h1:1", "-o", tmp_path, said=f"cannot write {tmp_path}")
-    refused("perturb", tmp_path, "--drop", "h1:1", said="is no run's folder")
+    refused("perturb", tmp_path, "--drop", "h1:1", said="is not a run folder")
 
 
 # Damaged and incomplete runs
@@ -418,7 +418,7 @@ def test_a_run_without_a_checkpoint(command: tuple[str, ...], runs: dict[str, Pa
     record = json.loads((folder / "run.json").read_text())
     for status in ("interrupted", "failed", "training"):
         (folder / "run.json").write_text(json.dumps(record | {"status": status, "epochs_done": 0}))
-        refused(command[0], folder, *command[1:], said="there is no checkpoint at")
+        refused(command[0], folder, *command[1:], said="no checkpoint at")
 
 
 @pytest.mark.parametrize("record", ["{}", "[]", "null", '{"dataset": ', '{"dataset": {"name": "digits"}}'])

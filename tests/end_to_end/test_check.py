@@ -101,7 +101,7 @@ def test_standard_input_has_its_line_shown() -> None:
 def test_a_fault_of_a_common_base_is_reported_once(tmp_path: Path) -> None:
     (tmp_path / "base.toml").write_text((WRONG / "size.toml").read_text())
     for name in ("a", "b"):
-        (tmp_path / f"{name}.toml").write_text(f'extends = "base.toml"\nname = "{name}"\nmrege = 1\n')
+        (tmp_path / f"{name}.toml").write_text(f'extends = "base.toml"\nname = "{name}"\nciet = 1\n')
     done = run("check", "a.toml", "b.toml", "a.toml", cwd=tmp_path)
     places = re.findall(r"^(\S+:) error", done.stderr, re.M)
     assert places == ["a.toml:3:1:", "base.toml:13:44:", "b.toml:3:1:"]
@@ -264,7 +264,7 @@ def test_explain_shows_the_compilers_messages() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     code = codes()["GN102"]
     assert done.stdout.startswith(f"GN102: {code.title}\n\n  A row or a column")
-    parts = [done.stdout.index(part) for part in ("\nWrong:", "\nWhat is said of it:", "\nRight:", "base.toml is")]
+    parts = [done.stdout.index(part) for part in ("\nWrong:", "\nThe report:", "\nRight:", "base.toml is")]
     assert parts == sorted(parts)
     assert "  wrong.toml:4:8: error[GN102]: transitions[1].V2.V3\n    | V2 = { V3" in done.stdout
     assert run("explain", "102").stdout == done.stdout

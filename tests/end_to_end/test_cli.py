@@ -134,10 +134,10 @@ def test_standard_input(tiny: Path) -> None:
 
 def test_files_that_are_not_specs(tmp_path: Path) -> None:
     files = {
-        "empty.toml": (b"", "the key 'graphnet' is missing"),
-        "empty.json": (b"", "there is nothing here"),
+        "empty.toml": (b"", "the spec is empty"),
+        "empty.json": (b"", "the spec is empty"),
         "garbage.toml": (bytes(range(256)) * 20, "this is not UTF-8"),
-        "garbage.json": (b"\x89PNG\r\n\x1a\n\x00\x00" * 50, "this is not UTF-8"),
+        "garbage.json": (b"\x89PNG\r\n\x1a\n\x00\x00" * 50, "this is a picture"),
         "nul.toml": (b"graphnet = 1\x00\n", "this is not TOML"),
         "list.json": (b"[1, 2]", "a spec is a table of keys and values"),
         "number.json": (b"7", "a spec is a table of keys and values"),
@@ -165,7 +165,7 @@ def test_other_commands_refuse_files_that_are_not_specs(tmp_path: Path) -> None:
     assert done.stderr.startswith(f"{tmp_path}: error[GN001]: spec\n  this is a directory\n")
     done = run("eval", tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {tmp_path} is no run's folder")
+    assert done.stderr.startswith(f"error: {tmp_path} is not a run folder")
 
 
 def test_plan_as_text_and_as_json() -> None:

@@ -197,7 +197,7 @@ def test_search(page: Any) -> None:
     page.keyboard.press("Enter")
     assert page.inner_text("#details h2") == "h2_t3"
     page.fill("#search", "no such thing")
-    assert page.inner_text("#found") == "nothing has this name"
+    assert page.inner_text("#found") == "no match"
     page.keyboard.press("Escape")
     assert page.input_value("#search") == ""
 
@@ -545,9 +545,9 @@ def test_refusals_of_view(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         status, error = said(path, "--port", str(port))
     assert status == 1
-    assert error == f"error: port {port} is in use\n  give another one, or leave --port out: a free one is found\n"
+    assert error == f"error: port {port} is in use\n  give another port, or leave --port out to use a free one\n"
     assert said(tmp_path / "none.toml") == (1, f"{tmp_path / 'none.toml'}: error: there is no such file\n")
     assert said("-")[0] == 2
     status, error = said(path, "--run", tmp_path)
     assert status == 1
-    assert error.startswith(f"error: {tmp_path} is no run's folder")
+    assert error.startswith(f"error: {tmp_path} is not a run folder")

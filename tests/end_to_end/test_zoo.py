@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import graphnet
 from graphnet import zoo
+from graphnet.cli.common.flattened import flattened
 from graphnet.cli.new import _copy
 from tests.end_to_end.test_cli import run
 
@@ -38,7 +40,9 @@ def test_a_new_spec_means_what_its_example_means(like: str, tmp_path: Path) -> N
     done = run("new", "mine", "--like", like, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     mine, example = graphnet.load(tmp_path / "mine.toml"), graphnet.load(zoo.path(like))
-    assert mine.as_data() == example.as_data() | {"name": "mine"}
+    assert mine.as_data() == flattened(example) | {"name": "mine"}
+    plans = [replace(graphnet.plan(spec), name="", warnings=()) for spec in (mine, example)]
+    assert plans[0] == plans[1]
     assert (tmp_path / "mine.toml").read_text().startswith(f"# {zoo.summary(like)}\n")
 
 
@@ -59,7 +63,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text("precious")
     done = run("new", "mine", cwd=tmp_path)
     assert done.returncode == 1
-    assert "mine.toml exists already" in done.stderr
+    assert "mine.toml already exists" in done.stderr
     assert (tmp_path / "mine.toml").read_text() == "precious"
 
 
@@ -84,12 +88,12 @@ def test_a_file_of_that_name_is_read_with_one_warning(tmp_path: Path) -> None:
     (tmp_path / "elman").write_text(zoo.text("quickstart"))
     done = run("plan", "elman", cwd=tmp_path)
     assert done.stdout.startswith("quickstart")
-    assert done.stderr == "warning: 'elman' is the file of that name here, not the spec of the zoo\n"
+    assert done.stderr == "warning: 'elman' is the file of that name here, not the zoo spec\n"
 
 
 @pytest.mark.parametrize("command", [("plan",), ("view", "--no-browser"), ("check", "--watch")])
 def test_an_unknown_name_suggests_similar_ones(command: tuple[str, ...], tmp_path: Path) -> None:
     done = run(*command, "cornets", cwd=tmp_path)
     assert done.returncode == 1
-    assert "cornets: error[GN001]: spec\n  there is no such file, and no spec of the zoo is called so\n" in done.stderr
+    assert "cornets: error[GN001]: spec\n  there is no such file, and no zoo spec of this name\n" in done.stderr
     assert "did you mean 'cornet-s'?" in done.stderr

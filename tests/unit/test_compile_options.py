@@ -35,7 +35,7 @@ def test_unknown_options_are_refused(options: dict[str, Any], said: str) -> None
 
 
 FORMS = [(0, False), (0, True), (1, False), (1, True), (2, False), (2, True)]
-WANTED = "the net takes floating-point numbers of shape [N, 1, 8, 8], but is given"
+WANTED = "the net takes floating-point numbers of shape [N, 1, 8, 8], but got"
 
 
 @pytest.mark.parametrize(("level", "stepwise"), FORMS)
@@ -64,7 +64,7 @@ def test_sequences_of_another_length_are_refused(level: int, stepwise: bool, fra
     spec = small(input={"shape": [1, 8, 8], "t": "0..9", "sequence": True}, readout={"t": 10})
     net = graphnet.compile(spec, optimize=level, stepwise=stepwise)
     assert net(torch.rand(2, 10, 1, 8, 8)).shape == (2, 3)
-    said = f"of shape [N, 10, 1, 8, 8], but is given float32 of shape [2, {frames}, 1, 8, 8]"
+    said = f"of shape [N, 10, 1, 8, 8], but got float32 of shape [2, {frames}, 1, 8, 8]"
     with pytest.raises(ValueError, match=re.escape(said)):
         net(torch.rand(2, frames, 1, 8, 8))
 

@@ -41,14 +41,14 @@ def test_a_file_of_that_name_takes_precedence_with_one_warning(here: Path) -> No
     (here / "lstm").write_text(zoo.text("quickstart"))
     with pytest.warns(SpecNameWarning) as said:
         assert graphnet.plan("lstm").name == "quickstart"
-    assert [str(each.message) for each in said] == ["'lstm' is the file of that name here, not the spec of the zoo"]
+    assert [str(each.message) for each in said] == ["'lstm' is the file of that name here, not the zoo spec"]
     assert graphnet.load("./lstm").name == "quickstart", "a path is not a name: no warning"
 
 
 @pytest.mark.parametrize("suffix", [".toml", ".json"])
 def test_a_file_with_a_suffix_is_another_name_with_a_warning(here: Path, suffix: str) -> None:
     (here / f"lstm{suffix}").write_text("{}")
-    with pytest.warns(SpecNameWarning, match=rf"^'lstm' is the spec of the zoo, not the file lstm\{suffix} here$"):
+    with pytest.warns(SpecNameWarning, match=rf"^'lstm' is the zoo spec, not the file lstm\{suffix} here$"):
         assert graphnet.load("lstm").name == "lstm"
 
 
@@ -69,7 +69,7 @@ def test_a_folder_of_that_name_is_no_file(here: Path) -> None:
 def test_an_unknown_name_suggests_similar_ones(here: Path, given: str, hint: str) -> None:
     (fault,) = faults(given)
     assert (fault.file, fault.code, fault.fix) == (given, "GN001", hint)
-    assert fault.what == "there is no such file, and no spec of the zoo is called so"
+    assert fault.what == "there is no such file, and no zoo spec of this name"
 
 
 @pytest.mark.parametrize("given", ["bl-netz.toml", "some/bl-netz", "mine.json"])
@@ -98,7 +98,7 @@ def test_a_net_is_planned_as_it_was_compiled() -> None:
 
 @pytest.mark.parametrize("given", [nn.Linear(2, 2), 3, None])
 def test_anything_else_is_no_spec(given: Any) -> None:
-    with pytest.raises(TypeError, match=f"a spec is given as a dict, .* not as a {type(given).__name__}$"):
+    with pytest.raises(TypeError, match=f"a spec must be a dict, .* not {type(given).__name__}$"):
         graphnet.plan(given)
 
 
@@ -147,8 +147,8 @@ def test_one_setting_needs_no_list() -> None:
     ("settings", "said"),
     [
         ({"readout.t": None}, "None has no meaning in a spec"),
-        ({"readout.t": [1, None]}, "[1, None] is no value of a spec"),
-        ({"norm": {1: 2}}, "{1: 2} is no value of a spec"),
+        ({"readout.t": [1, None]}, "[1, None] cannot be a value of a spec"),
+        ({"norm": {1: 2}}, "{1: 2} cannot be a value of a spec"),
         ({"norm.eps": float("nan")}, "nan is not a finite number"),
         ({"readout.tt": 3}, "no key is called 'tt' here"),
     ],

@@ -1,7 +1,7 @@
-"""How a command ends that cannot do what it was asked to."""
+"""The exception that ends a command with a message."""
 
 from __future__ import annotations
 
 
 class Failure(Exception):  # noqa: N818 - it ends the command with a message and status 1
-    """A command cannot do what it was asked to; the text is for the user."""
+    """Raised when a command cannot do its work; the text is for the user."""

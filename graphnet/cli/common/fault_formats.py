@@ -12,7 +12,7 @@ from graphnet.errors import Fault, Paint, dotted, printable
 
 
 class Format(StrEnum):
-    """How faults are printed."""
+    """Output formats of faults."""
 
     TEXT = "text"
     JSON = "json"
@@ -24,14 +24,14 @@ STYLES = {"error": "1;31", "warning": "1;33", "place": "1", "margin": "34", "fix
 
 
 def painter(stream: TextIO) -> Paint:
-    """Colours for a terminal; none for anything else, nor where NO_COLOR or a dumb terminal asks for none."""
+    """Return colours for a terminal; none for other streams, dumb terminals, or with NO_COLOR set."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty():
         return lambda role, text: text
     return lambda role, text: f"\x1b[{STYLES[role]}m{text}\x1b[0m"
 
 
 def as_json(faults: Iterable[Fault]) -> str:
-    """A list of objects; what is not known is null."""
+    """A JSON list of objects; unknown values are null."""
     return json.dumps(list(map(_record, faults)), indent=1) + "\n"
 
 
@@ -51,7 +51,7 @@ def _record(fault: Fault) -> dict[str, str | int | None]:
 
 
 def as_github(faults: Iterable[Fault]) -> str:
-    """A workflow command a fault, which GitHub shows beside the line."""
+    """One workflow command per fault, which GitHub shows beside the line."""
     return "".join(map(_annotation, faults))
 
 
@@ -64,7 +64,7 @@ def _annotation(fault: Fault) -> str:
 
 
 def _escaped(text: str, also: str = "") -> str:
-    """A text without what would end a workflow command or one of its properties."""
+    """Escape what would end a workflow command or one of its properties."""
     lines = "\n".join(map(printable, text.replace("%", "%25").split("\n")))
     lines = lines.replace("\n", "%0A")
     for sign in also:
@@ -73,4 +73,4 @@ def _escaped(text: str, also: str = "") -> str:
 
 
 FORMATS: dict[Format, Callable[[Iterable[Fault]], str]] = {Format.JSON: as_json, Format.GITHUB: as_github}
-"""The formats for programs."""
+"""Formats for programs."""

@@ -1,4 +1,4 @@
-"""A spec that extends others as one text."""
+"""Flatten a spec that extends others into one text."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from graphnet.spec.model import SLAB_WORDS, Spec
 
 
 def flattened(spec: Spec) -> dict[str, Any]:
-    """The spec as plain data, without the cells that its later slabs leave no time to.
+    """Return the spec as plain data, without cells that later slabs override at all times.
 
-    To extend is to override; in one text such a cell is warned of.
+    Extending a spec overrides cells silently; in a single text such a cell would cause a warning.
     """
     data = spec.as_data()
     silenced = [fault.path for fault in plan(data, unlimited=True).warnings if fault.code == "GN509"]
@@ -27,6 +27,6 @@ def flattened(spec: Spec) -> dict[str, Any]:
 
 
 def _without_empty_rows(slab: dict[str, Any]) -> dict[str, Any]:
-    """A slab without rows that have no cell; nothing if no row is left."""
+    """Drop a slab's empty rows; return an empty slab if no row is left."""
     kept = {key: entry for key, entry in slab.items() if key in SLAB_WORDS or entry}
     return kept if kept.keys() - set(SLAB_WORDS) else {}

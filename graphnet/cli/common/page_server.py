@@ -1,8 +1,8 @@
-"""A page on 127.0.0.1 alone: what it shows now, and what comes next as soon as it is there.
+"""Page server on 127.0.0.1 that pushes updates by long polling.
 
-A browser asks for `/`, and then for `/state?after=TOKEN` again and again: the answer waits until there is something
-newer than the token. Requests whose `Host` is not this server are refused, so that no other site's page, by a name
-that it has resolve to this machine, can read a spec.
+A browser requests `/`, then `/state?after=TOKEN` repeatedly: each answer waits for content newer than the token.
+Requests with a foreign `Host` are refused, so that no other site can read a spec through a name that it resolves to
+this machine (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from graphnet.pictures.page.document import as_json, page
 
 ADDRESS = "127.0.0.1"
 LONGEST_WAIT = 20.0
-"""Seconds until a browser that waits for news is told that there are none."""
+"""Seconds before a waiting browser gets an empty answer."""
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -32,7 +32,7 @@ HEADERS = {
 
 
 class Board:
-    """What is shown now; each thing that was shown has a token of its own, also among those of other servers."""
+    """The content shown now. Each version has its own token, unique across servers."""
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -41,7 +41,7 @@ class Board:
         self._content = self._fresh = Content()
 
     def put(self, content: Content) -> None:
-        """Show something else. Where there is no net, the last one stays behind the faults."""
+        """Show new content. Without a net, the last one stays behind the faults."""
         with self._changed:
             self._content = content if content.net else replace(self._content, faults=content.faults)
             self._fresh = content
@@ -49,13 +49,13 @@ class Board:
             self._changed.notify_all()
 
     def page(self) -> str:
-        """The page; before there is anything to show, it waits."""
+        """Return the page; wait for the first content."""
         with self._changed:
             self._changed.wait_for(lambda: self._number)
             return page(self._content, self._token)
 
     def after(self, token: str, wait: float) -> str | None:
-        """What is shown, as JSON, once it is not what the token stands for; None if that takes too long."""
+        """Return content newer than the token as JSON; None if there is none within `wait` seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._token != token, wait):
                 return None
@@ -68,7 +68,7 @@ class Board:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves a board; `url` is where. Raises OSError if the port is taken."""
+    """Serves a board at `url`. Raises OSError if the port is taken."""
 
     daemon_threads = True
 
@@ -82,7 +82,7 @@ class Server(ThreadingHTTPServer):
         return f"http://{ADDRESS}:{self.server_port}/"
 
     def start(self) -> None:
-        """Serve from a thread of its own, until `shutdown`."""
+        """Serve from a background thread until `shutdown`."""
         Thread(target=self.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
 
 
@@ -118,4 +118,4 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the terminal is for the spec's faults."""
+        """Log nothing: the terminal is for the spec's faults."""

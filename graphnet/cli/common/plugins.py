@@ -1,4 +1,4 @@
-"""`--plugin MODULE`: Python modules of the user's that register ops, imported before a spec is read."""
+"""`--plugin MODULE`: user modules that register ops, imported before a spec is read."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def _import(module: str) -> None:
         importlib.import_module(module)
     except ModuleNotFoundError as fault:
         if fault.name and (module == fault.name or module.startswith(f"{fault.name}.")):
-            fix = "give it as Python imports it, as in --plugin my_ops; the current folder is searched too"
+            fix = "write it as in a Python import, such as --plugin my_ops; the current folder is searched too"
             raise Failure(f"error: --plugin {module}\n  there is no module '{fault.name}'\n  {fix}") from None
         raise _failure(module, fault) from None
-    except Exception as fault:  # noqa: BLE001 - whatever a user's module raises, the command says where
+    except Exception as fault:  # noqa: BLE001 - a user's module may raise anything; the message says where
         raise _failure(module, fault) from None
 
 
@@ -53,4 +53,4 @@ Plugins = Annotated[
         callback=_import_all,
     ),
 ]
-"""The option; its modules are imported while the command line is read, so that a command has nothing to do with it."""
+"""The option. Its callback imports the modules as the command line is parsed, so commands ignore the value."""

@@ -1,4 +1,4 @@
-"""What commands have in common: reading a spec, saying what is wrong, writing a file."""
+"""Shared parts of commands: reading a spec, reporting faults, writing a file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from graphnet.atomic_files import write_bytes
 from graphnet.cli.common.failure import Failure as Failure
 from graphnet.cli.common.fault_formats import painter
 from graphnet.errors import Fault, SpecError, clean
@@ -22,25 +23,25 @@ from graphnet.spec.read import placed
 
 SpecPath = Annotated[
     str,
-    typer.Argument(metavar="SPEC", help="A spec file, TOML or JSON, or a name of the zoo; '-' is standard input."),
+    typer.Argument(metavar="SPEC", help="A spec file (TOML or JSON) or a zoo spec's name; '-' is standard input."),
 ]
-Other = Annotated[str, typer.Argument(metavar="OTHER", help="The spec that it is compared with.")]
+Other = Annotated[str, typer.Argument(metavar="OTHER", help="The spec to compare it with.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Put a value into the spec, as in readout.t=3; may be repeated."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Set a value in the spec, as in readout.t=3; may be repeated."),
 ]
 SettingsOfBoth = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Put a value into both specs, as in readout.t=3; may be repeated."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Set a value in both specs, as in readout.t=3; may be repeated."),
 ]
 
 
-Unlimited = Annotated[bool, typer.Option("--unlimited", help="Compile a net of any size, over the budget too.")]
+Unlimited = Annotated[bool, typer.Option("--unlimited", help="Compile even nets above the size budget.")]
 
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Turn the errors of the compiler into a Failure."""
+    """Turn compiler errors into a Failure."""
     try:
         yield
     except SpecError as error:
@@ -52,7 +53,7 @@ def told() -> Iterator[None]:
 def planned(
     path: str, settings: Sequence[str] | None = None, *, keep_dead: bool = False, unlimited: bool = False
 ) -> tuple[Spec, Plan]:
-    """A spec, with settings put into it, and its plan; warnings go to standard error."""
+    """Return a spec with its settings applied, and its plan; print warnings to standard error."""
     with told():
         spec = load(path, settings=settings or ())
         plan = plan_of(spec, keep_dead=keep_dead, unlimited=unlimited)
@@ -62,7 +63,7 @@ def planned(
 
 @contextmanager
 def pictures_told() -> Iterator[None]:
-    """Print what pictures lack to standard error, a line each."""
+    """Print picture warnings to standard error, one line each."""
     from graphnet.pictures.elements import PictureWarning
 
     with warnings.catch_warnings(record=True) as found:
@@ -94,20 +95,20 @@ def counted(faults: Iterable[Fault]) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a text file. Raises Failure where that cannot be done."""
+    """Write a text file. Raises Failure if it cannot be written."""
     written(path, text.encode())
 
 
 def written(path: Path, data: bytes) -> None:
-    """Write a file. Raises Failure where that cannot be done."""
+    """Write a file. Raises Failure if it cannot be written."""
     try:
-        path.write_bytes(data)
+        write_bytes(path, data)
     except OSError as fault:
         raise Failure(f"cannot write {path}: {fault.strerror}") from None
 
 
 def folder_for(path: Path) -> None:
-    """Make the folder that a file is to be written into. Raises Failure where that cannot be done."""
+    """Create the folder of a file. Raises Failure if it cannot be created."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as fault:

@@ -1,4 +1,4 @@
-"""`--watch`: do something again whenever specs, or files that they extend, are saved."""
+"""`--watch`: repeat an action whenever specs, or files that they extend, are saved."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from graphnet.spec.text.extends import MAX_CHAIN
 from graphnet.spec.text.source import MAX_BYTES
 
 INTERVAL = 0.3
-"""Seconds between two looks at the files."""
+"""Seconds between checks of the files."""
 SETTLED = 0.1
-"""Seconds without a change after which a file is taken to be whole."""
+"""Seconds without a change after which a file counts as complete."""
 _EXTENDS = re.compile(r"""^[\s{]*["']?extends["']?\s*[=:]\s*(["'])(.+?)\1""", re.MULTILINE)
 
 Stamps = dict[str, tuple[int, int] | None]
-"""Files, each with the time of its last change and its size; None for one that is not there."""
+"""File → time of its last change (ns) and size; None for a missing file."""
 
 
 def watch(specs: Sequence[str], act: Callable[[], object]) -> None:
-    """Act now, and again when one of the files changes, until Ctrl-C; an unexpected exception is reported."""
+    """Act now and whenever a file changes, until Ctrl-C; report unexpected exceptions."""
     try:
         while True:
             before = stamps(specs)
             try:
                 act()
-            except Exception as error:  # noqa: BLE001 - the next version of the spec may not meet the bug
+            except Exception as error:  # noqa: BLE001 - the next version of the spec may avoid the bug
                 print(bug_fault(error), end="\n\n", file=sys.stderr)
             sys.stdout.flush()
             clock = time.strftime("%H:%M:%S")
             print(f"---- {clock}, watching {', '.join(before)}; Ctrl-C ends ----\n", file=sys.stderr, flush=True)
             while stamps(specs) == before:
                 time.sleep(INTERVAL)
-            while (now := stamps(specs)) != before:  # an editor may write a file in steps, or put another in its place
+            while (now := stamps(specs)) != before:  # editors may write a file in steps or replace it
                 before = now
                 time.sleep(SETTLED)
     except KeyboardInterrupt:
@@ -44,7 +44,7 @@ def watch(specs: Sequence[str], act: Callable[[], object]) -> None:
 
 
 def stamps(specs: Sequence[str]) -> Stamps:
-    """The files that specs are made of, as they are now; found without a parser, for they may be wrong."""
+    """Stamp the specs and all files they extend; finds these without a parser, as specs may be malformed."""
     found: Stamps = {}
     for path in specs:
         for _ in range(MAX_CHAIN + 1):

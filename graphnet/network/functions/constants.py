@@ -1,4 +1,4 @@
-"""A transition function with the named constants of its settings replaced by their numbers."""
+"""Replace named constants in the settings of a transition function by their numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from graphnet.spec.notation.transition_functions import Branches, Call, Chain, F
 
 
 def settle(chain: Chain, constants: Mapping[str, int]) -> Chain:
-    """The chain with numbers for constants. Raises FunctionFault for one that is unknown or out of its range."""
+    """Return the chain with constants replaced. Raises FunctionFault for an unknown or out-of-range constant."""
     return tuple(
         replace(item, chains=tuple(settle(branch, constants) for branch in item.chains))
         if isinstance(item, Branches)
@@ -30,7 +30,9 @@ def _settled(call: Call, name: str, value: Setting, constants: Mapping[str, int]
     if unknown := [used for used in value.names if used not in constants]:
         hint = did_you_mean(unknown[0], tuple(constants))
         fix = f"{hint}; or name it in [let]" if hint else "name it in [let]"
-        raise FunctionFault(f"no constant is called '{unknown[0]}'", place, fix, code="GN106")
+        raise FunctionFault(
+            f"no constant is called '{unknown[0]}'", place, fix, code="GN106", given=(("let", unknown[0]),)
+        )
     number = value.value(constants)
     try:
         OPS[call.op].settings[name](number)

@@ -1,4 +1,4 @@
-"""Ops that a user adds in Python; a spec alone can use them, never bring them."""
+"""Registration of custom ops in Python; a spec can use them but not define them."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ def register_op(
     tensors: Mapping[str, tuple[Callable[[Shape], Shape], str | float]] | None = None,
     settings: Mapping[str, Default] | None = None,
 ) -> None:
-    """Add an op that transition functions may name, as in `"BRC my_op"` or `[{ my_op = { power = 3 } }]`.
+    """Add an op for transition functions, as in `"BRC my_op"` or `[{ my_op = { power = 3 } }]`.
 
     Args:
-        name: a lower-case word that is not taken.
-        function: called as `function(x, *tensors, **settings)` with x of `[N, *shape]`; a function of a module, so
-            that generated code can import it.
-        shape: `shape(input_shape, **settings)` gives the shape of the value, the batch left out; None where it stays.
-            How it changes height and width must not depend on the number of channels.
-        tensors: its parameters: role → (rule from the input's shape to the parameter's, how it starts), the latter a
-            scheme of the language such as "he" or "ones", or a number.
-        settings: the settings there are, with their defaults, whose types are the settings' types.
+        name: an unused lower-case word.
+        function: called as `function(x, *tensors, **settings)` with x of `[N, *shape]`; it must be defined at module
+            level, so that generated code can import it.
+        shape: `shape(input_shape, **settings)` returns the shape of the value, without the batch; None keeps it. The
+            change of height and width must not depend on the number of channels.
+        tensors: its parameters: role → (function from the input's shape to the parameter's, initial value), the latter
+            a scheme of the language such as "he" or "ones", or a number.
+        settings: its settings and their defaults, which also set their types.
 
     Raises:
-        ValueError: the name is no lower-case word, or taken.
+        ValueError: the name is not a lower-case word, or taken.
     """
     if not re.fullmatch(r"[a-wyz][a-z0-9_]*|x[a-z_][a-z0-9_]*", name):
-        raise ValueError(f"{name!r} is no lower-case word")
+        raise ValueError(f"{name!r} is not a lower-case word")
     if name in OPS or name in KINDS:
-        raise ValueError(f"there is an op called {name!r} already")
+        raise ValueError(f"an op called {name!r} already exists")
     defaults, roles = dict(settings or {}), dict(tensors or {})
 
     def own_tensors(read: Shape) -> tuple[tuple[str, Shape, Init], ...]:

@@ -1,4 +1,4 @@
-"""A transition function as written → layers whose sizes fit from source to target (rules 9 to 11)."""
+"""Transition function as written → layers whose sizes fit source and target (rules 9 to 11)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from graphnet.errors import KeyPath
 from graphnet.network.functions.constants import settle
 from graphnet.network.functions.layers import bounded, make_layer
 from graphnet.network.functions.lipschitz import NoBound
@@ -28,16 +29,15 @@ from graphnet.spec.notation.transition_functions import Branches, Call, Chain, F
 
 NORMS = dict.fromkeys(("batch_norm", "group_norm", "layer_norm"), "norm")
 LABELS = {"conv_transpose": "deconv", "sum": "add", "divide": "lipschitz"} | NORMS
-"""Layers are counted under their op's name, but for these."""
+"""Label of a layer where it differs from its op's name."""
 
 
 @dataclass(frozen=True)
 class Ends:
-    """What a function runs between.
+    """Ends of a transition function.
 
-    `target` is None where any result will do, and `joins` where its channels are free: the arrivals at a concat state
-    add up to the state's. `between` is the width inside. `recurs`: this is a transition from a
-    state to itself.
+    `target` is None if any shape fits. `joins`: the number of channels is free, because the arrivals at a concat state
+    add up to the state's. `between` is the inner width. `recurs`: this is a self-transition.
     """
 
     source: Shape
@@ -52,9 +52,9 @@ class Ends:
 
 
 def fit(chain: Chain, ends: Ends, cell: Cell | None = None) -> Function:
-    """The layers of a transition function; of a cell, with its Lipschitz bound, its gain and its noise.
+    """Return the layers of a transition function; for a cell, with its Lipschitz bound, gain and noise.
 
-    Raises FunctionFault where something does not fit, or has no known bound.
+    Raises FunctionFault if something does not fit or has no known bound.
     """
     chain = settle(chain, ends.constants)
     builder = _Builder(ends)
@@ -87,7 +87,7 @@ class _Labels:
 
 @dataclass
 class _Path:
-    """What is handed out along the first branch of everything: strides, widths, and where it leads."""
+    """Strides and widths to hand out along the first branch of every fork, and the target."""
 
     strides: list[int]
     widths_left: int
@@ -111,7 +111,7 @@ class _Builder:
         labels: _Labels,
         lipschitz: float | None = None,
     ) -> tuple[int, Shape]:
-        """Append a chain that runs from the value `at` towards `target`; returns its last value and shape."""
+        """Append a chain from the value `at` towards `target`; return its last value and shape."""
         strides = share_strides(first_path(chain), shape, target)
         width = target[0] if target else self.ends.between
         path = _Path(strides, count_widths(chain), width, target)
@@ -120,7 +120,7 @@ class _Builder:
         return self._items(chain, at, shape, path, labels)
 
     def gain(self, gain: Gain, at: int) -> int:
-        """Append a factor for the whole function, fixed or learned."""
+        """Append a fixed or learned factor for the whole function."""
         if not gain.learn:
             return self.append(op("scale", factor=float(gain.init)), (at,), self.labels)
         slot = Slot("gain", (), Init("constant", value=float(gain.init)))
@@ -142,7 +142,7 @@ class _Builder:
         return ends[0] if len(ends) == 1 else self.append(op("sum"), tuple(ends), self.labels)
 
     def _branches(self, fork: Branches, at: int, shape: Shape, path: _Path, labels: _Labels) -> tuple[list[int], Shape]:
-        """Append the branches; returns the last value of each, and their shape."""
+        """Append the branches; return the last value of each, and their shape."""
         names = self._branch_labels(fork, labels)
         ends = [self._items(fork.chains[0], at, shape, path, names[0])]
         for branch, name in zip(fork.chains[1:], names[1:], strict=True):
@@ -154,14 +154,14 @@ class _Builder:
         return [end for end, _ in ends], ends[0][1]
 
     def _bounded(self, chain: Chain, at: int, shape: Shape, path: _Path, mu: float) -> tuple[int, Shape]:
-        """Append a chain; what is added to identities in it is divided so that its Lipschitz bound is at most `mu`."""
+        """Append a chain; divide what it adds to identities so that its Lipschitz bound is at most `mu`."""
         whole = chain[0]
         fork = whole if len(chain) == 1 and isinstance(whole, Branches) else Branches((chain,), place_of(chain))
         ends, shape = self._branches(fork, at, shape, path, self.labels)
         kept = [end for end, branch in zip(ends, fork.chains, strict=True) if _is_identity(branch)]
         function = [end for end, branch in zip(ends, fork.chains, strict=True) if not _is_identity(branch)]
         if not function:
-            fix = "drop it: an identity is left as it is"
+            fix = "drop it: identities are not bounded"
             raise FunctionFault("lipschitz bounds what is added to an identity", fork.place, fix, code="GN215")
         last = self._sum(function)
         try:
@@ -171,7 +171,7 @@ class _Builder:
         return self._sum([self.append(settings, (last,), self.labels, slots), *kept]), shape
 
     def _branch_labels(self, fork: Branches, labels: _Labels) -> list[_Labels]:
-        """The first branch with tensors goes on in the names around it; later ones are skip, skip2, …"""
+        """The first branch with tensors continues the surrounding labels; later ones are skip, skip2, …"""
         names = []
         first = True
         for branch in fork.chains:
@@ -184,7 +184,7 @@ class _Builder:
         return names
 
     def _has_tensors(self, chain: Chain) -> bool:
-        """Whether a chain owns weights or statistics."""
+        """Whether a chain has weights or statistics."""
         return any(
             any(map(self._has_tensors, item.chains))
             if isinstance(item, Branches)
@@ -201,17 +201,17 @@ class _Builder:
             at, shape = self.append(op("flatten"), (at,), labels), (math.prod(shape),)
         if len(shape) == 1 and call.op in (*MAPS, "global_pool", "pad_identity"):
             what = f"{call.op} needs a map, not a vector of {size_text(shape)}"
-            raise FunctionFault(what, call.place, "drop it, or what makes a vector", code="GN209")
+            raise FunctionFault(what, call.place, "drop it, or the op that makes a vector", code="GN209")
         stride = self._stride(call, shape, path)
         width = self._width(call, path) if call.op in WIDTH else path.last_width
         chosen, slots = make_layer(call, shape, width, stride, self.ends.norm)
-        if chosen is None:  # it counts all the same: names do not depend on the kind of norm
+        if chosen is None:  # count it anyway: names must not depend on the kind of norm
             labels.next(call.op)
             return at, shape
         try:
             at = self.append(chosen, (at,), labels, slots)
         except ValueError as fault:
-            what, fix = f"{call.op} does not go with {size_text(shape)}: {fault}", "drop it, or start from a larger map"
+            what, fix = f"{call.op} does not fit {size_text(shape)}: {fault}", "drop it, or start from a larger map"
             raise FunctionFault(what, call.place, fix, code="GN209") from None
         return at, self.layers[at].shape
 
@@ -247,7 +247,7 @@ class _Builder:
 
 
 def _is_identity(branch: Chain) -> bool:
-    """Whether a branch only passes on what is there: LPK bound the function beside it."""
+    """Whether a branch only passes its input on: LPK bound the function beside it."""
     (first, *more) = branch
     return not more and isinstance(first, Call) and first.op in ("identity", "first_value", "pad_identity")
 
@@ -260,11 +260,13 @@ def _check_end(chain: Chain, shape: Shape, ends: Ends) -> None:
         f"this makes {size_text(shape)} of '{ends.source_name}' ({size_text(ends.source)}), "
         f"but '{ends.target_name}' is {size_text(target)}"
     )
-    raise FunctionFault(what, place_of(chain), what_fits(chain, shape, ends.source, target), code="GN207")
+    state = ends.target_name.partition(".")[0]
+    given: tuple[KeyPath, ...] = (("merge",), ("states", state, "merge"), ("post_net", "classes"))
+    raise FunctionFault(what, place_of(chain), what_fits(chain, shape, ends.source, target), code="GN207", given=given)
 
 
 def place_of(chain: Chain) -> Place:
-    """Where a chain stands: from its first to its last character, if it is a string."""
+    """Return the place of a chain: from its first to its last character, if it is a string."""
     first = chain[0].place
     ends = [item.place.end for item in chain if item.place.path == first.path]
     return Place(first.path, first.start, max(ends)) if len(ends) == len(chain) else Place(first.path[:-1])

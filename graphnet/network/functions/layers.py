@@ -1,4 +1,4 @@
-"""One op as written → its op in the plan and the tensors it needs (rules 9, 17, 18)."""
+"""One op as written → its op in the plan and its tensors (rules 9, 17, 18)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from graphnet.spec.notation.op_words import OPS
 from graphnet.spec.notation.transition_functions import Call, FunctionFault, Place
 
 Made = tuple[Op | None, tuple[Slot, ...]]
-"""An op, None if nothing is to be done, and its tensors."""
+"""An op and its tensors; None as the op does nothing."""
+
+NORMS = (("norm",), ("pre_net", "norm"), ("post_net", "norm"))
+"""Places of the settings of a B."""
 
 
 def make_layer(call: Call, shape: Shape, width: int, stride: int, norm: Norm) -> Made:
-    """The op of a call on a value of `shape`, its width and stride chosen. Raises FunctionFault."""
+    """Return the op of a call on a value of `shape`, given its width and stride. Raises FunctionFault."""
     if call.op == "norm":
         return _norm(call, shape, norm.of(call))
     if call.op in MAPS:
@@ -43,9 +46,9 @@ def make_layer(call: Call, shape: Shape, width: int, stride: int, norm: Norm) ->
 
 
 def bounded(layers: Sequence[Layer], source: Shape, last: int, mu: float) -> tuple[Op, tuple[Slot, ...]]:
-    """The op that divides layer `last` by max(bound / mu, 1), and the vectors of its power iterations.
+    """Return the op that divides layer `last` by max(bound / mu, 1), and the vectors of its power iterations.
 
-    The bound's tensors are called `k.role`, after the layer that has them. Raises NoBound.
+    The bound names the tensors of layer k `k.role`. Raises NoBound.
     """
     names = {SOURCE: "source", FIRST: "first"}
     lines = [
@@ -82,7 +85,7 @@ def _norm(call: Call, shape: Shape, norm: Norm) -> Made:
     if norm.kind == "group":
         if shape[0] % norm.groups:
             what = f"{shape[0]} channels do not split into {norm.groups} groups"
-            raise FunctionFault(what, call.place, "choose norm.groups so that they do", code="GN210")
+            raise FunctionFault(what, call.place, "choose norm.groups so that they do", code="GN210", given=NORMS)
         return op("group_norm", groups=norm.groups, eps=norm.eps), affine
     if norm.kind == "layer":
         return op("layer_norm", eps=norm.eps), affine
@@ -123,7 +126,7 @@ def _bias(call: Call, width: int, default: bool) -> tuple[Slot, ...]:
     wanted = default if wanted is None else wanted
     if not wanted:
         if call.get("bias_init") is not None:
-            raise FunctionFault("bias_init without a bias", call.place, "say bias = true", code="GN211")
+            raise FunctionFault("bias_init without a bias", call.place, "set bias = true", code="GN211")
         return ()
     return (Slot("bias", (width,), _init(call, "bias_init", (width,), 0, 0)),)
 
@@ -135,17 +138,17 @@ def _init(call: Call, name: str, size: Shape, fan_in: int, fan_out: int) -> Init
     if isinstance(given, str):
         if name == "bias_init" and given not in ("zeros", "ones"):
             fix = "zeros, ones, a number or an array"
-            raise FunctionFault(f"a bias does not start by '{given}'", call.place, fix, code="GN211")
+            raise FunctionFault(f"a bias cannot start with '{given}'", call.place, fix, code="GN211")
         return Init(given, fan_in, fan_out)
     if isinstance(given, tuple) and _array_size(given) != size:
         what = f"this array is {size_text(_array_size(given))}, but {size_text(size)} values are needed"
-        fix = "give as many, or a number or a scheme for all of them"
+        fix = "give an array of this shape, one number or a scheme"
         raise FunctionFault(what, Place((*call.place.path, name)), fix, code="GN211")
     return Init("constant", fan_in, fan_out, given)
 
 
 def _array_size(array: Any) -> Shape:
-    """The shape of nested tuples; -1 where they are ragged."""
+    """Return the shape of nested tuples; -1 where they are ragged."""
     if not isinstance(array, tuple):
         return ()
     inner = {_array_size(entry) for entry in array}

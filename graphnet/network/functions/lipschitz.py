@@ -1,7 +1,7 @@
-"""Upper bounds of Lipschitz constants, as formulas (LPK, "Upper bound on the Lipschitz constant"); no numbers here.
+"""Upper bounds of Lipschitz constants as symbolic formulas (LPK, "Upper bound on the Lipschitz constant").
 
-A value is followed from what a function reads: linear lines that follow one another are one operator, whose spectral
-norm counts; an elementwise activation multiplies by its largest slope; branches add.
+Values are traced from a function's input: consecutive linear lines form one operator, bounded by its spectral norm; an
+elementwise activation multiplies by its largest slope; branches add.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Path = tuple[Line, ...]
 Operator = tuple[Path, ...]
 """Paths whose results are added: one linear operator."""
 Value = dict[str, Operator]
-"""A value as a sum of linear operators, each applied to a base: what is read, or what an activation made."""
+"""A value as a sum of linear operators, each applied to a base: an input, or the output of an activation."""
 
 DIAGONAL = ("batch_norm", "scale", "divide")
 LINEAR = (*DIAGONAL, "conv", "conv_transpose", "linear", "avg_pool", "global_pool", "pad_identity", "flatten")
-"""The ops that are linear, but for what they add: batch norm is in evaluation mode."""
+"""Affine ops; batch norm is in evaluation mode."""
 SLOPES: dict[str, Callable[[Op], float]] = {
     "relu": lambda op: 1.0,
     "leaky_relu": lambda op: max(1.0, abs(op.real("negative_slope", 0.01))),
@@ -31,21 +31,21 @@ SLOPES: dict[str, Callable[[Op], float]] = {
     "tanh": lambda op: 1.0,
     "sigmoid": lambda op: 0.25,
 }
-"""The elementwise activations that there are bounds for: the largest slope of each."""
+"""Largest slope of each elementwise activation with a known bound."""
 MATTERS = ("weight", "running_var", "gain")
-"""Roles of the tensors that a linear line multiplies by; the others are added."""
+"""Roles of tensors that a linear line multiplies by; the others are added."""
 
 
 @dataclass(frozen=True)
 class SpectralNorm:
-    """The spectral norm of an operator on values of a shape."""
+    """Spectral norm of an operator on values of a shape."""
 
     operator: Operator
     shape: Shape
 
     @property
     def is_diagonal(self) -> bool:
-        """Whether it multiplies each pixel by itself: then the norm is its largest factor."""
+        """Whether it scales each pixel separately, so that the norm is its largest factor."""
         return is_diagonal(self.operator)
 
     def __str__(self) -> str:
@@ -74,16 +74,16 @@ class Sum:
 
 
 Formula = float | SpectralNorm | Product | Sum
-"""A bound, made of spectral norms."""
+"""A bound in terms of spectral norms."""
 
 NOTHING = Sum(())
-"""The bound of what does not depend on what is read."""
+"""Bound of a value that does not depend on the input."""
 
 V = TypeVar("V")
 
 
 class Arithmetic(Protocol[V]):
-    """What a formula is worked out with."""
+    """Arithmetic to evaluate a formula with."""
 
     def number(self, value: float) -> V: ...
 
@@ -95,7 +95,7 @@ class Arithmetic(Protocol[V]):
 
 
 def work_out(formula: Formula, by: Arithmetic[V]) -> V:
-    """The value of a formula."""
+    """Evaluate a formula."""
     if isinstance(formula, SpectralNorm):
         return by.norm(formula)
     if isinstance(formula, Product):
@@ -106,13 +106,13 @@ def work_out(formula: Formula, by: Arithmetic[V]) -> V:
 
 
 class Floats:
-    """Works out a formula without norms."""
+    """Arithmetic for formulas without norms."""
 
     def number(self, value: float) -> float:
         return value
 
     def norm(self, norm: SpectralNorm) -> float:
-        raise AssertionError(f"{norm} is no number")
+        raise AssertionError(f"{norm} is not a number")
 
     def product(self, parts: Sequence[float]) -> float:
         return math.prod(parts)
@@ -122,7 +122,7 @@ class Floats:
 
 
 def norms_in(formula: Formula) -> Iterator[SpectralNorm]:
-    """The spectral norms of a formula, in order."""
+    """Yield the spectral norms of a formula, in order."""
     if isinstance(formula, SpectralNorm):
         yield formula
     elif isinstance(formula, Product | Sum):
@@ -132,14 +132,14 @@ def norms_in(formula: Formula) -> Iterator[SpectralNorm]:
 
 @dataclass(frozen=True)
 class Bound:
-    """The formula of a function's bound; `names` are the tensors that it is made of, in order."""
+    """Formula of a function's bound; `names` are the tensors that it depends on, in order."""
 
     formula: Formula
     names: tuple[str, ...]
 
     @classmethod
     def of(cls, formula: Formula) -> Bound:
-        """A formula with the tensors that its operators multiply by."""
+        """Collect the tensors that the operators of a formula multiply by."""
         lines = (line for norm in norms_in(formula) for path in norm.operator for line in path)
         named = (name for line in lines for name in line.tensors if name.rpartition(".")[2] in MATTERS)
         return cls(formula, tuple(dict.fromkeys(named)))
@@ -150,18 +150,18 @@ class Bound:
 
     @property
     def searched(self) -> tuple[SpectralNorm, ...]:
-        """The norms that power iteration has to find, each with a vector of its own."""
+        """Norms to find by power iteration, each with a separate vector."""
         return tuple(dict.fromkeys(norm for norm in self.norms if not norm.is_diagonal))
 
     def __str__(self) -> str:
         return str(self.formula)
 
 
-class NoBound(ValueError):  # noqa: N818 - turned into a fault by the caller, who knows where the function stands
-    """An op has no known bound; `line` is where, `fix` what would do."""
+class NoBound(ValueError):  # noqa: N818 - turned into a fault by the caller, who knows the place
+    """Raised for an op without a known bound; `line` is its line, `fix` names alternatives."""
 
     def __init__(self, line: Line) -> None:
-        super().__init__(f"no Lipschitz bound is known of '{line.op.kind}'")
+        super().__init__(f"no Lipschitz bound is known for '{line.op.kind}'")
         self.line = line
         kinds = (*LINEAR, *SLOPES, "max_pool", "sum")
         self.fix = FIXES.get(line.op.kind, f"these ops have one: {', '.join(kinds)}")
@@ -173,10 +173,10 @@ FIXES = {"group_norm": _NORMS, "layer_norm": _NORMS, "gelu": _ACTIVATIONS, "silu
 
 
 class Bounds:
-    """The formulas of the values of a function, which are followed line by line.
+    """Formulas of a function's values, derived line by line.
 
-    `shapes` are those of what is read and of each line's value; `fixed` says how often a sum has one of the values
-    read as an argument that stands for the state's first value (I0), on which nothing depends.
+    `shapes` holds the shapes of the inputs and of each line's value. `fixed` counts the arguments of sums that read an
+    input as the state's first value (I0), which is constant here.
     """
 
     def __init__(self, lines: Iterable[Line], read: Mapping[str, Shape], fixed: int = 0) -> None:
@@ -189,11 +189,11 @@ class Bounds:
             self.values[line.name] = self._follow(line)
 
     def of(self, name: str) -> Formula:
-        """The bound of a value."""
+        """Return the bound of a value."""
         return self._bound(self.values[name])
 
     def _bound(self, value: Value) -> Formula:
-        """Of each operator its norm times the constant of its base, added up."""
+        """Sum each operator's norm times the bound of its base."""
         parts = [
             _times(1.0 if operator == ((),) else SpectralNorm(operator, self.shapes[base]), self.bases[base])
             for base, operator in value.items()
@@ -205,7 +205,7 @@ class Bounds:
         kind = line.op.kind
         if kind == "sum":
             return self._added(line)
-        given = self.values.get(line.arguments[0], {})  # the first value (I0) is held fixed: nothing depends on it
+        given = self.values.get(line.arguments[0], {})  # the first value (I0) is constant
         if kind in LINEAR:
             return {base: tuple((*path, line) for path in operator) for base, operator in given.items()}
         if kind in SLOPES:
@@ -227,13 +227,13 @@ class Bounds:
     def _activated(self, line: Line, given: Value, slope: float) -> Value:
         if len(given) == 1:
             ((base, operator),) = given.items()
-            if is_diagonal(operator):  # its Jacobian is diagonal too: the norms and gains move behind it
+            if is_diagonal(operator):  # its Jacobian is diagonal too: the operator moves behind the activation
                 self._base(line, _times(self.bases[base], slope))
                 return {line.name: operator}
         return self._base(line, _times(self._bound(given), slope))
 
     def _base(self, line: Line, bound: Formula) -> Value:
-        """Begin a new linear run at a line of that constant."""
+        """Start a new base at a line with this bound."""
         self.bases[line.name] = bound
         return {line.name: ((),)}
 
@@ -243,7 +243,7 @@ def is_diagonal(operator: Operator) -> bool:
 
 
 def _times(*factors: Formula) -> Formula:
-    """A product without its ones; 0 if a factor is."""
+    """Return a product without factors of 1; 0 if a factor is 0."""
     if NOTHING in factors:
         return NOTHING
     parts = tuple(factor for factor in factors if factor != 1.0)
@@ -251,6 +251,6 @@ def _times(*factors: Formula) -> Formula:
 
 
 def _overlap(line: Line) -> int:
-    """In how many windows of a max pool a pixel may be."""
+    """Return the maximal number of windows of a max pool that contain a pixel."""
     windows = -(-line.op.number("kernel") // line.op.number("stride"))
     return math.prod(min(windows, size) for size in line.shape[1:])

@@ -1,4 +1,4 @@
-"""A shape that fits none of its transitions: one fault of the shape instead of one of each transition."""
+"""Blame a shape that fits none of its transitions: one fault at the shape, not one per transition."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from graphnet.network.network import INPUT, LOGITS, Transition
 from graphnet.spec.notation.times import Times
 
 SIZES = ("GN207", "GN208", "GN209", "GN303", "GN304")
-"""The codes of faults that can follow from a wrong shape."""
+"""Codes of faults that a wrong shape can cause."""
 MOST_GUESSES = 20
 
 
 def blame_shapes(
     reader: CellReader, cells: Sequence[Transition], times: Times, readouts: Sequence[int], paths: Mapping[str, KeyPath]
 ) -> None:
-    """Put faults of shapes in place of the reader's faults of sizes, if these all go with other shapes.
+    """Replace the reader's faults of sizes by faults of shapes, if other shapes would resolve them all.
 
-    `paths` says where the shapes of the states and of the input stand.
+    `paths` holds the places of the shapes of the states and of the input.
     """
     wrong = _wrong(reader)
     if not wrong:
@@ -51,7 +51,7 @@ def _wrong(reader: CellReader) -> list[Fault]:
 
 
 def _guesses(reader: CellReader, cells: Sequence[Transition], wrong: Sequence[Fault]) -> Iterator[dict[str, Shape]]:
-    """Shapes that may have been meant: with channels first, or like those of a neighbour."""
+    """Yield shapes that may have been meant: channels first, or sizes like those of a neighbour."""
     shapes = dict(reader.shapes) | ({INPUT: reader.image} if reader.image else {})
     last = {name: shape for name, shape in shapes.items() if len(shape) == 3 and shape[0] == shape[1] != shape[2]}
     turned: dict[str, Shape] = {name: (shape[2], *shape[:2]) for name, shape in last.items()}
@@ -76,7 +76,7 @@ def _guesses(reader: CellReader, cells: Sequence[Transition], wrong: Sequence[Fa
 
 
 FACTORS = (0, 1, -1, 2, -2, 3, -3)
-"""How often a map is halved; doubled, if negative."""
+"""Number of times to halve a map; negative numbers double it."""
 
 
 def _scaled(sizes: Shape, times: int) -> Shape:

@@ -1,6 +1,6 @@
-"""The ops of the plan: one table of what there is, with its shape rule, its FLOPs and its part in the depth.
+"""The ops of the plan: one table with the shape rule, the FLOPs and the depth of each.
 
-Shapes leave the batch out: `(C, H, W)`, `(C, L)` or `(C,)`.
+Shapes omit the batch: `(C, H, W)`, `(C, L)` or `(C,)`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Attribute = Hashable
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """What a line of the plan computes: a kind from `KINDS` and its fixed settings."""
+    """The computation of a plan's line: a kind from `KINDS` and its fixed settings."""
 
     kind: str
     attributes: tuple[tuple[str, Attribute], ...] = ()
@@ -28,13 +28,13 @@ class Op:
         raise KeyError(f"{self.kind} has no {name}")
 
     def number(self, name: str) -> int:
-        """A setting that is a whole number."""
+        """Return a setting that is a whole number."""
         value = self[name]
         assert isinstance(value, int)
         return value
 
     def real(self, name: str, default: float) -> float:
-        """A setting that is a number."""
+        """Return a setting that is a number."""
         value = dict(self.attributes).get(name, default)
         assert isinstance(value, int | float)
         return float(value)
@@ -44,16 +44,16 @@ class Op:
 
 
 def op(kind: str, **attributes: Attribute) -> Op:
-    """An op with its settings, in the order given."""
+    """Build an op with settings in the given order."""
     return Op(kind, tuple(attributes.items()))
 
 
 class Line(NamedTuple):
     """One value: `name = op(arguments; tensors)`, of `shape` (without the batch).
 
-    `place` says whose line it is: a state (`h2`), a transition (`h2.from_h1`), `pre_net` or `post_net`; `t` is
-    its time: the arrival time, for lines of a transition. `tensors` are names in `state_dict()`, in the order
-    of the op's roles. A line whose op is `value` is its state's value at t.
+    `place` is its owner: a state (`h2`), a transition (`h2.from_h1`), `pre_net` or `post_net`; `t` is its time: the
+    arrival time, for lines of a transition. `tensors` are names in `state_dict()`, in the order of the op's roles. A
+    line whose op is `value` is its state's value at t.
     """
 
     name: str
@@ -71,11 +71,11 @@ class Line(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What is known of a kind of op.
+    """Properties of a kind of op.
 
-    `shape` maps the op and the shapes of its arguments to the shape of its value and raises ValueError where
-    they do not fit. `flops` counts 2 for a multiply-add, per image; only convolutions and linear layers count.
-    An op that a user registered has its `function`, and `own_tensors` (role, shape, init) for the shape it reads.
+    `shape` maps the op and the shapes of its arguments to the shape of its value and raises ValueError if they do not
+    fit. `flops` counts 2 per multiply-add, per image; only convolutions and linear layers count. A registered op has a
+    `function`, and `own_tensors` (role, shape, init) for its input shape.
     """
 
     shape: Callable[[Op, tuple[Shape, ...]], Shape]
@@ -191,17 +191,17 @@ KINDS: dict[str, Kind] = {
     "zeros": Kind(_given),
     "value": Kind(_same),
 }
-KINDS |= {  # a norm in evaluation mode folded into what is before it
+KINDS |= {  # a norm in evaluation mode, folded into the layer before it
     f"{kind}_norm": KINDS[kind]._replace(roles=("weight", "bias", *KINDS["batch_norm"].roles))
     for kind in ("conv", "conv_transpose", "linear")
 }
 MERGES = ("sum", "mean", "max", "product", "concat")
 NEEDS_ALL = ("product", "concat")
-"""Merges that are empty where one active arrow has an empty source (rule 12)."""
+"""Merges that are empty if any active arrow has an empty source (rule 12)."""
 
 
 def shape_of(op: Op, arguments: tuple[Shape, ...]) -> Shape:
-    """Shape of an op's value; raises ValueError where the arguments do not fit or nothing is left of them."""
+    """Return the shape of an op's value. Raises ValueError if the arguments do not fit or the value is empty."""
     shape = KINDS[op.kind].shape(op, arguments)
     if min(shape, default=1) < 1:
         raise ValueError("nothing is left")

@@ -1,4 +1,4 @@
-"""How large a map is after an op, and which strides make it fit (rule 11)."""
+"""Sizes of maps after ops, and the strides that make them fit (rule 11)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from graphnet.spec.notation.op_words import OPS, WIDTH
 from graphnet.spec.notation.transition_functions import Branches, Call, Chain, FunctionFault
 
 MAPS = ("conv", "deconv", "max_pool", "avg_pool")
-"""The ops that look at a map through a window."""
+"""Ops with a sliding window."""
 POOLS = ("max_pool", "avg_pool")
 
 
 @dataclass(frozen=True)
 class Window:
-    """Through what an op looks at a map; `stride` is None where the compiler chooses it."""
+    """Sliding window of an op; `stride` is None if the compiler chooses it."""
 
     kernel: int
     stride: int | None
@@ -25,7 +25,7 @@ class Window:
     grows: bool
 
     def size(self, size: int, stride: int) -> int:
-        """What is left of `size` pixels, or what they become."""
+        """Return the output size for `size` input pixels."""
         reach = self.dilation * (self.kernel - 1)
         if self.grows:
             return (size - 1) * stride - 2 * self.padding + reach + stride
@@ -33,14 +33,14 @@ class Window:
 
 
 def number(call: Call, name: str) -> int | None:
-    """A whole-number setting of a settled call; None where it is not given."""
+    """Return a whole-number setting of a call whose constants are replaced; None if it is not given."""
     value = call.get(name)
     assert value is None or isinstance(value, int), f"{call.op}: {name} is not settled"
     return value
 
 
 def window(call: Call) -> Window:
-    """The window of a call: kernels are odd and keep the size at stride 1 unless a padding is given."""
+    """Return the window of a call: kernels are odd and keep the size at stride 1 unless padding is given."""
     pool = call.op in POOLS
     kernel = number(call, "kernel") or (2 if pool else 3)
     stride = number(call, "stride") or (2 if pool else None)
@@ -55,17 +55,17 @@ def window(call: Call) -> Window:
 
 
 def first_path(chain: Chain) -> list[Call]:
-    """The calls along a chain, through the first branch of every fork."""
+    """Return the calls along a chain, through the first branch of every fork."""
     return [call for item in chain for call in (first_path(item.chains[0]) if isinstance(item, Branches) else (item,))]
 
 
 def count_widths(chain: Chain) -> int:
-    """The ops along a chain's first path that choose how many channels go on."""
+    """Count the ops along a chain's first path that set the number of output channels."""
     return sum(call.op in WIDTH for call in first_path(chain))
 
 
 def share_strides(path: Sequence[Call], source: Shape, target: Shape | None) -> list[int]:
-    """Strides for the convolutions of a path that say none: 2 for the first ones, as few as make the size come out."""
+    """Choose strides for convolutions without one: 2 for the first ones, as few as reach the target's size."""
     elastic = [call for call in path if call.op in WIDTH[:2] and window(call).stride is None]
     if target is not None and len(target) == len(source) > 1:
         taker = "conv" if target[1:] < source[1:] else "deconv"
@@ -78,7 +78,7 @@ def share_strides(path: Sequence[Call], source: Shape, target: Shape | None) -> 
 
 
 def sizes_along(path: Sequence[Call], source: Shape, target: Shape | None, strides: Sequence[int]) -> Shape:
-    """The map's size at the end of a path whose elastic convolutions have these strides; () for a vector."""
+    """Return the map's size after a path whose elastic convolutions have these strides; () for a vector."""
     sizes = source[1:]
     chosen = iter(strides)
     for call in path:
@@ -98,13 +98,13 @@ def sizes_along(path: Sequence[Call], source: Shape, target: Shape | None, strid
 
 
 def what_fits(chain: Chain, shape: Shape, source: Shape, target: Shape) -> str:
-    """A hint how a function that makes `shape` of `source` could make `target`."""
+    """Return a hint on how a function from `source` that yields `shape` could yield `target`."""
     if len(shape) != len(target):
         if len(shape) > 1 and len(target) > 1:
-            return "give both states as many sizes: [C, H, W] or [C, L]"
-        return "G or L make a vector of a map" if len(target) == 1 else "a vector does not become a map"
+            return "give both states the same number of sizes: [C, H, W] or [C, L]"
+        return "G or L turn a map into a vector" if len(target) == 1 else "a vector cannot become a map"
     if len(target) == 1:
-        return f"end on L, which makes {target[0]} of what it reads"
+        return f"end on L, which gives {target[0]} channels"
     if shape[1:] == target[1:]:
         return f"end on a convolution of {target[0]} channels, such as C1:{target[0]}"
     smaller = target[1:] < source[1:]
@@ -116,12 +116,12 @@ def what_fits(chain: Chain, shape: Shape, source: Shape, target: Shape) -> str:
             have = sum(call.op == word for call in first_path(chain))
             if have < count:
                 return f"'{letter}' {verb} the size: BR{letter}{f'x{count}' if count > 1 else ''} fits"
-            return f"without strides of their own, {count} of '{letter}' fit"
+            return f"without explicit strides, {count} of '{letter}' fit"
     wish = f"{size_text(source)} cannot become {size_text(target)}"
     order = "; shapes are channels, height, width" if source[-1] != source[-2] or target[-1] != target[-2] else ""
-    return f"sizes are halved by C or P (rounding up or down) or doubled by D: {wish}{order}"
+    return f"C or P halve a size (rounding up or down) and D doubles it: {wish}{order}"
 
 
 def size_text(shape: Shape) -> str:
-    """A shape as people write it: 64x32x32."""
+    """Format a shape: 64x32x32."""
     return "x".join(map(str, shape))

@@ -1,4 +1,4 @@
-"""Every written transition function → a Transition with its layers fitted; pre-net, post-net, updates too."""
+"""Transition functions as written, pre-net, post-net and updates → Transitions with fitted layers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _SQUARE = re.compile(r"([CDPA]([3579]|1[13]))x\2(?!\d)")
 
 @dataclass
 class CellReader:
-    """What transition functions run between; faults are appended to `faults`.
+    """Reads all transition functions of a spec; appends faults to `faults`.
 
-    `shapes` are those of the states; one whose shape is at fault is missing, as `image` may be.
+    `shapes` are those of the states, without those at fault; `image` is None if it is at fault.
     """
 
     spec: Spec
@@ -39,7 +39,7 @@ class CellReader:
     fitted: dict[object, Function] = field(default_factory=dict)
 
     def cells(self, input_times: Times, readouts: Sequence[int]) -> list[Transition]:
-        """Every written cell that does not block, with the times at which it holds whatever the readout."""
+        """Return every written cell that does not block, with the times at which it holds whatever the readout."""
         times = holding(self.expanded.entries, self.constants)
         cells = [self._pre_net(input_times)]
         for written in self.expanded.entries:
@@ -57,7 +57,7 @@ class CellReader:
         return cells
 
     def _warn_of_repeats(self, ops: Ops, path: KeyPath) -> None:
-        """`C5x5` is five convolutions, which people write for one of 5x5."""
+        """Warn of `C5x5`, which is five convolutions but often meant as one of 5x5."""
         entries = [(ops, path)] if isinstance(ops, str) else [(entry, (*path, at)) for at, entry in enumerate(ops)]
         for text, where in entries:
             if isinstance(text, str) and (found := _SQUARE.search(text)):
@@ -89,7 +89,7 @@ class CellReader:
 
     @staticmethod
     def _path(entry: WrittenCell) -> KeyPath:
-        """Where the function of a cell stands."""
+        """Return the path of a cell's function."""
         return entry.path if entry.cell.is_short else (*entry.path, "ops")
 
     def _pre_net(self, times: Times) -> Transition:
@@ -102,7 +102,9 @@ class CellReader:
         elif image and shape and image != shape:
             what = f"the input is {size_text(image)}, but '{self.entry}', where it arrives, is {size_text(shape)}"
             fix = 'give a [pre_net], such as ops = "C"'
-            self.faults.append(Fault(("input", "shape"), what, fix, code="GN304"))
+            self.faults.append(
+                Fault(("input", "shape"), what, fix, code="GN304", given=(("pre_net",), ("input", "state")))
+            )
         text = ops_text(pre_net.ops) if pre_net else "I"
         return Transition(INPUT, self.entry, "pre_net", text, times, 0, function, ("pre_net",), kind="pre_net")
 
@@ -134,13 +136,13 @@ class CellReader:
         joins: bool = False,
         recurs: bool = False,
     ) -> Ends | None:
-        """What a function runs between; None where a shape is not known."""
+        """Return the ends of a function; None if a shape is unknown."""
         if reads is None or (makes is None and target != LOGITS):
             return None
         return Ends(reads, makes, width, source, target, norm, self.constants, joins, recurs)
 
     def _function(self, ops: Ops, ends: Ends | None, path: KeyPath, cell: Cell | None = None) -> Function:
-        """The fitted function written at `path`; the identity where it is at fault or a shape is not known."""
+        """Return the fitted function at `path`; the identity if it is at fault or a shape is unknown."""
         self._warn_of_repeats(ops, path)
         key = self._key(ops, ends, cell)
         if key is not None and key in self.fitted:
@@ -156,11 +158,11 @@ class CellReader:
             where = (*path, *fault.place.path)
             named = where != path and isinstance(where[-1], str) and fault.code in ("GN201", "GN203")
             on: Literal["key", "value"] = "key" if named else "value"
-            self.faults.append(Fault(where, fault.what, fault.fix, on, span, code=fault.code))
+            self.faults.append(Fault(where, fault.what, fault.fix, on, span, code=fault.code, given=fault.given))
             return ()
 
     def _key(self, ops: Ops, ends: Ends | None, cell: Cell | None) -> object:
-        """The same for functions that come out the same; None for one in list form, and for pre-net and post-net."""
+        """Return a cache key for a function; None for one in list form, and for the pre-net and post-net."""
         if not isinstance(ops, str) or ends is None or ends.norm is not self.spec.norm:
             return None
         own = (cell.lipschitz, cell.gain, cell.noise) if cell else ()
@@ -168,7 +170,7 @@ class CellReader:
 
 
 def cell_text(cell: Cell) -> str:
-    """A cell for tables and pictures: its function, and what else it does to the result."""
+    """Format a cell for tables and pictures: its function, bound, gain and noise."""
     text = ops_text(cell.ops)
     if cell.lipschitz is not None:
         text += f", lipschitz {cell.lipschitz:g}"
@@ -180,7 +182,7 @@ def cell_text(cell: Cell) -> str:
 
 
 def ops_text(ops: Ops) -> str:
-    """A transition function for tables and pictures."""
+    """Format a transition function for tables and pictures."""
     if not isinstance(ops, list | tuple):
         return clean(str(ops))
     words = []
@@ -197,11 +199,11 @@ def ops_text(ops: Ops) -> str:
 
 
 UNSAID = ("init",)
-"""Settings of ops that change no function, only where its weights start."""
+"""Settings that only affect the initial weights."""
 
 
 def _op_text(word: str, settings: object) -> str:
-    """An op of the list form, as in `conv(kernel=5, bias=true)`."""
+    """Format an op of the list form, as in `conv(kernel=5, bias=true)`."""
     known = settings if isinstance(settings, Mapping) else {}
     said = [f"{name}={_setting_text(value)}" for name, value in known.items() if name not in UNSAID]
     return f"{word}({', '.join(said)})" if said else word

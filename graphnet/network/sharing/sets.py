@@ -1,4 +1,4 @@
-"""Weight-sharing sets as written → whom they tie at which times (rules 15 and 16)."""
+"""Weight-sharing sets as written → the transitions that they tie, and when (rules 15 and 16)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from graphnet.errors import Fault, KeyPath, did_you_mean
 from graphnet.network.matrix import NOT_HERE, READOUT, misspelt
 from graphnet.network.network import Transition
-from graphnet.network.parts import Expanded
+from graphnet.network.parts import Expanded, made_of
 from graphnet.spec.model import SharingSet, Spec
 from graphnet.spec.notation.integers import Misspelt
 from graphnet.spec.notation.selectors import Selector, parse_selector
@@ -18,7 +18,7 @@ from graphnet.spec.notation.times import ALWAYS, Times, union
 
 @dataclass(frozen=True)
 class Member:
-    """Transitions between two states at some times; with `layer`, only their layers of such names."""
+    """Transitions between two states at some times; with `layer`, only layers that match it."""
 
     source: str
     target: str
@@ -27,13 +27,13 @@ class Member:
     path: KeyPath
 
     def takes(self, transition: Transition, layer: str) -> bool:
-        """Whether a layer of a transition is meant, at the member's times."""
+        """Whether the member selects a layer of a transition, at its times."""
         return (self.source, self.target) == transition.key and (self.layer is None or fnmatchcase(layer, self.layer))
 
 
 @dataclass(frozen=True)
 class WeightSet:
-    """A weight-sharing set, resolved. `by_layer`: all that match are one tensor, whatever their names (`#`)."""
+    """A resolved weight-sharing set. `by_layer`: all matching layers share one tensor, whatever their names (`#`)."""
 
     members: tuple[Member, ...]
     excepted: tuple[Member, ...]
@@ -43,7 +43,7 @@ class WeightSet:
     start: str
 
     def claims(self, transition: Transition, layer: str) -> tuple[Member | None, Times]:
-        """The first member that takes a layer, and all the times at which the set has it."""
+        """Return the first member that selects a layer, and all times at which it is in the set."""
         mine = [member for member in self.members if member.takes(transition, layer)]
         out = union(member.times for member in self.excepted if member.takes(transition, layer))
         times = union(member.times for member in mine).minus(out)
@@ -53,7 +53,7 @@ class WeightSet:
 def resolve_sets(
     spec: Spec, expanded: Expanded, cells: Sequence[Transition], constants: Mapping[str, int], faults: list[Fault]
 ) -> list[WeightSet]:
-    """The sets of a spec; faults of their members are appended to `faults`."""
+    """Resolve the sets of a spec; append faults of their members to `faults`."""
     order = {name: number for number, name in enumerate(expanded.states)}
     inner = {cell.key for cell in cells if cell.source in order and cell.target in order}
     pairs = sorted(inner, key=lambda pair: (order[pair[0]], order[pair[1]]))
@@ -90,7 +90,7 @@ class _Reader:
         try:
             selector = parse_selector(text)
         except Misspelt as fault:
-            if not any(name in text for name in self.expanded.misnamed.values()):  # a fault of that name
+            if not any(name in text for name in self.expanded.misnamed.values()):  # reported as a fault of that name
                 self.faults.append(misspelt(path, fault))
             return []
         if self._unknown(selector, path):
@@ -102,7 +102,8 @@ class _Reader:
         found = [Member(*pair, times, selector.layer, path) for pair in self.pairs if looked_for.matches(*pair)]
         if not found:
             shown = ", ".join(f"{source}->{target}" for source, target in self.pairs)
-            self.faults.append(Fault(path, f"{text!r} selects no transition", f"there are: {shown}", code="GN402"))
+            what, given = f"{text!r} selects no transition", (("transitions",), ("parts",), ("states",))
+            self.faults.append(Fault(path, what, f"transitions: {shown}", code="GN402", given=given))
         return found
 
     def _unknown(self, selector: Selector, path: KeyPath) -> bool:
@@ -112,13 +113,14 @@ class _Reader:
             if "*" not in name and name not in names:
                 what = f"no state is called '{name}'"
                 hint, span = did_you_mean(name, names), selector.spans.get(role)
-                self.faults.append(Fault(path, what, hint, span=span, code="GN102"))
+                self.faults.append(Fault(path, what, hint, span=span, code="GN102", given=made_of(name)))
                 return True
         unknown = [name for entry in selector.times for name in entry.names if name not in self.constants]
         if unknown:
             what = f"no constant is called '{unknown[0]}'"
             fix, code = did_you_mean(unknown[0], tuple(self.constants)) or "name it in [let]", "GN106"
             if unknown[0] == READOUT:
-                what, fix, code = NOT_HERE, "give the times that it has", "GN107"
-            self.faults.append(Fault(path, what, fix, span=selector.spans.get("times"), code=code))
+                what, fix, code = NOT_HERE, "write the times", "GN107"
+            given: tuple[KeyPath, ...] = (("let", unknown[0]),)
+            self.faults.append(Fault(path, what, fix, span=selector.spans.get("times"), code=code, given=given))
         return bool(unknown)

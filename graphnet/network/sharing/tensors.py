@@ -1,8 +1,8 @@
-"""Which tensor fills which slot at which time: sharing over time, sharing sets, names, seeds (rules 14 to 18, 24).
+"""Assign tensors to slots over time: sharing over time, sharing sets, names and seeds (rules 14 to 18, 24).
 
-Every (place, layer, role, time) belongs to one *owner*: a sharing set, the place itself at that time (untied or softly
-coupled), or the place at all the other times. Owners become tensors; names and seeds follow from where an owner comes
-first, and never depend on the readout: they are found from the times at which cells hold whatever T is.
+Every (place, layer, role, time) has one *owner*: a sharing set, the place itself at that time (untied or softly
+coupled), or the place at all other times. Each owner becomes a tensor, named and seeded after the owner's first use.
+Names and seeds never depend on the readout: they follow from the times at which cells hold whatever T is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from graphnet.spec.notation.times import ALWAYS, Times
 
 
 class Owner(NamedTuple):
-    """Whose a tensor is. `kind`: place, untied, time (not of W), set, coupled; `number`: of the set."""
+    """Owner of a tensor. `kind`: place, untied, time (not of W), set or coupled; `number` is that of the set."""
 
     kind: str
     place: str = ""
@@ -31,14 +31,14 @@ class Owner(NamedTuple):
 
     @property
     def by_time(self) -> bool:
-        """Whether there is one tensor an arrival time."""
+        """Whether there is one tensor per arrival time."""
         return self.kind in ("time", "untied", "coupled")
 
 
 class Use(NamedTuple):
-    """One slot of one cell over the times that one owner has there.
+    """One slot of one cell at the times of one owner.
 
-    `times` are all of them; `named` those at which the cell holds whatever the readout, which give the name.
+    `times` are all of these; `named` are those at which the cell holds whatever the readout, which determine the name.
     """
 
     transition: Transition
@@ -61,10 +61,10 @@ def bind(
     index: Mapping[str, int],
     faults: list[Fault],
 ) -> tuple[Transition, ...]:
-    """The written cells with their slots filled, for any time; faults of the sets are appended to `faults`.
+    """Fill the slots of all cells, for any time; append faults of the sets to `faults`.
 
-    The times of the cells are those at which they hold whatever the readout; none, and a symbol, for a cell whose
-    times are relative to T.
+    The times of the cells are those at which they hold whatever the readout; a cell whose times are relative to T has
+    none, and a symbol.
     """
     places = Counter(cell.place for cell in cells)
     alone = {id(cell) for cell in cells if not sets and places[cell.place] == 1 and not _has_vectors(cell.function)}
@@ -98,7 +98,7 @@ def _has_vectors(function: Function) -> bool:
 
 
 def _alone(cell: Transition, over_time: bool, index: Mapping[str, int]) -> Bindings:
-    """The bindings of a cell that is the only one of its place, and in no set: each slot has a tensor of its own."""
+    """Return the bindings of a cell that is alone at its place and in no set: each slot has a separate tensor."""
     if not cell.times and not cell.symbol:
         return tuple([tuple([Binding(())] * len(layer.slots)) for layer in cell.function])
     rest = _rest(cell, over_time)
@@ -117,7 +117,7 @@ def _alone(cell: Transition, over_time: bool, index: Mapping[str, int]) -> Bindi
 
 
 def _rest(cell: Transition, over_time: bool) -> str:
-    """Whose the tensors are that belong to no set and to no time."""
+    """Return the kind of owner of tensors that belong neither to a set nor to a time."""
     return "place" if over_time or cell.kind in ("pre_net", "post_net") else "untied"
 
 
@@ -145,7 +145,7 @@ def _owners(cells: Sequence[Transition], sets: Sequence[WeightSet], over_time: b
 
 
 def _of_its_weights(owner: Owner, uses: Sequence[Use], owners: Owners) -> Owner:
-    """The owner of a singular vector: as the weights and statistics, one for all times where these are."""
+    """Return the owner of a singular vector: like its weights and statistics, one for all times if they are."""
     if not owner.role.startswith(VECTOR):
         return owner
     bounded = {
@@ -176,7 +176,7 @@ def _add(owners: Owners, owner: Owner, use: Use) -> None:
 
 
 def _is_alone(uses: Sequence[Use]) -> bool:
-    """Whether a set has one weight here, at one time: then it ties nothing (rule 15)."""
+    """Whether the set has only one weight here, at one time, and so ties nothing (rule 15)."""
     times = [span for use in uses for span in use.named.spans]
     return len(uses) == 1 and not uses[0].transition.symbol and len(times) == 1 and times[0].first == times[0].last
 
@@ -184,7 +184,7 @@ def _is_alone(uses: Sequence[Use]) -> bool:
 def _claims(
     cell: Transition, layer: Layer, slot: Slot, sets: Sequence[WeightSet], faults: list[Fault]
 ) -> Iterator[tuple[Owner, Times, Member]]:
-    """The sets that a slot is in, each with the times it takes and the first member that says so."""
+    """Yield the sets that contain a slot, each with its times and the first member that selects it."""
     holds = ALWAYS if cell.symbol else cell.times
     left = ALWAYS
     for number, group in enumerate(sets):
@@ -192,8 +192,8 @@ def _claims(
         if member is None:
             continue
         if twice := times.minus(left).both(holds):
-            what = f"{cell.source}->{cell.target} is in an earlier set already at t = {twice}"
-            fix = "a weight is in one set: merge the sets, or part their times"
+            what = f"{cell.source}->{cell.target} is already in an earlier set at t = {twice}"
+            fix = "a weight is in one set: merge the sets, or separate their times"
             if not any(fault.path == member.path for fault in faults):
                 faults.append(Fault(member.path, what, fix, code="GN403"))
         if times := times.both(left):
@@ -212,32 +212,32 @@ def _unequal(owners: Owners) -> Iterator[Fault]:
                     use.member.path,
                     f"{use.place}.{use.slot.role} is {size_text(use.slot.shape)}, but "
                     f"{uses[0].place}.{use.slot.role} in the same set is {size_text(uses[0].slot.shape)}",
-                    "tied weights have one shape: same kernel and widths, or tie only layers that agree, with #conv1",
+                    "tied weights need the same kernel and widths; or tie only layers that agree, with #conv1",
                     code="GN404",
                 )
                 break
 
 
 def _that_tie_nothing(owners: Owners, sets: Sequence[WeightSet], over_time: bool) -> Iterator[Fault]:
-    """A warning for each set that has one weight alone, or ties over time what is shared over time anyway."""
+    """Yield a warning for each set that has only one weight, or ties weights that are shared over time anyway."""
     tying = {owner.number for owner, uses in owners.items() if owner.number >= 0 and _ties(owner, uses, over_time)}
     for number in range(len(sets)):
         if number not in tying:
             what = "this set ties nothing: it has one transition's weights, each alone"
             path: KeyPath = ("sharing", "sets", number, "members")
-            fix = "name the transitions that are to share weights"
+            fix = "name the transitions that should share weights"
             yield Fault(path, what, fix, severity="warning", code="GN508")
 
 
 def _ties(owner: Owner, uses: Sequence[Use], over_time: bool) -> bool:
     if len({use.place for use in uses}) > 1 or any(use.transition.symbol for use in uses):
         return True
-    parted = any(use.named != use.transition.times for use in uses)  # from the weights at other times
+    parted = any(use.named != use.transition.times for use in uses)  # separated from the weights at other times
     return (owner.kind == "coupled" or not over_time or parted) and not _is_alone(uses)
 
 
 def _tensors(owners: Owners, sets: Sequence[WeightSet], index: Mapping[str, int]) -> dict[tuple[Owner, str], Tensor]:
-    """The tensor of each owner at each place; coupled weights have one at each place of their set."""
+    """Return the tensor of each owner at each place; coupled weights have one at each place of their set."""
     crowded: dict[tuple[str, str], set[Owner]] = {}
     for owner, uses in owners.items():
         for use in uses:
@@ -264,7 +264,7 @@ def _tensors(owners: Owners, sets: Sequence[WeightSet], index: Mapping[str, int]
 
 
 def _relative_to_readout(owner: Owner, uses: Sequence[Use], crowded: Mapping[tuple[str, str], set[Owner]]) -> str:
-    """What tells a tensor of cells relative to T from one of another shape that its place has at the same time."""
+    """Return a suffix that distinguishes a tensor of cells relative to T from one of another shape at the same time."""
     if not all(use.transition.symbol for use in uses):
         return ""
     others = (other for use in uses for other in crowded[use.place, use.slot.role] if other.by_time)
@@ -272,7 +272,7 @@ def _relative_to_readout(owner: Owner, uses: Sequence[Use], crowded: Mapping[tup
 
 
 def _seed(use: Use, when: str, index: Mapping[str, int]) -> str:
-    """A tensor's place by number: source and target index, layer, time if untied, role (rule 17)."""
+    """Encode a tensor's place: source and target index, layer, time if untied, role (rule 17)."""
     return f"{_seed_of_place(use.transition, index)}:{use.layer.label}{when}.{use.slot.role}"
 
 
@@ -281,12 +281,12 @@ def _seed_of_place(cell: Transition, index: Mapping[str, int]) -> str:
 
 
 def _home(uses: Sequence[Use]) -> Use:
-    """The use that names a tensor: that of a set's first listed member, else the first there is."""
+    """Return the use that names a tensor: that of the set's first member, or else the first one."""
     return uses[0] if len(uses) == 1 else min(uses, key=lambda use: use.member.path[-1] if use.member else 0)
 
 
 def _first(uses: Iterable[Use]) -> str:
-    """The first time of an owner, as it stands in names: a number, or the time relative to T where it has no other."""
+    """Return the first time of an owner as used in names: a number, or a time relative to T if it has no other."""
     uses = list(uses)
     numbers = [use.named.first for use in uses if use.named]
     return str(min(numbers)) if numbers else uses[0].transition.symbol

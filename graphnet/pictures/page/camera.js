@@ -1,4 +1,4 @@
-// Where the picture is seen from: x, y of its upper left corner on the stage, and its scale k.
+// Pan and zoom: x, y of the picture's upper left corner on the stage, and its scale k.
 
 function cameraOf(stage, sheet) {
   const places = new Map();
@@ -14,7 +14,7 @@ function cameraOf(stage, sheet) {
     sheet.style.transform = `translate(${here.x}px,${here.y}px) scale(${here.k})`;
     moved(here);
   };
-  // No smaller than it can be seen, nor out of sight.
+  // Limits the scale so that the picture stays visible.
   const bounded = (k) => {
     const [width, height] = size();
     const whole = Math.min(stage.clientWidth / width, stage.clientHeight / height);
@@ -31,7 +31,7 @@ function cameraOf(stage, sheet) {
     const [width, height] = size(), { clientWidth: w, clientHeight: h } = stage;
     const across = (w - 2 * roomy) / width, down = (h - 2 * roomy) / height;
     const whole = Math.min(across, down);
-    const k = Math.min(2.2, whole < 0.4 ? Math.min(1.2, Math.max(across, down)) : whole); // or one may scroll
+    const k = Math.min(2.2, whole < 0.4 ? Math.min(1.2, Math.max(across, down)) : whole); // too small: fill the stage and pan
     put(Math.max(roomy, (w - width * k) / 2), Math.max(roomy, (h - height * k) / 2), k);
   };
 
@@ -48,7 +48,7 @@ function cameraOf(stage, sheet) {
       const k = bounded(here.k * factor), ratio = k / here.k;
       put(x - (x - here.x) * ratio, y - (y - here.y) * ratio, k);
     },
-    // Moves no more than it must for a box of the picture to be seen.
+    // Moves just far enough to show a box of the picture.
     reveal(box) {
       const { clientWidth: w, clientHeight: h } = stage, margin = Math.min(60, w / 6, h / 6);
       const step = (low, high, room) => {
@@ -60,7 +60,7 @@ function cameraOf(stage, sheet) {
       const dy = box.height ? step(top, top + box.height * here.k, h) : 0;
       if (dx || dy) put(here.x + dx, here.y + dy, here.k);
     },
-    // A long way is not crawled along: the box is then put a quarter into the stage.
+    // Keeps a box in view: once it leaves the stage, puts it at a quarter of the width.
     follow(box) {
       const left = here.x + box.x * here.k, right = left + box.width * here.k, w = stage.clientWidth;
       if (left < 0 || right > w) put(here.x + w / 4 - left, here.y, here.k);

@@ -1,4 +1,4 @@
-// What there is to say about a thing, as a heading and rows: on the card, and shorter beside the pointer.
+// Descriptions of values, states, arrows, transitions and weights: a heading and rows, for the card and the hint.
 
 const FEW = 6;
 
@@ -12,7 +12,7 @@ function timesText(times) {
   return texts.length > FEW ? `${texts.slice(0, FEW - 1).join(", ")}, …, ${texts[texts.length - 1]}` : texts.join(", ");
 }
 
-const timeText = (t, { biological }) => t === null ? "before all times" : t < 0 ? "before t = 0" : timeAt(t, biological);
+const timeText = (t, { biological }) => t === null ? "before the first step" : t < 0 ? "before t = 0" : timeAt(t, biological);
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 function swatch(set) {
@@ -67,7 +67,7 @@ const WORDS = {
     rows.push(["fires", uses.length ? `t = ${timesText(uses.map((arrow) => arrow.t))}` : "never"]);
     for (const set of sets.slice(0, 3)) rows.push(["weights", set.tensors.length ? set.name : "none", set], ["", weightsText(set)]);
     if (sets.length > 3) rows.push(["", `and ${sets.length - 3} more weights`]);
-    if (uses.length) rows.push(["work", `${flopsText(Math.max(...uses.map((arrow) => arrow.flops)))} a time`]);
+    if (uses.length) rows.push(["work", `${flopsText(Math.max(...uses.map((arrow) => arrow.flops)))} per time`]);
     return [`${source.label} → ${target.label}`, rows];
   },
   set(set) {

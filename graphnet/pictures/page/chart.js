@@ -1,4 +1,4 @@
-// What was measured of a trained net, over time, under the slider: accuracy, and each state's activity.
+// Chart under the slider: a trained net's accuracy and each state's activity over time.
 
 const PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"];
 
@@ -39,7 +39,7 @@ function drawChart(box, model) {
     }
   }
   const swatch = make("span", { class: "spot accuracy" });
-  legend.prepend(make("span", {}, swatch, `accuracy (dashed: chance)`), make("span", { class: "note" }, "activity, each state relative to its largest:"));
+  legend.prepend(make("span", {}, swatch, `accuracy (dashed: chance)`), make("span", { class: "note" }, "activity, relative to each state's maximum:"));
   box.append(picture, legend);
 }
 

@@ -1,4 +1,4 @@
-// The time that is shown, its slider, and play.
+// The current time, its slider and the play button.
 
 function clockOf({ slider, now, play }, changed) {
   let first = 0, last = 0, t = 0, timer = 0, biological = false;

@@ -1,4 +1,4 @@
-"""What a page shows: a net with its pictures, what is wrong with its spec, what was measured of a trained net."""
+"""Content of a page: a net with its pictures, faults of its spec, and measurements of a trained net."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from graphnet.planning.plan import Plan
 
 @dataclass(frozen=True)
 class Content:
-    """What a page shows.
+    """Content of a page.
 
     Attributes:
-        net: as `net_data` makes it; None where there is none, as the spec is wrong.
-        pictures: SVG texts by the names of the views, the one that is shown first at first.
+        net: the result of `net_data`; None if the spec is wrong.
+        pictures: SVG text of each view; the page opens with the first one.
         faults: of the spec, with their places.
         measures: of a trained net: `accuracy` by readout time, `chance`, `norms` by the values' names, and a `note`.
     """
@@ -31,11 +31,11 @@ class Content:
     measures: Mapping[str, Any] | None = None
 
     def as_data(self) -> dict[str, Any]:
-        """All but the pictures, for JSON."""
+        """Everything but the pictures, for JSON."""
         return {"net": self.net, "faults": [_parts(fault) for fault in self.faults], "measures": self.measures}
 
     def markup(self) -> dict[str, str]:
-        """The pictures as they stand in HTML."""
+        """The pictures as inline HTML."""
         return {view: _inline(svg) for view, svg in self.pictures.items()}
 
 
@@ -48,21 +48,21 @@ def content_of(
     dead: bool = False,
     title: bool = True,
 ) -> Content:
-    """A net with the pictures of all views, `first` in front; `dead` and `title` are as in `PictureOptions`."""
+    """Draw all views of a net, `first` in front; `dead` and `title` as in `PictureOptions`."""
     views = sorted(VIEWS, key=lambda view: view != first)
     pictures = {view: to_svg(picture(plan, PictureOptions(view, dead=dead, width=0, title=title))) for view in views}
     return Content(net_data(plan), pictures, warnings, measures)
 
 
 def _inline(svg: str) -> str:
-    """SVG text as a part of HTML: without what stands before its root, hints, which the script gives, and ids."""
+    """Make SVG text inline HTML: drop what precedes the root, ids, and titles (the script shows hints)."""
     head, _, body = svg[svg.index("<svg") :].partition(">")
     body = re.sub(r'(<g class="[a-z]+") id="[^"]*"', r"\1", body)
     return f"{head}>{re.sub(r'<title>[^<]*</title>', '', body)}"
 
 
 def _parts(fault: Fault) -> dict[str, Any]:
-    """A fault as text in pieces, each with its role; the role of plain text is empty."""
+    """Split a fault's text into pieces, each with its role; plain text has an empty role."""
     pieces = fault.told(lambda role, text: f"\0{role}\1{text}\0").split("\0")
     parts = [piece.split("\1") if number % 2 else ["", piece] for number, piece in enumerate(pieces) if piece]
     return {"severity": fault.severity, "parts": parts}

@@ -1,4 +1,4 @@
-"""Plan → what a page says about a net: values, arrows and weights with their figures, as data for JSON."""
+"""Plan → data of a page for JSON: values, arrows and weights with their figures."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from graphnet.pictures.unrolled.legend import letter_order, ops_text
 from graphnet.planning.plan import IMAGE, Line, Plan
 
 Work = dict[tuple[str, str], int]
-"""FLOPs per image, by value and by the transition, or the state's update, that takes them."""
+"""FLOPs per image, by value and by transition or update."""
 
 
 def net_data(plan: Plan) -> dict[str, Any]:
-    """A net as data for JSON. Values, transitions, states and weights are named by their numbers in their lists."""
+    """Return a net as data for JSON. Indices into their lists identify values, transitions, states and weights."""
     found = feeds(plan)
     weights = weigh(plan, found)
     states, values = _states(plan), [line for line in plan.lines if is_value(line)]
@@ -67,7 +67,7 @@ def net_data(plan: Plan) -> dict[str, Any]:
 
 
 def _reads(plan: Plan, values: Sequence[Line]) -> list[tuple[int, str]]:
-    """The values that are read out, with the time of the readout; of those that are combined, with their own."""
+    """The values that are read out, with the time of the readout, or their own if readouts are combined."""
     read = read_values(plan)
     found = [(t, name) for t, name in plan.outputs if name in read]
     outputs = {name for _, name in found}
@@ -75,7 +75,7 @@ def _reads(plan: Plan, values: Sequence[Line]) -> list[tuple[int, str]]:
 
 
 def work_of(plan: Plan) -> Work:
-    """Where the net's FLOPs are: those of a line that serves several values stand at the first of them."""
+    """Assign the net's FLOPs to values; a line that serves several values counts at the first."""
     flops = {line.name: count for line, count in plan.work}
     lines = {line.name: line for line in plan.lines}
     found: Work = {}
@@ -88,7 +88,7 @@ def work_of(plan: Plan) -> Work:
 
 
 def _made_of(value: Line, lines: Mapping[str, Line], seen: set[str]) -> list[Line]:
-    """The lines between a value and those it is made of that were not seen before."""
+    """The unseen lines between a value and the values it is computed from."""
     found, todo = [], list(value.arguments)
     while todo:
         name = todo.pop()
@@ -115,7 +115,7 @@ def _figures(plan: Plan) -> list[list[str]]:
 
 
 def _states(plan: Plan) -> list[dict[str, Any]]:
-    """The image, the states in their order, and what is read out, by the names that transitions have for them."""
+    """The image, the states in order, and the logits, by the names that transitions use."""
     labels = row_names(plan)
     logits = next((line.shape for line in plan.lines if line.place == LOGITS and is_value(line)), None)
     found = [_state(INPUT, INPUT, plan.input_shape)]
@@ -145,7 +145,7 @@ def _transitions(plan: Plan, states: Sequence[Mapping[str, Any]]) -> list[dict[s
 
 
 def _sets(plan: Plan, sets: Sequence[Weights], first: Mapping[Weights, Feed]) -> list[dict[str, Any]]:
-    """What is trained in the first use of each weights."""
+    """The trained tensors of each set of weights, from its first use."""
     shapes = {tensor.name: tensor.shape for tensor in plan.tensors if tensor.trainable}
     trained = {each: [name for name in first[each].tensors if name in shapes] for each in sets}
     return [

@@ -1,6 +1,6 @@
-"""The page: a net's pictures, its data and our own scripts as one HTML file that asks nothing of anywhere.
+"""The page: a net's pictures, its data and scripts as one self-contained HTML file.
 
-`page.html` is the frame; scripts stand in `SCRIPTS` in the order in which they need each other.
+`page.html` is the frame; `SCRIPTS` lists the scripts in order of dependency.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from graphnet.pictures.page.content import Content
 from graphnet.pictures.styles import STYLES
 
 START = 'document.documentElement.classList.add("live");'
-"""Before there is anything to see: the page is to be more than its picture."""
+"""Runs before the first paint: marks the page as interactive."""
 
 SCRIPTS = ("dom", "model", "camera", "paint", "card", "clock", "chart", "find", "live", "main")
 
 
 def page(content: Content, token: str = "", style: str = "") -> str:
-    """The HTML text, in the reader's own style unless one of `STYLES` is given.
+    """Return the HTML text, in the reader's colour scheme unless one of `STYLES` is given.
 
-    With a token the page asks its own server, and no other, for what comes after it.
+    With a token the page polls its own server, and no other, for newer content.
     """
     script = _script()
     name = content.net["name"] if content.net else "graphnet"
@@ -48,13 +48,13 @@ def page(content: Content, token: str = "", style: str = "") -> str:
 
 
 def as_json(data: Mapping[str, Any]) -> str:
-    """JSON that can stand in a `<script>`: nothing in it ends the element or a line of JavaScript."""
-    text = json.dumps(data, separators=(",", ":"))  # ASCII alone: U+2028 and U+2029 are escaped by it
+    """Encode JSON for a `<script>`: nothing in it ends the element or a line of JavaScript."""
+    text = json.dumps(data, separators=(",", ":"))  # ASCII only, which escapes U+2028 and U+2029
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def policy(*scripts: str, connect: str) -> str:
-    """A Content-Security-Policy under which these scripts run and nothing is asked of another place."""
+    """Return a Content-Security-Policy that allows these scripts and no request to other hosts."""
     digests = " ".join(f"'sha256-{b64encode(hashlib.sha256(each.encode()).digest()).decode()}'" for each in scripts)
     return (
         f"default-src 'none'; script-src {digests}; style-src 'unsafe-inline'; img-src data:; "
@@ -64,7 +64,7 @@ def policy(*scripts: str, connect: str) -> str:
 
 @cache
 def _colours() -> str:
-    """What the colours of pictures become on a dark page."""
+    """CSS rules for the colours of pictures on a dark page."""
     return "".join(
         f':is(.picture, .swatch) [{what}="{light}"] {{ {what}: light-dark({light}, {dark}); }}\n'
         for light, dark in STYLES["dark"].items()

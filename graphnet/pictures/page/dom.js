@@ -1,4 +1,4 @@
-// Elements by selector, and new ones: text is always text.
+// Find and create elements; text is never parsed as HTML.
 
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 const $1 = (selector, root = document) => root.querySelector(selector);
@@ -31,6 +31,6 @@ function flopsText(flops) {
   return flops ? `${(flops / size).toPrecision(3).replace(/\.?0+$/, (zeros) => zeros[0] === "." ? "" : zeros)} ${unit}FLOPs` : "no FLOPs";
 }
 
-// Biological time, where every arrow of the net takes a step.
+// Biological time, for nets in which every arrow takes a step.
 const milliseconds = (t, biological) => !biological ? "" : t > 0 ? `${20 * t}–${50 * t} ms` : "0 ms";
 const timeAt = (t, biological) => [`t = ${t}`, milliseconds(t, biological)].filter(Boolean).join(", ");

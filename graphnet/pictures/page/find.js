@@ -37,7 +37,7 @@ function finderOf(input, list, modelNow, choose) {
       option.addEventListener("pointerdown", (event) => { event.preventDefault(); take(number); });
       return option;
     });
-    list.replaceChildren(...(things.length ? options : [make("li", { class: "note" }, "nothing has this name")]));
+    list.replaceChildren(...(things.length ? options : [make("li", { class: "note" }, "no match")]));
     if (things.length) input.setAttribute("aria-activedescendant", `found-${at}`);
     else input.removeAttribute("aria-activedescendant");
   };

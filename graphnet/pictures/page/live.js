@@ -1,4 +1,4 @@
-// A page that `graphnet view` serves asks it for what comes next; it shows what is wrong with the spec as text.
+// Live updates: polls `graphnet view` for new content and shows the spec's faults as text.
 
 const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 

@@ -1,4 +1,4 @@
-// All of it together.
+// Entry point: connects picture, camera, clock, card and search.
 
 const root = document.documentElement;
 const [stage, sheet] = [$1("#stage"), $1("#sheet")];
@@ -26,7 +26,7 @@ const clock = clockOf({ slider: $1("#time"), now: $1("#now"), play: $1("#play") 
   if (duration > 250) painter.signal(view, t, 0.8 * duration);
 });
 
-// A view; names of rows stand at the edge when those in the picture are out of sight.
+// Switches the view; row names appear at the edge once those in the picture are out of sight.
 function look(name) {
   view = name;
   leave();
@@ -46,7 +46,7 @@ function showViews() {
   $1("#views").replaceChildren(...(buttons.length > 1 ? buttons : []));
 }
 
-// A net in place of the last one; what was looked at stays so where it is there still.
+// Replaces the net; keeps the view, time and selection if they still exist.
 function show(content) {
   showFaults($1("#faults"), content.faults);
   if (!content.net) return;
@@ -73,7 +73,7 @@ function redraw(content) {
   show(content);
 }
 
-// What is under the pointer, or so near to it that a thin arrow can be hit.
+// The thing under the pointer, or a few pixels away so that thin arrows are easy to hit.
 function thingAt(event) {
   if (!model) return null;
   for (const [dx, dy] of [[0, 0], [0, -3], [0, 3], [-3, 0], [3, 0], [0, -5], [0, 5]]) {

@@ -1,4 +1,4 @@
-// The net's data with its names put back, and which of them an element of a picture means.
+// The net's data with indices resolved, and the keys that link it to elements of the pictures.
 
 function modelOf(data, measures) {
   const states = data.states;

@@ -1,4 +1,4 @@
-// What of the pictures is bright: what has happened by time t, what happens now, and what is chosen.
+// Highlights in the pictures: past and present at time t, and the selection.
 
 function painterOf(sheet) {
   let model = null, elements = new Map(), pictures = [], time = null, lit = [];
@@ -34,8 +34,8 @@ function painterOf(sheet) {
     picture.svg.append(picture.signals);
     return picture;
   };
-  // A net unrolled in time may be long: what is far from what is seen is taken out, with an empty text in its place
-  // (`display: none` does not do: browsers lay out groups all the same).
+  // An unrolled net may be long: elements far outside the view are replaced by empty text nodes
+  // (`display: none` is not enough: browsers lay out groups anyway).
   const unrolled = (picture) => {
     picture.cursor = makeSvg("rect", { class: "cursor", rx: 6 });
     $1("rect", picture.svg).after(picture.cursor);
@@ -112,7 +112,7 @@ function painterOf(sheet) {
       for (const element of lit) element.classList.add("lit");
       sheet.classList.toggle("picking", lit.length > 0);
     },
-    // Where a thing is in a picture: that of its values, or its first value, that is nearest to the time shown.
+    // The box of a thing in a picture: of its values, the one nearest to the current time.
     boxOf(thing, view) {
       const picture = pictures.find((each) => each.view === view);
       if (!picture) return null;
@@ -125,7 +125,7 @@ function painterOf(sheet) {
       const nearest = values.reduce((best, value) => best && far(best) <= far(value) ? best : value, null);
       return nearest && picture.boxes.get(nearest.name) || null;
     },
-    // Shows what lies between two x of a picture, and hides what does not.
+    // Shows what lies between two x of a picture and hides the rest.
     window(view, left, right) {
       for (const item of pictures.find((each) => each.view === view)?.away || []) {
         const shown = item.high >= left && item.low <= right;
@@ -138,12 +138,12 @@ function painterOf(sheet) {
       const picture = pictures.find((each) => each.view === view);
       return picture?.cursor ? column(picture, t) : null;
     },
-    // The states of a picture's rows, and where the rows are.
+    // The state of each row of a picture, and the row's y.
     rows(view) {
       const rows = pictures.find((each) => each.view === view)?.rows || [];
       return [...rows].map(([name, box]) => [model.things.get(`state ${name}`), box.y + box.height / 2]);
     },
-    // Dots that run along the arrows that arrive at t.
+    // Runs dots along the arrows that arrive at t.
     signal(view, t, duration) {
       const picture = pictures.find((each) => each.view === view);
       if (!picture || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
@@ -172,7 +172,7 @@ function painterOf(sheet) {
   return painter;
 }
 
-// All that is to be seen of a thing: an arrow comes with its ends, weights with all their uses.
+// Keys to highlight for a thing: an arrow with its ends, weights with all their uses.
 function litKeys(thing) {
   const keys = new Set();
   const withEnds = (arrow) => {

@@ -1,4 +1,4 @@
-"""Where a recurrent graph's boxes and arrows go as Graphviz's `dot` lays it out; the picture itself is ours."""
+"""Layout of a recurrent graph by Graphviz's `dot`; graphnet draws the picture."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from graphnet.pictures.recurrent.label_placement import Room, captioned, nudged
 from graphnet.pictures.recurrent.wiring import Wiring
 
 SECONDS = 10
-"""So long dot may take."""
+"""Time limit for dot."""
 
 INCH = 72.0
-"""What dot calls an inch is a length of 72 of ours."""
+"""Our units in an inch of dot's."""
 
 
 def find_dot() -> str | None:
-    """The path of `dot`, if it is on the PATH."""
+    """Return the path of `dot` if it is on the PATH."""
     return shutil.which("dot")
 
 
 def place_with_dot(wiring: Wiring, sizes: Mapping[str, Size], labels: Sequence[Size]) -> Placed | None:
-    """Place units and wires; None where there is no `dot`, or, with a warning, where it fails."""
+    """Place units and wires. Return None if there is no `dot`, or, with a warning, if it fails."""
     command = find_dot()
     if command is None:
         return None
@@ -45,13 +45,13 @@ def place_with_dot(wiring: Wiring, sizes: Mapping[str, Size], labels: Sequence[S
     except subprocess.TimeoutExpired:
         failed = f"'dot' took more than {SECONDS} s"
     except (OSError, subprocess.SubprocessError, ValueError, KeyError):  # another program of that name, or too old
-        failed = f"'{command}' is no Graphviz that can be used"
+        failed = f"'{command}' is not a usable Graphviz"
     warnings.warn(f"{failed}: laid out in a column", PictureWarning, stacklevel=2)
     return None
 
 
 def _sizes_only(wiring: Wiring, sizes: Mapping[str, Size], labels: Sequence[Size]) -> str:
-    """DOT text of boxes and labels of these sizes with nothing on them: no text of a spec reaches dot."""
+    """DOT text of empty boxes and labels of these sizes: no text of a spec reaches dot."""
     lines = ["digraph {", 'node [shape=box fixedsize=true label=""]', f"edge [arrowsize={HEAD / 10}]"]
     order = wiring.order
     for name, number in order.items():
@@ -69,7 +69,7 @@ def _sizes_only(wiring: Wiring, sizes: Mapping[str, Size], labels: Sequence[Size
 
 
 def _blank(width: float, height: float) -> str:
-    """A label of a size."""
+    """An empty label of the given size."""
     size = f'FIXEDSIZE="TRUE" WIDTH="{math.ceil(width) + 6}" HEIGHT="{math.ceil(height) + 4}"'
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLPADDING="0" CELLSPACING="0" {size}><TR><TD></TD></TR></TABLE>>'
 
@@ -95,7 +95,7 @@ def _placed(found: Mapping[str, Any], wiring: Wiring, sizes: Mapping[str, Size],
 
 
 def _around(frame: Box, texts: Sequence[Box]) -> Box:
-    """The frame, with room for labels that stand on its outline: dot makes room for units alone."""
+    """Extend a frame around labels on its outline: dot leaves room only for units."""
     for text in texts:
         if frame.meets(text):
             left, top = min(frame.x, text.x - 3), min(frame.y, text.y - 3)
@@ -105,7 +105,7 @@ def _around(frame: Box, texts: Sequence[Box]) -> Box:
 
 
 def _way(edge: Mapping[str, Any], size: Size) -> Way:
-    """An arrow from dot's spline; what dot drew backwards is turned round."""
+    """Make an arrow from dot's spline; reverse those that dot drew backwards."""
     tips = {part[0]: _point(part[2:]) for part in edge["pos"].split(" ") if part[0] in "se"}
     points = [_point(part) for part in edge["pos"].split(" ") if part[0] not in "se"]
     if "s" in tips:
@@ -120,6 +120,6 @@ def _way(edge: Mapping[str, Any], size: Size) -> Way:
 
 
 def _point(text: str) -> Point:
-    """dot's y points up."""
+    """Parse a point; dot's y points up."""
     x, y = map(float, text.rstrip("!").split(","))
     return x, -y

@@ -1,8 +1,8 @@
-"""Where a recurrent graph's boxes and arrows go if nothing else is at hand: the units in a column, in their order.
+"""Layout of a recurrent graph without Graphviz: the units in one column, in order.
 
-Arrows down run on the right, arrows up on the left: straight between neighbours, else around those in between, each
-in a lane of its own. Labels stand in the gaps between boxes, where nothing leaves or enters a lane, so no arrow runs
-through a label whatever the net.
+Arrows down run on the right, arrows up on the left: straight between neighbours, else in separate lanes around the
+units in between. Labels lie in the gaps between boxes, where nothing leaves or enters a lane, so no arrow ever crosses
+a label.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from graphnet.pictures.elements import DOWN, HEAD, LEFT, RIGHT, UP, Anchor, Box,
 from graphnet.pictures.recurrent.wiring import Wiring
 
 PORT, GAP, LANE_GAP, BEND = 11.0, 24.0, 10.0, 6.0
-"""Distance of ports; least distance of boxes; between lanes; radius of bends."""
+"""Distances between ports, boxes (at least) and lanes; radius of bends."""
 
 LOOP, BESIDE, APART = 17.0, 5.0, 7.0
-"""How far a loop reaches; from a line to its label; from the middle to each of two lines between neighbours."""
+"""Reach of a loop; from a line to its label; from the middle to each of two lines between neighbours."""
 
 FRAME_PAD, CAPTION = 9.0, 13.0
 
@@ -26,7 +26,7 @@ Size = tuple[float, float]
 
 
 class Way(NamedTuple):
-    """An arrow's path, the direction of its head, the upper left corner of its label, and where its lines align."""
+    """An arrow's path, the direction of its head, the upper left corner of its label, and the label's alignment."""
 
     path: Path
     head: Point
@@ -36,9 +36,9 @@ class Way(NamedTuple):
 
 @dataclass(frozen=True)
 class Placed:
-    """Where everything is: boxes of units and frames of parts by name, ways in the order of the wires.
+    """A complete layout: boxes of units and frames of parts by name, ways in the order of the wires.
 
-    `captions` is where each frame's name may stand.
+    `captions` are the boxes for the frames' names.
     """
 
     boxes: Mapping[str, Box]
@@ -49,7 +49,7 @@ class Placed:
 
 @dataclass
 class _Arc:
-    """A wire around others: the numbers of the units at its upper and lower end, and where it runs."""
+    """A wire around units: the numbers of the units at its upper and lower end, its side and lane."""
 
     number: int
     upper: int
@@ -59,16 +59,16 @@ class _Arc:
 
     @property
     def gap(self) -> int:
-        """The gap where its label stands: the middle one."""
+        """The gap of its label: the middle one."""
         return (self.upper + self.lower - 1) // 2
 
     def meets(self, other: _Arc) -> bool:
-        """Whether the two cannot be in one lane."""
+        """Whether the two need different lanes."""
         return self.upper < other.lower and other.upper < self.lower
 
 
 def column(wiring: Wiring, sizes: Mapping[str, Size], labels: Sequence[Size]) -> Placed:
-    """Place units and wires; `sizes` are the least sizes of the units, `labels` those of the wires' labels."""
+    """Place units and wires; `sizes` are the least sizes of units, `labels` the sizes of the wires' labels."""
     return _Column(wiring, sizes, labels).placed()
 
 
@@ -89,22 +89,22 @@ class _Column:
         self.lanes = self._lanes()
 
     def _height(self, number: int, least: float) -> float:
-        """Of a unit's box, with room for the ends of its arcs above and below its loop."""
+        """Height of a unit's box, with room for the ends of its arcs above and below its loop."""
         loop = max(2 * BEND, self.labels[self.loops[number]][1]) if number in self.loops else 0.0
         groups = [[len(self._group(number, right, upper)) for upper in (True, False)] for right in (False, True)]
         beside = max(sum(groups[0]) * PORT, 2 * max(groups[1]) * PORT + loop if loop else sum(groups[1]) * PORT)
         return max(least, beside + 4)
 
     def _group(self, number: int, right: bool, upper: bool) -> list[_Arc]:
-        """The arcs that end at a unit's side in its upper half (they come from above) or lower half, downwards.
+        """The arcs that end in the upper half of a unit's side (coming from above) or in its lower half, top to bottom.
 
-        Outer arcs end nearer to the middle of their span's end, so that no two arcs of a unit cross.
+        Outer arcs end nearer to the middle, so that no two arcs of a unit cross.
         """
         found = [arc for arc in self.arcs if arc.right is right and number == (arc.lower if upper else arc.upper)]
         return sorted(found, key=lambda arc: arc.lane, reverse=not upper)
 
     def _tops(self) -> list[float]:
-        """y of each unit's box: between two of them there is room for labels, frames and their names."""
+        """y of each unit's box, with room in between for labels, frames and their names."""
         tops, y = [], 0.0
         for number, height in enumerate(self.heights):
             if any(first == number for first, _ in self.frames):
@@ -114,14 +114,14 @@ class _Column:
         return tops
 
     def _gap(self, number: int) -> float:
-        """Below a unit, its frame's pad included."""
+        """Height of the gap below a unit, including its frame's pad."""
         here = [self.labels[arc.number][1] for arc in self.arcs if arc.gap == number]
         here += [self.labels[n][1] for n, ends in enumerate(self.ends) if _apart(ends) == 1 and min(ends) == number]
         pad = FRAME_PAD if any(last == number for _, last in self.frames) else 0.0
         return max(GAP, *(height + 2 * BEND + 2 for height in here), 0.0) + pad
 
     def _middle(self, gap: int) -> float:
-        """y of the middle of what is free in the gap below a unit."""
+        """y of the middle of the free part of the gap below a unit."""
         top = self.tops[gap] + self.heights[gap]
         top += FRAME_PAD if any(last == gap for _, last in self.frames) else 0.0
         bottom = self.tops[gap + 1]
@@ -129,7 +129,7 @@ class _Column:
         return (top + bottom) / 2
 
     def _side(self, right: bool) -> float:
-        """How far boxes, loops, and labels between neighbours reach from the middle."""
+        """Reach of boxes, loops and labels between neighbours from the middle."""
         reach = [self.width / 2]
         if right:
             reach += [self.width / 2 + LOOP + BESIDE + self.labels[n][0] for n in self.loops.values()]
@@ -139,7 +139,7 @@ class _Column:
         return max(reach) + (FRAME_PAD if self.frames else 0.0)
 
     def _beside(self, source: int, target: int) -> float:
-        """How far from the middle the line between two neighbours runs: two lines are apart."""
+        """Distance of a line between neighbours from the middle: 0 unless there are two lines."""
         return APART if (target, source) in self.ends else 0.0
 
     def _lanes(self) -> dict[tuple[bool, int], float]:
@@ -176,7 +176,7 @@ class _Column:
         return Placed(boxes, tuple(ways), frames, captions)
 
     def _straight(self, number: int) -> Way:
-        """Between neighbours."""
+        """Route a straight line between neighbours."""
         source, target = self.ends[number]
         width, height = self.labels[number]
         x, y = self._beside(source, target), self._middle(min(source, target))
@@ -198,7 +198,7 @@ class _Column:
         return Way(path, LEFT, (out + BESIDE - 3, y - self.labels[number][1] / 2), "start")
 
     def _around(self, arc: _Arc) -> Way:
-        """In a lane, which is broken for the label."""
+        """Route an arc in its lane, with a break for the label."""
         source, target = self.ends[arc.number]
         side = self.width / 2 if arc.right else -self.width / 2
         x, (width, height) = self.lanes[arc.right, arc.lane], self.labels[arc.number]
@@ -234,7 +234,7 @@ def _apart(ends: tuple[int, int]) -> int:
 
 
 def _in_lanes(arcs: list[_Arc]) -> list[_Arc]:
-    """Give each arc the innermost lane that is free along its span, shorter arcs first."""
+    """Assign each arc the innermost lane free along its span, shorter arcs first."""
     taken: dict[tuple[bool, int], list[_Arc]] = {}
     for arc in sorted(arcs, key=lambda arc: (arc.lower - arc.upper, arc.upper)):
         while any(map(arc.meets, taken.get((arc.right, arc.lane), ()))):

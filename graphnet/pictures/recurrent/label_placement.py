@@ -1,4 +1,4 @@
-"""Labels moved off what another program laid out over them."""
+"""Move labels off arrows and boxes that dot placed over them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from graphnet.pictures.elements import Box, Path, Point
 from graphnet.pictures.recurrent.fallback_layout import Placed, Size
 
 CELL = 40.0
-"""Of the grid in which what is near a label is found."""
+"""Cell size of the grid that finds what is near a label."""
 
 STEP, FARTHEST = 4.0, 10
-"""By so much labels are moved, and so many times at most to either side."""
+"""Step by which labels move, and most steps to either side."""
 
 CLOSE = 2.5
-"""Distance of points on an arrow; no label is thinner."""
+"""Distance of points sampled on an arrow; no label is thinner."""
 
 Square = tuple[int, int]
 
 
 class Room:
-    """What of a page arrows, boxes and labels take."""
+    """The area taken by arrows, boxes and labels."""
 
     def __init__(self, placed: Placed) -> None:
         self.dots: dict[Square, list[Point]] = {}
@@ -44,14 +44,14 @@ class Room:
         )
 
     def first_free(self, boxes: Iterable[Box], otherwise: Box) -> Box:
-        """The first of some boxes that is free, and is taken then."""
+        """Take and return the first free box; `otherwise` if none is free."""
         box = next(filter(self.is_free, boxes), otherwise)
         self.take(box)
         return box
 
 
 def nudged(placed: Placed, labels: Sequence[Size], room: Room) -> Placed:
-    """The same with each label in the free place nearest to its own; where there is none it stays."""
+    """Move each label to the nearest free place; it stays if there is none."""
     ways = []
     for way, size in zip(placed.ways, labels, strict=True):
         box = Box(*way.label, *size)
@@ -61,7 +61,7 @@ def nudged(placed: Placed, labels: Sequence[Size], room: Room) -> Placed:
 
 
 def captioned(placed: Placed, sizes: Mapping[str, Size], room: Room) -> Placed:
-    """The same with the names of frames at their top, as far left as is free."""
+    """Put the names of frames at their top, as far left as there is room."""
     captions = {}
     for part, frame in placed.frames.items():
         width, height = sizes[part]
@@ -72,7 +72,7 @@ def captioned(placed: Placed, sizes: Mapping[str, Size], room: Room) -> Placed:
 
 
 def _near(box: Box) -> Iterator[Box]:
-    """The box, and others from near to far."""
+    """The box, then shifted copies from near to far."""
     steps = range(-FARTHEST, FARTHEST + 1)
     for across, down in sorted(((a, b) for a in steps for b in steps), key=lambda each: each[0] ** 2 + each[1] ** 2):
         yield box._replace(x=box.x + across * STEP, y=box.y + down * STEP)
@@ -85,7 +85,7 @@ def _squares(box: Box) -> Iterator[Square]:
 
 
 def _along(path: Path) -> Iterator[Point]:
-    """Points on a path, close to each other."""
+    """Closely spaced points on a path."""
     here = path[0][1][0]
     for code, through in path:
         if code != "M":

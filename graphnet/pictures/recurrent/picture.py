@@ -1,6 +1,6 @@
 """Plan → a picture of the recurrent graph, states and transitions without time (LP Figure 2 A and B).
 
-Graphviz's `dot` lays it out where it is on the PATH, a column of our own elsewhere; either way it is drawn by us.
+Graphviz's `dot` lays it out if it is on the PATH, else graphnet's column layout; graphnet draws it.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ from graphnet.planning.plan import Plan
 
 FONT = "Helvetica"
 LEADING = 1.28
-"""Distance of lines of text, in their size."""
+"""Distance of lines, in text sizes."""
 
 WIDEST = 132.0
-"""So wide a label may be before it is wrapped."""
+"""Widest label before it wraps."""
 
 PAD, LEAST_WIDTH = 6.0, 200.0
 ALIVE, DEAD = Stroke(INK, width=1.1), Stroke(PALE, "1.3 1.7", 1.0)
-NEVER = "Dotted: never fires (its source is empty, or nobody reads it)."
+NEVER = "Dotted: never fires (its source is empty, or no readout needs it)."
 
 
 def draw_recurrent(plan: Plan, title: bool = True) -> str:
-    """DOT text: input → pre-net → states and the transitions between them → post-net → logits.
+    """Return DOT text: input → pre-net → states and the transitions between them → post-net → logits.
 
-    A transition is labelled with its function, its times unless it holds always, and its delay unless it is 1.
-    One that never fires is dotted. The state that is read has a double frame. States of a part are a cluster.
+    A transition is labelled with its function, its times unless it always holds, and its delay unless it is 1.
+    One that never fires is dotted. The state read out has a double frame. States of a part form a cluster.
     """
     graph = dot_frame(plan, title)
     wiring = wire(plan)
@@ -74,7 +74,7 @@ def draw_recurrent(plan: Plan, title: bool = True) -> str:
 
 
 def dot_frame(plan: Plan, title: bool) -> graphviz.Digraph:
-    """A graph in DOT with the net's name, if it is to have a title, and nothing else."""
+    """An empty DOT graph, with the net's name if `title`."""
     heading = {"labelloc": "t", "label": dot_text(*filter(None, (plan.name, plan.cite)))} if title else {}
     return graphviz.Digraph(
         graph_attr={"fontname": FONT, **heading},
@@ -84,14 +84,14 @@ def dot_frame(plan: Plan, title: bool) -> graphviz.Digraph:
 
 
 def dot_text(*lines: str) -> str:
-    """Lines of a label in DOT, each shown as it is: no HTML, entities or escapes of Graphviz."""
+    """Escape the lines of a DOT label: no HTML, entities or Graphviz escapes."""
     shown = (graphviz.escape(clean(line).replace("&", "&amp;")) for line in lines)
     text: str = graphviz.nohtml("\\n".join(shown))
     return text
 
 
 def layout(plan: Plan, with_dot: bool = True) -> Picture:
-    """The picture, as boxes, curves and labels; without dot in a column."""
+    """Lay out the picture as boxes, curves and labels; without dot, in a column."""
     wiring = wire(plan)
     texts = [[line for text in each.texts for line in wrapped(unbroken(text), SMALL, WIDEST)] for each in wiring.wires]
     sizes = {unit.name: _size(unit) for unit in wiring.units}
@@ -128,7 +128,7 @@ def _size(unit: Unit) -> Size:
 
 
 def _extent(placed: Placed, blocks: Sequence[Size]) -> tuple[float, float, float, float]:
-    """The least and the greatest x and y of all that is placed."""
+    """Bounding box: least x and y, greatest x and y."""
     boxes = [*placed.boxes.values(), *placed.frames.values()]
     boxes += [Box(*way.label, *size) for way, size in zip(placed.ways, blocks, strict=True)]
     points = [point for way in placed.ways for _, through in way.path for point in through]
@@ -155,7 +155,7 @@ def _moved(placed: Placed, by: Point) -> Placed:
 
 
 def _frames(placed: Placed) -> Iterator[Curve]:
-    """Of the parts."""
+    """Frames of the parts."""
     for name, box in placed.frames.items():
         corners = (box.x, box.y), (box.right, box.y), (box.right, box.bottom), (box.x, box.bottom), (box.x, box.y)
         path: Path = (("M", corners[:1]), *(("L", (corner,)) for corner in corners[1:]))
@@ -184,7 +184,7 @@ def _arrows(wiring: Wiring, placed: Placed) -> Iterator[Curve]:
 
 
 def _texts(wiring: Wiring, placed: Placed, texts: Sequence[Sequence[str]]) -> Iterator[Label]:
-    """In the boxes, and on the arrows."""
+    """Texts in the boxes and on the arrows."""
     for unit in wiring.units:
         box = placed.boxes[unit.name]
         y = box.cy - LEADING * (TEXT + SMALL * (len(unit.texts) - 1)) / 2

@@ -1,4 +1,4 @@
-"""What a net is wired like, without time: its states, the transitions between them and the parts they belong to."""
+"""A net's wiring without time: states, transitions between them, and parts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from graphnet.pictures.states import arrivals, computed_texts, read_values
 from graphnet.planning.plan import CellInfo, Fate, Plan
 
 FEW = 3
-"""So many time ranges of a transition are shown; of more, the first and the last."""
+"""Most time ranges of a transition to show; of more, show the first and last."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """The image, a state or the logits: its name and what is written on it; `part` is the state that it is part of."""
+    """The image, a state or the logits: its name and texts; `part` is the state that contains it."""
 
     name: str
     texts: tuple[str, ...]
@@ -26,7 +26,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Wire:
-    """All transitions from one state to another, with a text for each function and delay; a dead one never fires."""
+    """All transitions from one state to another, one text per function and delay; a dead wire never fires."""
 
     source: str
     target: str
@@ -49,7 +49,7 @@ class Wiring:
 
     @property
     def parts(self) -> dict[str, tuple[str, ...]]:
-        """The states made of parts, and the units within."""
+        """States made of parts, and their units."""
         found: dict[str, list[str]] = {}
         for unit in self.units:
             if unit.part:
@@ -82,7 +82,7 @@ def _units(plan: Plan) -> Iterator[Unit]:
 
 
 def _texts(cells: Sequence[CellInfo]) -> list[str]:
-    """What is written on a transition: a text for each function and delay."""
+    """Texts of a transition, one per function and delay."""
     when: dict[tuple[str, int], list[str]] = {}
     for cell in cells:
         when.setdefault((cell.ops, cell.delay), []).append(cell.times)

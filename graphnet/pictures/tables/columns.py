@@ -1,4 +1,4 @@
-"""Rows of panels, flowed into columns of equal height as text is on a page; a long panel goes on in the next column."""
+"""Flow panels into columns of equal height, like text on a page; a long panel continues in the next column."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 FEWEST, BACK, STEP = 3, 4, 6.0
-"""Rows that stand together at least; how far a break moves up to the start of a transition; how columns grow."""
+"""Fewest rows of a piece; rows a break may move up to the start of a transition; growth of columns per try."""
 
 
 @dataclass(frozen=True)
 class Flowing:
-    """A panel to be broken into pieces.
+    """A panel to break into pieces.
 
     Attributes:
-        heads: the height of what stands above the rows, in the first piece and in the others.
-        rows: their heights.
-        named: their heights where they name their transition, as the first one of a piece does.
-        starts: the rows that are the first of their transition.
+        heads: height above the rows, in the first piece and in the others.
+        rows: heights of the rows.
+        named: heights of rows that name their transition, as the first one of a piece does.
+        starts: the first row of each transition.
     """
 
     heads: tuple[float, float]
@@ -26,11 +26,11 @@ class Flowing:
     starts: frozenset[int]
 
     def height(self, first: int, end: int) -> float:
-        """The height of the piece with the rows from first up to end."""
+        """Height of the piece with rows first to end, exclusive."""
         return self.heads[first > 0] + sum(self.named[first : first + 1]) + sum(self.rows[first + 1 : end])
 
     def breaks(self, first: int, room: float) -> int:
-        """The end of the piece from row first on that fits the room; `first` if no good one does."""
+        """End of the longest good piece from row `first` that fits the room; `first` if none does."""
         count = len(self.rows)
         if self.height(first, count) <= room:
             return count
@@ -46,7 +46,7 @@ class Flowing:
 
 @dataclass(frozen=True)
 class Piece:
-    """Rows of a panel, by numbers, from first up to end; and the height of all that stands there."""
+    """Rows first to end (exclusive) of a panel, and the total height."""
 
     panel: int
     first: int
@@ -55,7 +55,7 @@ class Piece:
 
 
 def flowed(panels: Sequence[Flowing], count: int, apart: float) -> list[list[Piece]]:
-    """Pieces, top to bottom and left to right, in so many columns at most, as low as they can be."""
+    """Arrange pieces top to bottom in at most `count` columns, as low as possible."""
     total = sum(each.height(0, len(each.rows)) for each in panels) + apart * (len(panels) - 1)
     tall = total / count
     while len(columns := _columns(panels, tall, apart)) > count:
@@ -64,7 +64,7 @@ def flowed(panels: Sequence[Flowing], count: int, apart: float) -> list[list[Pie
 
 
 def _columns(panels: Sequence[Flowing], tall: float, apart: float) -> list[list[Piece]]:
-    """Pieces in columns that are no taller than `tall`, but for what cannot be broken."""
+    """Arrange pieces in columns no taller than `tall`, except for unbreakable pieces."""
     columns: list[list[Piece]] = [[]]
     left = tall
     for number, each in enumerate(panels):

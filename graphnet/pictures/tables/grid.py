@@ -1,4 +1,4 @@
-"""The grids that a transition matrix is drawn as: how wide their columns are, how text is broken, what stands where."""
+"""Layout of transition matrices as grids: column widths, line breaks, positions."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ from graphnet.pictures.tables.matrices import Ends, Matrix, MatrixCell, matrices
 from graphnet.planning.plan import Plan
 
 WIDEST, NARROWEST, PAD = 108.0, 20.0, 4.0
-"""How wide text is at most before it is broken, and at least in a column; room around it."""
+"""Widest text before it is broken; narrowest column; room around text."""
 
 LEADING, LONGEST = 1.27, 12
-"""Distance of lines, in sizes of text; how many lines a cell has at most."""
+"""Distance of lines, in text sizes; most lines of a cell."""
 
 CORNER, FOOT = "from\u00a0↓ to\u00a0→", "merge, update"
 
 
 class Look(NamedTuple):
-    """Sizes of text: of functions, and of the names of states."""
+    """Text sizes of functions and of state names."""
 
     small: float
     head: float
 
 
 LOOKS = (Look(SMALL, TEXT), Look(TINY, SMALL))
-"""The second one where columns need it."""
+"""Normal and small; the small one if columns need it."""
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """What stands in the grids of a net.
+    """Content of a net's grids.
 
     Attributes:
-        names: of the states, as they head rows and columns.
-        matrices: a grid for each, or several below each other.
-        feet: what each state makes of its arrivals, if there is something to say.
-        places: of the transitions, for those who read the picture.
+        names: of the states, for rows and columns.
+        matrices: each drawn as one grid, or several below each other.
+        feet: merge and update of each state, if worth showing.
+        places: of the transitions, for the picture's data.
     """
 
     names: dict[str, str]
@@ -75,7 +75,7 @@ class Sheet:
 
     @cached_property
     def columns(self) -> dict[str, list[str]]:
-        """All that may stand in the column of each state, but for its name."""
+        """All texts in the column of each state, except its name."""
         found: dict[str, dict[str, None]] = {name: {} for name in self.names}
         for matrix in self.matrices:
             for (_, target), entry in matrix.entries.items():
@@ -85,7 +85,7 @@ class Sheet:
         return {name: list(texts) for name, texts in found.items()}
 
     def side(self, look: Look, most: float) -> float:
-        """The width of the names of the rows, no wider than `most`."""
+        """The width of the row names, at most `most`."""
         texts = [*((name, look.head, True) for name in self.names.values()), (CORNER, look.small, False)]
         texts += [(FOOT, look.small, False)] if self.feet else []
         room = min(WIDEST, most - 3 * PAD)
@@ -95,7 +95,7 @@ class Sheet:
         return max([*widths, *(min(text_width(word, look.small), room) for word in others)]) + 3 * PAD
 
     def widths(self, look: Look, cap: float, words: bool) -> dict[str, float]:
-        """The columns' widths if text is broken at `cap`; `words`: but not within words of functions."""
+        """Column widths if text is broken at `cap`; `words` forbids breaks within words."""
         return {name: self._width(name, look, cap, words) for name in self.names}
 
     def _width(self, name: str, look: Look, cap: float, words: bool) -> float:
@@ -111,7 +111,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Block:
-    """Columns that stand beside each other, and how they look; `whole`: they are all that there are."""
+    """Columns side by side, and their look; `whole` if the block has all columns."""
 
     look: Look
     side: float
@@ -124,7 +124,7 @@ class Block:
 
 
 def blocks(sheet: Sheet, room: float) -> list[Block]:
-    """The columns as they fit the room: beside each other if no word need be broken, else in blocks of equal width."""
+    """Fit the columns to the room: one block if no word has to break, else blocks of equal width."""
     for look in LOOKS:
         side = sheet.side(look, room / 3)
         for cap in range(int(WIDEST), int(NARROWEST), -4):
@@ -142,7 +142,7 @@ def blocks(sheet: Sheet, room: float) -> list[Block]:
 
 
 def _packed(widths: dict[str, float], room: float) -> list[list[tuple[str, float]]]:
-    """Columns from left to right as far as there is room, then from the left again."""
+    """Fill lines with columns from left to right, as many as there is room for."""
     packed: list[list[tuple[str, float]]] = []
     left = -1.0
     for name, width in widths.items():
@@ -155,13 +155,13 @@ def _packed(widths: dict[str, float], room: float) -> list[list[tuple[str, float
 
 
 def grids_of(sheet: Sheet, room: float) -> list[Grid]:
-    """The grids of a net, in order, none wider than the room if that can be."""
+    """The grids of a net in order, none wider than the room if possible."""
     found = blocks(sheet, room)
     return [Grid(sheet, matrix, block, block is not found[0]) for matrix in sheet.matrices for block in found]
 
 
 class Grid:
-    """A matrix, or some columns of one, with the sizes of its rows. A block of columns has no empty rows."""
+    """A matrix, or some of its columns, with row sizes. A partial block has no empty rows."""
 
     def __init__(self, sheet: Sheet, matrix: Matrix, block: Block, continued: bool) -> None:
         self.sheet, self.matrix, self.block, self.look = sheet, matrix, block, block.look
@@ -201,7 +201,7 @@ class Grid:
         return max([most, *(len(lines) * self.look.head for lines in heads)]) * LEADING + 2 * PAD
 
     def draw(self, x: float, y: float, number: int) -> tuple[list[Node], list[Label]]:
-        """Cells and labels with the upper left corner at x, y; cells are numbered on."""
+        """Draw cells and labels from the upper left corner x, y; cell numbers continue from `number`."""
         blanks: list[Node] = []
         nodes: list[Node] = []
         labels: list[Label] = []
@@ -234,14 +234,14 @@ class Grid:
         return [*blanks, *nodes], labels
 
     def _boxes(self, x: float, y: float, height: float) -> Iterator[tuple[str, Box]]:
-        """A row of boxes, one for each column."""
+        """A row of boxes, one per column."""
         left = x + self.block.side
         for name, width in self.block.columns.items():
             yield name, Box(left, y, width, height)
             left += width
 
     def _draw_feet(self, x: float, y: float, number: int) -> tuple[list[Node], list[Label]]:
-        """The row below the matrix: what the states make of their arrivals."""
+        """The row below the matrix: merges and updates of the states."""
         height = self.foot - PAD
         room = Box(x, y, self.block.side - 2 * PAD, height)
         labels = [*_block(FOOT.split(" "), self.look.small, room, "end", colour=PALE)]
@@ -267,7 +267,7 @@ def _block(
     owner: str = "",
     colour: str = INK,
 ) -> Iterator[Label]:
-    """Lines in the middle of a box, or at its right end."""
+    """Lines of text centred in a box, or at its right end."""
     x = box.right if anchor == "end" else box.cx
     y = box.cy - LEADING * size * (len(lines) - 1) / 2
     for line in lines:

@@ -1,4 +1,4 @@
-"""Plan → its transition matrices, one for all times unless its cells would then be hard to read."""
+"""Plan → transition matrices: one for all times, unless its cells would be hard to read."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from graphnet.pictures.captions import times_text
 from graphnet.planning.plan import Fate, Firing, Plan
 
 Ends = tuple[str, str]
-"""The source and the target of a transition, by name."""
+"""Source and target of a transition, by name."""
 
 MOST_TEXTS, LONGEST_TIMES = 3, 24
-"""What one cell can hold to be readable: texts, and letters of the times of one."""
+"""Limits of a readable cell: number of texts, and letters of one text's times."""
 
 
 @dataclass(frozen=True)
 class MatrixCell:
-    """A cell of a matrix: its functions, with their times if they do not always hold, and whether it ever fires."""
+    """A matrix cell: its functions, with times unless they always hold, and whether it ever fires."""
 
     texts: tuple[str, ...]
     fires: bool
@@ -35,14 +35,14 @@ class Matrix:
 
 @dataclass
 class _Sheet:
-    """A matrix in the making: its times, those of each function in each cell, and the cells that fire."""
+    """A matrix under construction: its times, the times of each cell's functions, and the cells that fire."""
 
     times: set[int] = field(default_factory=set)
     cells: dict[Ends, dict[str, set[int]]] = field(default_factory=dict)
     firing: set[Ends] = field(default_factory=set)
 
     def joined(self, other: _Sheet) -> _Sheet:
-        """Both in one."""
+        """Merge two matrices."""
         cells = {ends: dict(texts) for ends, texts in self.cells.items()}
         for ends, texts in other.cells.items():
             here = cells.setdefault(ends, {})
@@ -52,7 +52,7 @@ class _Sheet:
 
     @property
     def readable(self) -> bool:
-        """Whether no cell holds too many texts or times."""
+        """Whether every cell is within the limits."""
         return all(
             len(texts) <= MOST_TEXTS
             and all(times == self.times or len(times_text(times)) <= LONGEST_TIMES for times in texts.values())
@@ -71,9 +71,9 @@ class _Sheet:
 
 
 def matrices(plan: Plan) -> list[Matrix]:
-    """The matrices of a net in the order of their first time; none of times without transitions.
+    """Return the matrices of a net in order of their first time, without times that have no transitions.
 
-    Matrices of different times are one, whose cells name times, where that can be read.
+    Matrices of different times are merged, with times in their cells, as long as they stay readable.
     """
     found: list[_Sheet] = []
     for sheet in _constant(plan):
@@ -84,7 +84,7 @@ def matrices(plan: Plan) -> list[Matrix]:
 
 
 def _constant(plan: Plan) -> list[_Sheet]:
-    """A matrix for each set of times at which it is the same."""
+    """One matrix for each set of times with the same matrix."""
     delays: dict[tuple[str, str, str], dict[int, None]] = {}
     for cell in plan.cells:
         delays.setdefault((cell.source, cell.target, cell.ops), {})[cell.delay] = None

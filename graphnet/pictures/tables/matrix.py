@@ -13,14 +13,14 @@ from graphnet.pictures.tables.grid import Grid, Sheet, grids_of
 from graphnet.planning.plan import Fate, Plan
 
 PAGE, LEAST, APART = 560.0, 300.0, 18.0
-"""The width of rows of grids where no width is asked for; the least width of the picture; room between grids."""
+"""Default width of rows of grids; least width of the picture; room between grids."""
 
 LEADING = 12.0
-NEVER = "Grey: never fires at these times (its source is empty, or nobody reads it)."
+NEVER = "Grey: never fires at these times (its source is empty, or no readout needs it)."
 
 
 def layout(plan: Plan, width: float = math.inf) -> Picture:
-    """The picture, as boxes and labels, no wider than `width`; grids stand below each other where they do not fit."""
+    """Lay out the picture as boxes and labels, no wider than `width`; grids that do not fit go below."""
     sheet = Sheet.of(plan)
     room = width - 2 * MARGIN
     grids = grids_of(sheet, room)
@@ -47,7 +47,7 @@ def layout(plan: Plan, width: float = math.inf) -> Picture:
 
 
 def _ends(plan: Plan) -> Iterator[str]:
-    """What stands before and behind the matrix."""
+    """Lines on the pre-net and the post-net."""
     names = row_names(plan)
     ends = {(cell.source, cell.target): cell for cell in plan.cells if cell.place in ("pre_net", "post_net")}
     times: dict[tuple[str, str], list[int]] = {}
@@ -61,7 +61,7 @@ def _ends(plan: Plan) -> Iterator[str]:
 
 
 def _rows(grids: Sequence[Grid], width: float) -> list[list[Grid]]:
-    """Grids beside each other as far as the width goes."""
+    """Rows of grids, as many side by side as fit the width."""
     rows: list[list[Grid]] = []
     left = 0.0
     for grid in grids:
@@ -74,7 +74,7 @@ def _rows(grids: Sequence[Grid], width: float) -> list[list[Grid]]:
 
 
 def _notes(plan: Plan, sheet: Sheet, y: float, width: float) -> tuple[list[Label], float]:
-    """What the picture says below its grids, from y on; and where that ends."""
+    """Notes below the grids from y on, and the y where they end."""
     grey = any(not entry.fires for matrix in sheet.matrices for entry in matrix.entries.values())
     labels = []
     for text in filter(None, (NEVER if grey else "", note_on_states(plan))):

@@ -1,4 +1,4 @@
-"""The text of panels: how wide their columns are, how text is broken, what stands where."""
+"""Text layout of panels: column widths, line breaks, positions."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from graphnet.pictures.tables.columns import Flowing, Piece
 from graphnet.pictures.tables.steps import Panel, Row
 
 LEADING, PAD, TAB = 1.3, 5.0, 6.0
-"""Distance of lines, in sizes of text; room in panels, and between their columns."""
+"""Distance of lines, in text sizes; padding of panels; room between columns."""
 
 MOST_MADE = 3
-"""Lines of the values that a step makes."""
+"""Most lines for the values that a step makes."""
 
 HEADS = ("transition", "op", "shape", "parameters", "FLOPs")
 WORDS, NUMBERS = (0, 1), (3, 4)
-"""The columns that are broken into lines where there is no room, and those that stand at the right."""
+"""Columns that wrap if there is no room, and columns aligned right."""
 
 LEAST = 24.0
-"""The width of a column of words."""
+"""Least width of a column of words."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """Sizes of text, and the widths of the columns of all panels."""
+    """Text sizes, and the column widths of all panels."""
 
     small: float
     head: float
@@ -50,7 +50,7 @@ class Look:
         return LEADING * self.small
 
     def starts(self) -> Iterator[float]:
-        """Where the columns begin, or end where they stand at the right."""
+        """The x where each column begins, or ends if it is aligned right."""
         left = 0.0
         for k, width in enumerate(self.widths):
             yield left + width if k in NUMBERS else left
@@ -58,33 +58,33 @@ class Look:
 
 
 LOOKS = (Look(SMALL, TEXT), Look(TINY, SMALL))
-"""The second one where columns need it."""
+"""Normal and small; the small one if columns need it."""
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    """What stands in the columns; a transition is broken before its arrow, an op not before a number."""
+    """The texts of a row's columns; a transition breaks before its arrow, an op never before a number."""
     place, op = row.place.replace("→ ", "→\u00a0"), re.sub(r" (?=\d)", "\u00a0", row.op)
     return place, op, row.shape, row.parameters, row.flops
 
 
 @dataclass(frozen=True)
 class Tables:
-    """Panels, as text."""
+    """Text of panels."""
 
     panels: Sequence[Panel]
 
     @cached_property
     def _texts(self) -> list[list[str]]:
-        """What stands in each column, each text once."""
+        """The texts of each column, without repeats."""
         rows = [HEADS, *(_cells(row) for panel in self.panels for row in panel.rows)]
         return [list(dict.fromkeys(column)) for column in zip(*rows, strict=True)]
 
     def _natural(self, look: Look) -> list[float]:
-        """The widths of the columns if no text is broken."""
+        """Column widths if no text is broken."""
         return [max(text_width(text, look.small) for text in column) for column in self._texts]
 
     def fitted(self, inner: float) -> Look | None:
-        """The first look with which columns fit the width; text is broken between words where it must be."""
+        """The first look whose columns fit the width, with breaks between words if necessary."""
         for look in LOOKS:
             widths = self._natural(look)
             over = sum(widths) + TAB * (len(widths) - 1) - inner
@@ -102,7 +102,7 @@ class Tables:
         return None
 
     def squeezed(self, inner: float) -> Look:
-        """The smallest look whose words are broken within, to fit the width if that can be."""
+        """The smallest look with breaks within words, to fit the width if possible."""
         look = LOOKS[-1]
         widths = self._natural(look)
         room = inner - TAB * (len(widths) - 1) - sum(width for k, width in enumerate(widths) if k not in WORDS)

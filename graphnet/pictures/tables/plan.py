@@ -1,4 +1,4 @@
-"""Plan → a picture of its lines: a panel for each distinct step, with how often it recurs, and what its ops cost."""
+"""Plan → a picture of its lines: one panel per distinct step, with its times and the cost of its ops."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ APART = 12.0
 """Room between panels."""
 
 MOST_ROWS = 400
-"""How many rows are shown; of a plan with more, the first steps."""
+"""Most rows shown; a longer plan shows its first steps."""
 
 TALL = 1.35
-"""Panels stand in more columns where the page gets higher than so many times its width."""
+"""Largest ratio of height to width before panels flow into more columns."""
 
 
 def layout(plan: Plan, width: float = math.inf) -> Picture:
-    """The picture, as boxes and labels, no wider than `width`."""
+    """Lay out the picture as boxes and labels, no wider than `width`."""
     found = panels(plan)
     tables = Tables(_first(found))
     look, columns = _arranged(tables, width - 2 * MARGIN)
@@ -54,26 +54,26 @@ def layout(plan: Plan, width: float = math.inf) -> Picture:
 
 
 def summary(plan: Plan) -> str:
-    """The figures of a net in a line."""
-    flops = f"{rounded_count(plan.flops)} FLOPs an image"
+    """The net's figures in one line."""
+    flops = f"{rounded_count(plan.flops)} FLOPs per image"
     low, high = plan.milliseconds
     time = f", {low}–{high}\u00a0ms" if takes_time(plan) else ""
     return f"{plan.parameters:,} parameters, {flops}, depth\u00a0{plan.depth}{time}"
 
 
 def _notes(found: Sequence[Panel], shown: int) -> Iterator[str]:
-    """What the picture says below its panels."""
+    """Notes below the panels."""
     rows = [row for panel in found[:shown] for row in panel.rows]
     if any(row.shared for row in rows):
         yield "(…): parameters shared with a row above, counted there."
     if any(row.times > 1 for row in rows):
-        yield "n×…: each of n times has parameters of its own."
+        yield "n×…: each of n times has its own parameters."
     if shown < len(found):
         yield f"… and {len(found) - shown} more distinct steps; `graphnet plan --json` lists every line."
 
 
 def _first(found: Sequence[Panel]) -> list[Panel]:
-    """The first panels, at least one, with no more rows than are shown."""
+    """The first panels, at least one, within the most rows shown."""
     rows = 0
     for number, panel in enumerate(found):
         rows += len(panel.rows)
@@ -83,7 +83,7 @@ def _first(found: Sequence[Panel]) -> list[Panel]:
 
 
 def _arranged(tables: Tables, room: float) -> tuple[Look, list[list[Piece]]]:
-    """How panels look, and where they stand: in more columns where they would be tall, as far as there is room."""
+    """Choose look and columns of panels: more columns if they would be tall and there is room."""
     look = tables.fitted(room - 2 * PAD) or tables.squeezed(room - 2 * PAD)
     columns = flowed(tables.flowing(look), 1, APART)
     for count in range(2, sum(len(panel.rows) for panel in tables.panels) + 1):

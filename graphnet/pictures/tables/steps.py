@@ -1,4 +1,4 @@
-"""Plan → its distinct steps as tables: what each computes, where, and what that costs."""
+"""Plan → its distinct steps as tables: ops, places, shapes and costs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from graphnet.planning.body import BEFORE, IMAGE, Body, at, inlined, steps_back
 from graphnet.planning.plan import Plan
 
 UPDATE = ".update"
-"""The places of the ops of a state's update end like this."""
+"""Suffix of the places of a state's update ops."""
 
 
 @dataclass
@@ -24,10 +24,10 @@ class Row:
         place: the transition, or the state whose arrivals are merged or updated.
         op: as in `conv 3×3, stride 2`.
         shape: of its result.
-        flops: floating-point operations at one time, rounded; empty where there are none to speak of.
-        tensors: the names of its parameters as they are in the body.
-        new, times: parameters that no row above counts, at one time; and the number of times that have their own.
-        shared: parameters that a row above counts too.
+        flops: floating-point operations at one time, rounded; empty if negligible.
+        tensors: the names of its parameters in the body.
+        new, times: parameters not counted in a row above, at one time; number of times with their own parameters.
+        shared: parameters already counted in a row above.
     """
 
     place: str
@@ -41,12 +41,12 @@ class Row:
 
     @property
     def counted(self) -> int:
-        """The parameters that are counted here."""
+        """The parameters counted in this row."""
         return self.new * self.times
 
     @property
     def parameters(self) -> str:
-        """As in `2,304`, `10×2,304` where each time has its own, `(2,304)` where a row above counts them."""
+        """Text as in `2,304`; `10×2,304` if each time has its own; `(2,304)` if counted in a row above."""
         often = f"{self.times}×" if self.times > 1 else ""
         texts = [f"{often}{self.new:,}"] if self.counted else []
         return " ".join([*texts, f"({self.shared:,})"] if self.shared else texts)
@@ -54,7 +54,7 @@ class Row:
 
 @dataclass
 class Panel:
-    """A distinct step: its rows, the values that it makes, the times at which it runs."""
+    """A distinct step: its rows, the values it makes, and its times."""
 
     rows: list[Row]
     makes: tuple[str, ...]
@@ -62,7 +62,7 @@ class Panel:
 
     @property
     def title(self) -> str:
-        """When it runs."""
+        """The times of the step."""
         if self.times == [BEFORE]:
             return "before the first step"
         often = f" ({len(self.times)} times)" if len(self.times) > 1 else ""
@@ -70,7 +70,7 @@ class Panel:
 
 
 def panels(plan: Plan) -> list[Panel]:
-    """The distinct steps in the order in which they run first."""
+    """Return the distinct steps in order of their first run."""
     sizes = {tensor.name: math.prod(tensor.shape) for tensor in plan.trainable}
     places = _places(plan)
     found: dict[Body, Panel] = {}
@@ -89,7 +89,7 @@ def panels(plan: Plan) -> list[Panel]:
 
 
 def _count(row: Row, t: int, sizes: Mapping[str, int], counted: dict[str, Row]) -> None:
-    """Count the parameters of a row at a time, if no row above does."""
+    """Count a row's parameters at a time, unless a row above counts them."""
     names = [name for name in dict.fromkeys(at(each, t) for each in row.tensors) if name in sizes]
     new = sum(sizes[name] for name in names if name not in counted)
     if new:
@@ -99,7 +99,7 @@ def _count(row: Row, t: int, sizes: Mapping[str, int], counted: dict[str, Row]) 
 
 
 def _places(plan: Plan) -> dict[str, str]:
-    """What places are called: transitions as in `V1 → V2`, states by their labels."""
+    """Names of places: `V1 → V2` for transitions, labels for states."""
     names = row_names(plan)
     between = {
         cell.place: f"{names.get(cell.source, cell.source)} → {names.get(cell.target, cell.target)}"
@@ -109,7 +109,7 @@ def _places(plan: Plan) -> dict[str, str]:
 
 
 def _rows(body: Body, t: int, places: Mapping[str, str], lines: Mapping[str, Line]) -> Iterator[Row]:
-    """The rows of a body; equal ones of what is made before the first step are one, with their number."""
+    """The rows of a body; equal ops before the first step share a row, with their number."""
     before: dict[tuple[str, str, str], int] = {}
     for line in body.lines:
         if line.t == BEFORE:
@@ -128,7 +128,7 @@ def _rows(body: Body, t: int, places: Mapping[str, str], lines: Mapping[str, Lin
 
 
 def _read(name: str, t: int, places: Mapping[str, str], lines: Mapping[str, Line]) -> str:
-    """A value of another step, as in `V1 at t − 1`; of one that is made once, with its time."""
+    """Name a value of another step, as in `V1 at t − 1`; a value made only once has its time."""
     if name == IMAGE:
         return INPUT
     line, back = lines[at(name, t)], steps_back(name)
@@ -137,7 +137,7 @@ def _read(name: str, t: int, places: Mapping[str, str], lines: Mapping[str, Line
 
 
 def op_text(op: Op, arguments: int) -> str:
-    """An op as in `conv 3×3, stride 2` or `mean of 3`."""
+    """Format an op, as in `conv 3×3, stride 2` or `mean of 3`."""
     known = dict(op.attributes)
     text = op.kind.replace("conv_transpose", "deconv").replace("_", " ")
     if isinstance(kernel := known.get("kernel"), int):
@@ -147,7 +147,7 @@ def op_text(op: Op, arguments: int) -> str:
 
 
 def rounded_count(number: int) -> str:
-    """To three digits, as in `75.5M`."""
+    """Format a number to three digits, as in `75.5M`."""
     for power, letter in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
         if number >= 10**power:
             value = number / 10**power

@@ -1,4 +1,4 @@
-"""The arrows of an unrolled net: which value feeds which, and with which weights. Read off the plan's lines."""
+"""The arrows of an unrolled net, from the plan's lines: which value feeds which, with which weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from graphnet.pictures.elements import INK, Stroke
 from graphnet.planning.plan import Line, Plan
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
-"""Okabe and Ito's palette for all kinds of colour vision, without yellow (too pale for a line) and black."""
+"""Okabe and Ito's colour-blind safe palette, without yellow (too pale for a line) and black."""
 
 DASHES = ("", "4 2", "1.3 1.7", "6 1.7 1.3 1.7", "9 3", "5 1.5 1.3 1.5 1.3 1.5")
 ALPHABET = "abcdefghijkmnpqrstuvwxyz"
@@ -20,7 +20,7 @@ OWN_NAMES = {"pre_net": "pre", "post_net": "post"}
 
 
 class Feed(NamedTuple):
-    """The value `target`, at t, is made from the value `source` by the transition `place`, with these tensors."""
+    """An arrow: transition `place` computes the value `target` at t from `source`, with these tensors."""
 
     source: str
     target: str
@@ -30,9 +30,9 @@ class Feed(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """The weights of some arrows: the same `name` means the same weights, the same stroke means that some are.
+    """The weights of some arrows: equal names mean equal weights, equal strokes mean that some tensors are shared.
 
-    `letter` is the name without a time; weights that differ over time have the same letter.
+    `letter` is the name without a time; weights that differ over time share their letter.
     """
 
     letter: str
@@ -41,14 +41,14 @@ class Weights(NamedTuple):
 
 
 Kernels = tuple[str, ...]
-"""What makes two arrows use the same weights: the names of W's tensors, or the place if there are none."""
+"""Identity of weights: the names of W's tensors, or the place if there are none."""
 
 Home = tuple[tuple[int, int], int, str]
-"""Row and column in the matrix, time and place where weights come first."""
+"""Row and column in the matrix, time and place of the first use of weights."""
 
 
 def feeds(plan: Plan) -> list[Feed]:
-    """Every arrow between two values that run, in the order of execution."""
+    """Every arrow that runs between two values, in order of execution."""
     lines = {line.name: line for line in plan.lines}
     places = {(cell.source, cell.target): cell.place for cell in plan.cells}
     order = {tensor.name: number for number, tensor in enumerate(plan.tensors)}
@@ -61,12 +61,12 @@ def feeds(plan: Plan) -> list[Feed]:
 
 
 def is_value(line: Line) -> bool:
-    """Whether a line is a state at a time, or the zeros that a state is before t = 0."""
+    """Whether a line is a state's value at a time, or its zeros before t = 0."""
     return line.op.kind == "value" or (line.op.kind == "zeros" and line.t < 0)
 
 
 def _into(value: Line, lines: Mapping[str, Line], places: Mapping[tuple[str, str], str]) -> Iterator[Feed]:
-    """Walk from a value up to the values it is made from; the first transition on the way owns the tensors."""
+    """Walk from a value up to the values it is computed from; the first transition on the way owns the tensors."""
     transitions = set(places.values())
     sources: dict[tuple[str, str], None] = {}
     tensors: dict[str, dict[str, None]] = {}
@@ -90,7 +90,7 @@ def _into(value: Line, lines: Mapping[str, Line], places: Mapping[tuple[str, str
 
 
 def weigh(plan: Plan, found: Sequence[Feed]) -> list[Weights]:
-    """The weights of each arrow. Letters go through the transition matrix row by row."""
+    """Return the weights of each arrow. Letters follow the transition matrix row by row."""
     ranks = {INPUT: -1, **{area.name: n for n, area in enumerate(plan.areas)}, LOGITS: len(plan.areas)}
     rows = {cell.place: (ranks[cell.source], ranks[cell.target]) for cell in plan.cells}
     sets = _kernels(plan, found)
@@ -103,7 +103,7 @@ def weigh(plan: Plan, found: Sequence[Feed]) -> list[Weights]:
 
 
 def _kernels(plan: Plan, found: Sequence[Feed]) -> list[Kernels]:
-    """W among the tensors of each arrow: those of rank 2 and more, as those of norms may belong to a time (rule 18)."""
+    """W among the tensors of each arrow: rank 2 and above, as norms may have tensors per time (rule 18)."""
     trainable = {tensor.name for tensor in plan.tensors if tensor.trainable}
     matrices = {tensor.name for tensor in plan.tensors if len(tensor.shape) > 1}
     return [
@@ -148,6 +148,6 @@ def _letter(number: int) -> str:
 
 
 def _stroke(family: int, number: int) -> Stroke:
-    """Colour and dash of the number-th weights of a letter: the first 36 letters differ, and so do a letter's times."""
+    """Colour and dash of a letter's number-th weights; distinct for the first 36 letters and for a letter's times."""
     shift = family // len(COLOURS)
     return Stroke(COLOURS[(family + number) % len(COLOURS)], DASHES[(shift + number) % len(DASHES)])

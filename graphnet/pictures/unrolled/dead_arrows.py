@@ -1,4 +1,4 @@
-"""The arrows of an unrolled net that never run, and the values that nobody makes or reads: drawn on request."""
+"""Arrows of an unrolled net that never run, and their values that are not computed: drawn on request."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from graphnet.pictures.unrolled.arrows import Feed, Weights, is_value
 from graphnet.planning.plan import IMAGE, Fate, Line, Plan
 
 GHOST = Weights("", "", Stroke(PALE, "1.3 1.7", 0.8))
-"""In place of the weights of an arrow that never runs."""
+"""Stands for the weights of an arrow that never runs."""
 
 
 def ghosts(plan: Plan) -> tuple[list[Feed], list[Line]]:
-    """The arrows that the transition matrix has and that never run, and the values at their ends that are not made."""
+    """Return the transition matrix's arrows that never run, and the values at their ends that are not computed."""
     places = {(cell.source, cell.target): cell.place for cell in plan.cells}
     delays = {(cell.source, cell.target, cell.ops): cell.delay for cell in plan.cells}
     shapes = {area.name: area.shape for area in plan.areas}

@@ -1,4 +1,4 @@
-"""Plan → the net unrolled in time as DOT text, for Graphviz and whatever else reads it."""
+"""Plan → the net unrolled in time as DOT text, for Graphviz and other readers of DOT."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from graphnet.planning.plan import IMAGE, Plan
 
 
 def draw_unrolled_dot(plan: Plan, title: bool = True) -> str:
-    """DOT text: the values that are computed, those of a time in one rank, and the arrows with their weights' names."""
+    """Return DOT text: the computed values, those of a time in one rank, and arrows named after their weights."""
     graph = dot_frame(plan, title)
     graph.attr(rankdir="LR")
     names, read = row_names(plan), {name for _, name in plan.outputs}

@@ -1,4 +1,4 @@
-"""Time steps of an unrolled net that are like the one before, most of which a picture can leave out."""
+"""Elision: a picture of an unrolled net can leave out most of a run of equal time steps."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from graphnet.pictures.unrolled.line_breaks import Arrows, ColumnRange
 from graphnet.planning.plan import Plan
 
 ENDS, FEWEST = 2, 3
-"""So many steps are shown at either end of steps that are alike; fewer are not left out."""
+"""Steps shown at either end of a run of equal steps; fewest steps worth leaving out."""
 
 
 def without_alike(plan: Plan, arrows: Arrows) -> list[ColumnRange]:
-    """The columns to be shown: all but the inner ones of runs in which each is like the one before."""
+    """Return the columns to show: all but the inner ones of runs of equal columns."""
     columns = _columns(plan, arrows)
     own = {call.t for call in plan.calls if any("{t}" in tensor.name for tensor in call.body.trainable)}
     spans: list[ColumnRange] = []
@@ -35,7 +35,7 @@ def _note(count: int, own: bool) -> tuple[str, ...]:
 
 
 def _runs(columns: Sequence[Hashable]) -> Iterator[tuple[int, int]]:
-    """First and last of columns each of which is like the one before."""
+    """First and last column of each run of equal columns."""
     start = 0
     for number in range(1, len(columns) + 1):
         if number == len(columns) or columns[number - 1] != columns[number]:
@@ -44,7 +44,7 @@ def _runs(columns: Sequence[Hashable]) -> Iterator[tuple[int, int]]:
 
 
 def _columns(plan: Plan, arrows: Arrows) -> list[Hashable]:
-    """What each column shows: the bodies that are called at its time, whether they are read, what never runs."""
+    """The content of each column: the bodies called at its time, whether it is read, arrows that never run."""
     first, read = first_time(plan), read_times(plan)
     columns: list[list[Hashable]] = [[first + number in read] for number in range(plan.last_time - first + 1)]
     for body, t in plan.calls:

@@ -1,4 +1,4 @@
-"""Sizes of an unrolled net's picture: where its rows and columns are, and the labels along its sides."""
+"""Layout of an unrolled net's picture: positions of rows and columns, and labels of rows."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from graphnet.planning.plan import Line, Plan
 
 PAD = 3.0
 STUB, BESIDE, TURN, OUT = 3.0, 4.0, 6.0, 8.0
-"""What is seen of an arrow before its letter; from an arrow down a column to its letter; the radius of a drop; what
-is seen, behind its letter, of an arrow that goes on elsewhere."""
+"""Length of an arrow before its letter; from an arrow down a column to its letter; radius of a drop; length after its
+letter of an arrow that continues elsewhere."""
 
 BOX_WIDTHS, BOX_HEIGHT, IMAGE_HEIGHT = (26.0, 48.0), 24.0, 29.0
 ROW_GAP, LEVEL_GAP, LETTER_GAP, LEAD = 11.0, 8.0, 13.0, 8.0
 PORT, TRACK = 11.5, 5.0
-"""Distance of ports, and of tracks."""
+"""Distance between ports, and between tracks."""
 
 AXIS, CLOCK = 25.0, 12.0
 """Height of the time axis below the last row, and of biological time below that."""
 
 SIDE, SIDE_LINE = 84.0, 13.0
-"""So wide is what is said of a state at the left before it is wrapped; distance of its lines."""
+"""Widest caption of a state at the left before it wraps; distance of its lines."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Where rows and columns are, with y = 0 at the top of row 0.
+    """Positions of rows and columns, with y = 0 at the top of row 0.
 
     Attributes:
         image: the image's box.
         left: x of the first column; pitch: from one column to the next; width: of a value's box.
         tops: y of each row, and of the end of the last one; heights: of a value's box in it.
-        sides: how many lines are said of the state of each row, at the left.
+        sides: number of caption lines at the left of each row.
         ports: of each row, from top to bottom.
         axis: height of the time axis.
-        letter: width kept for letters at the right of a value; curve: width in which arrows change their height.
-        beyond: room kept behind a last column that arrows leave, or that has bows.
+        letter: width kept for letters at the right of a value; curve: width in which arrows change height.
+        beyond: room after a last column that arrows leave, or that has bows.
         right: where the last column ends, with bows.
     """
 
@@ -61,28 +61,28 @@ class Grid:
     right: float
 
     def of(self, where: Collection[Spot], drawn: Sequence[Route]) -> Grid:
-        """The same columns, and rows as low as these values and arrows let them be."""
+        """The same columns, with rows just high enough for these values and arrows."""
         needed = ports(drawn)
         heights, tops = _rows(self.sides, where, drawn, needed)
         return replace(self, heights=heights, tops=tops, ports=needed)
 
     def shifted(self, first: int, last: int, slot: int) -> Grid:
-        """The same for columns from first to last, the first one moved to a slot: a place of columns from the left."""
+        """The columns from first to last, the first one moved to a slot (a column position from the left)."""
         left = self.left + (slot - first) * self.pitch
         return replace(self, left=left, right=left + last * self.pitch + self.width + self.beyond)
 
     @property
     def bottom(self) -> float:
-        """Where the time axis ends."""
+        """y where the time axis ends."""
         return self.tops[-1] + self.axis
 
     def below(self, y: float) -> Grid:
-        """The same grid, y further down."""
+        """The same grid, moved down by y."""
         image = self.image._replace(y=self.image.y + y)
         return replace(self, image=image, tops=tuple(top + y for top in self.tops))
 
     def box(self, spot: Spot) -> Box:
-        """The box of the value that stands there."""
+        """The box of the value at a spot."""
         if spot.row == 0:
             return self.image
         height = self.heights[spot.row]
@@ -90,7 +90,7 @@ class Grid:
         return Box(self.left + spot.column * self.pitch, y, self.width, height)
 
     def end(self, spot: Spot, port: Port) -> float:
-        """y of a port of the value that stands there."""
+        """y of a port of the value at a spot."""
         if spot.row == 0:
             return self.image.cy
         row = self.ports[spot.row]
@@ -102,7 +102,7 @@ class Grid:
 
 
 def make_grid(plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route], least: float = 0.0) -> Grid:
-    """The sizes that all the arrows and names need; values are no narrower than `least`, if that can be."""
+    """Return a grid with room for all arrows and names; values are at least `least` wide if possible."""
     aside = [route for route in drawn if route.way == "bow" or (route.way == "across" and route.start.row)]
     letter = max((text_width(route.weights.name, SMALL) for route in aside), default=0.0)
     needed = ports(drawn)
@@ -133,7 +133,7 @@ def make_grid(plan: Plan, where: Mapping[str, Spot], drawn: Sequence[Route], lea
 
 
 def side_texts(plan: Plan) -> dict[str, list[str]]:
-    """What is said at the left of each row, a line each: the state's name, its shape, its merge and its update."""
+    """The caption lines at the left of each row: the state's name, shape, merge and update."""
     names, arriving = row_names(plan), arrivals(plan)
     areas = {area.name: area for area in plan.areas}
     found: dict[str, list[str]] = {}
@@ -149,7 +149,7 @@ def side_texts(plan: Plan) -> dict[str, list[str]]:
 def _rows(
     sides: Sequence[int], where: Collection[Spot], drawn: Sequence[Route], needed: Mapping[int, tuple[Port, ...]]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Heights of the boxes of each row, and where each row begins; a row without values takes no room of its own."""
+    """Heights of the boxes of each row, and the top of each row; a row without values takes no room."""
     rows = len(sides)
     levels, tracks, lettered = [0] * rows, [0] * rows, [0] * rows
     for spot in where:
@@ -174,24 +174,24 @@ def _rows(
 
 
 def _value_widths(plan: Plan) -> list[float]:
-    """What the names in the boxes take; `logits` may be set smaller."""
+    """Widths of the names in the boxes; `logits` may be set smaller."""
     least = text_width(LOGITS, TINY) + PAD
     return [least if text == LOGITS else text_width(text, TEXT) + 2 * PAD for text in set(value_texts(plan).values())]
 
 
 def first_time(plan: Plan) -> int:
-    """The time of the first column; -1 where states are zeros before t = 0."""
+    """The time of the first column; -1 if states are zeros before t = 0."""
     return min(line.t for line in plan.lines if is_value(line))
 
 
 def value_texts(plan: Plan) -> dict[str, str]:
-    """What stands in the box of each value: its state's label, or the T that it belongs to."""
+    """The text in each value's box: its state's label, or its T."""
     names = row_names(plan)
     return {line.name: _value_text(line, names) for line in plan.lines if is_value(line)}
 
 
 def copy_texts(plan: Plan) -> dict[str, str]:
-    """What stands in the box of a value where it is shown again: its time, and the T that it belongs to."""
+    """The text in the box of a repeated value: its time, and its T."""
     return {line.name: _copy_text(line) for line in plan.lines if is_value(line)}
 
 
@@ -201,7 +201,7 @@ def _copy_text(line: Line) -> str:
 
 
 def _suffix(line: Line) -> str:
-    """The T that a value belongs to, if it differs by T."""
+    """The T of a value, if its state differs by T."""
     suffix = line.name.removeprefix(f"{line.place}_t{line.t}").removeprefix("_T")
     return suffix if suffix.isdigit() else ""
 
@@ -214,5 +214,5 @@ def _value_text(line: Line, names: Mapping[str, str]) -> str:
 
 
 def milliseconds(t: int) -> str:
-    """Biological time of a step: 20 to 50 ms a step (LP section 3)."""
+    """Biological time at t: 20 to 50 ms per step (LP section 3)."""
     return f"{20 * t}–{50 * t}" if t else "0"

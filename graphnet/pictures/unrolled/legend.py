@@ -1,4 +1,4 @@
-"""The legend of an unrolled net: a line for each transition, with the stroke and name of its weights."""
+"""Legend of an unrolled net: one line per transition, with the stroke and name of its weights."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from graphnet.planning.plan import Plan
 SIZE, LINE, SWATCH = 9.5, 13.5, 15.0
 GAP, COLUMN_GAP = 5.0, 14.0
 FEW = 3
-"""So many weights of a letter are shown one by one; of more, the first and the last."""
+"""Most weights of a letter to show one by one; of more, show the first and last."""
 
 LEAST_OPS = 60.0
-"""So wide a line of ops may be at least."""
+"""Least width of a line of ops."""
 
 NOTE = "Same letter, colour and dash: same weights. Thick: read out."
-NEVER = "Grey, dotted: never runs (its source is empty, or nobody reads it)."
+NEVER = "Grey, dotted: never runs (its source is empty, or no readout needs it)."
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class LegendLine:
 
     @property
     def shown(self) -> tuple[tuple[str, Weights], ...]:
-        """The weights shown, and what stands before them."""
+        """The weights shown, each with the text before it."""
         if len(self.weights) <= FEW:
             return tuple(("", each) for each in self.weights)
         return ("", self.weights[0]), ("…", self.weights[-1])
 
     @property
     def widths(self) -> tuple[float, float, float]:
-        """Of the weights, of `from → to`, and of the ops."""
+        """Widths of the weights, of `from → to`, and of the ops."""
         before = sum(SWATCH + 5 + text_width(joint, SIZE) + text_width(each.name, SIZE) for joint, each in self.shown)
         return before, text_width(self.texts[0], SIZE), text_width(self.texts[1], SIZE)
 
@@ -47,7 +47,7 @@ class LegendLine:
         return wrapped(self.texts[1], SIZE, width + 0.01) or [""]
 
     def draw(self, x: float, y: float, tabs: Sequence[float], width: float) -> tuple[list[Curve], list[Label]]:
-        """Curves and labels with their left end at x and their first middle at y; the texts start at the tabs."""
+        """Curves and labels from x on, the first line centred at y; the texts start at the tabs."""
         curves: list[Curve] = []
         first, second = tabs
         labels = [label(self.texts[0], SIZE, x + first, y)]
@@ -63,7 +63,7 @@ class LegendLine:
 
 
 def legend_lines(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) -> tuple[LegendLine, ...]:
-    """A line for each letter and transition, in the order of the letters."""
+    """One line per letter and transition, in order of the letters."""
     used: dict[tuple[str, str], dict[Weights, None]] = {}
     for feed, each in zip(found, weights, strict=True):
         used.setdefault((each.letter, feed.place), {})[each] = None
@@ -79,7 +79,7 @@ def legend_lines(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) 
 
 
 def shared_in_part(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) -> list[str]:
-    """A line for weights with names of their own that have tensors in common: which names, and which tensors."""
+    """A note on weights with different names that share tensors: which names, and which tensors."""
     trainable = {tensor.name for tensor in plan.trainable}
     users: dict[str, dict[str, None]] = {}
     for feed, each in zip(found, weights, strict=True):
@@ -94,12 +94,12 @@ def shared_in_part(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]
 
 
 def _layer(tensor: str) -> str:
-    """The layer of a tensor within its transition, as in `skip.conv1`; with its first time if it has one."""
+    """The layer of a tensor within its transition, as in `skip.conv1`, with its first time if any."""
     return tensor.rpartition(".")[0].partition(".from_")[2].partition(".")[2] or tensor
 
 
 def coupled_notes(plan: Plan, found: Sequence[Feed], weights: Sequence[Weights]) -> list[str]:
-    """A line for each group of weights that are softly coupled; norms' tensors are coupled as their weights are."""
+    """One line per group of softly coupled weights; the tensors of norms are coupled like their weights."""
     named: dict[str, str] = {}
     for feed, each in zip(found, weights, strict=True):
         for tensor in feed.tensors:
@@ -119,13 +119,13 @@ def _few(names: Sequence[str]) -> list[str]:
 
 
 def letter_order(letter: str) -> tuple[int, int, str]:
-    """Sorts letters: the pre-net, a, b, …, z, aa, …, the post-net."""
+    """Sort key of letters: the pre-net, a, b, …, z, aa, …, the post-net."""
     pre, post = OWN_NAMES.values()
     return {pre: -1, post: 1}.get(letter, 0), len(letter), letter
 
 
 def ops_text(plan: Plan, place: str) -> str:
-    """The transition function; where it changes over time, each with its times."""
+    """The transition function; if it changes over time, each with its times."""
     times: dict[str, list[str]] = {}
     for cell in plan.cells:
         if cell.place == place:
@@ -136,7 +136,7 @@ def ops_text(plan: Plan, place: str) -> str:
 
 
 def least_width(lines: Sequence[LegendLine], width: float) -> float:
-    """What the lines take of a width, in which long ops are broken."""
+    """The width that the lines take, with long ops broken to fit `width`."""
     _, tab, end = _tabs(lines)
     return end if end <= width else max(width, tab + LEAST_OPS)
 
@@ -144,7 +144,7 @@ def least_width(lines: Sequence[LegendLine], width: float) -> float:
 def legend(
     lines: Sequence[LegendLine], notes: Sequence[str], x: float, y: float, width: float
 ) -> tuple[list[Curve], list[Label], float]:
-    """The legend from x, y, in as many columns as the width takes, notes below; also y where it ends."""
+    """Draw the legend at x, y in as many columns as fit, with notes below; also return its bottom y."""
     *tabs, column_width = _tabs(lines)
     columns = max(1, int((width + COLUMN_GAP) // (column_width + COLUMN_GAP)))
     column_width = min(column_width, least_width(lines, width))
@@ -168,7 +168,7 @@ def legend(
 
 
 def _tabs(lines: Sequence[LegendLine]) -> tuple[float, float, float]:
-    """Where the two texts of a line start and where the second one ends, from the line's left end."""
+    """Start of a line's two texts and end of the second, from the line's left end."""
     if not lines:
         return GAP, 2 * GAP, 2 * GAP
     first, second, third = (max(widths) for widths in zip(*(line.widths for line in lines), strict=True))

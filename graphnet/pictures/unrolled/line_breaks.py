@@ -1,7 +1,7 @@
-"""An unrolled net that is wider than the page, broken into systems below each other, as sheet music is.
+"""Line breaks: an unrolled net wider than the page is broken into systems, like sheet music.
 
-A system holds stretches: consecutive time steps, with copies of the earlier values that they read in front of them, so
-that every arrow is drawn whole where its target is made. Where its source is made it is seen going out.
+A system holds stretches: consecutive time steps, preceded by copies of the earlier values that they read. So every
+arrow is drawn whole where its target is computed, and leaves visibly where its source is computed.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from graphnet.pictures.unrolled.routes import Port, Route, Spot, routes
 from graphnet.planning.plan import IMAGE
 
 BLANK, WIDEST = 4.0, 1e7
-"""Room at either side of a note; so wide a page may be."""
+"""Room at either side of a note; widest page."""
 
 
 class ColumnRange(NamedTuple):
-    """Columns from first to last, and what is said before them of columns that are left out."""
+    """Columns from first to last, and the note before them on columns left out."""
 
     first: int
     last: int
@@ -30,7 +30,7 @@ class ColumnRange(NamedTuple):
 
 
 class Arrows(NamedTuple):
-    """Arrows with their weights, and where values stand on a page that is as wide as it need be."""
+    """Arrows with their weights, and positions of values on a page of unlimited width."""
 
     feeds: Sequence[Feed]
     weights: Sequence[Weights]
@@ -43,12 +43,12 @@ class Stretch:
 
     Attributes:
         span: the columns.
-        slot: where the first one stands, counted in columns from the left.
-        blank: so many slots are kept for the note, before the copies.
-        shown: where values stand: those of these columns, the image if it is read, and copies.
+        slot: position of the first one, in columns from the left.
+        blank: slots kept for the note, before the copies.
+        shown: positions of values: those of these columns, the image if it is read, and copies.
         copies: names of the values that are copies.
         drawn: the arrows into values of these columns.
-        leaving: those from them to other stretches, one for each port.
+        leaving: the arrows from them to other stretches, one per port.
     """
 
     span: ColumnRange
@@ -64,12 +64,12 @@ PageLine = list[Stretch]
 
 
 def unbroken(arrows: Arrows, span: ColumnRange, drawn: Sequence[Route]) -> Stretch:
-    """All in one stretch."""
+    """Return everything as one stretch."""
     return Stretch(span, shown=dict(arrows.where), drawn=list(drawn))
 
 
 def broken(arrows: Arrows, spans: Sequence[ColumnRange], grid: Grid, width: float, blank: float) -> list[PageLine]:
-    """Systems no wider than `width`, if a column and the copies before it fit; `blank` is the width of a note."""
+    """Break into systems no wider than `width`, if a column and its copies fit; `blank` is the width of a note."""
     room = min(width, WIDEST) - grid.left - grid.width - grid.beyond
     slots = max(int(room // grid.pitch) + 1, 2)
     notes = math.ceil((blank + 2 * BLANK) / grid.pitch) if blank else 0
@@ -87,7 +87,7 @@ def broken(arrows: Arrows, spans: Sequence[ColumnRange], grid: Grid, width: floa
 
 
 def _packed(spans: Sequence[ColumnRange], slots: int, notes: int) -> list[PageLine]:
-    """Stretches from left to right as far as there are slots, then from the left again."""
+    """Fill systems with stretches from left to right, as many as there are slots."""
     systems: list[PageLine] = []
     used = slots
     for span in spans:
@@ -126,7 +126,7 @@ def _fill(stretches: Sequence[Stretch], arrows: Arrows) -> None:
 
 
 def _copy(stretch: Stretch, sources: Sequence[str], where: Mapping[str, Spot]) -> None:
-    """Put what is read and not made here before the first column: the latest values of a state at the top."""
+    """Put copies of values read but not computed here before the first column, a state's latest value at the top."""
     missing = dict.fromkeys(name for name in sources if name not in stretch.shown)
     heights: dict[int, int] = {}
     for name in sorted(missing, key=lambda each: (where[each].row, -where[each].column, where[each].level)):
@@ -140,7 +140,7 @@ def _copy(stretch: Stretch, sources: Sequence[str], where: Mapping[str, Spot]) -
 def _routed(
     stretch: Stretch, coming: Sequence[int], going: Sequence[int], arrows: Arrows
 ) -> tuple[list[Route], list[Route]]:
-    """The ways of arrows into a stretch and out of it; what these lead to is a column behind the last."""
+    """Route arrows into and out of a stretch; the targets of leaving arrows are one column after the last."""
     beyond = {
         feed.target: arrows.where[feed.target]._replace(column=stretch.span.last + 1)
         for feed in (arrows.feeds[number] for number in going)

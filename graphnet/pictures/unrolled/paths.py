@@ -1,4 +1,4 @@
-"""The paths of an unrolled net's arrows: lines and curves between the values, by the ways that `routes` found."""
+"""Paths of an unrolled net's arrows: lines and curves along the routes found by `routes`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from graphnet.pictures.unrolled.routes import Route
 
 
 def path_of(route: Route, grid: Grid) -> tuple[Path, Point]:
-    """The arrow's path, and the direction of its head."""
+    """Return the arrow's path and the direction of its head."""
     return _WAYS[route.way](route, grid)
 
 
 def path_out(route: Route, grid: Grid) -> tuple[Path, Point]:
-    """The path of an arrow that goes on elsewhere: past the letter, or on its track, to beyond the last column."""
+    """The path of an arrow that continues elsewhere: past its letter or along its track, beyond the last column."""
     path = _past_letter(route, grid)
     edge = grid.box(route.end).x - grid.pitch + grid.width + STUB + grid.letter + 2 + OUT
     if route.track:
@@ -27,7 +27,7 @@ def path_out(route: Route, grid: Grid) -> tuple[Path, Point]:
 
 
 def _across(route: Route, grid: Grid) -> tuple[Path, Point]:
-    """Past the letter, then to the height of the target in the gap before it, or to a track and then so."""
+    """Past the letter, optionally along a track, then to the target's height in the gap before it."""
     start, end = grid.box(route.start), grid.box(route.end)
     enters = end.x - HEAD, grid.end(route.end, route.enters)
     if route.start.row == 0:
@@ -79,7 +79,7 @@ _WAYS = {"across": _across, "along": _along, "bow": _bow, "drop": _drop}
 
 
 def _past_letter(route: Route, grid: Grid) -> Path:
-    """From the value's side to where arrows bend, with room for the letter."""
+    """From the value's side to the bend, with room for the letter."""
     box, y = grid.box(route.start), grid.end(route.start, route.leaves)
     after = box.right + STUB + text_width(route.weights.name, SMALL)
     return (

@@ -1,8 +1,7 @@
 """Plan → a picture of the net unrolled in time, as SVG: time runs to the right, states from top to bottom.
 
-Arrows that use the same weights have one letter, colour and dash. They run between the columns and rows of values,
-never over a value. What is wider than the page goes on below. The time it takes grows linearly with the number of
-arrows.
+Arrows with the same weights share letter, colour and dash. They run between the columns and rows of values, never over
+a value. A picture wider than the page continues below. Run time is linear in the number of arrows.
 """
 
 from __future__ import annotations
@@ -66,16 +65,16 @@ from graphnet.planning.body import NOW, Body, Call
 from graphnet.planning.plan import IMAGE, Plan
 
 LEAST_WIDTH, APART = 370.0, 14.0
-"""Of the page; distance of systems."""
+"""Least width of the page; distance between systems."""
 
 LEADING = 12.0
-"""Distance of lines of a note."""
+"""Distance between lines of a note."""
 
-COPY = "Grey, as in @{t}: the value made at t = {t}, once more where it is read."
+COPY = "Grey, as in @{t}: the value made at t = {t}, repeated where it is read."
 
 
 class _Part(NamedTuple):
-    """A stretch and where it is drawn: `number` counts all of them, `place` those of its system."""
+    """A stretch and its position: `number` counts all stretches, `place` those of its system."""
 
     stretch: Stretch
     grid: Grid
@@ -83,25 +82,25 @@ class _Part(NamedTuple):
     place: int
 
     def routes(self) -> Iterator[tuple[Route, bool]]:
-        """The arrows, and whether each goes on elsewhere."""
+        """Yield the arrows, and whether each continues elsewhere."""
         yield from ((route, False) for route in self.stretch.drawn)
         yield from ((route, True) for route in self.stretch.leaving)
 
     def named(self, name: str) -> str:
-        """The name of what stands for a value here."""
+        """The name of a value's box in this part."""
         return f"{name}-again{self.number}" if name in self.stretch.copies else name
 
 
 def draw_unrolled(plan: Plan) -> str:
-    """SVG text: the values that are computed, at their times, and the transitions between them."""
+    """Return SVG text of the computed values at their times and the transitions between them."""
     return to_svg(layout(plan))
 
 
 def layout(plan: Plan, dead: bool = False, width: float = math.inf, elide: bool = False) -> Picture:
-    """The picture, as boxes, curves and labels; also of what never runs if `dead`.
+    """Lay out the picture as boxes, curves and labels.
 
-    What is wider than `width` is broken into systems below each other; of many steps that are alike the inner ones
-    are left out if `elide`.
+    A picture wider than `width` is broken into systems below each other. `dead` also draws what never runs; `elide`
+    leaves out the middle of long runs of equal steps.
     """
     found = feeds(plan)
     weights = weigh(plan, found)
@@ -142,7 +141,7 @@ def layout(plan: Plan, dead: bool = False, width: float = math.inf, elide: bool 
 
 
 def _arranged(plan: Plan, arrows: Arrows, width: float, elide: bool) -> list[list[_Part]]:
-    """The stretches of each system with their places from left to right."""
+    """The stretches of each system, positioned from left to right."""
     drawn = routes(*arrows)
     whole = make_grid(plan, arrows.where, drawn)
     spans = without_alike(plan, arrows) if elide else [ColumnRange(0, plan.last_time - first_time(plan))]
@@ -163,7 +162,7 @@ def _arranged(plan: Plan, arrows: Arrows, width: float, elide: bool) -> list[lis
 
 
 def _placed(systems: Sequence[Sequence[_Part]], y: float) -> Iterator[_Part]:
-    """The parts with their places from top to bottom, from y on."""
+    """The parts, positioned from top to bottom, starting at y."""
     for system in systems:
         shown = [spot for part in system for spot in part.stretch.shown.values()]
         drawn = [route for part in system for route in (*part.stretch.drawn, *part.stretch.leaving)]
@@ -200,7 +199,7 @@ def _nodes(plan: Plan, parts: Sequence[_Part], dim: Collection[str]) -> Iterator
 
 
 def _names(plan: Plan, parts: Sequence[_Part], dim: Collection[str]) -> Iterator[Label]:
-    """Names of rows, at the left of each system, and of values, in their boxes."""
+    """Names of rows at the left of each system, and of values in their boxes."""
     sides, texts, copied = side_texts(plan), value_texts(plan), copy_texts(plan)
     lines = {line.name: line for line in plan.lines}
     seen: set[float] = set()
@@ -228,7 +227,7 @@ def _names(plan: Plan, parts: Sequence[_Part], dim: Collection[str]) -> Iterator
 
 
 def _notes(parts: Sequence[_Part]) -> Iterator[Label]:
-    """What is said between columns of those that are left out."""
+    """Notes between columns on those left out."""
     for stretch, grid, *_ in parts:
         note = stretch.span.note
         copies = grid.box(Spot(1, stretch.span.first - 1)).x
@@ -239,7 +238,7 @@ def _notes(parts: Sequence[_Part]) -> Iterator[Label]:
 
 
 def _arrows(plan: Plan, parts: Sequence[_Part]) -> Iterator[Curve]:
-    """The arrows, those with the same weights after one another."""
+    """The arrows, grouped by weights."""
     ops = {cell.place: ops_text(plan, cell.place) for cell in plan.cells}
     trainable = {tensor.name for tensor in plan.tensors if tensor.trainable}
     drawn = [(route, part.grid, goes_on) for part in parts for route, goes_on in part.routes()]
@@ -271,7 +270,7 @@ def _arrow_name(route: Route, goes_on: bool) -> str:
 
 
 def _letters(parts: Sequence[_Part]) -> Iterator[Label]:
-    """The name of its weights on each arrow; once where several arrows leave a value together."""
+    """The name of the weights on each arrow, once for arrows that leave a value together."""
     seen: set[tuple[Box, Port]] = set()
     for part in parts:
         grid = part.grid

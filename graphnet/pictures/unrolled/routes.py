@@ -1,11 +1,11 @@
-"""Which way the arrows of an unrolled net go, before anything has a size: ends at the values, tracks between rows.
+"""Routes of an unrolled net's arrows, independent of sizes: ports at the values, tracks between rows.
 
-A value stands at a row (0 is the image's, then the states in their order, logits last), a column (0 is the first
-time) and a level, where a cell holds several values (nets that differ by T). An arrow goes
+A value has a row (0 is the image's, then the states in order, logits last), a column (0 is the first time) and a
+level, if a cell holds several values (nets that differ by T). An arrow runs
 
-- `across` a gap between columns, if it takes time; over columns in between on a track in the gap between two rows;
-- `along` the column, if it takes no time and nothing stands between its ends;
-- in a `bow` at the right of the column, if it takes no time and something does;
+- `across` a gap between columns if it takes time; past columns in between, on a track in the gap between two rows;
+- `along` the column if it takes no time and nothing lies between its ends;
+- in a `bow` at the right of the column if it takes no time and something does;
 - in a `drop` from above, from the image to the uppermost state.
 """
 
@@ -23,7 +23,7 @@ Way = Literal["across", "along", "bow", "drop"]
 
 
 class Spot(NamedTuple):
-    """Where a value stands."""
+    """The position of a value."""
 
     row: int
     column: int
@@ -31,7 +31,7 @@ class Spot(NamedTuple):
 
 
 class Port(NamedTuple):
-    """An end of an arrow among the others at its row's values: ordered by the row at the arrow's other end."""
+    """An end of an arrow at its row's values; ports are ordered by the row of the arrow's other end."""
 
     row: int
     enters_from_bow: bool = False
@@ -47,7 +47,7 @@ class Track(NamedTuple):
 
 @dataclass(frozen=True)
 class Route:
-    """An arrow and its way. `leaves` and `enters` mean something where it ends at a value's side."""
+    """An arrow and its way. `leaves` and `enters` apply where it ends at a value's side."""
 
     feed: Feed
     weights: Weights
@@ -60,7 +60,7 @@ class Route:
 
 
 def spots(plan: Plan) -> dict[str, Spot]:
-    """Where each value stands; the image stands before the first time."""
+    """Return the position of each value; the image comes before the first time."""
     values = [line for line in plan.lines if is_value(line)]
     order = {area.name: number for number, area in enumerate(plan.areas)}
     drawn = sorted({line.place for line in values}, key=lambda place: order.get(place, len(order)))
@@ -76,7 +76,7 @@ def spots(plan: Plan) -> dict[str, Spot]:
 
 
 def routes(found: Sequence[Feed], weights: Sequence[Weights], where: Mapping[str, Spot]) -> list[Route]:
-    """The way of every arrow, in the order given."""
+    """Route every arrow, in the order given."""
     places: dict[int, list[Spot]] = {}
     for spot in sorted(where.values()):
         places.setdefault(spot.column, []).append(spot)
@@ -104,7 +104,7 @@ def _way(start: Spot, end: Spot, turns: Mapping[Spot, int]) -> Way:
 
 
 def _with_tracks(drawn: Sequence[Route]) -> list[Route]:
-    """Give a track to the arrows that pass columns; those that leave a value by one port share it."""
+    """Assign tracks to arrows that pass columns; arrows that leave a value by one port share a track."""
     spans: dict[tuple[str, Port], tuple[int, int, int]] = {}
     for route in drawn:
         start, end = route.start, route.end
@@ -131,7 +131,7 @@ def _with_tracks(drawn: Sequence[Route]) -> list[Route]:
 
 
 def ports(drawn: Iterable[Route]) -> dict[int, tuple[Port, ...]]:
-    """The ports that a row's values need on their sides, from top to bottom: the same for all of a row.
+    """Return the ports on the sides of each row's values, from top to bottom; a row's values have the same ports.
 
     An arrow to a row and one from that row end at the same height, so a self-transition is a straight line.
     """

@@ -13,9 +13,9 @@ from graphnet.pictures.unrolled.line_breaks import ColumnRange
 def time_axis(
     grid: Grid, span: ColumnRange, named: bool, start: int, read: Collection[int], clock: bool
 ) -> tuple[list[Curve], list[Label]]:
-    """The time axis of some columns: time steps, those that are read bold, and biological time if `clock`.
+    """Draw the time axis of some columns: time steps (readouts in bold), and biological time if `clock`.
 
-    `start` is the time of column 0; the axis has its name at the left if `named`.
+    `start` is the time of column 0; `named` puts the axis's name at the left.
     """
     first, last, _ = span
     y = grid.tops[-1] + 10

@@ -1,4 +1,4 @@
-"""A picture as PNG, PDF and animated GIF, drawn by matplotlib; the same bytes for the same picture."""
+"""PNG, PDF and animated GIF by matplotlib; equal pictures give equal bytes."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 UNIT = 96.0
-"""Units of a picture an inch."""
+"""Picture units per inch."""
 
 MOST_PIXELS, MOST_GIF_PIXELS = 20_000, 3_000
-"""Along either side; a larger picture is drawn smaller."""
+"""Most pixels along either side; a larger picture is scaled down."""
 
 MOST_INCHES = 199.0
-"""PDF's largest page; a larger picture is drawn smaller."""
+"""PDF's largest page; a larger picture is scaled down."""
 
 SECONDS_A_FRAME, LAST_FRAME = 0.7, 2.0
 FEW, MOST_LATIN = 12, 0xFF
-"""So many characters are named; those that any font has end here."""
+"""Most missing characters to name; last code point that every font has."""
 
 
 def png(picture: Picture, dpi: float) -> bytes:
-    """The picture at so many pixels an inch, or at fewer, with a warning, if it would be too large."""
+    """Render at `dpi` pixels per inch, or at fewer, with a warning, if the picture would be too large."""
     return _pixels(picture, _at_most(dpi, MOST_PIXELS, picture))
 
 
@@ -39,22 +39,22 @@ def _pixels(picture: Picture, dpi: float) -> bytes:
 
 
 def _at_most(dpi: float, pixels: int, picture: Picture) -> float:
-    """Pixels an inch at which neither side has more than so many pixels."""
+    """Limit `dpi` so that neither side has more than `pixels` pixels."""
     most = pixels * UNIT / max(picture.width, picture.height)
     if dpi > most:
-        text = f"drawn at {most:.0f} pixels an inch, not {dpi:g}: neither side may have more than {pixels:,} pixels"
+        text = f"drawn at {most:.0f} pixels per inch, not {dpi:g}: no side may have more than {pixels:,} pixels"
         warnings.warn(text, PictureWarning, stacklevel=4)
     return min(dpi, most)
 
 
 def pdf(picture: Picture) -> bytes:
-    """The picture with text as text."""
+    """Render as PDF; text stays text."""
     nothing = dict.fromkeys(("CreationDate", "ModDate", "Producer", "Creator"))
     return _saved(picture, "pdf", MOST_INCHES, metadata=nothing)
 
 
 def gif(pictures: Sequence[Picture], dpi: float) -> bytes:
-    """An animation that is shown again and again; all pictures have one size."""
+    """Render a looping animation; all pictures have the same size."""
     from PIL import Image
 
     frames = []
@@ -69,17 +69,17 @@ def gif(pictures: Sequence[Picture], dpi: float) -> bytes:
 
 
 def _saved(picture: Picture, kind: str, most: float = math.inf, **how: Any) -> bytes:
-    """The bytes of a picture that is no larger than so many inches; warns of characters that the font lacks."""
+    """Render a picture no larger than `most` inches; warn about characters that the font lacks."""
     if lacking := _lacking(picture):
         shown = " ".join(lacking[:FEW]) + (" …" if len(lacking) > FEW else "")
-        text = f"{FONT}, the font of PNG and PDF, has no {shown}: boxes in their place; SVG shows them"
+        text = f"{FONT}, the font of PNG and PDF, has no {shown}: drawn as boxes; SVG shows them"
         warnings.warn(text, PictureWarning, stacklevel=3)
     file = BytesIO()
     with _quiet():
         import matplotlib as mpl
 
         settings: dict[Any, Any] = {**mpl.rcParamsDefault, "pdf.fonttype": 42, "font.family": FONT}
-        settings.pop("backend", None)  # which rc_context does not restore
+        settings.pop("backend", None)  # rc_context does not restore it
         with mpl.rc_context(settings):
             _figure(picture, most).savefig(file, format=kind, facecolor=picture.paper, **how)
     return file.getvalue()
@@ -99,7 +99,7 @@ def _lacking(picture: Picture) -> list[str]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without warnings of characters that the font lacks, for which a box is drawn, and of matplotlib's caches."""
+    """Silence warnings about matplotlib's caches and about missing characters, which are drawn as boxes."""
     log = logging.getLogger("matplotlib")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -1,14 +1,13 @@
-"""The SVG text of a picture.
+"""Picture → SVG text.
 
-What stands for something has a class and data attributes, so that a page can ask what it is:
+Elements that represent something have a class and data attributes, for pages that use the SVG:
 
 - `class="value"`: `data-name`, `data-state`, `data-t`; `class="state"`: `data-state`; `class="cell"` of a matrix
   and `class="arrow"`: `data-source`, `data-target`, `data-place`; of a net unrolled in time also `data-t` and
   `data-set`, the name of the arrow's weights;
-- of a net broken into systems also `class="copy"`, a value shown again, with the data of a value, and `class="out"`,
-  the beginning of an arrow that is drawn in another system, with the data of that arrow;
-- a label that belongs to one of them stands inside its element; the arrows of the same weights are one group,
-  `class="weights"`.
+- in a net broken into systems, also `class="copy"`, a repeated value with the data of the value, and `class="out"`,
+  the start of an arrow drawn in another system, with the data of that arrow;
+- a label lies inside the element it belongs to; arrows with the same weights form one group, `class="weights"`.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from graphnet.errors import clean
 from graphnet.pictures.elements import FONT, NOWHERE, Curve, Facts, Label, Node, Picture, Stroke, arrowhead
 
 FONTS = f"'{FONT}', Verdana, sans-serif"
-"""That of PNG and PDF, and one of the same widths that comes with other systems."""
+"""The font of PNG and PDF, and one of the same widths that other systems have."""
 
 
 class Drawing(str):
@@ -35,7 +34,7 @@ class Drawing(str):
 
 
 def to_svg(picture: Picture) -> Drawing:
-    """The picture's SVG text."""
+    """Return the picture as SVG text."""
     return Drawing("\n".join(_lines(picture)) + "\n")
 
 

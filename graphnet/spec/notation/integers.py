@@ -8,20 +8,20 @@ from dataclasses import dataclass
 
 TOKEN = re.compile(r"\s*(?:(?P<int>\d+)|(?P<name>[A-Za-z_]\w*)|(?P<sign>\.\.|[-+*()])|(?P<bad>\S))")
 MAX_LENGTH = 1000
-"""Longest string that a parser of the language looks at, in characters."""
+"""Longest string, in characters, that a parser of the language reads."""
 MAX_DEPTH = 20
 """Deepest nesting of brackets in such a string."""
 
 
 class Misspelt(Exception):  # noqa: N818 - it is one fault of a string, turned into a Fault by the caller
-    """A string of the language cannot be read; the characters `start` to `end` are at fault."""
+    """Raised for a string that cannot be read; the characters `start` to `end` are at fault."""
 
     def __init__(self, what: str, start: int, end: int, fix: str = "", *, code: str) -> None:
         super().__init__(what)
         self.what, self.start, self.end, self.fix, self.code = what, start, end, fix, code
 
     def shifted(self, by: int) -> Misspelt:
-        """The same fault in a string that this one is a part of."""
+        """Return the fault in a string that contains this one."""
         return Misspelt(self.what, self.start + by, self.end + by, self.fix, code=self.code)
 
 
@@ -35,7 +35,7 @@ class Whole:
     operation: tuple[str, Whole, Whole] | None = None
 
     def value(self, constants: Mapping[str, int]) -> int:
-        """The number; `constants` must hold every one of `names`."""
+        """Return the number; `constants` must hold all of `names`."""
         if self.literal is not None:
             return self.literal
         if self.name is not None:
@@ -47,7 +47,7 @@ class Whole:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The constants it uses, in order."""
+        """Constants that it uses, in order."""
         if self.operation is None:
             return (self.name,) if self.name is not None else ()
         return tuple(dict.fromkeys(self.operation[1].names + self.operation[2].names))
@@ -66,7 +66,7 @@ class Reader:
 
     def __init__(self, text: str) -> None:
         if len(text) > MAX_LENGTH:
-            raise Misspelt(f"longer than {MAX_LENGTH} characters", 0, len(text), "say it in fewer", code="GN602")
+            raise Misspelt(f"longer than {MAX_LENGTH} characters", 0, len(text), "shorten it", code="GN602")
         self.text = text
         self.tokens = [
             Token(match.lastgroup or "", match[match.lastgroup or 0], *match.span(match.lastgroup or 0))
@@ -138,7 +138,7 @@ class Reader:
 
 
 def parse_whole(text: str | int) -> Whole:
-    """A whole number from a spec: an integer, or a string such as `"2N"`. Raises Misspelt."""
+    """Parse a whole number from a spec: an integer, or a string such as `"2N"`. Raises Misspelt."""
     if isinstance(text, int):
         return Whole(str(text), literal=text)
     reader = Reader(text)

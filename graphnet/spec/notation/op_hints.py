@@ -1,4 +1,4 @@
-"""What is meant by transition functions that people write in the way of other tools; for error texts."""
+"""Hints for transition functions written in the style of other tools, for error messages."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ NO_TRANSITION = 'leave the cell out where there is no transition; "I" passes the
 _SHORTHAND = re.compile(
     r"(?P<op>[A-Z]|[A-Za-z]*?[a-z])_?(?:k?(?P<kernel>\d+)(?:x(?P=kernel))?)?(?:s(?P<stride>\d+))?(?:p\d+)?(?:d\d+)?"
 )
-"""How an op with its kernel and stride is called elsewhere: `C3s2`, `conv3x3`, `Ck3s2p1`."""
+"""An op with kernel and stride in other notations: `C3s2`, `conv3x3`, `Ck3s2p1`."""
 
 
 def hint_for_op(written: str) -> str:
-    """What is meant by a word that is no op."""
+    """Return a hint for a word that is not an op."""
     if (match := _SHORTHAND.fullmatch(written[:40])) and (match["kernel"] or match["stride"]):
         rule = OPS.get(LETTERS.get(match["op"]) or synonym(match["op"], tuple(OPS)) or "")
         if rule and rule.letter and "kernel" in rule.settings:
@@ -30,25 +30,25 @@ def hint_for_op(written: str) -> str:
 
 
 def hint_for_table(word: str) -> str:
-    """What is meant by a key that is no op, of a table in the list form."""
+    """Return a hint for a key that is not an op, of a table in the list form."""
     if word == "ops":
-        return "a pair of states has one transition at a time; cells for other times stand in a slab of their own"
+        return "a pair of states has one transition at a time; put cells for other times in another slab"
     return ELSEWHERE.get(plain(word)) or known_words(word, "sum")
 
 
 def hint_for_sign(rest: str) -> str:
-    """What is meant by the sign that a function goes on with, where none may stand."""
+    """Return a hint for an unexpected sign in a function."""
     if repeat := re.match(r"[*×·^X]\s*(\d+)", rest):
-        return f"a repeat is written x{repeat[1]}"
+        return f"write a repeat as x{repeat[1]}"
     if rest[0] in "-,>|;→._":
-        return "ops stand side by side, such as BRC"
-    return known_letters() if rest[0] == "X" else "take it out"
+        return "write ops side by side, such as BRC"
+    return known_letters() if rest[0] == "X" else "remove it"
 
 
 def hint_for_nothing(before: str, rest: str) -> str:
-    """What is meant where an op should stand."""
+    """Return a hint for a missing op."""
     if before.endswith("(") and (width := re.match(r"\s*(\w+)\s*\)", rest)):
-        return f"a width stands behind ':', as in C:{width[1]}"
+        return f"a width follows ':', as in C:{width[1]}"
     if re.match(r"\s*\d", rest):
-        return "a repeat stands behind what it repeats, such as BRCx2"
+        return "a repeat follows what it repeats, such as BRCx2"
     return known_letters() if (before + rest).strip() else NO_TRANSITION

@@ -1,4 +1,4 @@
-"""The ops of the language: letters, words, and the settings each takes. Error texts are read from this table."""
+"""The ops of the language: their letters, words and settings. Error messages are generated from this table."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from graphnet.spec.notation.integers import Misspelt, Whole, parse_whole
 
 Setting = Whole | bool | int | float | str | tuple[Any, ...]
 Reader = Callable[[Any], Setting]
-"""Checks one setting of the list form and brings it into its form here; raises Misspelt."""
+"""Checks and converts one setting of the list form; raises Misspelt."""
 
 
 @dataclass(frozen=True)
 class OpRule:
-    """What the language knows of an op: its letter, and its settings in the list form, each with its reader.
+    """Syntax of an op: its letter, and its settings in the list form, each with its reader.
 
-    `defaults` are those of an op that a user registered.
+    Only registered ops have `defaults`.
     """
 
     letter: str = ""
@@ -129,23 +129,23 @@ OPS: dict[str, OpRule] = {
     "softplus": OpRule(settings={"beta": _number}),
     "tanh": OpRule(),
 }
-"""Every op by its word; `register_op` adds to it."""
+"""All ops by word; `register_op` adds to them."""
 LETTERS: Mapping[str, str] = MappingProxyType({rule.letter: word for word, rule in OPS.items() if rule.letter})
 ACTIVATIONS = ("relu", "elu", "gelu", "leaky_relu", "sigmoid", "silu", "softplus", "tanh")
 WIDTH = ("conv", "deconv", "linear")
-"""The ops that choose how many channels go on."""
+"""Ops that set the number of output channels."""
 
 
 def known_letters() -> str:
-    """The letters there are, for error texts."""
+    """List the known letters, for error messages."""
     return "letters: " + ", ".join(f"{letter} {op}" for letter, op in LETTERS.items())
 
 
 def known_words(word: str, *more: str) -> str:
-    """What an unknown word may mean, for error texts: a misspelt op, or else perhaps one that is not registered."""
+    """Return a hint for an unknown word, for error messages: a misspelt op, or an op that is not registered."""
     known = (*OPS, *more)
     hint = did_you_mean(word, known)
     return hint if closest(word, known, 0.8) else f"{OWN}; {hint}".removesuffix("; ")
 
 
-OWN = "an op of your own is registered by graphnet.register_op, in a module that the option --plugin names"
+OWN = "register your own op with graphnet.register_op, in a module given by --plugin"

@@ -1,4 +1,4 @@
-"""Who belongs to a weight-sharing set: `h1->h1@1..5#conv*`, `*->*`, `["h1", "h1", 3]` (design.md, rule 15)."""
+"""Selectors for members of weight-sharing sets: `h1->h1@1..5#conv*`, `*->*`, `["h1", "h1", 3]` (design.md, rule 15)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ PATTERN = re.compile(
 
 @dataclass(frozen=True)
 class Selector:
-    """Transitions from states like `source` to states like `target`, at some times or at all.
+    """Transitions from states that match `source` to states that match `target`, at `times` or always.
 
-    `layer` narrows it to the layers of such names, which are then one tensor. `*` stands for any characters.
+    `layer` selects only layers whose names match; these are then one tensor. `*` matches any characters.
     """
 
     source: str
@@ -29,18 +29,18 @@ class Selector:
     spans: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def matches(self, source: str, target: str) -> bool:
-        """Whether a transition between these states is meant."""
+        """Whether a transition between these states is selected."""
         return fnmatchcase(source, self.source) and fnmatchcase(target, self.target)
 
 
 def parse_selector(written: str | tuple[str, str, int | str]) -> Selector:
-    """One member of a set. Raises Misspelt, with the characters at fault."""
+    """Parse a member of a set. Raises Misspelt, with the characters at fault."""
     if isinstance(written, tuple):
         source, target, time = written
         return Selector(source, target, (parse_times(time),))
     match = PATTERN.match(written)
     if not match:
-        fix = "write source->target, source->target@times, or either with #layer behind"
+        fix = "write source->target or source->target@times, optionally followed by #layer"
         if ends := _other_arrow(written):
             fix = f"write {ends}"
         raise Misspelt(f"'{written}' selects no transitions", 0, len(written), fix, code="GN401")
@@ -58,7 +58,7 @@ def parse_selector(written: str | tuple[str, str, int | str]) -> Selector:
 
 
 def _other_arrow(written: str) -> str:
-    """What is meant by a selector with another arrow, or by one that names a state alone; "" if nothing is clear."""
+    """Correct a selector with another arrow or with only a state; "" if it is unclear."""
     if _WORD.fullmatch(written):
         return f"source->target, such as {written}->{written}"
     sign = _ARROW.search(written)
@@ -73,11 +73,11 @@ def _other_arrow(written: str) -> str:
 _WORD = re.compile(r"[A-Za-z][\w.]*")
 _ARROW = re.compile(r"\s*(?:(?P<back><[-=]+|←)|[-=]*>|→|\bto\b)\s*")
 _SIGN = re.compile(r"\s*(?:(?P<back><[-=]+|←)|[-=]*>|→|\bto\b|[-,;/|:.\s])\s*")
-"""What people write between the two ends of an arrow."""
+"""Separators that people write between the two ends of an arrow."""
 
 
 def arrow_ends(written: str, names: Collection[str]) -> tuple[str, str] | None:
-    """Source and target of `V1->V2`, `V1 to V2`, `V2 <- V1` and the like, if both are such names."""
+    """Return source and target of `V1->V2`, `V1 to V2`, `V2 <- V1` and the like, if both are in `names`."""
     for sign in _SIGN.finditer(written[:200]):
         left, right = written[: sign.start()], written[sign.end() :]
         if left in names and right in names:

@@ -1,4 +1,4 @@
-"""When a transition holds: `4`, `"5..7"`, `"1..inf"`, `"T-1"`, lists of these (design.md, rule 7)."""
+"""Times of transitions: `4`, `"5..7"`, `"1..inf"`, `"T-1"`, lists of these (design.md, rule 7)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import NamedTuple
 from graphnet.spec.notation.integers import Misspelt, Reader, Whole
 
 FOREVER = 1 << 40
-"""Stands for `inf`: later than any readout."""
-FROM_ZERO = 'write one from 0 on, such as 4, "5..7" or "1..inf"'
+"""Value of `inf`: later than any readout."""
+FROM_ZERO = 'write one of at least 0, such as 4, "5..7" or "1..inf"'
 
 
 class TimeSpan(NamedTuple):
-    """Times from `first` to `last`, both ends in."""
+    """Times from `first` to `last`, inclusive."""
 
     first: int
     last: int
@@ -24,7 +24,7 @@ class TimeSpan(NamedTuple):
 
 @dataclass(frozen=True)
 class Times:
-    """A set of whole times, as disjoint ascending spans."""
+    """A set of times, as disjoint ascending spans."""
 
     spans: tuple[TimeSpan, ...] = ()
 
@@ -45,23 +45,23 @@ class Times:
         return self.spans[0].first
 
     def minus(self, other: Times) -> Times:
-        """The times of this set that are not in the other."""
+        """Return the times of this set that are not in the other."""
         return _minus(self, other)
 
     def both(self, other: Times) -> Times:
-        """The times in both sets."""
+        """Return the times in both sets."""
         if self is other or self is ALWAYS:
             return other
         return _both(self, other)
 
     def upto(self, last: int) -> list[int]:
-        """The times 0 ≤ t ≤ last of this set, ascending."""
+        """Return the times 0 ≤ t ≤ last of this set, ascending."""
         return [t for first, end in self.spans for t in range(first, min(end, last) + 1)]
 
 
 @lru_cache(maxsize=4096)
 def _minus(times: Times, other: Times) -> Times:
-    """Cached: thousands of cells hold at the same few times."""
+    """Cached, because thousands of cells share a few sets of times."""
     left = times.spans
     for cut in other.spans:
         left = tuple(
@@ -85,12 +85,12 @@ ALWAYS = Times((TimeSpan(0, FOREVER),))
 
 
 def times_at(moments: Iterable[int]) -> Times:
-    """The set of these times."""
+    """Return the set of these times."""
     return union(Times((TimeSpan(t, t),)) for t in moments)
 
 
 def union(parts: Iterable[Times]) -> Times:
-    """The times in any of the sets."""
+    """Return the times in any of the sets."""
     merged: list[TimeSpan] = []
     for span in sorted(span for part in parts for span in part.spans):
         if merged and span.first <= merged[-1].last + 1:
@@ -108,7 +108,7 @@ def _span_text(span: TimeSpan) -> str:
 
 @dataclass(frozen=True)
 class TimeRange:
-    """One written range `first..last`; a single time has `last == first`, an open one `last is None`."""
+    """A range `first..last` as written; a single time has `last == first`, an open range `last is None`."""
 
     first: Whole
     last: Whole | None
@@ -118,7 +118,7 @@ class TimeRange:
         return self.first.names + (self.last.names if self.last else ())
 
     def times(self, constants: Mapping[str, int]) -> Times:
-        """The times meant; a range that comes out empty or before 0 is no time."""
+        """Return the times of the range, without those before 0."""
         first = self.first.value(constants)
         last = FOREVER if self.last is None else self.last.value(constants)
         span = TimeSpan(max(first, 0), last)
@@ -126,15 +126,15 @@ class TimeRange:
 
 
 def parse_times(text: str | int) -> TimeRange:
-    """One time or range. Raises Misspelt, with the characters at fault."""
+    """Parse one time or range. Raises Misspelt, with the characters at fault."""
     if isinstance(text, int):
         if text < 0:
-            raise Misspelt(f"{text} is no time: time is 0, 1, 2, …", 0, 0, FROM_ZERO, code="GN109")
+            raise Misspelt(f"{text} is not a time: times are 0, 1, 2, …", 0, 0, FROM_ZERO, code="GN109")
         whole = Whole(str(text), literal=text)
         return TimeRange(whole, whole)
     reader = Reader(text)
     if reader.next.text == "-":
-        what = "a negative number is no time: time is 0, 1, 2, …"
+        what = "a negative number is not a time: times are 0, 1, 2, …"
         raise Misspelt(what, 0, len(text), FROM_ZERO, code="GN109")
     try:
         return _range(reader)
@@ -148,8 +148,8 @@ def _range(reader: Reader) -> TimeRange:
     text = reader.text
     first = last = reader.whole()
     if not first.names and first.value({}) < 0:  # "1-5", meant as a range
-        hint = f"ranges are written '{text.replace('-', '..', 1)}'"
-        raise Misspelt(f"'{text}' is {first.value({})}, which is no time", 0, len(text), hint, code="GN109")
+        hint = f"write a range as '{text.replace('-', '..', 1)}'"
+        raise Misspelt(f"'{text}' is {first.value({})}, which is not a time", 0, len(text), hint, code="GN109")
     if reader.next.text == ":":
         raise reader.misspelt("'..' between two times")
     if reader.skip(".."):
@@ -172,22 +172,22 @@ _END = r"\s*([\w+*()-]+)\s*"
 _ELSEWHERE = [
     (
         rf"\s*>=?{_END}|{_END}(?:\+|\.\.+|…|->|-|:|(?:\.\.|:|to)\s*(?:\*|∞|end|infinity|-1))\s*",
-        "an open range is written '{}..inf'",
+        "write an open range as '{}..inf'",
     ),
     (
         rf"[\[(]?{_END}(?:\.\.\.+|…|:|–|—|\bto\b|\.\.|\bthrough\b){_END}[\])]?",
-        "a range is written '{}..{}'",
+        "write a range as '{}..{}'",
     ),
-    (rf"\s*(?:<=?|\.\.|:){_END}", "a range is written '0..{}'"),
-    (rf"[\[(]?{_END}(?:[,;]{_END})+[\])]?", "several times are a list"),
-    (rf"\s*range\({_END}\)\s*", "both ends of a range are in it: range({0}) is '0..{0}-1'"),
+    (rf"\s*(?:<=?|\.\.|:){_END}", "write a range as '0..{}'"),
+    (rf"[\[(]?{_END}(?:[,;]{_END})+[\])]?", "write several times as a list"),
+    (rf"\s*range\({_END}\)\s*", "a range includes both ends: range({0}) is '0..{0}-1'"),
 ]
-"""How other languages write times, and what is right here."""
+"""Patterns of times in other languages, and what to write instead."""
 
 
 def _elsewhere(text: str) -> str:
-    """What a string means that is a time elsewhere; an example where that is not clear."""
+    """Return a hint for a time in the notation of another language, or examples if it is unclear."""
     for pattern, right in _ELSEWHERE:
         if match := re.fullmatch(pattern, text[:100]):
             return right.format(*filter(None, match.groups()))
-    return 'a time is 4, a range "5..7" or "1..inf", and several are a list'
+    return 'a time is 4, a range "5..7" or "1..inf", or a list of these'

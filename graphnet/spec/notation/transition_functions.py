@@ -1,7 +1,7 @@
 """Transition functions as written: `BRCx2+I`, `C1:512 BR C:512/2 BR C1B + C1B` (design.md, rules 9 and 10).
 
 function := chain ('+' chain)*
-chain    := (item repeat?)+            repeat := 'x' digits     repeats all that stands before it in its chain
+chain    := (item repeat?)+            repeat := 'x' digits     repeats everything before it in its chain
 item     := letter kernel? width? stride? | word width? stride? | '(' function ')'
 kernel   := digits       width := ':' (digits | name | '(' whole ')')       stride := '/' digits
 """
@@ -20,15 +20,15 @@ from graphnet.spec.notation.op_words import LETTERS, OPS, WIDTH, Setting, known_
 from graphnet.synonyms import synonym
 
 MAX_CALLS = 10_000
-"""Most ops that one transition function may hold once its repeats are written out."""
+"""Maximal number of ops of a transition function with its repeats expanded."""
 
 Ops = str | tuple[Any, ...]
-"""A transition function as it stands in a spec: a string, or a list of strings and tables."""
+"""A transition function as written in a spec: a string, or a list of strings and tables."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a transition function something stands: below `path`, the characters `start` to `end`."""
+    """A place in a transition function: the characters `start` to `end` of the entry at `path`."""
 
     path: KeyPath = ()
     start: int = 0
@@ -37,20 +37,20 @@ class Place:
 
 @dataclass(frozen=True)
 class Call:
-    """One op of a transition function, as written, with the settings that the spec gives."""
+    """One op of a transition function as written, with its explicit settings."""
 
     op: str
     place: Place
     settings: tuple[tuple[str, Setting], ...] = ()
 
     def get(self, name: str) -> Setting | None:
-        """A setting; None where the spec leaves the choice to the compiler."""
+        """Return a setting; None if the spec leaves the choice to the compiler."""
         return dict(self.settings).get(name)
 
 
 @dataclass(frozen=True)
 class Branches:
-    """Chains that read one value and are added up."""
+    """Chains that read the same value and whose results are added."""
 
     chains: tuple[Chain, ...]
     place: Place
@@ -60,23 +60,23 @@ Chain = tuple["Call | Branches", ...]
 
 
 class FunctionFault(Exception):  # noqa: N818 - one fault of a function, turned into a Fault by the caller
-    """A transition function cannot be read or does not fit, at a place."""
+    """Raised where a transition function cannot be read or does not fit."""
 
-    def __init__(self, what: str, place: Place, fix: str = "", *, code: str) -> None:
+    def __init__(self, what: str, place: Place, fix: str = "", *, code: str, given: tuple[KeyPath, ...] = ()) -> None:
         super().__init__(what)
-        self.what, self.place, self.fix, self.code = what, place, fix, code
+        self.what, self.place, self.fix, self.code, self.given = what, place, fix, code, given
 
     @classmethod
     def of(cls, fault: Misspelt, path: KeyPath) -> FunctionFault:
-        """What is wrong with the string at `path`."""
+        """Convert the fault of the string at `path`."""
         return cls(fault.what, Place(path, fault.start, fault.end), fault.fix, code=fault.code)
 
 
 def parse_function(ops: Ops) -> Chain:
-    """A transition function as a chain of ops. Raises FunctionFault."""
+    """Parse a transition function into a chain of ops. Raises FunctionFault."""
     chain = _parsed(ops, ())
     if count_calls(chain) > MAX_CALLS:
-        raise FunctionFault(f"this is more than {MAX_CALLS:,} ops", Place(), "use several steps of time", code="GN603")
+        raise FunctionFault(f"this is more than {MAX_CALLS:,} ops", Place(), "use several time steps", code="GN603")
     return chain
 
 
@@ -92,18 +92,18 @@ def _parsed(ops: Any, path: KeyPath) -> Chain:
 
 
 def _entry(entry: Any, path: KeyPath) -> Chain:
-    """One entry of the list form: a string, or a table `{ op = { settings } }` or `{ sum = [ops, ops] }`."""
+    """Parse an entry of the list form: a string, or a table `{ op = { settings } }` or `{ sum = [ops, ops] }`."""
     if not isinstance(entry, Mapping):
         return _parsed(entry, path)
     if len(entry) != 1:
-        fix = "one op a table: { conv = { kernel = 3 } }"
+        fix = "write one op per table: { conv = { kernel = 3 } }"
         raise FunctionFault(f"{len(entry)} ops in one table", Place(path), fix, code="GN206")
     ((word, settings),) = entry.items()
     here = (*path, word)
     if word == "sum":
         if not isinstance(settings, list | tuple) or len(settings) < 2:
             fix = 'such as sum = ["BRC", "I"]'
-            raise FunctionFault("a sum is of two or more functions", Place(here), fix, code="GN206")
+            raise FunctionFault("a sum needs two or more functions", Place(here), fix, code="GN206")
         chains = tuple(_parsed(branch, (*here, number)) for number, branch in enumerate(settings))
         return (Branches(chains, Place(here)),)
     if word not in OPS:
@@ -111,7 +111,7 @@ def _entry(entry: Any, path: KeyPath) -> Chain:
         raise FunctionFault(f"no op is called '{word}'", Place(here), hint, code="GN201")
     if not isinstance(settings, Mapping):
         fix = f"such as {{ {word} = {{}} }}"
-        raise FunctionFault(f"the settings of '{word}' are a table", Place(here), fix, code="GN206")
+        raise FunctionFault(f"the settings of '{word}' must be a table", Place(here), fix, code="GN206")
     return (Call(word, Place(here), tuple((name, _setting(word, name, settings[name], here)) for name in settings)),)
 
 
@@ -129,7 +129,7 @@ def _setting(word: str, name: str, value: Any, path: KeyPath) -> Setting:
 class _FunctionReader:
     def __init__(self, text: str, path: KeyPath) -> None:
         if len(text) > MAX_LENGTH:
-            fix = "use several steps of time"
+            fix = "use several time steps"
             raise Misspelt(f"longer than {MAX_LENGTH} characters", 0, len(text), fix, code="GN602")
         self.text = text
         self.path = path
@@ -142,7 +142,7 @@ class _FunctionReader:
         if self.text[self.at : self.at + 1] == ":" or self.text[self.at - 1 : self.at] == ":":
             order = "the width comes before the stride, such as C:64/2"
             fix = order if re.search(r"/\d+:?$", self.text[: self.at]) else "such as C:64"
-            raise self._misspelt("':' and the width stand right behind their op", fix)
+            raise self._misspelt("':' and the width must directly follow their op", fix)
         if self.at < len(self.text):
             what = f"'{self.text[self.at]}' has no bracket to close or op to join"
             raise self._misspelt(what, hint_for_sign(self.text[self.at :]))
@@ -165,12 +165,12 @@ class _FunctionReader:
         if not items:
             if repeat := self._match(r"x\d+"):
                 what = f"'{repeat[0]}' has nothing before it to repeat"
-                raise Misspelt(what, *repeat.span(), "it stands behind what it repeats, such as BRCx2", code="GN202")
+                raise Misspelt(what, *repeat.span(), "it follows what it repeats, such as BRCx2", code="GN202")
             raise self._no_op(start)
         return items
 
     def _no_op(self, start: int) -> Misspelt:
-        """A chain without an op, which starts after a '+', after a bracket or at the beginning."""
+        """Return the fault of a chain without an op, which starts after a '+', after a bracket or at the beginning."""
         where = {"+": "after '+'", "(": "in the bracket"}.get(self.text[:start].rstrip()[-1:], "here")
         return self._misspelt(f"an op is expected {where}", hint_for_nothing(self.text[:start], self.text[self.at :]))
 
@@ -180,11 +180,11 @@ class _FunctionReader:
             raise Misspelt(
                 f"'{repeat[0]}' repeats {'nothing' if times < 1 else f'to more than {MAX_CALLS:,} ops'}",
                 *repeat.span(),
-                "a repeat is x1, x2, …; many steps are better said with times" if times else "leave it out",
+                "a repeat is x1, x2, …; for many steps, use times" if times else "leave it out",
                 code="GN603" if times else "GN202",
             )
         repeated = items * times
-        place = replace(repeated[-1].place, end=repeat.end())  # so that the place of the whole has the repeat in it
+        place = replace(repeated[-1].place, end=repeat.end())  # so that the place of the chain includes the repeat
         return (*repeated[:-1], replace(repeated[-1], place=place))
 
     def _item(self) -> Call | Branches | None:
@@ -201,7 +201,7 @@ class _FunctionReader:
         return None
 
     def _unknown_word(self, word: re.Match[str]) -> Misspelt:
-        """A word that is no op; `Identity` is one word, though its I would be an op."""
+        """Return the fault of an unknown word; `Identity` is one word, though its I would be an op."""
         start, end = word.span()
         if before := re.search(r"[A-Z]\d*$", self.text[:start]):
             start = before.start()
@@ -211,7 +211,7 @@ class _FunctionReader:
         return Misspelt(f"no op is called '{written}'", start, end, hint_for_op(written), code="GN201")
 
     def _unknown_letter(self, letter: re.Match[str]) -> Misspelt:
-        """A letter that is no op; `BN` is one word, though its B would be an op."""
+        """Return the fault of an unknown letter; `BN` is one word, though its B would be an op."""
         start, end = letter.span()
         while start and self.text[start - 1].isalpha():
             start -= 1
@@ -226,7 +226,7 @@ class _FunctionReader:
     def _group(self, start: int) -> Branches:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise self._misspelt(f"brackets nest deeper than {MAX_DEPTH}", "take some out", code="GN602")
+            raise self._misspelt(f"brackets nest deeper than {MAX_DEPTH}", "remove some", code="GN602")
         chain = self._sum()
         if not self._match(r"\)"):
             raise Misspelt("this bracket is not closed", start, start + 1, "add ')'", code="GN202")
@@ -236,7 +236,7 @@ class _FunctionReader:
     def _call(self, op: str, start: int, kernel: re.Match[str] | None) -> Call:
         width = self._width() if self._match(r":", spaces=False) else None
         if width and "width" not in OPS[op].settings:
-            fix = f"widths belong to {_takers('width')}"
+            fix = f"these ops take one: {_takers('width')}"
             raise Misspelt(f"'{op}' takes no width", start, self.at, fix, code="GN203")
         stride = self._match(r"/(\d+)", spaces=False)
         settings = (
@@ -251,14 +251,14 @@ class _FunctionReader:
         if match is None:
             return None
         if what not in OPS[op].settings:
-            fix = f"it belongs to {_takers(what)}"
+            fix = f"these ops take one: {_takers(what)}"
             raise Misspelt(f"'{op}' takes no {what}", *match.span(), fix, code="GN203")
         size = int(match[0].lstrip("/0")[:9] or 0)
         if not 1 <= size <= 1000:
             raise Misspelt(f"a {what} of {size} is not between 1 and 1000", *match.span(), code="GN204")
         if what == "kernel" and op in WIDTH and size % 2 == 0:
             fix = f"kernels are odd: {size - 1} or {size + 1}"
-            fix += f"; a width stands behind ':', as in C:{size}" if size > 7 else ""
+            fix += f"; a width follows ':', as in C:{size}" if size > 7 else ""
             raise Misspelt(f"the kernel {size} is even", *match.span(), fix, code="GN205")
         return Whole(str(size), literal=size)
 
@@ -275,7 +275,7 @@ class _FunctionReader:
         return _shifted(inner, start + 1)
 
     def _match(self, pattern: str, spaces: bool = True) -> re.Match[str] | None:
-        """The pattern at the cursor, which moves behind it; blanks before it are skipped if `spaces`."""
+        """Match a pattern at the cursor and move past it; skip blanks before it if `spaces`."""
         begin = self.at
         if spaces:
             while begin < len(self.text) and self.text[begin].isspace():
@@ -296,7 +296,7 @@ def _takers(setting: str) -> str:
 
 
 def count_calls(chain: Chain) -> int:
-    """The ops in a chain, branches included."""
+    """Count the ops in a chain, including its branches."""
     return sum(1 if isinstance(item, Call) else sum(count_calls(branch) for branch in item.chains) for item in chain)
 
 

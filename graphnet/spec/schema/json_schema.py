@@ -1,12 +1,12 @@
-"""The language as a JSON Schema (draft 2020-12), for editors: what they check, complete and explain while one types.
+"""The language as a JSON Schema (draft 2020-12): editors use it to validate, complete and explain specs.
 
-The models say which keys there are, with their choices, ranges and defaults; what they cannot know stands here: the
-short forms, the strings, the rows of a slab, the ops. A form that may be written in several ways (a time is a number,
-a string or a list) is one schema with the keywords of each, so that a fault has the path of the entry at fault.
+The models provide the keys with their choices, ranges and defaults. This module adds what they cannot express: short
+forms, strings, the rows of a slab and ops. An entry with several forms (a time is a number, a string or a list) is one
+schema with the keywords of each form, so that an error has the path of the entry at fault.
 
-Whatever the schema refuses the compiler refuses, but for what it never looks into (a part that no state is made of)
-and digits of other scripts. The other way round much is left to the compiler: that names are known, brackets balance
-and sizes fit, and that 4.0 is no whole number.
+The compiler refuses everything that the schema refuses, except in places it never reads (unused parts) and for digits
+of other scripts. The converse does not hold: only the compiler checks that names are known, brackets balance and sizes
+fit, and that 4.0 is not a whole number.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from graphnet.spec.state_names import MODULE_ATTRIBUTES, OWN
 Schema = dict[str, Any]
 
 LARGEST = 1 << 40
-"""The largest size of a state."""
+"""Largest size of a state."""
 WIDEST = 1 << 24
-"""The largest width and number of groups of an op."""
+"""Largest width and number of groups of an op."""
 _NOTHING: Schema = {"not": {}}
-"""No value fits: the key is not to be there. (Of a plain `false` some validators do not say where it is.)"""
+"""Matches no value: the key must be absent. (For a plain `false`, some validators report no place.)"""
 
 
 def schema() -> Schema:
-    """The JSON Schema of a spec as users write it, with the ops that are registered now."""
+    """Return the JSON Schema of specs, with the currently registered ops."""
     spec = Spec.model_json_schema()
     tables = {name: _table(name, table) for name, table in spec.pop("$defs").items()}
     tables["Slab"] |= {
@@ -65,12 +65,12 @@ def schema() -> Schema:
 
 
 def schema_text() -> str:
-    """The schema as it is written to a file."""
+    """Return the schema as JSON text for a file."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _table(name: str, given: Schema) -> Schema:
-    """A table of the language: the model's, with what this file knows better; nothing is required yet."""
+    """Extend a model's table with the forms of this module; no key is required yet."""
     properties = {}
     for key, entry in given["properties"].items():
         found = _short_forms().get((name, key)) or _short_forms().get(("", key)) or _without_null(entry)
@@ -85,7 +85,7 @@ def _table(name: str, given: Schema) -> Schema:
 
 
 def _short_forms() -> dict[tuple[str, str], Schema]:
-    """What may stand at a key of a table, or of any table, where the models do not say all of it."""
+    """Return schemas that replace the model's, by (table, key); an empty table name means all tables."""
     states = {"type": "object", "propertyNames": _ref("state"), "additionalProperties": _ref("State")}
     members = {"type": "array", "items": _ref("member")}
     return {
@@ -113,7 +113,7 @@ def _short_forms() -> dict[tuple[str, str], Schema]:
 
 
 def _whole_spec() -> Schema:
-    """What a spec needs that extends no other one."""
+    """Return what a spec needs unless it extends another."""
     states = {"minProperties": 1}
     return {
         "required": ["graphnet", "input", "states", "readout"],
@@ -129,7 +129,7 @@ def _whole_spec() -> Schema:
 
 
 def _definitions() -> dict[str, Schema]:
-    """The schemas that are used in several places."""
+    """Return the schemas that are used in several places."""
     reserved = sorted({*OWN, *keyword.kwlist, *MODULE_ATTRIBUTES})
     name = {"type": "string", "not": {"anyOf": [{"enum": reserved}, {"pattern": patterns.LIKE_A_VALUE}]}}
     return {
@@ -156,7 +156,7 @@ def _definitions() -> dict[str, Schema]:
 
 
 def _op() -> Schema:
-    """An entry of the list form: a string, a list, or a table of one op with its settings."""
+    """Return the schema of a list-form entry: a string, a list, or a table of one op with its settings."""
     branches = {"description": descriptions.SUM, "type": "array", "minItems": 2, "items": _ref("function")}
     ops = {word: _settings(word, rule) for word, rule in OPS.items()}
     return {
@@ -170,7 +170,7 @@ def _op() -> Schema:
 
 
 def _settings(word: str, rule: OpRule) -> Schema:
-    """The settings of an op in the list form."""
+    """Return the schema of an op's settings in the list form."""
     norm = Spec.model_json_schema()["$defs"]["Norm"]["properties"] if word == "norm" else {}
     properties = {}
     for name in rule.settings:
@@ -183,7 +183,7 @@ def _settings(word: str, rule: OpRule) -> Schema:
         if word == "norm":
             found["description"] = descriptions.KEYS["Norm"][name]
         properties[name] = found
-    text = descriptions.OPS.get(word, "An op of your own.")
+    text = descriptions.OPS.get(word, "A registered op.")
     return {"description": text, "type": "object", "properties": properties, "additionalProperties": False}
 
 
@@ -195,19 +195,19 @@ def _ref(name: str) -> Schema:
 
 
 def _whole(least: int | None = None, most: int | None = None) -> Schema:
-    """A whole number, or a string of one with constants; the limits are those of a number."""
+    """Return the schema of a whole number, or a string with constants; the limits apply to numbers."""
     limits = {"minimum": least, "maximum": most}
     said = {key: value for key, value in limits.items() if value is not None}
     return {"type": ["integer", "string"], **said, "pattern": patterns.WHOLE, "maxLength": MAX_LENGTH}
 
 
 def _sizes() -> Schema:
-    """The items of a shape."""
+    """Return the keywords of a shape."""
     return {"minItems": 1, "maxItems": 3, "items": _whole(1, LARGEST)}
 
 
 def _time(most: int | None = None, refused: list[str] | None = None) -> Schema:
-    """One time or range; strings that match one of `refused` are none."""
+    """Return the schema of one time or range; strings that match one of `refused` are invalid."""
     more = {"maximum": most} if most is not None else {}
     patterned = [{"type": "string", "pattern": pattern} for pattern in refused or ()]
     unlike = {"not": {"anyOf": patterned}} if patterned else {}
@@ -216,18 +216,18 @@ def _time(most: int | None = None, refused: list[str] | None = None) -> Schema:
 
 
 def _times(most: int | None = None, refused: list[str] | None = None) -> Schema:
-    """A time, or a list of times."""
+    """Return the schema of a time or a list of times."""
     one = _time(most, refused)
     return one | {"type": ["integer", "string", "array"], "minItems": 1, "items": one}
 
 
 def _ops(pattern: str) -> Schema:
-    """A transition function: what its string is like, and what its list holds."""
+    """Return the keywords of a transition function: its string pattern and its list entries."""
     return {"pattern": pattern, "maxLength": MAX_LENGTH, "minItems": 1, "items": _ref("op")}
 
 
 def _without_null(entry: Schema) -> Schema:
-    """A model's entry without its title and default; that it may be missing does not mean that it may be null."""
+    """Drop title, default and null from a model's entry: an optional key still must not be null."""
     found = {key: value for key, value in entry.items() if key not in ("title", "default", "anyOf")}
     for choice in entry.get("anyOf", ()):
         if choice != {"type": "null"}:
@@ -236,7 +236,7 @@ def _without_null(entry: Schema) -> Schema:
 
 
 def _default(entry: Schema) -> Schema:
-    """A model's default in its short form, unless it is to leave the entry out."""
+    """Return a model's default in short form, unless it is None."""
     default = entry.get("default")
     if isinstance(default, list) and len(default) == 1:
         default = default[0]
@@ -258,4 +258,4 @@ SETTINGS: dict[str, Schema] = {
     "negative_slope": {"type": "number"},
     "beta": {"type": "number"},
 }
-"""The settings of ops, by name; those of norm that are not here are the model's."""
+"""Schemas of op settings by name; those of norm that are missing here come from the model."""

@@ -1,8 +1,8 @@
-"""The strings of the language as regular expressions, for editors that know no other grammar.
+"""Regular expressions for the strings of the language, for editors that have only the JSON Schema.
 
-Each matches whatever the parser of its name accepts, and more: brackets need not balance, names need not be known, and
-what follows a width in brackets is hardly looked at. They use only what the regular expressions of JavaScript, Rust, Go
-and Python have in common, and their alternatives differ in the first character, so that no string takes long.
+Each accepts everything that the corresponding parser accepts, and more: brackets need not balance, names need not be
+known, and text after a width in brackets is barely checked. They use only syntax common to JavaScript, Rust, Go and
+Python, and their alternatives differ in the first character, so that matching is fast.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from graphnet.spec.notation.op_words import OPS, WIDTH, OpRule
 from graphnet.spec.state_names import NAME
 
 _WORD = r"[\w\u0080-\uffff]"
-"""A character of a name or number: `\\w` means the letters of all languages to some, and of English to others."""
+"""A character of a name or number: `\\w` matches all Unicode letters in some engines and only ASCII in others."""
 _OPENED = r"[\s(]*"
 _CLOSED = r"[\s)]*"
 _JOINT = rf"\s*(?:\){_CLOSED}(?:[-+*(]{_OPENED})?|[-+*(]{_OPENED})"
-"""What stands between two numbers: a sign, a bracket, or several."""
+"""Signs and brackets between two numbers."""
 _WHOLE = rf"{_OPENED}{_WORD}+(?:{_JOINT}{_WORD}+)*{_CLOSED}"
 _TIME = rf"{_WHOLE}(?:\.\.{_WHOLE})?"
 _STATES = r"\s*[A-Za-z0-9_.*]+\s*"
@@ -27,10 +27,10 @@ STATE = rf"^{NAME.pattern}$"
 STATE_OR_INNER = rf"^{NAME.pattern}(?:\.{NAME.pattern})?$"
 """A state, or one inside a part: `V1.r`."""
 LIKE_A_VALUE = r"_t[0-9]+$|_from_"
-"""What the name of a state must not match."""
+"""Matches invalid state names: those that look like the name of a value."""
 CONSTANT = rf"^[A-Za-z_]{_WORD}*$"
 NAMES_READOUT = r"(?:^|[^\w\u0080-\uffff])[0-9]*T(?:[^\w\u0080-\uffff]|$)"
-"""Matches times in which `T` stands."""
+"""Matches times that contain `T`."""
 OPEN = r"\.\.\s*inf\s*$"
 """Matches times without an end."""
 SPEC_FILE = r"^[^/][\s\S]*\.(?:[tT][oO][mM][lL]|[jJ][sS][oO][nN])$"
@@ -44,12 +44,12 @@ _AFTER_A_BRACKET = r":\([\s\w\u0080-\uffff()+*:/-]*"
 
 
 def function() -> str:
-    """A transition function, of the ops that there are now."""
+    """Return the pattern of a transition function of the currently registered ops."""
     return f"^{_function()}$"
 
 
 def cell() -> str:
-    """A transition function, or `-`."""
+    """Return the pattern of a transition function or `-`."""
     return f"^(?:-|{_function()})$"
 
 
@@ -59,7 +59,7 @@ def _function() -> str:
 
 
 def _item() -> str:
-    """One op with its kernel, width and stride, as far as it takes them."""
+    """Return the pattern of one op with the kernel, width and stride that it takes."""
     by_tail: dict[str, list[str]] = {}
     for word, rule in OPS.items():
         by_tail.setdefault(_tail(word, rule), []).extend(filter(None, (rule.letter, word)))
@@ -67,7 +67,7 @@ def _item() -> str:
 
 
 def _any_of(names: list[str]) -> str:
-    """Letters in one class, then words; a longer one before one that it begins with."""
+    """Return alternatives of words, longest first, then all letters in one class."""
     letters = "".join(name for name in names if len(name) == 1)
     words = sorted((name for name in names if len(name) > 1), key=lambda name: -len(name))
     return f"(?:{'|'.join([*words, *([f'[{letters}]'] if letters else [])])})"

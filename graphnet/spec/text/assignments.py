@@ -1,4 +1,4 @@
-"""`--set KEY=VALUE`: one entry of a spec, said on the command line."""
+"""`--set KEY=VALUE`: one entry of a spec, set on the command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEY = re.compile(
 )
 _WORD = re.compile(r"""[^\s"'\[\]{},=#\\]+""")
 LONG = 500
-"""Characters of a setting that are said whole."""
+"""Longest setting, in characters, that messages show in full."""
 _PATTERN = "KEY is dotted and VALUE as in TOML: --set readout.t=3"
 
 
@@ -27,10 +27,10 @@ class Assignment:
     """An entry and its value.
 
     Attributes:
-        text: as it was written.
-        key: the words of the key; those that mean a list are numbers in digits.
-        spec: a spec of this entry alone; None where there can be none.
-        at: where this spec's key and value stand in `text`, as pairs of the offset there and the one here.
+        text: the setting as written.
+        key: the words of the key; list indices are strings of digits.
+        spec: a spec with only this entry; None if the text is invalid.
+        at: the places of this spec's key and value in `text`: pairs of the offset in the spec and the offset in `text`.
     """
 
     text: str
@@ -50,7 +50,7 @@ class Assignment:
         return value
 
     def locate(self, fault: Fault) -> Fault:
-        """The fault with the option as its place, and its characters marked there."""
+        """Locate a fault in the option, with its characters marked."""
         start, end = 0, len(self.text)
         if self.spec is not None:
             size = max(1, len(fault.path))
@@ -61,7 +61,7 @@ class Assignment:
         return self._marked(fault, start, end)
 
     def placed(self, fault: Fault) -> Fault:
-        """The same of a fault that has a column in the spec of this entry."""
+        """Locate a fault that has a column in the spec of this entry."""
         start, end = fault.column or 1, fault.end_column or fault.column or 1
         return self._marked(fault, self._here(start - 1), self._here(end - 1))
 
@@ -72,15 +72,15 @@ class Assignment:
         )
 
     def _here(self, offset: int) -> int:
-        """Where in the option a character of its spec stands."""
+        """Map an offset in the spec of this entry to an offset in the option."""
         there, here = next((pair for pair in reversed(self.at) if pair[0] <= offset), (0, 0))
         return max(0, min(offset - there + here, len(self.text)))
 
     def entry(self, data: Mapping[str, Any]) -> KeyPath:
-        """Which entry of a spec is meant; tables on the way to it may be missing.
+        """Return the path of the entry in a spec; tables on the path may be missing.
 
         Raises:
-            SpecError: there is no such entry, and none can be made.
+            SpecError: there is no such entry, and it cannot be created.
         """
         path: KeyPath = ()
         inner: Any = data
@@ -97,22 +97,25 @@ class Assignment:
                 fix = f"its entries are 0 to {len(inner) - 1}" if inner else "it is empty"
             else:
                 whole = ".".join(dotted((word,)) for word in self.key[: len(path)])
-                what, fix = f"this is no table, so it has no '{word}'", f"set the whole: --set {whole}='{{ ... }}'"
+                what, fix = f"this is not a table, so it has no '{word}'", f"set the whole: --set {whole}='{{ ... }}'"
             fault = self.locate(Fault((*path, word), what, fix, on="key", code="GN015"))
             raise SpecError([replace(fault, path=path)])
         return path
 
 
 def read_assignment(text: str) -> Assignment:
-    """Read `KEY=VALUE`: a dotted key and a value of TOML. One plain word is a string without quotes, too.
+    """Read `KEY=VALUE`: a dotted key and a TOML value. A single plain word is a string, even without quotes.
 
     Raises:
-        SpecError: it is no such thing, or the value is none that a spec can hold.
+        SpecError: the text is not `KEY=VALUE`, or a spec cannot hold the value.
     """
     match = _KEY.fullmatch(text.strip())
     words = _words(match["key"]) if match else None
     if match is None or words is None:
-        raise SpecError([Assignment(text).locate(Fault((), "this is not KEY=VALUE", _PATTERN, code="GN015"))])
+        key = text.partition("=")[0].strip()
+        dots = re.sub(r"\[(\d+)\]", r".\1", key)
+        fix = _PATTERN if dots == key else f"write an index after a dot: --set {dots}=…"
+        raise SpecError([Assignment(text).locate(Fault((), "this is not KEY=VALUE", fix, code="GN015"))])
     key, value = match["key"], match["value"].strip()
     start, behind = _start(text, match["key"]), len(key) + len(" = ")
     at = [(0, start), (behind, start + match.start("value") - match.start("key") + _start(match["value"], value))]
@@ -137,12 +140,12 @@ def read_assignment(text: str) -> Assignment:
 
 
 def _start(text: str, part: str) -> int:
-    """Where a text begins that another one holds between blanks."""
+    """Return the number of blanks before a part of a text; 0 for an empty part."""
     return len(text) - len(text.lstrip()) if part else 0
 
 
 def _words(key: str) -> tuple[str, ...] | None:
-    """The words of a dotted key; None if it is no key."""
+    """Return the words of a dotted key; None if it is not a key."""
     try:
         inner: Any = tomllib.loads(f"{key} = 0")
     except ValueError:
@@ -155,12 +158,12 @@ def _words(key: str) -> tuple[str, ...] | None:
 
 
 def _kinder(fault: Fault, key: str, value: str) -> Fault:
-    """A fault of a value, with how the shell wants a string."""
+    """Improve the fault of a value: explain quoting for the shell."""
     if not value:
         return replace(fault, path=(), what="there is no value", fix=_PATTERN, code="GN015")
     if re.fullmatch(r"\d[\w.]*(\s*,\s*[\w.]+)+", value):
         entries = ", ".join(part if part.isdigit() else f'"{part}"' for part in re.findall(r"[\w.]+", value))
-        return replace(fault, fix=f"a list stands in square brackets: --set {key}='[{entries}]'")
+        return replace(fault, fix=f"put a list in square brackets: --set {key}='[{entries}]'")
     if value[0].isalpha() and '"' not in value and "'" not in value:
-        return replace(fault, fix=f"""text stands in quotes, and these in the shell's: --set {key}='"{value}"'""")
+        return replace(fault, fix=f"""put text in quotes, inside those of the shell: --set {key}='"{value}"'""")
     return fault

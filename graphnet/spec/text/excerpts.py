@@ -1,4 +1,4 @@
-"""A place in a text as a person sees it: line, column, and the line itself with marks below what is at fault."""
+"""Places in a text for error messages: line, column, and an excerpt with marks below the characters at fault."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from itertools import accumulate
 from graphnet.errors import Fault, printable
 
 MOST_COLUMNS = 100
-"""The widest excerpt; of a longer line the part around the fault is shown."""
+"""Maximal width of an excerpt; longer lines are cut to the part around the fault."""
 BEFORE = 40
-"""How much of a long line is shown before the fault."""
+"""Columns of a long line that are shown before the fault."""
 TAB = 4
 LOOKED_AT = 1000
-"""How many characters before and behind the fault's first are looked at: a line may have a million."""
+"""Characters considered before and after the start of the fault: a line may have a million."""
 
 
 _WORD = re.compile(
@@ -28,12 +28,12 @@ _HEADER = re.compile(r"""\[\[? (?: "(?:[^"\\\n]|\\.)*+" | '[^'\n]*+' | [^\]\n"']
 
 
 def end_of_word(text: str, start: int) -> int:
-    """Where the word, the string or the sign ends that starts at a character."""
+    """Return the end of the word, string or sign that starts at a character."""
     return match.end() if (match := _WORD.match(text, start)) else start + 1
 
 
 def end_of_key(text: str, start: int) -> int:
-    """Where a key, a word of a dotted key or a `[table]` ends that starts at a character."""
+    """Return the end of the key, word of a dotted key or `[table]` that starts at a character."""
     match = _KEY.match(text, start) or _HEADER.match(text, start)
     return match.end() if match else start + 1
 
@@ -46,14 +46,14 @@ class Lines:
         self._ends = [match.start() for match in re.finditer("\n", text)]
 
     def place(self, offset: int) -> tuple[int, int]:
-        """The line and the column of a character, both from 1."""
+        """Return the line and column of a character, both from 1."""
         line = bisect_left(self._ends, offset)
         return line + 1, offset - (self._ends[line - 1] if line else -1)
 
     def mark(self, fault: Fault, file: str, start: int, end: int) -> Fault:
-        """The fault with its place, the characters from `start` up to `end`; those on its first line are marked.
+        """Locate a fault at the characters from `start` up to `end`, and mark those on the first line.
 
-        None are marked where `end` is `start`: the place is then no more than a hint.
+        If `end` is `start`, nothing is marked: the place is only a hint.
         """
         line, column = self.place(start)
         if end <= start:
@@ -67,10 +67,10 @@ class Lines:
 
 
 def excerpt(line: str, start: int, end: int) -> str:
-    """A line and, below it, `^` under its characters from `start` up to `end`; "" for an empty line.
+    """Return a line and, below it, `^` under its characters from `start` up to `end`; "" for an empty line.
 
-    Nothing in it moves the cursor: tabs are spaces, and what cannot be shown is written as an escape. Of a long line
-    the part around the fault is shown.
+    Nothing in it moves the cursor: tabs become spaces, and unprintable characters become escapes. A long line is cut to
+    the part around the fault.
     """
     if not line.strip():
         return ""
@@ -90,12 +90,12 @@ def excerpt(line: str, start: int, end: int) -> str:
 
 
 def _cell(char: str) -> str:
-    """A character as it is shown."""
+    """Return the printable form of a character."""
     return " " * TAB if char == "\t" else printable(char)
 
 
 def _width(text: str) -> int:
-    """How many columns of a terminal a text takes."""
+    """Return the width of a text in terminal columns."""
     return sum(
         0 if unicodedata.category(char) in ("Mn", "Me") else 2 if unicodedata.east_asian_width(char) in "WF" else 1
         for char in text

@@ -1,9 +1,9 @@
-"""One spec out of several texts: `extends = "base.toml"` (design.md, rule 25) and `--set KEY=VALUE`.
+"""Merge several texts into one spec: `extends = "base.toml"` (design.md, rule 25) and `--set KEY=VALUE`.
 
-Tables merge key by key, at every depth; what is new comes last. Slabs and weight-sharing sets are appended to the
-base's, in parts too. Anything else is replaced whole: a list, a string, and also a short form by a table or a table by
-a short form (`h1 = [64, 32, 32]` over `h1 = { shape = [8, 8, 8], update = "R" }` leaves no update). What is read is
-data alone, and the files that a spec may extend are few, small, relative and regular: it may come from a stranger.
+Tables merge key by key, at every depth; new keys come last. Slabs and weight-sharing sets are appended to the base's,
+also in parts. Anything else is replaced as a whole: lists, strings, and also a short form by a table or a table by a
+short form (`h1 = [64, 32, 32]` over `h1 = { shape = [8, 8, 8], update = "R" }` leaves no update). Specs may be
+untrusted: they are only data, and the files that one may extend are few, small, relative and regular.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ ONLY = "extends takes the relative path of a .toml or .json file"
 
 @dataclass
 class Origin:
-    """What an entry was read from, and its path there; below it only what is from elsewhere, or numbered anew."""
+    """Source of an entry and its path there; `inner` holds only entries from elsewhere or with another index."""
 
     source: Located | None
     path: KeyPath
     inner: dict[str | int, Origin] = field(default_factory=dict)
 
     def below(self, key: str | int) -> Origin:
-        """The origin of an entry inside."""
+        """Return the origin of an inner entry."""
         return self.inner.setdefault(key, Origin(self.source, (*self.path, key)))
 
 
 class Merged:
-    """A spec made of several texts, which knows what each entry was read from.
+    """A spec merged from several texts, which knows the source of each entry.
 
     Attributes:
-        data: the spec; what it was made of is left unchanged.
+        data: the spec; its sources are never modified.
     """
 
     def __init__(self, data: Mapping[str, Any], source: Located | None) -> None:
@@ -47,7 +47,7 @@ class Merged:
         self._origin = Origin(source, (), {key: Origin(source, (key,)) for key in data})
 
     def locate(self, fault: Fault) -> Fault:
-        """The fault with its place in the text that its entry is from; its path stays that in `data`."""
+        """Locate a fault in the text that its entry is from; its path remains the one in `data`."""
         origin, size = self._origin, 0
         while size < len(fault.path) and fault.path[size] in origin.inner:
             origin, size = origin.inner[fault.path[size]], size + 1
@@ -57,7 +57,7 @@ class Merged:
         return replace(there, path=fault.path)
 
     def lay(self, data: Mapping[str, Any], source: Located | None) -> None:
-        """Merge a text that extends this spec into it. What neither has is missing in that text."""
+        """Merge a text that extends this spec into it. Missing entries are then reported for that text."""
         self._origin.source = source
         self._lay(self.data, self._origin, data, source, ())
 
@@ -79,7 +79,7 @@ class Merged:
                 origin.inner[key] = Origin(source, here)
 
     def set(self, path: KeyPath, setting: Assignment) -> None:
-        """Put the setting's value in place of an entry, or make the entry and the tables that hold it."""
+        """Set an entry to the setting's value; create the entry and its tables if they are missing."""
         holder: Any = self.data
         origin = self._origin
         for size, part in enumerate(path[:-1], 1):
@@ -93,7 +93,7 @@ class Merged:
 
 
 def _is_appended(path: KeyPath) -> bool:
-    """Whether a list is appended to the base's: slabs, and weight-sharing sets."""
+    """Whether a list is appended to the base's: slabs and weight-sharing sets."""
     return path in (("transitions",), ("sharing", "sets")) or (
         len(path) == 3 and path[0] == "parts" and path[2] == "transitions"
     )
@@ -101,7 +101,7 @@ def _is_appended(path: KeyPath) -> bool:
 
 @dataclass(frozen=True)
 class Base:
-    """A file that another one extends."""
+    """A file that another file extends."""
 
     source: Source
     extended_by: str
@@ -111,7 +111,7 @@ class Base:
         return self.source.data
 
     def locate(self, fault: Fault) -> Fault:
-        """The fault with its place in the file, and which one extends that."""
+        """Locate a fault in this file, with a note on the file that extends it."""
         return _noted(self.source.locate(fault), self.extended_by)
 
 
@@ -120,14 +120,13 @@ def _noted(fault: Fault, extended_by: str) -> Fault:
 
 
 def merge(data: Mapping[str, Any], source: Source | None, name: str, settings: Sequence[str] = ()) -> Merged:
-    """A spec on top of the files it extends, and the settings on top of that; no `extends` is left.
+    """Merge a spec over the files it extends, then apply the settings; the result has no `extends`.
 
     Args:
         data: the spec.
         source: its text; None if it was given as a dict.
-        name: the path it was read from, which those of the files it extends are relative to; "-" or "" for the
-            current directory.
-        settings: `KEY=VALUE` each.
+        name: the path it was read from; the files it extends are relative to it. "-" or "" is the current directory.
+        settings: each `KEY=VALUE`.
 
     Raises:
         SpecError: a file cannot be read or is wrong, files extend each other, or settings are wrong.
@@ -142,7 +141,7 @@ def merge(data: Mapping[str, Any], source: Source | None, name: str, settings: S
             setting = read_assignment(text)
             path = setting.entry(whole.data)
             if path[0] == "extends":
-                fault = Fault(path, "a setting cannot extend", "write it in the spec", code="GN015")
+                fault = Fault(path, "'extends' cannot be set", "write it in the spec", code="GN015")
                 raise SpecError([setting.locate(fault)])
             whole.set(path, setting)
         except SpecError as error:
@@ -155,7 +154,7 @@ def merge(data: Mapping[str, Any], source: Source | None, name: str, settings: S
 def _layers(
     data: Mapping[str, Any], source: Source | None, name: str
 ) -> list[tuple[dict[str, Any], Source | Base | None]]:
-    """The spec and all files that it extends, the lowest first; without their `extends`."""
+    """Return the spec and all files that it extends, the base first, without their `extends`."""
     top: Source | Base | None = source
     layers = [({**data}, top)]
     files, paths = [source.file if source else "the spec"], [os.path.realpath(name) if source else ""]
@@ -170,10 +169,10 @@ def _layers(
         if paths[-1] in paths[:-1]:
             cycle = " -> ".join(files[paths.index(paths[-1]) :])
             what = f"files extend each other: {cycle}"
-            _refuse(layers[-1][1], what, "take one of the 'extends' out", code="GN014")
+            _refuse(layers[-1][1], what, "remove one of the 'extends'", code="GN014")
         if len(layers) > MAX_CHAIN:
             what = f"over {MAX_CHAIN} files extend one another: {' -> '.join(files)}"
-            _refuse(layers[-1][1], what, "join some", code="GN601")
+            _refuse(layers[-1][1], what, "merge some of them", code="GN601")
         if entries > MAX_TOKENS:
             what = f"with this file the spec has over {MAX_TOKENS:,} entries"
             _refuse(layers[-1][1], what, "leave some out", code="GN601")
@@ -191,7 +190,7 @@ def _read_base(extends: str, path: str, extended_by: str, extending: Located | N
     try:
         return Base(read_file(path), extended_by)
     except SpecError as error:
-        if error.faults[0].line is None:  # there is no text
+        if error.faults[0].line is None:  # the file has no readable text
             _refuse(extending, f"{error.faults[0].file}: {error.faults[0].what}", ONLY)
         raise SpecError(_noted(fault, extended_by) for fault in error.faults) from None
 

@@ -1,4 +1,4 @@
-"""Slips in a spec's file: another format, signs of another language, characters that look alike."""
+"""Common slips in spec files: another format, syntax of another language, look-alike characters."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
 def other_bytes(raw: bytes) -> tuple[str, str] | None:
-    """What a file is that is no UTF-8 text, and what to do about it."""
+    """Recognise a file that is not UTF-8 text: return what it is and what to do; None if it looks like UTF-8."""
     for start, what in (_MAGIC | _BOMS).items():
         if raw.startswith(start):
-            return f"this is {what}, no UTF-8 text", PATH if start in _MAGIC else "save the file as UTF-8"
+            return f"this is {what}, not UTF-8 text", PATH if start in _MAGIC else "save the file as UTF-8"
     if raw[:1000].count(0) > len(raw[:1000]) // 4:
         return "this looks like UTF-16: half of its bytes are zero", "save the file as UTF-8"
     return None
@@ -32,7 +32,7 @@ _LOOKED_AT = 20_000
 
 
 def other_format(text: str, format: str) -> tuple[int, str, str] | None:
-    """Where a text shows that it is in another format, which, and what to do; None if it does not."""
+    """Recognise a text in another format: return the offset, what it is and what to do; None if it is not."""
     text = text[:_LOOKED_AT]
     if conflict := re.search(r"^<{7} ", text, re.MULTILINE):
         return conflict.start(), "this is an unfinished git merge", "keep one side"
@@ -46,7 +46,7 @@ def other_format(text: str, format: str) -> tuple[int, str, str] | None:
             return (
                 python.start(),
                 "this is Python",
-                "a spec is a TOML or JSON file; in Python, graphnet.load takes a dict, too",
+                "a spec is a TOML or JSON file; in Python, graphnet.load also takes a dict",
             )
         lines = [*re.finditer(_YAML, text, re.MULTILINE)]
         if len(lines) > 2 and not entries:
@@ -58,29 +58,29 @@ def other_format(text: str, format: str) -> tuple[int, str, str] | None:
 
 _LOOK_ALIKE = {"−": "-", "–": "-", "—": "-"}
 _SIGNS = [
-    (r"//|/\*", "a comment begins with '#'"),
+    (r"//|/\*", "write comments after '#'"),
     (r"```", "remove this Markdown fence"),
-    (r";", "remove the ';': one key = value a line"),
-    (r"\(", "a list stands in square brackets"),
+    (r";", "remove the ';': write one key = value per line"),
+    (r"\(", "put a list in square brackets"),
     (r"\r", "save the file with LF or CR LF line endings"),
 ]
-"""Signs at which TOML stops, and what is right there."""
+"""Signs that are not TOML, and what to write instead."""
 
 
 def right_sign(before: str, rest: str) -> str:
-    """What is right at `rest`, where TOML cannot be read on, with `before` in front of it; "" if nothing is clear."""
+    """Return what would be right at `rest`, where TOML parsing stopped after `before`; "" if unclear."""
     if before.endswith("=") and rest.startswith("="):
-        return "one '=' stands between a key and its value"
+        return "write one '=' between a key and its value"
     for pattern, right in _SIGNS:
         if re.match(pattern, rest):
             return right
     if (dots := re.match(r"\.\.[\w+*-]*", rest)) and (start := re.search(r"[\w+*-]+$", before)):
-        return f'text stands in quotes: "{start[0]}{dots[0]}"'
+        return f'put text in quotes: "{start[0]}{dots[0]}"'
     char = rest[:1]
     if char.isascii():
         return ""
     if char in "“”„‟«»‘’‚‛":
-        return f"text stands in straight quotes, not in {char}"
+        return f"put text in straight quotes, not in {char}"
     meant = _LOOK_ALIKE.get(char) or unicodedata.normalize("NFKC", char)
     name = f"U+{ord(char):04X}"
     if unicodedata.category(char) in ("Zs", "Cf"):

@@ -1,4 +1,4 @@
-"""A spec as it was written: its data, and the line and column of every entry (design.md, sections 2 and 4)."""
+"""A spec's text: its data, and the line and column of every entry (design.md, sections 2 and 4)."""
 
 from __future__ import annotations
 
@@ -43,24 +43,24 @@ MAX_BYTES = 1024 * 1024
 
 
 class Located(Protocol):
-    """A spec, or some of it, that knows where its entries were written."""
+    """A spec, or a piece of one, that knows the places of its entries."""
 
     @property
     def data(self) -> dict[str, Any]:
         """The spec as dict, list, str, int, float and bool."""
 
     def locate(self, fault: Fault) -> Fault:
-        """The fault with its place."""
+        """Return the fault with its place."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A spec as it was written.
+    """A spec as written.
 
     Attributes:
         file: the name to show, `<stdin>` for standard input.
         data: the spec as dict, list, str, int, float and bool; keys in the order of the text.
-        places: where each entry of `data` stands in `text`.
+        places: the place of each entry of `data` in `text`.
     """
 
     file: str
@@ -70,11 +70,11 @@ class Source:
     places: dict[KeyPath, Place] = field(repr=False)
 
     def locate(self, fault: Fault) -> Fault:
-        """The fault with its file, line and column; what the text lacks is placed at what would hold it."""
+        """Return the fault with file, line and column; a missing entry is placed at the table that would hold it."""
         return self._lines.mark(fault, self.file, *self.extent(fault))
 
     def extent(self, fault: Fault) -> tuple[int, int]:
-        """The characters of the text that a fault means, from the first up to the second offset; none, as (0, 0)."""
+        """Return the start and end of the characters at fault; (0, 0) if there are none."""
         place = self.places.get(fault.path)
         if place is None:
             held = (fault.path[:size] for size in range(len(fault.path) - 1, 0, -1))
@@ -99,10 +99,10 @@ class Source:
 def read_file(path: str | os.PathLike[str]) -> Source:
     """Read a TOML or JSON spec; the path `-` is standard input.
 
-    The suffix decides between the two; without one of them, a text that starts with `{` is JSON.
+    The suffix chooses the format; with another suffix, a text that starts with `{` is JSON.
 
     Raises:
-        SpecError: the file cannot be read, or what it says is wrong.
+        SpecError: the file cannot be read, or its content is wrong.
     """
     name = os.fspath(path)
     file = "<stdin>" if name == "-" else name.encode(errors="replace").decode()
@@ -123,7 +123,7 @@ def read_file(path: str | os.PathLike[str]) -> Source:
 
 
 def _read_bytes(name: str, file: str) -> bytes:
-    """The bytes of a regular file or of standard input, at most `MAX_BYTES`."""
+    """Read a regular file or standard input, at most `MAX_BYTES`."""
     what, fix, code, raw = (
         "",
         "give the path of a .toml or .json file, a name that `graphnet zoo` lists, or - for standard input",
@@ -143,7 +143,7 @@ def _read_bytes(name: str, file: str) -> bytes:
     except (OSError, ValueError, AttributeError) as error:  # a NUL in the path; standard input is closed
         what = f"this cannot be read: {getattr(error, 'strerror', None) or error}"
     if len(raw) > MAX_BYTES:
-        what, fix, code = f"this is over {MAX_BYTES // 1024**2} MB", "a spec is a text of some hundred lines", "GN601"
+        what, fix, code = f"this is over {MAX_BYTES // 1024**2} MB", "a spec has at most a few hundred lines", "GN601"
     if what:
         raise SpecError([Fault((), what, fix, file=file, code=code)])
     return raw
@@ -153,8 +153,8 @@ def read_text(text: str, format: Format, file: str) -> Source:
     """Read a spec.
 
     Raises:
-        SpecError: all faults of syntax and all duplicate keys; if the syntax is right, also all values that no
-            spec can hold.
+        SpecError: with all syntax faults and all duplicate keys; if the syntax is right, also with all values that
+            no spec can hold.
     """
     text = text.removeprefix("\ufeff")
     if found := danger(text):
@@ -174,7 +174,7 @@ def read_text(text: str, format: Format, file: str) -> Source:
 
 
 def _with_twice(text: str, faults: list[Found], twice: list[Twice], edits: list[Edit]) -> list[Found]:
-    """The faults and the keys that come twice, but for lines where a fault of syntax can make them up."""
+    """Add faults for duplicate keys, except on lines where a syntax fault may have produced them."""
     faults = [found for found in faults if not found[1].what.startswith(TWICE)]
     lines = Lines(text)
     taken = {lines.place(offset)[0] for offset, _ in faults}
@@ -196,18 +196,18 @@ def _refuse(text: str, file: str, faults: list[Found]) -> NoReturn:
         over = "over " if len(faults) >= MAX_LOOKED_FOR else ""
         what = f"{over}{more} more {'fault' if more == 1 else 'faults'} from here on"
         offset, first = faults[MAX_FAULTS]
-        faults[MAX_FAULTS:] = [(offset, Fault((), what, "mend the first ones first", code=first.code))]
+        faults[MAX_FAULTS:] = [(offset, Fault((), what, "fix these first", code=first.code))]
     raise SpecError(lines.mark(_printable(fault), file, at, end_of_word(text, at)) for at, fault in faults)
 
 
 def _printable(fault: Fault) -> Fault:
-    """The fault without halves of characters in its path, which no text can hold."""
+    """Replace surrogates, which no text can hold, in the fault's path."""
     path = (part if isinstance(part, int) else part.encode(errors="replace").decode() for part in fault.path)
     return replace(fault, path=tuple(path))
 
 
 def _value_faults(data: Any) -> Iterator[Fault]:
-    """The values that no spec can hold."""
+    """Yield the faults of values that no spec can hold."""
     if not isinstance(data, dict):
         yield Fault((), "a spec is a table of keys and values", 'in JSON: { "graphnet": 1, ... }', code="GN010")
         return
@@ -232,6 +232,6 @@ def _value_faults(data: Any) -> Iterator[Fault]:
             if not -(2**63) <= value < 2**63:
                 yield Fault(path, TOO_LARGE, SMALLER, code="GN007")
         elif not isinstance(value, float):
-            yield Fault(path, "a date or time has no meaning in a spec", "text stands in quotes", code="GN007")
+            yield Fault(path, "a date or time has no meaning in a spec", "put text in quotes", code="GN007")
         elif not math.isfinite(value):
             yield Fault(path, f"{value} is not a finite number", "write a finite number", code="GN007")

@@ -1,4 +1,4 @@
-"""Where the entries of a spec stand in its text, and which come twice, read from tree-sitter's syntax tree."""
+"""Places of a spec's entries in its text, and duplicate keys, read from tree-sitter's syntax tree."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tree_sitter import Language, Node, Parser
 from graphnet.errors import KeyPath
 
 Twice = tuple[KeyPath, int, int]
-"""A key that comes again, the offset of the first and of the second."""
+"""Path of a duplicate key, offset of the first one and of the second one."""
 
 
 class Place(NamedTuple):
@@ -30,7 +30,7 @@ _GRAMMARS = {
     "toml": Language(tree_sitter_toml.language()),
     "json": Language(tree_sitter_json.language()),
 }
-_MAY_FOLLOW = {  # which entries may come again, as what; tomllib forbids a few more
+_MAY_FOLLOW = {  # role of an entry: earlier roles that it may repeat; tomllib forbids a few more
     "part": ("part", "head", "table", "array"),  # a and b of a.b.c = 1
     "head": ("part", "head", "table", "array"),  # a and b of [a.b.c]
     "table": ("head",),
@@ -40,11 +40,11 @@ _MAY_FOLLOW = {  # which entries may come again, as what; tomllib forbids a few 
 
 
 class Outline:
-    """Where the entries of a text stand, and which come twice, read from its syntax tree.
+    """Places of a text's entries, and its duplicate keys, read from its syntax tree.
 
     Attributes:
         places: offsets of the entries.
-        twice: the keys that were seen before.
+        twice: the duplicate keys.
     """
 
     def __init__(self, text: str, format: Literal["toml", "json"]) -> None:
@@ -53,7 +53,7 @@ class Outline:
         self._text = text
         self._roles: dict[KeyPath, str] = {}
         self._sizes: dict[KeyPath, int] = {}  # of arrays of tables
-        tree = Parser(_GRAMMARS[format]).parse(text.encode("ascii", "replace"))  # one byte a character
+        tree = Parser(_GRAMMARS[format]).parse(text.encode("ascii", "replace"))  # one byte per character
         self._read(tree.root_node)
 
     def _read(self, root: Node) -> None:
@@ -65,7 +65,7 @@ class Outline:
                 self._walk([(node, (), False)])
 
     def _walk(self, todo: list[tuple[Node, KeyPath, bool]]) -> None:
-        """Read pairs and values at their paths, last one first; quietly below a key that comes twice."""
+        """Read pairs and values at their paths, from the end of `todo`; report nothing below a duplicate key."""
         while todo:
             node, path, quiet = todo.pop()
             kind = node.type
@@ -90,7 +90,7 @@ class Outline:
                 todo.append((value, path, quiet))
 
     def _header(self, node: Node) -> tuple[KeyPath, bool]:
-        """Read `[a.b]` or `[[a.b]]`: the path of what follows, and whether to be quiet about that."""
+        """Read `[a.b]` or `[[a.b]]`: return the path of its entries, and whether to report nothing about them."""
         role = "table" if node.type == "table" else "array"
         *parts, (name, start) = self._words(node.named_children[0])
         path: KeyPath = ()
@@ -106,11 +106,11 @@ class Outline:
         return self._last((*path, name)), quiet
 
     def _last(self, path: KeyPath) -> KeyPath:
-        """The last table of an array of tables; any other path as it is."""
+        """Return the path of the last table of an array of tables; any other path unchanged."""
         return (*path, self._sizes[path] - 1) if path in self._sizes else path
 
     def _claim(self, path: KeyPath, role: str, place: Place, quiet: bool) -> bool:
-        """Note an entry; true if it, or what holds it, comes twice."""
+        """Record an entry; return whether it, or a table that holds it, is a duplicate."""
         before = self._roles.get(path)
         if before is None or (role == "table" and before == "head"):
             self._roles[path], self.places[path] = role, place
@@ -121,7 +121,7 @@ class Outline:
         return quiet
 
     def _words(self, key: Node) -> list[tuple[str, int]]:
-        """The words of a key and their offsets."""
+        """Return the words of a key and their offsets."""
         words: list[Node] = []
         while key.type == "dotted_key":
             key, word = key.named_children[0], key.named_children[-1]
@@ -139,7 +139,7 @@ class Outline:
         return word[1:-1]
 
 
-# One match is one character of the string, or none where a backslash joins two lines.
+# One match is one character of the string, or none if a backslash joins two lines.
 _CHARACTER = re.compile(
     r"(?P<join>\\[ \t]*\r?\n[ \t\r\n]*)|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u.{4}|\\U.{8}|\\.|\r\n|.",
     re.DOTALL,
@@ -148,11 +148,11 @@ _LITERAL_CHARACTER = re.compile(r"(?P<join>\b\B)|\r\n|.", re.DOTALL)
 
 
 def inside_string(literal: str, index: int) -> int:
-    """Where a string's character of some index stands in the literal, quotes and escapes counted."""
+    """Map the index of a character in a string to its offset in the literal, with quotes and escapes."""
     quote = literal[:3] if literal[:3] in ('"""', "'''") else literal[0]
     pattern = _CHARACTER if quote[0] == '"' else _LITERAL_CHARACTER
     offset, end = len(quote), len(literal) - len(quote)
-    if len(quote) == 3:  # a line's end right after the quotes is no part of the string
+    if len(quote) == 3:  # a newline right after the quotes is not part of the string
         offset += 2 if literal.startswith("\r\n", offset) else literal.startswith("\n", offset)
     while offset < end and (match := pattern.match(literal, offset, end)):
         index -= match["join"] is None

@@ -278,7 +278,7 @@ def test_refusals() -> None:
         fixed_point(alone, [(PHOTOS, KINDS)], "h1")
     with pytest.raises(EditError, match="not compiled by graphnet"):
         fixed_point(nn.Linear(2, 2), [(PHOTOS, KINDS)], "h1")
-    with pytest.raises(ValueError, match="there are no images"):
+    with pytest.raises(ValueError, match="no images"):
         fixed_point(net, [], "h1")
 
 
@@ -296,7 +296,7 @@ def test_a_state_that_grows_without_bound_says_when_and_how_fast() -> None:
     np.testing.assert_allclose(found.residuals[:126], 0.5, rtol=1e-6)
     assert found.why_not_finite() == (
         "'h' grows without bound: at step 127 the values of 3 images are not finite; "
-        "its last block makes them 2 times as large a step"
+        "its last block makes them 2 times as large per step"
     )
     assert found.converged is None
     assert closed(2 * EYE).why_not_finite() == ""
@@ -305,4 +305,4 @@ def test_a_state_that_grows_without_bound_says_when_and_how_fast() -> None:
 def test_a_net_that_is_not_finite_says_so() -> None:
     found = closed(float("nan") * EYE)
     assert found.overflow == 0
-    assert found.why_not_finite().startswith("'h' holds no finite numbers as trained: weights, statistics or images")
+    assert found.why_not_finite().startswith("'h' is not finite as trained: weights, statistics or images")

@@ -303,7 +303,7 @@ def test_a_state_or_transition_may_be_named_with_its_time() -> None:
     assert Silence("h2@2") == Silence("h2", "2")
     assert Silence("h2@*") == Silence("h2")
     assert AddNoise("h1->h2@2", 0.5) == AddNoise("h1->h2", 0.5, "2")
-    with pytest.raises(EditError, match="says its time, and so does"):
+    with pytest.raises(EditError, match="gives a time, and so does"):
         Lesion("h1->h2@2", 3)
 
 
@@ -333,7 +333,7 @@ def test_a_silent_state_is_zeros() -> None:
         made(IMAGES)
         assert [bool(value.any()) for value in seen] == [True, False, False]
     for update, layer in (("BR", "norm1"), ("R sigmoid", "sigmoid1")):
-        with pytest.raises(EditError, match=rf"has an update that makes something of zeros \({layer}\)\n  lesion it"):
+        with pytest.raises(EditError, match=rf"has an update that does not keep zeros \({layer}\)\n  lesion it"):
             graphnet.perturb(looped(update=update), Silence("h1", 2))
 
 
@@ -424,7 +424,7 @@ def test_noise_on_a_state_is_replaced_but_not_silenced() -> None:
     assert edited(noisy, AddNoise("h2", 0.5)).meta["spec"].states["h2"].noise.std == 0.5
     with pytest.raises(EditError, match="'h2' has noise already"):
         graphnet.perturb(noisy, AddNoise("h2", 0.5, 1))
-    with pytest.raises(EditError, match="'h2' has noise of its own, which would still be there"):
+    with pytest.raises(EditError, match="'h2' has its own noise, which would remain"):
         graphnet.perturb(noisy, Silence("h2"))
 
 
@@ -455,7 +455,7 @@ def test_another_image_from_some_time_on() -> None:
         close(made(images), step_by_step(net, shown=shown))
     longer = edited(net, ShowAnother(2), RepeatLastBlock("h2", 2))
     close(longer(sequence(longer, IMAGES, OTHERS, 2)), step_by_step(net, repeat=("h2", 3, 2), shown=shown))
-    with pytest.raises(EditError, match="the input of this net is no sequence\n  edit it by ShowAnother first"):
+    with pytest.raises(EditError, match="the input of this net is not a sequence\n  edit it with ShowAnother first"):
         sequence(net, IMAGES, OTHERS, 2)
 
 
@@ -568,8 +568,8 @@ def test_new_statistics_are_calibrated_and_only_those() -> None:
     with pytest.raises(EditError) as caught:
         graphnet.perturb(net, NEW)
     assert str(caught.value).split("\n") == [
-        "the weights hold no running statistics at t = 5, 6: they must be calibrated on training images first",
-        "  the edit runs norms at other times: give images as calibrate, on the command line by --calibrate",
+        "the weights hold no running statistics at t = 5, 6: calibrate them on training images first",
+        "  the edit runs norms at other times: pass images as calibrate, on the command line with --calibrate",
     ]
     before, batches = deepcopy(net.state_dict()), [(random(8, 2, 6, 6, seed=seed), torch.zeros(8)) for seed in (3, 4)]
     made = graphnet.perturb(net, NEW, calibrate=iter(batches))
@@ -619,30 +619,30 @@ WRONG: list[tuple[Any, str]] = [
     (DropBlock("h1", 5), r"'h1' has no block 5\n  there are 4$"),
     (ReadOutEarly("h2", 4), r"'h2' has 3 blocks, not 4\n"),
     (ReadOutEarly("h2", -1), r"'h2' has 3 blocks, not -1\n"),
-    (RepeatLastBlock("h2", -1), "a block is not repeated -1 times"),
-    (Lesion("h2->h1"), r"there is no transition h2->h1\n  did you mean 'h2->h2'\? known: h1->h1, h1->h2, h2->h2$"),
-    (Lesion("H1->h2"), r"there is no transition H1->h2\n  did you mean 'h1->h2'\? known"),
-    (Lesion("h1-"), r"'h1-' is half a transition\n  put it into quotes: 'h1->…'$"),
+    (RepeatLastBlock("h2", -1), "a block cannot repeat -1 times"),
+    (Lesion("h2->h1"), r"no transition h2->h1\n  did you mean 'h2->h2'\? known: h1->h1, h1->h2, h2->h2$"),
+    (Lesion("H1->h2"), r"no transition H1->h2\n  did you mean 'h1->h2'\? known"),
+    (Lesion("h1-"), r"'h1-' is half a transition\n  quote it: 'h1->…'$"),
     (
         Lesion("h1->h2"),
-        r"'h1->h2' is the only way to a readout: then 'h2' is empty at t = 8: no signal ever reaches it\n"
-        r"  silence it instead: zeros arrive then \(--silence 'h1->h2', Silence in Python\)$",
+        r"'h1->h2' is the only way to a readout: without it 'h2' is empty at t = 8: no signal ever reaches it\n"
+        r"  silence it instead, so that zeros arrive \(--silence 'h1->h2', Silence in Python\)$",
     ),
-    (Lesion("h2", [6, 8]), r"'h2@6, 8' is the only way to a readout: then 'h2' is empty at t = 8"),
-    (Lesion("h1->h1#conv1"), r"'h1->h1#conv1' names a layer\n  an edit is of whole transitions$"),
+    (Lesion("h2", [6, 8]), r"'h2@6, 8' is the only way to a readout: without it 'h2' is empty at t = 8"),
+    (Lesion("h1->h1#conv1"), r"'h1->h1#conv1' names a layer\n  edits apply to whole transitions$"),
     (Lesion("h1->h2@7"), r"'h1->h2' selects nothing that fires at t = 7\n  it does at t = 5$"),
     (Silence("h1->h1", 99), r"'h1->h1' selects nothing that fires at t = 99\n  it does at t = 1\.\.4$"),
     (Silence("h2@77"), r"'h2' selects nothing that fires at t = 77\n  it does at t = 5\.\.8$"),
     (AddNoise("h2->h2@1", 1.0), r"'h2->h2' selects nothing that fires at t = 1\n  it does at t = 6\.\.8$"),
-    (ShowAnother(6), r"an image that comes at t = 6 reaches no readout\n  until t = 4 it would$"),
+    (ShowAnother(6), r"an image shown at t = 6 reaches no readout\n  up to t = 4 it would$"),
     (Lesion("h1->"), "'h1->' selects no transitions\n"),
-    (Lesion("h1"), "then no input arrives at all"),
-    (Silence("h3->h1"), "there is no transition h3->h1\n"),
+    (Lesion("h1"), "then no input arrives"),
+    (Silence("h3->h1"), "no transition h3->h1\n"),
     (Silence("h1"), r"the input arrives at 'h1' then\n  choose later times"),
     (Silence("h1->h1", "5..3"), r"'5\.\.3' runs backwards\n  did you mean '3\.\.5'"),
     (AddNoise("h2@3", 1.0), r"'h2' selects nothing that fires at t = 3\n  it does at t = 5\.\.8$"),
     (AddNoise("h3", 1.0), r"no state is called 'h3'\n  did you mean"),
-    (AddNoise("h1->h1", 0), "a standard deviation is above 0, not 0"),
+    (AddNoise("h1->h1", 0), "a standard deviation must be above 0, not 0"),
     (ShowAnother(9), "t = 9 is not between 0 and the last readout, 8"),
     ({"t": 2, "h1": {"h1": "BRC5+I"}}, r"needs weights that the net does not have: h1\.from_h1\.conv1\.t2\.weight\n"),
     (Override(({"h1": {"h1": "BRCBRC+I"}},)), r"does not have: h1\.from_h1\.conv2\.weight\n  use functions"),
@@ -670,7 +670,7 @@ def test_other_refusals() -> None:
         with pytest.raises(EditError, match=r"has a net of its own here, .* relative to T\n  give one readout time"):
             graphnet.perturb(nets, edit)
     once = shaken({"t": 1, "h1": {"h2": "C"}}, t=1)
-    with pytest.raises(EditError, match="'h2' has no self-transition, so there are no blocks\n  no state has one"):
+    with pytest.raises(EditError, match="'h2' has no self-transition, so it has no blocks\n  no state has one"):
         graphnet.perturb(once, RepeatLastBlock("h2", 1))
     with pytest.raises(EditError, match="the input is a sequence already"):
         graphnet.perturb(staged(), ShowAnother(0), ShowAnother(2))

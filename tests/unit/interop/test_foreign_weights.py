@@ -124,9 +124,7 @@ def test_a_checkpoint_that_holds_itself() -> None:
 
 
 def test_a_checkpoint_without_tensors() -> None:
-    assert refused({"epoch": 1, "lr": 2}, TABLE) == [
-        "there are no tensors in the checkpoint: it holds epoch and 1 more"
-    ]
+    assert refused({"epoch": 1, "lr": 2}, TABLE) == ["no tensors in the checkpoint: it holds epoch and 1 more"]
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -152,7 +150,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         torch.save({"state_dict": STATE, "args": more}, "net.pth")
         what, hint = refused("net.pth", TABLE)
         assert what.startswith("net.pth is no file of torch.save, or holds more than tensors, numbers, strings")
-        assert hint == "  nothing in a checkpoint is run: load it yourself if you trust it, and give its state dict"
+        assert hint == "  nothing in a checkpoint runs here: load it yourself if you trust it, and give its state dict"
     assert not Path("sprung").exists()
 
 
@@ -161,7 +159,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_invalid_files(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
     assert "is no file of" in refused(tmp_path / name, TABLE)[0]
-    assert refused(tmp_path / "none" / name, TABLE) == [f"there is no checkpoint at {tmp_path / 'none' / name}"]
+    assert refused(tmp_path / "none" / name, TABLE) == [f"no checkpoint at {tmp_path / 'none' / name}"]
     torch.save([torch.ones(2)], tmp_path / "list.pth")
     assert refused(tmp_path / "list.pth", TABLE) == [f"{tmp_path / 'list.pth'} holds a list, not a dict of tensors"]
 
@@ -232,8 +230,8 @@ def test_all_kinds_of_faults_come_at_once() -> None:
     given["block.bn.running_mean"] = STATE["block.bn.running_mean"]
     said = [line for line in refused(given, table) if not line.startswith("  ")]
     assert said == [
-        "the table says nothing of h1.from_h1.norm1.t1.running_mean",
-        "the table names V1.weight, which the net has not",
+        "the table lacks h1.from_h1.norm1.t1.running_mean",
+        "the table names V1.weight, which the net does not have",
         "the state dict has no block.conv.weight for h1.from_h1.conv1.weight",
         "fc.weight is [2, 4], but post_net.linear1.weight is [3, 4]; 1 more differ in shape",
         "nothing in the net takes block.bn.running_mean and 1 more of the state dict",
@@ -242,7 +240,7 @@ def test_all_kinds_of_faults_come_at_once() -> None:
 
 def test_a_reversed_table() -> None:
     table = {theirs: ours for ours, theirs in TABLE.items()}
-    what = "the table is the other way round: its keys are names of this net, its values foreign ones"
+    what = "the table is reversed: its keys must be names of this net, its values foreign names"
     assert refused(STATE, table)[0] == what
 
 
@@ -322,6 +320,18 @@ def test_a_shorter_net_leaves_out_what_is_dead_in_it() -> None:
     with pytest.raises(CheckpointError, match=r"nothing in the net takes V4.conv1.weight and \d+ more"):
         graphnet.import_state_dict(made, tensors, "cornet-rt-skipping")
     graphnet.import_state_dict(made, tensors, "cornet-rt-skipping", ignore=["IT.*", "V4.conv1.*", "V4.norm1.*"])
+
+
+@pytest.mark.parametrize("name", ["blt", "blt-as-published", "blt-b"])
+def test_what_the_published_code_never_uses_is_left_out(name: str) -> None:
+    made = graphnet.compile(name)
+    table = zoo.foreign_names(name)
+    tensors = {table[ours]: torch.rand(tensor.shape) for ours, tensor in made.state_dict().items()}
+    dead = {"v1.lateral.weight": torch.rand(64, 64, 3, 3), "v1.top_down.weight": torch.rand(128, 64, 3, 3)}
+    graphnet.import_state_dict(made, {"model": tensors | dead}, name)
+    assert holds(made, tensors, table)
+    with pytest.raises(CheckpointError, match=r"nothing in the net takes v1\.lateral\.weight and 1 more"):
+        graphnet.import_state_dict(made, tensors | dead, table)
 
 
 # ---- bl-net, in the layout and with the names of Keras

@@ -89,7 +89,7 @@ def test_a_spec_cannot_register_an_op() -> None:
 def test_an_unknown_op_without_similar_ones_explains_registration(ops: Any) -> None:
     found = fault(spec(ops))
     assert found.what == "no op is called 'contrast'"
-    assert found.fix.startswith("an op of your own is registered by graphnet.register_op, in a module that the option")
+    assert found.fix.startswith("register your own op with graphnet.register_op, in a module given by")
     assert "--plugin" in found.fix
 
 

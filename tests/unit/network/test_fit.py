@@ -194,10 +194,10 @@ def test_convolutions_have_no_bias_linear_layers_have_one() -> None:
         ("BRC", [9, 4, 4], [9, 8, 8], "BRC", "but 'b' is 9x8x8", "'D' doubles the size"),
         ("BRD", [9, 4, 4], [9, 16, 16], "BRD", "but 'b' is 9x16x16", "BRDx2 fits"),
         ("C", [9, 8, 8], [9, 5, 5], "C", "but 'b' is 9x5x5", "9x8x8 cannot become 9x5x5"),
-        ("C/3", [9, 9, 9], [9, 5, 5], "C/3", "this makes 9x3x3 of", "without strides of their own, 1 of 'C' fit"),
+        ("C/3", [9, 9, 9], [9, 5, 5], "C/3", "this makes 9x3x3 of", "without explicit strides, 1 of 'C' fit"),
         ("C:7", [9, 8, 8], [5, 8, 8], "C:7", "this makes 7x8x8 of", "end on a convolution of 5 channels, such as C1:5"),
         ("RI", [9, 8, 8], [5, 8, 8], "RI", "this makes 9x8x8 of", "such as C1:5"),
-        ("C G", [9, 8, 8], [5, 8, 8], "C G", "this makes 5 of", "a vector does not become a map"),
+        ("C G", [9, 8, 8], [5, 8, 8], "C G", "this makes 5 of", "a vector cannot become a map"),
         ("C+I", [9, 8, 8], [5, 4, 4], "I", "5x4x4 and 9x8x8 cannot be added", "C1"),
         ("C:N", [9, 8, 8], [9, 8, 8], "C:N", "no constant is called 'N'", "name it in [let]"),
         ("C:0", [9, 8, 8], [9, 8, 8], "C:0", "width: 0 is not between 1 and 16,777,216", ""),
@@ -225,7 +225,7 @@ def test_suggested_fixes_fit() -> None:
 
 def test_a_post_net_ends_at_the_classes() -> None:
     found = fault(small(post_net={"ops": "BR", "classes": 3}))
-    assert (found.path, found.fix) == (("post_net", "ops"), "G or L make a vector of a map")
+    assert (found.path, found.fix) == (("post_net", "ops"), "G or L turn a map into a vector")
     assert found.what == "this makes 6x4x4 of 'h2' (6x4x4), but 'logits' is 3"
 
 

@@ -93,12 +93,12 @@ CONSTANTS = "a letter or '_', then letters, digits and '_'; not T, inf or x"
     ("let", "name", "what", "fix"),
     [
         ({"A": 1, "B": "2D"}, "B", "no constant before this one is called 'D'", "known: A"),
-        ({"B": "A", "A": 1}, "B", "no constant before this one is called 'A'", "name it above this one"),
-        ({"A": "A"}, "A", "no constant before this one is called 'A'", "name it above this one"),
-        ({"T": 1}, "T", "'T' is no name for a constant", CONSTANTS),
-        ({"inf": 1}, "inf", "'inf' is no name for a constant", CONSTANTS),
-        ({"x": 1}, "x", "'x' is no name for a constant", CONSTANTS),
-        ({"1a": 1}, "1a", "'1a' is no name for a constant", CONSTANTS),
+        ({"B": "A", "A": 1}, "B", "no constant before this one is called 'A'", "define it above this one"),
+        ({"A": "A"}, "A", "no constant before this one is called 'A'", "define it above this one"),
+        ({"T": 1}, "T", "'T' is not a valid constant name", CONSTANTS),
+        ({"inf": 1}, "inf", "'inf' is not a valid constant name", CONSTANTS),
+        ({"x": 1}, "x", "'x' is not a valid constant name", CONSTANTS),
+        ({"1a": 1}, "1a", "'1a' is not a valid constant name", CONSTANTS),
         ({"A": "2+"}, "A", "a whole number or a constant's name is expected, not the end", ""),
     ],
 )
@@ -113,8 +113,8 @@ def test_wrong_constants(let: dict[str, Any], name: str, what: str, fix: str) ->
         ("M", ("t",), "no constant is called 'M'", "did you mean 'MN'? known: MN, T; or name it in [let]"),
         (["1..2", "2M"], ("t", 1), "no constant is called 'M'", "did you mean 'MN'? known: MN, T; or name it in [let]"),
         ("5..3", ("t",), "'5..3' runs backwards", "did you mean '3..5'?"),
-        (-1, ("t",), "-1 is no time: time is 0, 1, 2, …", FROM_ZERO),
-        ([1, -1], ("t", 1), "-1 is no time: time is 0, 1, 2, …", FROM_ZERO),
+        (-1, ("t",), "-1 is not a time: times are 0, 1, 2, …", FROM_ZERO),
+        ([1, -1], ("t", 1), "-1 is not a time: times are 0, 1, 2, …", FROM_ZERO),
     ],
 )
 def test_wrong_times(t: Any, path: tuple[str | int, ...], what: str, fix: str) -> None:
@@ -125,7 +125,7 @@ def test_wrong_times(t: Any, path: tuple[str | int, ...], what: str, fix: str) -
 def test_only_transitions_may_name_the_readout() -> None:
     found = fault(small(readout={"t": "T"}))
     assert (found.path, found.fix) == (("readout", "t"), "name a time, such as 3")
-    assert found.what == "'T' is the readout time, which only the times of transitions may name"
+    assert found.what == "'T' is the readout time, which only the times of transitions may use"
     assert fault(small(input={"shape": [1, 8, 8], "t": "T-1"})).path == ("input", "t")
 
 

@@ -192,8 +192,8 @@ SETS = ("sharing", "sets", 0, "members")
     [
         ("h1->h3", "h3", "no state is called 'h3'", "did you mean 'h2'? known: h1, h2"),
         ("V9->h1", "V9", "no state is called 'V9'", "known: h1, h2"),
-        ("h2->h1", None, "'h2->h1' selects no transition", "there are: h1->h1, h1->h2, h2->h2"),
-        ("x*->*", None, "'x*->*' selects no transition", "there are: h1->h1, h1->h2, h2->h2"),
+        ("h2->h1", None, "'h2->h1' selects no transition", "transitions: h1->h1, h1->h2, h2->h2"),
+        ("x*->*", None, "'x*->*' selects no transition", "transitions: h1->h1, h1->h2, h2->h2"),
         ("h1", "h1", "'h1' selects no transitions", "write source->target"),
         ("h1->h1@3..1", "3..1", "'3..1' runs backwards", "did you mean '1..3'?"),
     ],
@@ -209,17 +209,15 @@ def test_tied_tensors_have_one_shape() -> None:
     found = fault(small({"h1": {"h1": "C", "h2": "C"}}, sharing={"sets": [{"members": ["h1->h1", "h1->h2"]}]}))
     assert found.path == (*SETS, 1)
     assert found.what == ("h2.from_h1.conv1.weight is 6x4x3x3, but h1.from_h1.conv1.weight in the same set is 4x4x3x3")
-    assert (
-        found.fix == "tied weights have one shape: same kernel and widths, or tie only layers that agree, with #conv1"
-    )
+    assert found.fix == "tied weights need the same kernel and widths; or tie only layers that agree, with #conv1"
 
 
 def test_a_weight_is_in_one_set() -> None:
     sets = [{"members": ["h1->h1@1..3"]}, {"members": ["h2->h2", "h1->*@3..5"]}]
     first = next(each for each in faults(small(ALL, sharing={"sets": sets})) if "earlier" in each.what)
     assert first.path == ("sharing", "sets", 1, "members", 1)
-    assert first.what == "h1->h1 is in an earlier set already at t = 3"
-    assert first.fix == "a weight is in one set: merge the sets, or part their times"
+    assert first.what == "h1->h1 is already in an earlier set at t = 3"
+    assert first.fix == "a weight is in one set: merge the sets, or separate their times"
 
 
 @pytest.mark.parametrize("readouts", [[4], [6], [4, 6]])
@@ -254,7 +252,7 @@ def test_coupling_needs_gradients() -> None:
 
 def test_a_set_cannot_name_the_readout_time() -> None:
     spec = small(sharing={"sets": [{"members": ["h1->h1@T-1"]}]})
-    assert fault(spec).what == "'T' is the readout time, which only the times of transitions may name"
+    assert fault(spec).what == "'T' is the readout time, which only the times of transitions may use"
 
 
 def test_a_label_of_a_state_made_of_a_part_is_that_of_its_inner_states() -> None:

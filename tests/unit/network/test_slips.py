@@ -79,4 +79,4 @@ def test_an_unknown_state_is_one_fault_for_all_its_uses() -> None:
     (fault,) = faults(small(slab))
     assert dotted(fault.path) == "transitions[0].H1"
     assert fault.fix == "did you mean 'h1'? known: h1, h2"
-    assert fault.note == "it is written 3 times; all states stand in [states]"
+    assert fault.note == "it occurs 3 times; all states must be in [states]"

@@ -70,7 +70,7 @@ def test_graphviz_reads_dot_text_and_shows_strange_text_as_it_is(view: str) -> N
 @pytest.mark.parametrize("suffix", [".png", ".pdf"])
 def test_characters_that_the_font_lacks_are_no_fault(suffix: str) -> None:
     odd = Rendering(graphnet.plan(small(name=STRANGE, cite="視覚野 $\\frac{$")), PictureOptions(width=0))
-    with pytest.warns(PictureWarning, match=r"DejaVu Sans, .* has no 視 覚 野: boxes in their place"):
+    with pytest.warns(PictureWarning, match=r"DejaVu Sans, .* has no 視 覚 野: drawn as boxes"):
         assert drawn(f"net{suffix}", odd).startswith(BEGIN[suffix])
 
 
@@ -140,14 +140,14 @@ def test_an_animation_of_very_many_steps_is_refused() -> None:
 @pytest.mark.parametrize(
     ("path", "view", "said"),
     [
-        ("net.jpg", "matrix", "no format of pictures is called '.jpg'\n  the matrix view: .svg, .png, .pdf"),
-        ("net", "plan", "no format of pictures is called ''\n"),
+        ("net.jpg", "matrix", "no picture format is called '.jpg'\n  the matrix view: .svg, .png, .pdf"),
+        ("net", "plan", "no picture format is called ''\n"),
         ("net.gif", "matrix", "the matrix view cannot be drawn as '.gif'\n"),
         ("net.dot", "plan", "the plan view cannot be drawn as '.dot'\n"),
         (
             "net.bmp",
             "unrolled",
-            "no format of pictures is called '.bmp'\n  the unrolled view: .svg, .png, .pdf",
+            "no picture format is called '.bmp'\n  the unrolled view: .svg, .png, .pdf",
         ),
     ],
 )
@@ -159,7 +159,7 @@ def test_unknown_formats_are_refused_with_a_list(path: str, view: str, said: str
 
 def test_a_large_picture_is_drawn_smaller_with_a_warning() -> None:
     compiled = graphnet.plan(ROOT / "specs" / "he" / "preact-resnet-1001.toml")
-    with pytest.warns(PictureWarning, match=r"drawn at \d+ pixels an inch, not 300: .* more than 20,000 pixels"):
+    with pytest.warns(PictureWarning, match=r"drawn at \d+ pixels per inch, not 300: .* more than 20,000 pixels"):
         image = Image.open(BytesIO(drawn("net.png", Rendering(compiled, PictureOptions(width=0)))))
     assert 19_000 < image.width <= 20_001
 
@@ -178,8 +178,8 @@ def test_pixels_an_inch(dpi: int, wanted: Rendering, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dpi", [0, -1, 9, 1e9, float("nan")])
-def test_invalid_pixels_an_inch(dpi: float) -> None:
-    with pytest.raises(ValueError, match="pixels an inch: there are 10 to 2400"):
+def test_invalid_pixels_per_inch(dpi: float) -> None:
+    with pytest.raises(ValueError, match="pixels per inch: choose 10 to 2400"):
         graphnet.draw(small(), dpi=dpi)
 
 
@@ -228,7 +228,7 @@ def test_draw_gives_svg_that_shows_itself_and_writes_the_format(tmp_path: Path) 
 
 @pytest.mark.parametrize("wrong", [{"view": "side"}, {"style": "grey"}])
 def test_unknown_views_and_styles_are_named_with_the_known(wrong: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"'(side|grey)': there are .*(plan|dark)"):
+    with pytest.raises(ValueError, match=r"'(side|grey)': choose one of .*(plan|dark)"):
         graphnet.draw(small(), **wrong)
 
 

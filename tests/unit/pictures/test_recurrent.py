@@ -234,7 +234,7 @@ def test_another_program_called_dot_is_no_graphviz(
     script.write_text(f"#!/bin/sh\n{program}\n")
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.warns(PictureWarning, match="is no Graphviz that can be used: laid out in a column"):
+    with pytest.warns(PictureWarning, match="is not a usable Graphviz: laid out in a column"):
         assert layout(net()) == layout(net(), with_dot=False)
 
 

@@ -23,9 +23,9 @@ def test_the_text_lists_firings_by_time_step() -> None:
         "input:            1x8x8 at t = 0",
         "readout:          t = 3",
         "parameters:       273 in 4 tensors",
-        "FLOPs:            25,380 per image (2 a multiply-add; convolutions and linear layers)",
+        "FLOPs:            25,380 per image (2 per multiply-add; convolutions and linear layers)",
         "depth:            4",
-        "biological time:  60 to 150 ms (20 to 50 ms a step)",
+        "biological time:  60 to 150 ms (20 to 50 ms per step)",
         "system:           homogeneous; weights shared over time, matrix constant, statistics constant",
     ]
     assert steps[0].splitlines() == [

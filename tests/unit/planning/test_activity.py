@@ -122,7 +122,7 @@ def test_arrows_without_delay_in_a_circle() -> None:
     slabs = [{"h1": {"h1": "C", "h2": "C"}}, {"t": "2..inf", "delay": 0, "h1": {"h2": "C"}, "h2": {"h1": "D"}}]
     found = fault(small(*slabs))
     assert re.fullmatch(
-        r"at t = [2-9] these arrows take no time and run in a circle: (h1 → h2 → h1|h2 → h1 → h2)", found.what
+        r"at t = [2-9] these arrows take no time and form a cycle: (h1 → h2 → h1|h2 → h1 → h2)", found.what
     )
     assert found.fix == "give one of them a delay of 1"
     assert found.path[:2] == ("transitions", 1)

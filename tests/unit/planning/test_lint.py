@@ -21,7 +21,7 @@ def warned(spec: dict[str, Any]) -> list[str]:
 
 
 def test_a_part_that_no_state_is_made_of() -> None:
-    assert warned(small(parts={"p": {"states": {"r": {}}}})) == ["parts.p: no state is made of this part"]
+    assert warned(small(parts={"p": {"states": {"r": {}}}})) == ["parts.p: no state uses this part"]
 
 
 def test_a_state_that_never_holds_a_value() -> None:
@@ -38,7 +38,7 @@ def test_a_readout_that_the_image_has_not_reached(readout: list[int], blind: str
     slab = {"t": "1..inf", "h1": {"h2": "C"}, "h2": {"h3": "C"}}
     spec = small(slab, states=states, unpopulated="zeros", readout={"t": readout})
     texts = [text for text in warned(spec) if text.startswith("readout.t")]
-    what = f"at {blind} the output is the same for every image: nothing of it is at 'h3' then"
+    what = f"at {blind} the output is the same for every image: no signal of it is at 'h3' then"
     assert texts == ([f"readout.t: {what}"] if blind else [])
 
 
@@ -177,7 +177,7 @@ def test_a_product_with_zeros_is_zeros() -> None:
     states = {"h1": A, "h2": {"shape": A, "unpopulated": "zeros"}, "h3": {"shape": A, "merge": "product"}}
     slab = {"t": "1..inf", "h1": {"h3": "C"}, "h2": {"h3": "I"}}
     same, *still = warned(small(slab, states=states, readout={"t": 1}))
-    assert same == "readout.t: at t = 1 the output is the same for every image: nothing of it is at 'h3' then"
+    assert same == "readout.t: at t = 1 the output is the same for every image: no signal of it is at 'h3' then"
     assert [text.split(" gets")[0] for text in still] == [
         "transitions[0].h1.h3: h3.from_h1.conv1.weight",
         "pre_net: pre_net.conv1.weight",

@@ -17,8 +17,8 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "level 2": {"optimize": 2},
     "infer": {"mode": "infer"},
 }
-ACROSS = "passes go across layers\n  compile with optimize=0, where layers are called"
-HOOK = f"has a hook, which would not run: {ACROSS}"
+ACROSS = "passes work across layers\n  compile with optimize=0, which calls layers"
+HOOK = f"has a hook that would not run: {ACROSS}"
 SETTING = f"which would not be used: {ACROSS}"
 CLASS = f"and would not be called: {ACROSS}"
 TRAINS = "is in training, but the net was compiled for inference\n  call net.eval(), or compile with mode='train'"

@@ -25,7 +25,7 @@ def test_weights_of_an_earlier_readout_ask_for_calibration_in_one_line() -> None
     net, weights = read_out_at(5), read_out_at(3).state_dict()
     assert len(net.load_state_dict(weights, strict=False).missing_keys) > 2
     assert said(net, weights) == [
-        "the weights hold no running statistics at t = 3, 4, 5: they must be calibrated on training images first",
+        "the weights hold no running statistics at t = 3, 4, 5: calibrate them on training images first",
         "  load them by net.load_state_dict(weights, strict=False), then "
         "graphnet.analysis.calibrate.calibrate(net, batches of training images)",
     ]
@@ -42,7 +42,7 @@ def test_the_advice_does_what_it_says() -> None:
 
 def test_the_post_net_of_an_earlier_readout_was_not_trained_either() -> None:
     first, hint = said(read_out_at(3), read_out_at(5).state_dict())
-    assert first.startswith("the weights hold no running statistics at t = 3: they must be calibrated")
+    assert first.startswith("the weights hold no running statistics at t = 3: calibrate them")
     assert hint.startswith("  load them by")
 
 
@@ -51,7 +51,7 @@ def test_unused_statistics_are_skipped_with_a_note() -> None:
     more = {name.replace(".t2.", ".t4."): tensor for name, tensor in weights.items() if ".t2." in name}
     assert said(net, weights | more) == [
         "the weights hold running statistics at t = 4, which the net does not use",
-        "  net.load_state_dict(weights, strict=False) leaves aside what a net does not use",
+        "  net.load_state_dict(weights, strict=False) skips what the net does not use",
     ]
     net.load_state_dict(weights | more, strict=False)
     assert all(torch.equal(tensor, weights[name]) for name, tensor in net.state_dict().items())

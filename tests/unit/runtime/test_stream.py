@@ -130,7 +130,7 @@ def test_states_that_are_zeros_before_they_are_reached() -> None:
 
 def test_nets_that_cannot_be_stepped() -> None:
     net = stepped(recurrent(3)).double().eval()
-    with pytest.raises(ValueError, match="t = 1: an image arrives, give it"):
+    with pytest.raises(ValueError, match="t = 1: an image arrives, pass it"):
         net.step()
     _, memory = net.step(images())
     with pytest.raises(ValueError, match="t = 2: no image arrives; the one at t = 1 stays"):

@@ -185,7 +185,7 @@ NO_CELL = 'leave it out where there is no transition; "I" passes the value on'
         (("merge",), "meen", "'meen' is not known here", "did you mean 'mean'? known: sum, mean, max, product, concat"),
         (("norm", "affine"), "all", "'all' is not known here", "known: none, shared, per-time"),
         (("norm", "statistics"), False, "false is not known here", "known: per-time, shared"),
-        (("graphnet",), 2, "2 is not known here", "graphnet = 1 is the one version of the language there is"),
+        (("graphnet",), 2, "2 is not known here", "graphnet = 1 is the only version of the language"),
         (("states", "h1"), "4x8x8", "this must be a shape such as [64, 32, 32], or a table with a shape, not", ""),
         (("states", "h1", "shape"), [], "0 entries are too few: 1 are needed", ""),
         (("transitions", 0, "h2", "h1"), 3, 'this must be a transition function such as "BRCx2+I"', NO_CELL),
@@ -212,7 +212,7 @@ def test_values_of_the_wrong_kind(path: tuple[str | int, ...], value: Any, what:
 @pytest.mark.parametrize(
     ("table", "example"),
     [
-        ("graphnet", "graphnet = 1 says which version of the language this is"),
+        ("graphnet", "graphnet = 1 is the version of the language"),
         ("input", "[input] with a shape, such as shape = [3, 32, 32]"),
         ("states", "[states] with one entry an area, such as V1 = [64, 32, 32]"),
         ("readout", "[readout] with a time, such as t = 5"),

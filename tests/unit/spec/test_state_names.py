@@ -19,10 +19,10 @@ def test_good_names(name: str) -> None:
 @pytest.mark.parametrize(
     ("names", "what"),
     [
-        (["", "1a", "_a", "V-1", "V 1", "é", "V1.r", "h1\n"], "is no name for a state"),
-        (["h_t3", "T_t0", "V1_t12"], "reads like the name of a value"),
-        (["a_from_b"], "reads like the name of a value"),
-        (OWN, "is a word of the language itself"),
+        (["", "1a", "_a", "V-1", "V 1", "é", "V1.r", "h1\n"], "is not a valid name"),
+        (["h_t3", "T_t0", "V1_t12"], "looks like the name of a value"),
+        (["a_from_b"], "looks like the name of a value"),
+        (OWN, "is a word of the language"),
         (["class", "None", "lambda"], "is a word of Python"),
         (MODULE_ATTRIBUTES, "is an attribute of every PyTorch module"),
     ],

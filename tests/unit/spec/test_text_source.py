@@ -275,7 +275,7 @@ STRING, BRACKET = "a string needs a closing quote", "close it with ']'"
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
-        ("a = = 3\nb = 1", [(1, 5, "this is not TOML: '= 3'", "one '=' stands between")]),
+        ("a = = 3\nb = 1", [(1, 5, "this is not TOML: '= 3'", "write one '=' between")]),
         ('a = "abc\nb = 2', [(1, 5, "this string is never closed: '\"abc'", STRING)]),
         ("a = 'abc\nb = 2", [(1, 5, "this string is never closed", STRING)]),
         ('a = """abc\nb = 2', [(1, 5, "this string is never closed", STRING)]),
@@ -292,24 +292,24 @@ STRING, BRACKET = "a string needs a closing quote", "close it with ']'"
         ("a = { b = 1,\n  c = 2 }\nd = = 1", [(1, 13, "too early", "on one line"), (3, 5, "'= 1'", "")]),
         ("a = { b = 1, }", [(1, 14, "'}'", "without a comma before its '}'")]),
         ("[abc\nd = 1", [(1, 1, "this '[' is never closed", BRACKET)]),
-        ("[a b]", [(1, 4, "'b]'", "stands in brackets: [readout]")]),
+        ("[a b]", [(1, 4, "'b]'", "in brackets: [readout]")]),
         ("a = 1 b = 2", [(1, 7, "'b = 2'", "the line should end here")]),
         ("= 3", [(1, 1, "'= 3'", "a line is key = value, or a [table]")]),
         ("a..b = 3", [(1, 3, "'.b = 3'", "a key is a word")]),
-        ("h1 = BRCx2+I", [(1, 6, "'BRCx2+I'", 'text stands in quotes: "BRCx2+I"')]),
+        ("h1 = BRCx2+I", [(1, 6, "'BRCx2+I'", 'put text in quotes: "BRCx2+I"')]),
         ("a = True", [(1, 5, "'True'", "write true")]),
         ("a = null", [(1, 5, "'null'", "leave the key out")]),
-        ("a = 1..5", [(1, 6, "'..5'", 'text stands in quotes: "1..5"')]),
-        ("a = [1..N]", [(1, 7, "'..N]'", 'text stands in quotes: "1..N"')]),
-        ("a = (1, 2)", [(1, 5, "'(1, 2)'", "a list stands in square brackets")]),
+        ("a = 1..5", [(1, 6, "'..5'", 'put text in quotes: "1..5"')]),
+        ("a = [1..N]", [(1, 7, "'..N]'", 'put text in quotes: "1..N"')]),
+        ("a = (1, 2)", [(1, 5, "'(1, 2)'", "put a list in square brackets")]),
         ("a = 1;", [(1, 6, "';'", "remove the ';'")]),
-        ("// a\na = 1", [(1, 1, "'// a'", "a comment begins with '#'")]),
+        ("// a\na = 1", [(1, 1, "'// a'", "write comments after '#'")]),
         ("a\u00a0= 1", [(1, 2, "= 1'", "remove the invisible character U+00A0")]),
         ("a = \u22121", [(1, 5, "1'", "write - instead of \u2212 (U+2212)")]),
         ("a \uff1d 1", [(1, 3, "1'", "write = instead of \uff1d (U+FF1D)")]),
         ("a = 1\rb = 2", [(1, 6, "b = 2'", "save the file with LF or CR LF")]),
         ("a = “x”", [(1, 5, "'“x”'", "straight quotes")]),
-        (r'a = "x\q"', [(1, 7, "'\\q\"'", r"a backslash is written \\")]),
+        (r'a = "x\q"', [(1, 7, "'\\q\"'", r"write a backslash as \\")]),
         (r'a = "x\u12"', [(1, 7, "'\\u12\"'", "four hexadecimal digits")]),
         ('é = 1\n"é" = "é" x', [(1, 1, "'é = 1'", ""), (2, 11, "'x'", "the line should end")]),
         ("a = 1\0", [(1, 6, r"'\x00'", "")]),
@@ -332,13 +332,13 @@ def test_toml_syntax(text: str, faults: list[tuple[int, int, str, str]]) -> None
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
-        ("", [(1, 1, "there is nothing here", "")]),
-        ('{"a": 1,}', [(1, 8, "a comma too many", "take it out")]),
+        ("", [(1, 1, "the spec is empty", "")]),
+        ('{"a": 1,}', [(1, 8, "a comma too many", "remove it")]),
         ('{"a": [1,,\n2,\n]}', [(1, 9, "a comma", ""), (2, 2, "a comma", "")]),
         ('{"a" 1,\n"b" = 2}', [(1, 6, "'1,'", "followed by ':'"), (2, 5, "'= 2}'", "followed by ':'")]),
         ('{"a": 1\n"b": 2\n"c": 3}', [(2, 1, "'\"b\": 2'", "expected ','"), (3, 1, "", "expected ','")]),
         ("{a: 1,\n 'b': 'c'}", [(1, 2, "'a: 1,'", "double quotes"), (2, 2, "", "double quotes")]),
-        ("{\"a\": 'b'}", [(1, 7, "", "text stands in double quotes")]),
+        ("{\"a\": 'b'}", [(1, 7, "", "put text in double quotes")]),
         ('{"a": [1, 2}', [(1, 12, "'}'", "closing bracket")]),
         ('{"a": {"b": 1}', [(1, 1, "this '{' is never closed", "close it with '}'")]),
         ('{"a": "b,\n"c" 1}', [(1, 7, "this string is never closed", STRING), (2, 5, "'1}'", "':'")]),
@@ -347,7 +347,7 @@ def test_toml_syntax(text: str, faults: list[tuple[int, int, str, str]]) -> None
         ('{"a": True,\n"b": None,\n"c": BRC}', [(1, 7, "", "write true"), (2, 6, "", "leave"), (3, 6, "", '"BRC"')]),
         ('{"a": .5}', [(1, 7, "'.5}'", "a value is a number")]),
         ('{"a": }', [(1, 7, "'}'", "a value is")]),
-        (r'{"a": "x\q",' + "\n" + '"b": "\t"}', [(1, 9, "", r"written \\"), (2, 7, "", r"such as \t")]),
+        (r'{"a": "x\q",' + "\n" + '"b": "\t"}', [(1, 9, "", r"backslash as \\"), (2, 7, "", r"such as \t")]),
         ('{"a": 1}}', [(1, 9, "'}'", "the spec ends before this")]),
         ('{"a": 1} {"b": 2}', [(1, 10, "", "the spec ends before this")]),
     ],
@@ -625,7 +625,7 @@ def test_a_byte_order_mark_is_no_column(tmp_path: Path) -> None:
             "this is an unfinished git merge",
             "keep one",
         ),
-        ("a = 1".encode("utf-16"), ".toml", None, "this is UTF-16, no UTF-8 text", "save the file as UTF-8"),
+        ("a = 1".encode("utf-16"), ".toml", None, "this is UTF-16, not UTF-8 text", "save the file as UTF-8"),
         ("a = 1".encode("utf-16-be"), ".toml", None, "this looks like UTF-16", "save the file as UTF-8"),
         (b"PK\x03\x04\0\0", ".pt", None, "this is an archive, such as a PyTorch checkpoint", "give the path"),
         (b"\x89PNG\r\n", ".png", None, "this is a picture", "give the path"),
@@ -768,8 +768,8 @@ def test_no_text_takes_long(name: str) -> None:
 
 def test_a_text_of_too_much_is_refused_where_it_is_too_much() -> None:
     ((line, column, _, what, fix),) = refused("a = [" + "1," * 200_000 + "]")
-    assert (line, what) == (1, "this has over 100,000 words and signs")
-    assert fix == "a spec is a text of some hundred lines"
+    assert (line, what) == (1, "this has over 100,000 tokens")
+    assert fix == "a spec has at most a few hundred lines"
     assert column
     assert column > 100_000
 

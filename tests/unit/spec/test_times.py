@@ -80,15 +80,15 @@ def test_a_range_knows_its_constants_and_whether_it_is_open() -> None:
     assert parse_times("4").last == parse_times("4").first
 
 
-OPEN, RANGE = "an open range is written '1..inf'", "a range is written '1..5'"
-TIME = 'a time is 4, a range "5..7" or "1..inf", and several are a list'
+OPEN, RANGE = "write an open range as '1..inf'", "write a range as '1..5'"
+TIME = 'a time is 4, a range "5..7" or "1..inf", or a list of these'
 
 
 @pytest.mark.parametrize(
     ("text", "start", "end", "what", "fix"),
     [
-        (-1, 0, 0, "-1 is no time: time is 0, 1, 2, …", FROM_ZERO),
-        ("-3", 0, 2, "a negative number is no time: time is 0, 1, 2, …", FROM_ZERO),
+        (-1, 0, 0, "-1 is not a time: times are 0, 1, 2, …", FROM_ZERO),
+        ("-3", 0, 2, "a negative number is not a time: times are 0, 1, 2, …", FROM_ZERO),
         ("5..3", 0, 4, "'5..3' runs backwards", "did you mean '3..5'?"),
         ("1..", 3, 4, "a whole number or a constant's name is expected, not the end", OPEN),
         ("2+", 2, 3, "a whole number or a constant's name is expected, not the end", OPEN.replace("1", "2")),
@@ -99,8 +99,8 @@ TIME = 'a time is 4, a range "5..7" or "1..inf", and several are a list'
         ("1…5", 1, 2, "'..' or the end of the time is expected, not '…'", RANGE),
         ("1 to 5", 2, 4, "'..' or the end of the time is expected, not 'to'", RANGE),
         ("[1..5]", 0, 1, "a whole number or a constant's name is expected, not '['", RANGE),
-        ("1, 2", 1, 2, "'..' or the end of the time is expected, not ','", "several times are a list"),
-        ("..3", 0, 2, "a whole number or a constant's name is expected, not '..'", "a range is written '0..3'"),
+        ("1, 2", 1, 2, "'..' or the end of the time is expected, not ','", "write several times as a list"),
+        ("..3", 0, 2, "a whole number or a constant's name is expected, not '..'", "write a range as '0..3'"),
         ("inf", 0, 3, "a whole number or a constant's name is expected, not 'inf'", TIME),
         ("1..2..3", 4, 6, "'..' or the end of the time is expected, not '..'", TIME),
         ("2..inf x", 7, 8, "'..' or the end of the time is expected, not 'x'", TIME),

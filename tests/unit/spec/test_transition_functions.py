@@ -96,22 +96,22 @@ def test_calls_are_counted_in_all_branches() -> None:
         ("C2", 1, 2, "the kernel 2 is even", "kernels are odd: 1 or 3"),
         ("BC1001", 2, 6, "a kernel of 1001 is not between 1 and 1000", ""),
         ("C/0", 1, 3, "a stride of 0 is not between 1 and 1000", ""),
-        ("BL3", 2, 3, "'linear' takes no kernel", "it belongs to conv, deconv, max_pool, avg_pool"),
-        ("R/2", 1, 3, "'relu' takes no stride", "it belongs to conv, deconv, max_pool, avg_pool"),
-        ("R:3", 0, 3, "'relu' takes no width", "widths belong to conv, deconv, linear"),
+        ("BL3", 2, 3, "'linear' takes no kernel", "these ops take one: conv, deconv, max_pool, avg_pool"),
+        ("R/2", 1, 3, "'relu' takes no stride", "these ops take one: conv, deconv, max_pool, avg_pool"),
+        ("R:3", 0, 3, "'relu' takes no width", "these ops take one: conv, deconv, linear"),
         ("C:", 2, 3, "a width is expected after ':'", "such as C:64, C:N or C:(2N)"),
         ("C:(2N", 2, 3, "this bracket is not closed", "add ')'"),
         ("C:(2+)", 5, 6, "a whole number or a constant's name is expected, not the end", ""),
         ("R(C", 1, 2, "this bracket is not closed", "add ')'"),
-        ("C)", 1, 2, "')' has no bracket to close or op to join", "take it out"),
-        ("C,R", 1, 2, "',' has no bracket to close or op to join", "ops stand side by side, such as BRC"),
-        ("B->R", 1, 2, "'-' has no bracket to close or op to join", "ops stand side by side, such as BRC"),
-        ("BRC*2", 3, 4, "'*' has no bracket to close or op to join", "a repeat is written x2"),
-        ("(BRC)X2", 5, 6, "no op has the letter 'X'", "a repeat is written x2"),
-        ("2BRC", 0, 1, "an op is expected here", "a repeat stands behind what it repeats, such as BRCx2"),
-        ("BRC(64)", 4, 5, "an op is expected in the bracket", "a width stands behind ':', as in C:64"),
-        ("BRC/2:64", 5, 6, "':' and the width stand right behind their op", "the width comes before the stride"),
-        ("BRC64", 3, 5, "the kernel 64 is even", "kernels are odd: 63 or 65; a width stands behind ':', as in C:64"),
+        ("C)", 1, 2, "')' has no bracket to close or op to join", "remove it"),
+        ("C,R", 1, 2, "',' has no bracket to close or op to join", "write ops side by side, such as BRC"),
+        ("B->R", 1, 2, "'-' has no bracket to close or op to join", "write ops side by side, such as BRC"),
+        ("BRC*2", 3, 4, "'*' has no bracket to close or op to join", "write a repeat as x2"),
+        ("(BRC)X2", 5, 6, "no op has the letter 'X'", "write a repeat as x2"),
+        ("2BRC", 0, 1, "an op is expected here", "a repeat follows what it repeats, such as BRCx2"),
+        ("BRC(64)", 4, 5, "an op is expected in the bracket", "a width follows ':', as in C:64"),
+        ("BRC/2:64", 5, 6, "':' and the width must directly follow their op", "the width comes before the stride"),
+        ("BRC64", 3, 5, "the kernel 64 is even", "kernels are odd: 63 or 65; a width follows ':', as in C:64"),
         ("BRC3s2", 2, 6, "no op is called 'C3s2'", "write C3/2: the kernel, then '/' and the stride"),
         ("BRCs2", 2, 5, "no op is called 'Cs2'", "write C/2: "),
         ("BR Pk3s2p1", 3, 10, "no op is called 'Pk3s2p1'", "write P3/2: "),
@@ -121,7 +121,7 @@ def test_calls_are_counted_in_all_branches() -> None:
         ("brc", 0, 3, "no op is called 'brc'", "letters of ops are upper case: BRC"),
         ("BRC dropout", 4, 11, "no op is called 'dropout'", "there is no dropout op"),
         ("none", 0, 4, "no op is called 'none'", "leave the cell out"),
-        ("C//2", 1, 2, "'/' has no bracket to close or op to join", "take it out"),
+        ("C//2", 1, 2, "'/' has no bracket to close or op to join", "remove it"),
     ],
 )
 def test_invalid_functions(text: str, start: int, end: int, what: str, fix: str) -> None:
@@ -165,7 +165,7 @@ def test_a_list_that_is_not_a_function_is_a_fault(ops: list[Any]) -> None:
 
 @pytest.mark.parametrize("text", ["C :64", "C: 64", "C : 64"])
 def test_a_width_stands_right_behind_its_op(text: str) -> None:
-    with pytest.raises(FunctionFault, match=r"right behind|a width is expected"):
+    with pytest.raises(FunctionFault, match=r"must directly follow|a width is expected"):
         parse_function(text)
 
 

@@ -1,3 +1,4 @@
+import random
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ def test_statistics_of_times_that_were_not_trained_ask_for_calibration() -> None
     with pytest.raises(CheckpointError) as caught:
         load_into(net, tensors)
     assert str(caught.value).splitlines() == [
-        "the weights hold no running statistics at t = 4, 11: they must be calibrated on training images first",
+        "the weights hold no running statistics at t = 4, 11: calibrate them on training images first",
         "  load_into(net, tensors, calibrate=True), then "
         "graphnet.analysis.calibrate.calibrate(net, batches of training images)",
     ]
@@ -104,7 +105,7 @@ def test_statistics_may_be_missing_for_a_caller_who_calibrates() -> None:
 
 def test_files_that_are_not_checkpoints(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
-    with pytest.raises(CheckpointError, match=r"^there is no checkpoint at "):
+    with pytest.raises(CheckpointError, match=r"^no checkpoint at "):
         read_checkpoint(path)
     with pytest.raises(CheckpointError, match="no safetensors file, or a damaged one"):
         read_checkpoint(tmp_path)
@@ -117,9 +118,49 @@ def test_files_that_are_not_checkpoints(tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(3)}, path, {"format": "pt"})
     with pytest.raises(CheckpointError, match="no checkpoint of graphnet's"):
         read_checkpoint(path)
-    save_file({"weight": torch.zeros(3)}, path, {"graphnet_checkpoint": "2", "spec": "{}"})
-    with pytest.raises(CheckpointError, match="version 2; this graphnet reads version 1"):
+    save_file({"weight": torch.zeros(3)}, path, {"graphnet_checkpoint": "3", "spec": "{}"})
+    with pytest.raises(CheckpointError, match="version 3; this graphnet reads up to 2"):
         read_checkpoint(path)
+    save_file({"weight": torch.zeros(3)}, path, {"graphnet_checkpoint": "2", "spec": "{}"})
+    with pytest.raises(CheckpointError, match="it lacks the SHA-256 of a checkpoint of version 2"):
+        read_checkpoint(path)
+
+
+def test_a_checkpoint_of_the_first_version_has_no_checksum(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    save_file({"weight": torch.zeros(3)}, path, {"graphnet_checkpoint": "1", "spec": "{}"})
+    assert not read_checkpoint(path).has_checksum
+    save_checkpoint(path, norm_net(), SPEC)
+    assert read_checkpoint(path).has_checksum
+
+
+def test_any_flipped_bit_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, norm_net(), '{"sha256":"' + "0" * 64 + '"}')  # what looks like the hash stands in the spec
+    raw = path.read_bytes()
+    draw = random.Random(0)
+    for bit in draw.sample(range(8 * len(raw)), 1000):
+        flipped = bytearray(raw)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        with pytest.raises(CheckpointError):
+            read_checkpoint(path)
+    path.write_bytes(raw)
+    assert read_checkpoint(path).has_checksum
+
+
+@pytest.mark.parametrize("text", ['"/etc/passwd"', "null", "[1]", "{", "[" * 100_000, "", "NaN"])
+def test_the_spec_in_a_checkpoint_is_a_table(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, norm_net(), text)
+    with pytest.raises(CheckpointError, match="the spec in the checkpoint is no "):
+        _ = read_checkpoint(path).spec_data
+
+
+def test_weights_of_another_type_are_told() -> None:
+    net = norm_net()
+    with pytest.raises(CheckpointError, match=r"^conv1\.weight is int64 in the weights, float32 in the net$"):
+        load_into(net, tensors_of(net) | {"conv1.weight": torch.zeros(4, 1, 3, 3, dtype=torch.int64)})
 
 
 @pytest.mark.parametrize("kept", [4, 40, -1])

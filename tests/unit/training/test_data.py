@@ -97,7 +97,7 @@ def test_missing_data(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(DataError) as caught:
         load_dataset(name, tmp_path)
     looked, get, *_ = str(caught.value).splitlines()
-    assert looked.startswith(f"{name} is not there: looked for the folder {tmp_path}/")
+    assert looked.startswith(f"{name} is missing: looked for the folder {tmp_path}/")
     assert "download=True" in get
     assert str(tmp_path) in get
 

@@ -53,7 +53,7 @@ def test_a_named_folder_is_never_overwritten(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path / "new" / "run", "x")
     assert RunFolder.create(folder.path, "x") == folder  # there, but empty
     folder.write_text("plan.txt", "V1@0\n")
-    with pytest.raises(RunError, match="is not empty, and a run is never overwritten"):
+    with pytest.raises(RunError, match="is not empty, and runs are never overwritten"):
         RunFolder.create(folder.path, "x")
     assert (folder.path / "plan.txt").read_text() == "V1@0\n"
     with pytest.raises(RunError, match="is a file"):
@@ -64,7 +64,7 @@ def test_a_named_folder_is_never_overwritten(tmp_path: Path) -> None:
 
 def test_only_a_run_can_be_opened(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path / "run", "x")
-    with pytest.raises(RunError, match=r"is no run's folder: there is no .*run\.json$"):
+    with pytest.raises(RunError, match=r"is not a run folder: no .*run\.json$"):
         RunFolder.open(folder.path)
     folder.write_record({"status": "training"})
     assert RunFolder.open(folder.path).read_record() == {"status": "training"}
