@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="*", default=[5, 10, 20, 40])
     parser.add_argument("--whole", type=int, nargs="*", default=[5, 40])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--measure", nargs=2, metavar=("FORM", "N"), help="one, in this process")
+    parser.add_argument("--measure", nargs=2, metavar=("FORM", "N"), help="measure one case in this process")
     given = parser.parse_args()
     if given.measure:
         measure(given.measure[0], int(given.measure[1]), given.threads)

@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--level", type=int, default=1)
     parser.add_argument("--depths", type=int, default=260)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--readout", type=int, help="read out at this time, not at the spec's")
+    parser.add_argument("--readout", type=int, help="readout time instead of the spec's")
     parser.add_argument("--flat", action="store_true", help="every value as a node")
     given = parser.parse_args()
     torch.set_num_threads(1)

@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    parser.add_argument("--compiled", action="store_true", help="by inductor, too")
+    parser.add_argument("--compiled", action="store_true", help="also with inductor")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     inductor_config.cpp.enable_kernel_profile = True
