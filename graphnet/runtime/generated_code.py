@@ -177,7 +177,8 @@ class Forward(NamedTuple):
                 text = f"{each.function or called.get(each.module) or _module(each.module.split('.'))}({text})"
             names = dict.fromkeys((*each.reads, *each.made))
             freed = [name for name in names if last[name] == number and name not in kept and name not in self.tensors]
-            lines.append(f"{', '.join(each.made)} = {text}" + (f";  {' = '.join(freed)} = None" if freed else ""))
+            made = f"{', '.join(each.made)} = " if each.made else ""  # else it only updates statistics
+            lines.append(f"{made}{text}" + (f";  {' = '.join(freed)} = None" if freed else ""))
         return lines
 
     def _read(self, tensors: Mapping[str, str], many: int = MANY) -> list[str]:

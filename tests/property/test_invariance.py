@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,8 @@ def test_toml_and_json_are_equivalent_and_convert_to_each_other(path: Path, tmp_
     as_toml.write_text(to_toml(from_json.as_data()))
     assert from_json == spec
     assert graphnet.load(as_toml) == spec
-    assert graphnet.plan(as_toml) == graphnet.plan(path)
+    one, other = (replace(graphnet.plan(each), warnings=()) for each in (as_toml, path))
+    assert one == other  # in one text, unlike in one that extends, an overridden cell is a warning
 
 
 @given(specs())

@@ -73,3 +73,23 @@ def test_drawn_nets_compute_the_same_at_every_level(spec: dict[str, Any]) -> Non
     for stepwise in (False, True):
         net = built(spec, FUSING, seed=1, optimize=3, stepwise=stepwise, mode="infer").double()
         assert apart(run(net, training=False), wanted) < TOLERANCE
+
+
+ONLY_STATISTICS: dict[str, Any] = {  # at t = 0 a program's value, batch norm of zeros, is read by nothing
+    "graphnet": 1,
+    "merge": "product",
+    "unpopulated": "zeros",
+    "input": {"shape": [1]},
+    "states": {"a": [2], "V1": [1], "b": [3], "IT": [2]},
+    "transitions": [{"a": {"V1": "B R L"}, "V1": {"b": "LRL"}, "b": {"IT": "B R L"}, "IT": {"IT": "I"}}],
+    "pre_net": {"ops": "L"},
+    "readout": {"t": 4},
+}
+
+
+def test_programs_that_only_update_statistics_run() -> None:
+    plain = built(ONLY_STATISTICS, optimize=0).double()
+    net = built(ONLY_STATISTICS, FUSING, optimize=3, stepwise=True).double()
+    load_into(net, plain.state_dict())
+    image = torch.randn(3, 1, generator=torch.Generator().manual_seed(0)).double()
+    assert apart(results(net, image, True), results(plain, image, True)) < TOLERANCE

@@ -314,7 +314,9 @@ def test_the_mode_does_not_matter_and_nothing_changes() -> None:
     ],
 )
 def test_ops_without_a_bound_are_refused_by_name(ops: str, norm: dict[str, Any], op: str, fix: str) -> None:
-    with pytest.raises(ValueError, match=rf"of '{op}' \(h_from_h_t1_{op if 'norm' not in op else 'norm'}1\)") as caught:
+    with pytest.raises(
+        ValueError, match=rf"for '{op}' \(h_from_h_t1_{op if 'norm' not in op else 'norm'}1\)"
+    ) as caught:
         bounds(shaken(spec(ops, norm=norm)))
     assert "in h->h at t = 1\n" in str(caught.value)
     assert fix in str(caught.value)

@@ -89,7 +89,7 @@ def test_a_run_is_measured_on_its_own_data(tmp_path: Path) -> None:
     found = measured(folder.path, None, "cpu")
     assert found["note"] == (
         f"Run {folder.path}: measured on 450 test images of digits. "
-        "At t = 1, 2 it was not trained to be read out: statistics were calibrated on training images."
+        "It was not trained to be read out at t = 1, 2: statistics there were calibrated on training images."
     )
     assert [t for t, _ in found["accuracy"]] == [1, 2, 3]
     assert found["chance"] == pytest.approx(0.1)
@@ -97,5 +97,5 @@ def test_a_run_is_measured_on_its_own_data(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_a_run(tmp_path: Path) -> None:
-    with pytest.raises(Failure, match="no run's folder"):
+    with pytest.raises(Failure, match="is not a run folder"):
         measured(tmp_path, None, "cpu")
