@@ -1,4 +1,4 @@
-"""`graphnet bench`: levels compared by prediction and timing, and the choices made."""
+"""`graphnet bench`: levels side by side, by prediction and by timing, and what was chosen."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ def test_levels_are_predicted_and_timed(tmp_path: Path) -> None:
         assert all(float(figure) > 0 for row in rows for figure in row[1:])
         assert rows[0][3] == "1.00"
         assert "bare convolutions" in part
-        assert re.search(r"level 3 chose the layout (contiguous|channels last)", part)
+        assert re.search(r"level 3 chose the layout (contiguous|channels last) and \d+ fused convolutions", part)
