@@ -391,7 +391,7 @@ MUTANTS = [
         "passes/in_place.py",
         "if is_fresh and readers[line.name] == 1:",
         "if is_fresh:",
-        named("test_drawn_nets_compute_the_same_at_every_level", "tests/property/test_levels.py"),
+        named("test_values_with_two_readers_are_not_overwritten", "tests/property/test_levels.py"),
     ),
     Mutant(
         "deconvolutions joined along their outputs",

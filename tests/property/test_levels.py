@@ -93,3 +93,22 @@ def test_programs_that_only_update_statistics_run() -> None:
     load_into(net, plain.state_dict())
     image = torch.randn(3, 1, generator=torch.Generator().manual_seed(0)).double()
     assert apart(results(net, image, True), results(plain, image, True)) < TOLERANCE
+
+
+def test_values_with_two_readers_are_not_overwritten() -> None:
+    slab = {"a": {"b": "C(R C1 + I)", "a": "C(RC + C1)"}, "b": {"b": "C1(R + C1)", "a": "C(R + I)"}}
+    spec: dict[str, Any] = {
+        "graphnet": 1,
+        "input": {"shape": [2, 4, 4]},
+        "states": {"a": [2, 4, 4], "b": {"shape": [2, 4, 4], "update": "R"}},
+        "transitions": [slab],
+        "pre_net": {"ops": "C(R + C1)"},
+        "post_net": {"ops": "GL", "classes": 3},
+        "readout": {"t": 3},
+    }
+    plain = built(spec, optimize=0).double()
+    image = torch.randn(3, 2, 4, 4, generator=torch.Generator().manual_seed(0)).double()
+    for mode in ("train", "infer"):
+        net = built(spec, FUSING, optimize=3, mode=mode).double()
+        load_into(net, plain.state_dict())
+        assert apart(results(net, image, mode == "train"), results(plain, image, mode == "train")) < TOLERANCE
