@@ -242,21 +242,17 @@ class _Unrolling:
         alike: dict[tuple[tuple[str, tuple[str, ...]], ...], list[str]] = {}
         for cell, found in layers.items():
             alike.setdefault(tuple(sorted(found)), []).append(cell)
-        whole = {
-            content: cells
-            for content, cells in alike.items()
-            if all(self._is_of(content, names, alike) for _, names in content)
+        users: dict[tuple[str, ...], list[object]] = {}
+        for content in alike:
+            for _, names in content:
+                users.setdefault(names, []).append(content)
+        whole = {  # only transitions tied alike use their tensors, each once
+            content: cells for content, cells in alike.items() if all(len(users[names]) == 1 for _, names in content)
         }
         tied = {names for content in whole for _, names in content}
         sets: list[dict[str, Any]] = [{"members": cells} for cells in whole.values() if len(cells) > 1]
         sets += [{"members": use} for names, use in uses.items() if len(use) > 1 and names not in tied]
         return sets + [self._coupled_set(key, list(members)) for key, members in self.coupled.items()]
-
-    @staticmethod
-    def _is_of(content: object, names: tuple[str, ...], alike: Mapping[Any, object]) -> bool:
-        """Whether only transitions tied alike use these tensors, each once."""
-        users = [other for other in alike if names in [theirs for _, theirs in other]]
-        return users == [content] and [theirs for _, theirs in users[0]].count(names) == 1
 
     def _coupled_set(self, key: str, members: list[str]) -> dict[str, Any]:
         number = int(key.partition(":")[0])
@@ -277,8 +273,9 @@ def _short(table: dict[str, Any]) -> Any:
 def _joined(uses: Mapping[tuple[str, ...], Sequence[str]]) -> dict[tuple[str, ...], list[str]]:
     """Merge uses that share any tensor: a layer with a bias and one without may share a weight."""
     groups: dict[tuple[str, ...], list[str]] = {}
+    home: dict[str, tuple[str, ...]] = {}  # the group of each tensor
     for names, selectors in uses.items():
-        common = [group for group in groups if set(group) & set(names)]
+        common = list(dict.fromkeys(home[name] for name in names if name in home))
         found = [selector for group in common for selector in groups.pop(group)]
         merged = dict.fromkeys(name for group in (*common, names) for name in group)
         roles = [name.rpartition(".")[2] for name in merged]
@@ -287,6 +284,7 @@ def _joined(uses: Mapping[tuple[str, ...], Sequence[str]]) -> dict[tuple[str, ..
             fix = "give the transition one function at all times, or widths that are equal or all different"
             raise SpecError([Fault(("transitions",), what, fix, code="GN306")])
         groups[tuple(merged)] = [*found, *selectors]
+        home |= dict.fromkeys(merged, tuple(merged))
     return groups
 
 

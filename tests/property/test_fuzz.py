@@ -52,6 +52,8 @@ VALUES: list[Any] = [
 ]
 CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 MOST_SECONDS = 5
+MOST_PARSED = 1_000_000
+"""Characters of generated code above which Python itself takes seconds to parse it."""
 SEEN: Counter[str] = Counter()
 MOST_KILOBYTES = 4_000_000 if "torch" in sys.modules else 1_000_000
 """Memory limit: other tests load torch and leave nets behind; alone, this file stays under 1 GB."""
@@ -107,9 +109,14 @@ def _shown(spec: graphnet.Spec) -> None:
     assert not CONTROLS.search(written.getvalue())
 
 
+def _is_python(source: str) -> None:
+    if len(source) < MOST_PARSED:
+        ast.parse(source)
+
+
 USES: dict[str, Callable[[graphnet.Spec], object]] = {
     "show": _shown,
-    "code": lambda spec: ast.parse(write_source(graphnet.plan(spec))),
+    "code": lambda spec: _is_python(write_source(graphnet.plan(spec))),
     "unroll": graphnet.unroll,
     "draw": _drawn,
     "draw dead": lambda spec: _drawn(spec, dead=True, elide=True, width=84),
