@@ -10,7 +10,7 @@ from graphnet.errors import Fault, KeyPath
 UNKNOWN_KEY = "GN008"
 NO_READING = ("GN0", "GN1")
 """Code prefixes of entries that could not be read; other faults concern their meaning."""
-READ_ALL_THE_SAME = "GN103"
+STILL_READ = "GN103"
 """Two states whose values would have the same name: both were read."""
 NO_ARROW = "GN102"
 TIMELESS = {
@@ -25,7 +25,7 @@ TIMELESS = {
 
 def decides_timing(fault: Fault) -> bool:
     """Whether the fault is of an unread entry that determines what happens when, so that timing is unknown."""
-    if fault.severity != "error" or not fault.code.startswith(NO_READING) or fault.code == READ_ALL_THE_SAME:
+    if fault.severity != "error" or not fault.code.startswith(NO_READING) or fault.code == STILL_READ:
         return False
     path = fault.path[2:] if fault.path[:1] == ("parts",) else fault.path
     if not path or path[0] in TIMELESS[""]:
