@@ -15,9 +15,9 @@ from graphnet.errors import SpecError
 from graphnet.pipeline import compile, load
 from graphnet.planning.plan import IMAGE, Fate, Plan
 from graphnet.spec.model import Spec
-from graphnet.training.checkpoint import load_into
 from graphnet.training.errors import TrainingError
-from graphnet.training.loop import evaluate
+from graphnet.training.loop.trainer import evaluate
+from graphnet.training.runs.checkpoint import load_into
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import typer
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, write
 from graphnet.cli.evaluate import DataRoot, Device, RunPath, run_told
-from graphnet.training.run_folder import RunFolder
+from graphnet.training.runs.run_folder import RunFolder
 
 SHOWN = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Steps of a fixed-point iteration to print; the CSV file has all."""
@@ -52,7 +52,7 @@ def analyse(
 
 def _bounds(folder: RunFolder, device: str) -> list[tuple[object, ...]]:
     from graphnet.analysis.lipschitz_bounds import bounds
-    from graphnet.training.load_run import load_net
+    from graphnet.training.runs.load_run import load_net
 
     try:
         found = bounds(load_net(folder, device))
@@ -73,7 +73,7 @@ def _fixed_point(
     from torch import split
 
     from graphnet.analysis.fixed_point import fixed_point
-    from graphnet.training.load_run import load_run
+    from graphnet.training.runs.load_run import load_run
 
     net, dataset = load_run(folder, device, data_root)
     batches = zip(split(dataset.test_images, 256), split(dataset.test_labels, 256), strict=True)

@@ -12,7 +12,7 @@ import typer
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, told
 from graphnet.training.errors import RunError, TrainingError
-from graphnet.training.run_folder import RunFolder
+from graphnet.training.runs.run_folder import RunFolder
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder written by `graphnet train`.")]
 DataRoot = Annotated[
@@ -40,9 +40,9 @@ def evaluate(run: RunPath, data_root: DataRoot = None, device: Device = "auto", 
 
 
 def _evaluate(folder: RunFolder, data_root: Path | None, device: str) -> None:
-    from graphnet.training.load_run import load_run
-    from graphnet.training.loop import evaluate as test
+    from graphnet.training.loop.trainer import evaluate as test
     from graphnet.training.progress import accuracies, agreement
+    from graphnet.training.runs.load_run import load_run
 
     net, dataset = load_run(folder, device, data_root)
     result = test(net, dataset.test_images, dataset.test_labels)

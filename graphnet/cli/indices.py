@@ -13,7 +13,7 @@ import typer
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure
 from graphnet.cli.evaluate import DataRoot, Device, run_told
-from graphnet.training.run_folder import RunFolder
+from graphnet.training.runs.run_folder import RunFolder
 
 BY_COUPLING = "by-coupling.svg"
 
@@ -91,7 +91,7 @@ def _measure(
 
     from graphnet.analysis.error_curves import iterative_convergence
     from graphnet.analysis.figures import Measured
-    from graphnet.training.load_run import load_run
+    from graphnet.training.runs.load_run import load_run
 
     net, dataset = load_run(folder, device, data_root)
     batches = zip(split(dataset.test_images, batch_size), split(dataset.test_labels, batch_size), strict=True)

@@ -25,7 +25,7 @@ from graphnet.rewrite.perturbations import (
 )
 from graphnet.rewrite.spec_editor import EditError
 from graphnet.spec.write import to_json, to_toml
-from graphnet.training.run_folder import RunFolder
+from graphnet.training.runs.run_folder import RunFolder
 
 Many = list[str] | None
 
@@ -86,9 +86,9 @@ def _perturb(
 
     from graphnet.analysis.perturb import perturbed, sequence
     from graphnet.rewrite.perturbations import edited as made
-    from graphnet.training.load_run import load_run
-    from graphnet.training.loop import evaluate
+    from graphnet.training.loop.trainer import evaluate
     from graphnet.training.progress import accuracies, agreement
+    from graphnet.training.runs.load_run import load_run
 
     net, dataset = load_run(folder, device, data_root)
     other = next((edit.t for edit in edits if isinstance(edit, ShowAnother)), None)

@@ -17,7 +17,7 @@ from graphnet.spec.model import Spec
 from graphnet.spec.write import to_json
 from graphnet.training.errors import TrainingError
 from graphnet.training.recipe import Recipe
-from graphnet.training.run_folder import RunFolder
+from graphnet.training.runs.run_folder import RunFolder
 
 
 def train(
@@ -59,9 +59,9 @@ def _train(spec: Spec, plan: Plan, recipe: Recipe, data: str, data_root: Path | 
 
     from graphnet.pictures.text import plan_text
     from graphnet.pictures.unrolled.picture import draw_unrolled
-    from graphnet.training.data import check_fits, load_dataset
+    from graphnet.training.data.dataset import check_fits, load_dataset
     from graphnet.training.progress import accuracies, progress
-    from graphnet.training.train_run import train_into
+    from graphnet.training.runs.train_run import train_into
 
     console = Console()
     dataset = load_dataset(data, data_root)

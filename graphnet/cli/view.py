@@ -23,7 +23,7 @@ from graphnet.given_specs import spec_file
 from graphnet.pipeline import load
 from graphnet.pipeline import plan as plan_of
 from graphnet.spec.read import placed
-from graphnet.training.run_folder import RunFolder
+from graphnet.training.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from graphnet.pictures.page.content import Content
@@ -117,7 +117,7 @@ def measured(run: Path, data_root: Path | None, device: str) -> dict[str, Any]:
         from torch import split
 
         from graphnet.analysis.over_time import measure
-        from graphnet.training.load_run import load_run
+        from graphnet.training.runs.load_run import load_run
 
         net, data = load_run(folder, device, data_root)
         batches = split(data.train_images[:MOST_IMAGES], TRAINING_BATCH)

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 
 import graphnet
 from graphnet.cli.main import main
-from graphnet.training.checkpoint import read_checkpoint
+from graphnet.training.runs.checkpoint import read_checkpoint
 from tests.end_to_end.test_cli import HANGS, PROGRAM
 from tests.end_to_end.test_cli import run as run_apart
 
@@ -433,7 +433,7 @@ def test_a_run_whose_record_is_damaged(record: str, runs: dict[str, Path], tmp_p
 def test_a_checkpoint_whose_spec_is_wrong(spec: str, runs: dict[str, Path], tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
-    from graphnet.training.checkpoint import SPEC_KEY, VERSION, VERSION_KEY, read_checkpoint
+    from graphnet.training.runs.checkpoint import SPEC_KEY, VERSION, VERSION_KEY, read_checkpoint
 
     folder = tmp_path / "run"
     shutil.copytree(runs["staged"], folder)

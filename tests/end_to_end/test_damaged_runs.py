@@ -16,7 +16,7 @@ import torch
 
 from graphnet.cli.common.failure import Failure
 from graphnet.cli.view import measured
-from graphnet.training.checkpoint import read_checkpoint
+from graphnet.training.runs.checkpoint import read_checkpoint
 from tests.end_to_end.test_analysis_commands import STAGED, run
 
 HOSTILE: list[Any] = [None, True, -1, 10**30, 0.5, "", "/etc/passwd", [], [1], {}, {"a": 1}, "x" * 10_000, [[[]]]]
@@ -83,7 +83,7 @@ def _forge(path: Path, draw: random.Random) -> None:
     """A sealed checkpoint whose spec or weights are wrong."""
     from safetensors.torch import save_file
 
-    from graphnet.training.checksum import BLANK, CHECKSUM_KEY, seal
+    from graphnet.training.runs.checksum import BLANK, CHECKSUM_KEY, seal
 
     found = read_checkpoint(path)
     tensors, spec = dict(found.tensors), found.spec_text

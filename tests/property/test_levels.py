@@ -9,7 +9,7 @@ from hypothesis import assume, event, given
 from torch import Tensor, nn
 
 import graphnet
-from graphnet.training.checkpoint import load_into
+from graphnet.training.runs.checkpoint import load_into
 from tests.property.agreement import make_case
 from tests.property.strategies import specs
 from tests.small import built, statistics

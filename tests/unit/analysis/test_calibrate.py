@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import graphnet
 from graphnet.analysis.calibrate import calibrate
-from graphnet.training.checkpoint import load_into
+from graphnet.training.runs.checkpoint import load_into
 from tests.small import small, statistics
 
 SIZES = (5, 2, 8)

@@ -15,8 +15,8 @@ from graphnet.analysis.over_time import measure
 from graphnet.cli.common.report import Failure
 from graphnet.cli.view import measured
 from graphnet.pictures.page.document import as_json
-from graphnet.training.checkpoint import save_checkpoint
-from graphnet.training.run_folder import RunFolder
+from graphnet.training.runs.checkpoint import save_checkpoint
+from graphnet.training.runs.run_folder import RunFolder
 from tests.small import small
 
 IMAGES = torch.randn(24, 1, 8, 8, generator=torch.Generator().manual_seed(1))

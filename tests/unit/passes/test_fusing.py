@@ -14,7 +14,7 @@ from graphnet import passes, zoo
 from graphnet.planning.cost import Target
 from graphnet.planning.plan import Plan
 from graphnet.planning.reference_machine import TYPICAL
-from graphnet.training.checkpoint import load_into
+from graphnet.training.runs.checkpoint import load_into
 from tests.small import built, statistics
 from tests.unit.passes.test_passes import FUSING, measured
 

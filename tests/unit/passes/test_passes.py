@@ -17,7 +17,7 @@ from graphnet.planning.cost import Target
 from graphnet.planning.plan import Plan
 from graphnet.planning.reference_machine import TYPICAL
 from graphnet.planning.verify import verify
-from graphnet.training.checkpoint import load_into
+from graphnet.training.runs.checkpoint import load_into
 from tests.conftest import zoo_up_to
 from tests.small import built, flattened, small, statistics
 

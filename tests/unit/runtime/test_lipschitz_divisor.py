@@ -24,7 +24,7 @@ from graphnet.planning.body import without_unread
 from graphnet.planning.plan import Line
 from graphnet.runtime.parameters import settle_divisors
 from graphnet.runtime.python_source import write_source
-from graphnet.training.checkpoint import load_into, read_checkpoint, save_checkpoint
+from graphnet.training.runs.checkpoint import load_into, read_checkpoint, save_checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

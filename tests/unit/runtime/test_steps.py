@@ -14,7 +14,7 @@ import graphnet
 from graphnet import zoo
 from graphnet.equivalence.runs import apart
 from graphnet.runtime.net import Net
-from graphnet.training.checkpoint import load_into, read_checkpoint, save_checkpoint
+from graphnet.training.runs.checkpoint import load_into, read_checkpoint, save_checkpoint
 from tests.conftest import zoo_up_to
 from tests.small import recurrent
 from tests.unit.passes.test_passes import measured

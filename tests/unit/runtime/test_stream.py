@@ -11,7 +11,7 @@ from torch import Tensor
 import graphnet
 from graphnet import zoo
 from graphnet.runtime.net import Memory, Net
-from graphnet.training.checkpoint import load_into
+from graphnet.training.runs.checkpoint import load_into
 from tests.small import recurrent, statistics
 from tests.unit.runtime.test_steps import images, stepped
 

@@ -6,9 +6,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-import graphnet.training.checkpoint as module
-from graphnet.training.checkpoint import LoadReport, load_into, read_checkpoint, save_checkpoint
+import graphnet.training.runs.checkpoint as module
 from graphnet.training.errors import CheckpointError
+from graphnet.training.runs.checkpoint import LoadReport, load_into, read_checkpoint, save_checkpoint
 
 SPEC = '{"graphnet": 1, "name": "Grüße"}'
 

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
 
-from graphnet.training.augment import crop_and_mirror
-from graphnet.training.data import DATASETS, Dataset, check_fits, linear_baseline, load_dataset
+from graphnet.training.data.augment import crop_and_mirror
+from graphnet.training.data.dataset import DATASETS, Dataset, check_fits, linear_baseline, load_dataset
 from graphnet.training.errors import DataError
 
 

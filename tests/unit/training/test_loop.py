@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import graphnet
-from graphnet.training.data import Dataset, load_dataset
+from graphnet.training.data.dataset import Dataset, load_dataset
 from graphnet.training.errors import DivergenceError, RecipeError, TrainingError
 from graphnet.training.events import EpochDone, Event, Started, StepDone, ignore
-from graphnet.training.loop import choose_device, evaluate, split_batches, train
+from graphnet.training.loop.trainer import choose_device, evaluate, split_batches, train
 from graphnet.training.recipe import Recipe
 from tests.small import small
 

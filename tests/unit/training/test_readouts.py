@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from graphnet.training.loop import readout_loss
+from graphnet.training.loop.trainer import readout_loss
 from graphnet.training.progress import agreement
 
 LOGITS = {

@@ -74,6 +74,6 @@ def test_all_faults_come_at_once() -> None:
 
 
 def test_recipe_run_and_report_import_no_torch() -> None:
-    modules = "graphnet.training.recipe, graphnet.training.run_folder, graphnet.training.progress"
+    modules = "graphnet.training.recipe, graphnet.training.runs.run_folder, graphnet.training.progress"
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,15 +10,15 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from graphnet.training.checkpoint import load_into, read_checkpoint
-from graphnet.training.data import Dataset, linear_baseline, load_dataset
+from graphnet.training.data.dataset import Dataset, linear_baseline, load_dataset
 from graphnet.training.errors import DivergenceError, RunError
 from graphnet.training.events import EpochDone, Event, Report, Started, StepDone, ignore
-from graphnet.training.loop import evaluate
+from graphnet.training.loop.trainer import evaluate
 from graphnet.training.progress import progress
 from graphnet.training.recipe import Recipe
-from graphnet.training.run_folder import RunFolder
-from graphnet.training.train_run import train_into
+from graphnet.training.runs.checkpoint import load_into, read_checkpoint
+from graphnet.training.runs.run_folder import RunFolder
+from graphnet.training.runs.train_run import train_into
 
 SPEC = '{"graphnet": 1}'
 

@@ -17,7 +17,7 @@ from graphnet.atomic_files import replacing
 from graphnet.errors import and_more
 from graphnet.runtime.loading import CALIBRATE, is_statistic, is_vector, uncalibrated
 from graphnet.runtime.parameters import settle_divisors
-from graphnet.training.checksum import BLANK, CHECKSUM_KEY, is_intact, seal
+from graphnet.training.runs.checksum import BLANK, CHECKSUM_KEY, is_intact, seal
 from graphnet.training.errors import CheckpointError
 
 VERSION_KEY = "graphnet_checkpoint"

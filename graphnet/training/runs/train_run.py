@@ -10,12 +10,12 @@ from importlib.metadata import version
 import torch
 from torch import nn
 
-from graphnet.training.checkpoint import save_checkpoint
-from graphnet.training.data import Dataset, linear_baseline
+from graphnet.training.runs.checkpoint import save_checkpoint
+from graphnet.training.data.dataset import Dataset, linear_baseline
 from graphnet.training.events import EpochDone, Event, Report
-from graphnet.training.loop import Result, choose_device, train
+from graphnet.training.loop.trainer import Result, choose_device, train
 from graphnet.training.recipe import Recipe
-from graphnet.training.run_folder import RunFolder
+from graphnet.training.runs.run_folder import RunFolder
 
 
 def train_into(

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from graphnet.training.augment import Augment, crop_and_mirror
+from graphnet.training.data.augment import Augment, crop_and_mirror
 from graphnet.training.errors import DataError
 
 BASELINE_ITERATIONS = 200

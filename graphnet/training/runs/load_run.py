@@ -7,11 +7,11 @@ from pathlib import Path
 from graphnet.errors import and_more
 from graphnet.pipeline import compile, load
 from graphnet.runtime.net import Net
-from graphnet.training.checkpoint import load_into, not_finite, read_checkpoint
-from graphnet.training.data import Dataset, check_fits, load_dataset
+from graphnet.training.runs.checkpoint import load_into, not_finite, read_checkpoint
+from graphnet.training.data.dataset import Dataset, check_fits, load_dataset
 from graphnet.training.errors import CheckpointError, RunError
-from graphnet.training.loop import choose_device
-from graphnet.training.run_folder import RunFolder
+from graphnet.training.loop.trainer import choose_device
+from graphnet.training.runs.run_folder import RunFolder
 
 SEEDS = range(2**32)
 """What scikit-learn takes as a seed."""

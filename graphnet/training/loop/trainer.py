@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from graphnet.training.data import Dataset
+from graphnet.training.data.dataset import Dataset
 from graphnet.training.errors import DivergenceError, RecipeError, TrainingError
 from graphnet.training.events import ByTime, EpochDone, Report, Started, StepDone
 from graphnet.training.gradient_coupling import couple_gradients
