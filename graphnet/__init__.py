@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from graphnet.pipeline import compile, draw, load, plan, unroll
     from graphnet.planning.plan import Plan
     from graphnet.spec.model import Spec
+    from graphnet.training.calibrate import calibrate
     from graphnet.training.gradient_coupling import couple_gradients
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Spec",
     "SpecError",
     "activations",
+    "calibrate",
     "compile",
     "couple_gradients",
     "draw",
@@ -43,6 +45,7 @@ _HOMES = {
     "Spec": "spec.model",
     "SpecError": "errors",
     "activations": "analysis.activations",
+    "calibrate": "training.calibrate",
     "compile": "pipeline",
     "couple_gradients": "training.gradient_coupling",
     "draw": "pipeline",

@@ -21,8 +21,8 @@ from graphnet.rewrite.spec_editor import EditError, Slab
 if TYPE_CHECKING:
     from torch import nn
 
-    from graphnet.analysis.calibrate import Batch
     from graphnet.runtime.net import Net
+    from graphnet.training.calibrate import Batch
 
 __all__ = [
     "AddNoise",

@@ -8,9 +8,9 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
-from graphnet.analysis.calibrate import Batch
 from graphnet.runtime.activations import Activations, selected
 from graphnet.runtime.net import Net
+from graphnet.training.calibrate import Batch
 from graphnet.training.loop.trainer import in_mode
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from graphnet.analysis.calibrate import calibrate
 from graphnet.analysis.interpreter import steps, tensors_of
 from graphnet.analysis.perturb import origin_of
 from graphnet.errors import SpecError
 from graphnet.pipeline import compile, load
 from graphnet.planning.plan import IMAGE, Fate, Plan
 from graphnet.spec.model import Spec
+from graphnet.training.calibrate import calibrate
 from graphnet.training.errors import TrainingError
 from graphnet.training.loop.trainer import evaluate
 from graphnet.training.runs.checkpoint import load_into

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from graphnet.analysis.calibrate import Batch, calibrate
 from graphnet.compile_options import Options
 from graphnet.errors import SpecError, and_more
 from graphnet.network.network import VECTOR
@@ -22,6 +21,7 @@ from graphnet.rewrite.spec_editor import EditError, Moved, Slab
 from graphnet.runtime.loading import uncalibrated
 from graphnet.runtime.net import Net
 from graphnet.spec.model import Spec
+from graphnet.training.calibrate import Batch, calibrate
 
 
 def perturbed(net: nn.Module, edits: Iterable[Edit | Slab], batches: Iterable[Batch] | None) -> Net:

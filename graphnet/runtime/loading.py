@@ -9,7 +9,7 @@ from graphnet.errors import and_more
 from graphnet.network.network import VECTOR
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-CALIBRATE = "graphnet.analysis.calibrate.calibrate(net, batches of training images)"
+CALIBRATE = "graphnet.calibrate(net, batches of training images)"
 LATER = f"load them by net.load_state_dict(weights, strict=False), then {CALIBRATE}"
 
 

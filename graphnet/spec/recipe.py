@@ -17,7 +17,9 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=1 << 40)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 32)]
 Betas = Annotated[tuple[Share, Share], AsTuple]
-Words = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value), AsTuple]
+Words = Annotated[
+    tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value), AsTuple
+]
 
 OPTIMIZERS = ("sgd", "adamw", "muon")
 SCHEDULES = ("constant", "steps", "logspace", "cosine", "one-cycle")

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 import graphnet
-from graphnet.analysis.calibrate import calibrate
 from graphnet.analysis.over_time import measure
 from graphnet.cli.common.report import Failure
 from graphnet.cli.view import measured
 from graphnet.pictures.page.document import as_json
+from graphnet.training.calibrate import calibrate
 from graphnet.training.runs.checkpoint import save_checkpoint
 from graphnet.training.runs.run_folder import RunFolder
 from tests.small import small

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 import graphnet
 from graphnet import SpecError
-from graphnet.analysis.calibrate import calibrate
 from graphnet.analysis.perturb import sequence
 from graphnet.edits import (
     AddNoise,
@@ -29,6 +28,7 @@ from graphnet.edits import (
     Silence,
 )
 from graphnet.spec.write import to_toml
+from graphnet.training.calibrate import calibrate
 
 SHAPE = [3, 6, 6]
 

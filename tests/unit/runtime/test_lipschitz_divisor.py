@@ -16,7 +16,6 @@ from torch.utils.checkpoint import checkpoint
 
 import graphnet
 from graphnet import SpecError
-from graphnet.analysis.calibrate import calibrate
 from graphnet.analysis.fixed_point import fixed_point
 from graphnet.analysis.interpreter import run, tensors_of
 from graphnet.analysis.lipschitz_bounds import bounds
@@ -24,6 +23,7 @@ from graphnet.planning.body import without_unread
 from graphnet.planning.plan import Line
 from graphnet.runtime.parameters import settle_divisors
 from graphnet.runtime.python_source import write_source
+from graphnet.training.calibrate import calibrate
 from graphnet.training.runs.checkpoint import load_into, read_checkpoint, save_checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")

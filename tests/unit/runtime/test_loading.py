@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import graphnet
-from graphnet.analysis.calibrate import calibrate
+from graphnet.training.calibrate import calibrate
 from tests.small import small
 
 
@@ -27,7 +27,7 @@ def test_weights_of_an_earlier_readout_ask_for_calibration_in_one_line() -> None
     assert said(net, weights) == [
         "the weights hold no running statistics at t = 3, 4, 5: calibrate them on training images first",
         "  load them by net.load_state_dict(weights, strict=False), then "
-        "graphnet.analysis.calibrate.calibrate(net, batches of training images)",
+        "graphnet.calibrate(net, batches of training images)",
     ]
 
 

@@ -82,8 +82,7 @@ def test_statistics_of_times_that_were_not_trained_ask_for_calibration() -> None
         load_into(net, tensors)
     assert str(caught.value).splitlines() == [
         "the weights hold no running statistics at t = 4, 11: calibrate them on training images first",
-        "  load_into(net, tensors, calibrate=True), then "
-        "graphnet.analysis.calibrate.calibrate(net, batches of training images)",
+        "  load_into(net, tensors, calibrate=True), then graphnet.calibrate(net, batches of training images)",
     ]
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import graphnet
-from graphnet.analysis.calibrate import calibrate
+from graphnet.training.calibrate import calibrate
 from graphnet.training.runs.checkpoint import load_into
 from tests.small import small, statistics
 
