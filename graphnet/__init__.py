@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from graphnet.pipeline import compile, draw, load, plan, unroll
     from graphnet.planning.plan import Plan
     from graphnet.spec.model import Spec
+    from graphnet.training.data.registered import register_data
     from graphnet.training.gradient_coupling import couple_gradients
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "load",
     "perturb",
     "plan",
+    "register_data",
     "register_op",
     "unroll",
     "zoo",
@@ -50,6 +52,7 @@ _HOMES = {
     "load": "pipeline",
     "perturb": "edits",
     "plan": "pipeline",
+    "register_data": "training.data.registered",
     "register_op": "network.functions.custom_ops",
     "unroll": "pipeline",
 }

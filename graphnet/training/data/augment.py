@@ -115,9 +115,7 @@ def _named(name: str) -> Augmentation | FileCrop:
     return AUGMENTATIONS[name]
 
 
-def augmented(
-    images: Tensor, targets: Tensor, draws: Tensor, applied: Sequence[Augmentation]
-) -> tuple[Tensor, Tensor]:
+def augmented(images: Tensor, targets: Tensor, draws: Tensor, applied: Sequence[Augmentation]) -> tuple[Tensor, Tensor]:
     """Apply augmentations to a batch, with the columns of `draws` in turn; maps of classes move with their images."""
     start = 0
     for each in applied:

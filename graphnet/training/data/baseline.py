@@ -46,11 +46,13 @@ def linear_baseline(dataset: Dataset) -> Baseline | None:
     train, test = _sample(dataset.train, most), _sample(dataset.test, most)
     if len(train) < 2 * dataset.classes and len(train) < len(dataset.train):
         return None
+    # More threads than free cores made this 40 times slower, and their number changes the last digits.
     from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped]
     from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     classifier = LogisticRegression(max_iter=ITERATIONS)
-    with warnings.catch_warnings():
+    with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         classifier.fit(_features(train), train.targets.numpy())
     return Baseline(float(classifier.score(_features(test), test.targets.numpy())), len(train))

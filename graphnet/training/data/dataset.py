@@ -157,16 +157,16 @@ def build(
             raise DataError(f"{name}: {part} images are {shapes}; all must have one shape")
     mean, deviation = train[0].constants()
 
-    def part(read: tuple[Images, Tensor], places: Tensor | None) -> Part:
+    def part_of(read: tuple[Images, Tensor], places: Tensor | None) -> Part:
         return Part(*read, torch.arange(len(read[1])) if places is None else places, mean, deviation)
 
     of_train, of_test = indices or (None, None)
     return Dataset(
         name,
         task,
-        part(train, of_train),
-        part(test, of_test),
-        None if validation is None else part(validation, None),
+        part_of(train, of_train),
+        part_of(test, of_test),
+        None if validation is None else part_of(validation, None),
         classes,
         train[0].shape,
         held_out_seed,

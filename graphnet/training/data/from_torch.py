@@ -28,10 +28,11 @@ def as_dataset(
 ) -> Dataset:
     """Make a data set of torch Datasets whose items are (image, target).
 
-    Images are tensors `[C, H, W]` or `[H, W]`, arrays `[H, W, C]` or `[H, W]`, or Pillow images, of one shape. Floating
-    ones are used as they are; others are standardised by the training images' mean and deviation per channel (of at most
-    1,000 images). A TensorDataset stays in memory; items of others are read anew in each epoch, by workers. Their targets
-    are read once, here: from the attribute `targets` if there is no `target_transform`, else from all items.
+    Images are tensors `[C, H, W]` or `[H, W]`, arrays `[H, W, C]` or `[H, W]`, or Pillow images, of one shape.
+    Floating ones are used as they are; others are standardised by the training images' mean and deviation per channel
+    (of at most 1,000 images). A TensorDataset stays in memory; items of others are read anew in each epoch, by
+    workers. Their targets are read once, here: from the attribute `targets` if there is no `target_transform`, else
+    from all items.
 
     Args:
         task: what the targets are: `classes` (whole numbers), `labels` (0 and 1 `[K]`), `values` (`[K]`) or `pixels` (a
@@ -98,12 +99,14 @@ def _known_targets(items: Any) -> Any:
     return None if any(each is not None for each in changing) else getattr(items, "targets", None)
 
 
-def _targets(targets: Any, task: str, name: str) -> Tensor:
+def _targets(given: Any, task: str, name: str) -> Tensor:
     try:
-        if not isinstance(targets, Tensor):
-            targets = torch.from_numpy(np.stack([np.asarray(target) for target in targets]))
+        targets = given
+        if not isinstance(given, Tensor):
+            targets = torch.from_numpy(np.stack([np.asarray(target) for target in given]))
     except (TypeError, ValueError, RuntimeError) as fault:
         raise unreadable(f"targets of {name}", fault) from None
+    assert isinstance(targets, Tensor)
     wanted = DIMENSIONS[task]
     if task in ("labels", "values") and targets.ndim == 1:
         targets = targets[:, None]

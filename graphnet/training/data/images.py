@@ -137,9 +137,11 @@ class FileImages(Images):
                 box = (
                     central(image.height, image.width, size)
                     if crop is None or draws is None
-                    else crop(image.height, image.width, size, draws)
+                    else crop(image.height, image.width, size, draws.tolist())
                 )
-                return image.resize((self.width, self.height), Image.Resampling.BILINEAR, box=covering(box, image.height, image.width))
+                return image.resize(
+                    (self.width, self.height), Image.Resampling.BILINEAR, box=covering(box, image.height, image.width)
+                )
         except Exception as fault:  # noqa: BLE001 - decoders fail on damaged files in their own ways
             raise unreadable(f"the image {path}", fault) from None
 
@@ -220,14 +222,15 @@ def read_item(items: Any, index: int, name: str) -> tuple[Tensor, Any]:
     return _as_tensor(item[0], index, name), item[1]
 
 
-def _as_tensor(image: Any, index: int, name: str) -> Tensor:
-    if not isinstance(image, Tensor):
-        array = np.array(image)  # Pillow's and NumPy's images: [H, W] or [H, W, C]
-        if array.dtype == bool or array.dtype.kind not in "uif" or array.ndim not in (2, 3):
-            kind = type(image).__name__
+def _as_tensor(given: Any, index: int, name: str) -> Tensor:
+    if isinstance(given, Tensor):
+        image = given
+    else:
+        array = np.array(given)  # Pillow's and NumPy's images: [H, W] or [H, W, C]
+        if array.dtype.kind not in "uif" or array.ndim not in (2, 3):
+            kind = type(given).__name__
             raise DataError(f"image {index} of {name} is a {kind}; it must be a tensor, an array or a Pillow image")
-        image = torch.from_numpy(array)
-        image = image if image.ndim == 2 else image.permute(2, 0, 1)
+        image = torch.from_numpy(array if array.ndim == 2 else array.transpose(2, 0, 1))
     image = image[None] if image.ndim == 2 else image
     if image.ndim != 3:
         raise DataError(f"image {index} of {name} is {list(image.shape)}; it must be [C, H, W]")
@@ -250,12 +253,12 @@ def _seeded(seed: int) -> Iterator[None]:
 
 def resized(pixels: Tensor, height: int, width: int) -> Tensor:
     """Resize images `[N, C, H, W]` bilinearly, averaging where they shrink (antialiasing); keep their type."""
-    parts = pixels.split(4096)
+    parts = torch.split(pixels, 4096)
     return torch.cat([F.interpolate(part, (height, width), mode="bilinear", antialias=True) for part in parts])
 
 
 def constants_of(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel of images `[N, C, H, W]`, float `[C, 1, 1]`; 1 for a deviation of 0."""
+    """Mean and standard deviation of each channel of images, float `[C, 1, 1]`; a deviation of 0 becomes 1."""
     if pixels.is_floating_point():
         mean, deviation = pixels.mean(dim=(0, 2, 3)), pixels.std(dim=(0, 2, 3))
     else:

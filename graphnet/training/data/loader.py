@@ -74,12 +74,10 @@ class TrainingBatches:
         count, reading = len(self._part), self._part.images.draws if self._crop is None else self._crop.draws
         order = torch.randperm(count, generator=generator("order", self._seed, epoch))
         columns = reading + sum(each.draws for each in self._batchwise)
-        draws = torch.rand(
-            count, columns, generator=generator("augmentation", self._seed, epoch), dtype=torch.float64
-        )
-        batches = order.split(self._size)[start : self.steps]
+        draws = torch.rand(count, columns, generator=generator("augmentation", self._seed, epoch), dtype=torch.float64)
+        batches = torch.split(order, self._size)[start : self.steps]
         # Copied once an epoch: the host would wait for a small copy in every step.
-        picked = order.to(self._device).split(self._size)[start : self.steps]
+        picked = torch.split(order.to(self._device), self._size)[start : self.steps]
         drawn = draws[:, reading:].to(self._device)
         for chosen, raw in zip(picked, self._raw(batches, picked, draws[:, :reading]), strict=True):
             images = standardised(raw, self._part.mean, self._part.deviation)

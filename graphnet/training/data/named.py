@@ -101,7 +101,7 @@ def _registered(name: str) -> Dataset:
     entry = REGISTERED[name]
     try:
         made = entry.source() if callable(entry.source) else entry.source
-    except Exception as fault:  # noqa: BLE001 - a user's function may raise anything
+    except Exception as fault:
         if isinstance(fault, DataError):
             raise
         raise unreadable(f"the registered data set '{name}'", fault) from fault

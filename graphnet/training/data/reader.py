@@ -41,9 +41,9 @@ class BatchReader:
             self._loader = DataLoader(
                 _Reading(images, crop),
                 batch_size=None,
-                sampler=self._keys,  # type: ignore[arg-type]  # each key is a whole batch
+                sampler=self._keys,  # each key is a whole batch
                 num_workers=workers,
-                collate_fn=_unchanged,
+                collate_fn=_unchanged,  # type: ignore[arg-type]  # without batching it gets one item
                 pin_memory=pin,
                 persistent_workers=True,
                 worker_init_fn=_leave_signals_to_the_parent,
@@ -105,4 +105,6 @@ def _leave_signals_to_the_parent(worker: int) -> None:
 
 def _died(fault: RuntimeError) -> str:
     reason = str(fault).splitlines()[0]
-    return f"a process that reads images ended: {reason}\n  if memory is short, use fewer workers; 0 reads in one process"
+    return (
+        f"a process that reads images ended: {reason}\n  if memory is short, use fewer workers; 0 reads in one process"
+    )

@@ -26,7 +26,7 @@ def stratified_order(strata: Tensor, purpose: str, seed: int) -> Tensor:
         purpose: what the order is for; each has draws of its own.
     """
     draws = generator(purpose, seed)
-    values, of = strata.unique(return_inverse=True)
+    values, of = torch.unique(strata, return_inverse=True)
     shuffled = torch.randperm(len(strata), generator=draws)
     starts = torch.rand(len(values), generator=draws, dtype=torch.float64).numpy()
     by_stratum = shuffled[of[shuffled].argsort(stable=True)].numpy()
@@ -59,8 +59,8 @@ def with_validation(dataset: Dataset, validation: float | str | None, seed: int)
             remedy = "give a share of the training images, such as 0.1"
             raise DataError(f"{dataset.name} has no published validation part\n  {remedy}")
         return dataset
-    if isinstance(validation, str) or isinstance(validation, bool) or not 0 < validation < 1:
-        raise DataError(f"validation is {validation!r}; it must be a share such as 0.1, or \"{PUBLISHED}\"")
+    if isinstance(validation, str | bool) or not 0 < validation < 1:
+        raise DataError(f'validation is {validation!r}; it must be a share such as 0.1, or "{PUBLISHED}"')
     train = dataset.train
     count = round(validation * len(train))
     if not 0 < count < len(train):

@@ -18,9 +18,7 @@ def load_digits(seed: int) -> Dataset:
 
     source = load_digits()
     everything = np.arange(len(source.target))
-    train, test = map(
-        np.sort, train_test_split(everything, test_size=0.25, random_state=seed, stratify=source.target)
-    )
+    train, test = map(np.sort, train_test_split(everything, test_size=0.25, random_state=seed, stratify=source.target))
     images = torch.from_numpy(source.images).float().unsqueeze(1)
     labels = torch.from_numpy(source.target).long()
     return build(

@@ -27,6 +27,4 @@ def load_fake(name: str, size: tuple[int, int] | None, seed: int) -> Dataset:
         return TensorImages(((patterns[labels] + noise) * 127.5).to(torch.uint8)), labels
 
     train, test = images(TRAIN), images(TEST)
-    return build(
-        name, train, test, classes=CLASSES, held_out_hash=hash_of(test[0].pixels, test[1]), held_out_seed=seed
-    )
+    return build(name, train, test, classes=CLASSES, held_out_hash=hash_of(test[0].pixels, test[1]), held_out_seed=seed)

@@ -30,8 +30,8 @@ def load_folder(name: str, path: Path, size: tuple[int, int] | None, seed: int) 
     """Load image files as RGB of 224 x 224 pixels, or of `size`.
 
     The test part is PATH/test, or PATH/val without it; PATH/val beside PATH/test is a published validation part. If
-    PATH holds classes only, a stratified fifth, drawn by `seed`, is the test part. Images are standardised by ImageNet's
-    usual mean and deviation, whatever they show.
+    PATH holds classes only, a stratified fifth, drawn by `seed`, is the test part. Images are standardised by
+    ImageNet's usual mean and deviation, whatever they show.
 
     Raises:
         DataError: the folder is missing or has another layout.
