@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from graphnet.planning.plan import Plan
     from graphnet.spec.model import Spec
     from graphnet.training.calibrate import calibrate
+    from graphnet.training.data.registered import register_data
     from graphnet.training.gradient_coupling import couple_gradients
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "load",
     "perturb",
     "plan",
+    "register_data",
     "register_op",
     "unroll",
     "zoo",
@@ -53,6 +55,7 @@ _HOMES = {
     "load": "pipeline",
     "perturb": "edits",
     "plan": "pipeline",
+    "register_data": "training.data.registered",
     "register_op": "network.functions.custom_ops",
     "unroll": "pipeline",
 }

@@ -16,7 +16,7 @@ from graphnet.planning.plan import IMAGE, Fate, Plan
 from graphnet.spec.model import Spec
 from graphnet.training.calibrate import calibrate
 from graphnet.training.errors import TrainingError
-from graphnet.training.loop.trainer import evaluate
+from graphnet.training.loop.trainer import EVALUATION_BATCH, evaluate
 from graphnet.training.runs.checkpoint import load_into
 
 
@@ -49,7 +49,7 @@ def measure(net: nn.Module, images: Tensor, labels: Tensor, training: Iterable[T
     plan, spec = origin_of(net)
     times = tuple(t for t, _ in plan.outputs)
     read = _read_at_all_times(net, plan, spec, training)
-    found = evaluate(read or net, images, labels).accuracy
+    found = evaluate(read or net, _batches(images, labels)).accuracy
     accuracy = {times[-1] if t is None else t: value for t, value in found.items()}
     return Measures(
         len(labels),
@@ -58,6 +58,10 @@ def measure(net: nn.Module, images: Tensor, labels: Tensor, training: Iterable[T
         1 / plan.classes,
         _norms(net, plan, images),
     )
+
+
+def _batches(images: Tensor, labels: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
+    return zip(torch.split(images, EVALUATION_BATCH), torch.split(labels, EVALUATION_BATCH), strict=True)
 
 
 def _norms(net: nn.Module, plan: Plan, images: Tensor) -> dict[str, float]:

@@ -70,13 +70,12 @@ def _fixed_point(
     folder: RunFolder, state: str, steps: int, tolerance: float, data_root: Path | None, device: str
 ) -> list[tuple[object, ...]]:
     import numpy as np
-    from torch import split
 
     from graphnet.analysis.fixed_point import fixed_point
     from graphnet.training.runs.load_run import load_run
 
     net, dataset = load_run(folder, device, data_root)
-    batches = zip(split(dataset.test_images, 256), split(dataset.test_labels, 256), strict=True)
+    batches = dataset.test.batches(256)
     found = fixed_point(net, batches, state, steps=steps, tolerance=tolerance)
     median, largest = np.median(found.residuals, axis=1), found.residuals.max(axis=1)
     print(f"step   residual (median, largest of {found.residuals.shape[1]} images)   accuracy")

@@ -15,9 +15,7 @@ from graphnet.training.errors import RunError, TrainingError
 from graphnet.training.runs.run_folder import RunFolder
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder written by `graphnet train`.")]
-DataRoot = Annotated[
-    Path | None, typer.Option(help="Folder of torchvision's data sets.", show_default="as in training")
-]
+DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data.", show_default="as in training")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 
 
@@ -40,12 +38,13 @@ def evaluate(run: RunPath, data_root: DataRoot = None, device: Device = "auto", 
 
 
 def _evaluate(folder: RunFolder, data_root: Path | None, device: str) -> None:
+    from graphnet.training.loop.trainer import EVALUATION_BATCH
     from graphnet.training.loop.trainer import evaluate as test
     from graphnet.training.progress import accuracies, agreement
     from graphnet.training.runs.load_run import load_run
 
     net, dataset = load_run(folder, device, data_root)
-    result = test(net, dataset.test_images, dataset.test_labels)
+    result = test(net, dataset.test.batches(EVALUATION_BATCH))
     print(f"test accuracy {accuracies(result.accuracy)}")
     if folder.predictions.exists():
         before = folder.read_predictions()

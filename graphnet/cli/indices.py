@@ -87,14 +87,12 @@ def _numbered(name: str) -> Iterator[str]:
 def _measure(
     folder: RunFolder, more: int, samples: int, batch_size: int, data_root: Path | None, device: str
 ) -> Measured:
-    from torch import split
-
     from graphnet.analysis.error_curves import iterative_convergence
     from graphnet.analysis.figures import Measured
     from graphnet.training.runs.load_run import load_run
 
     net, dataset = load_run(folder, device, data_root)
-    batches = zip(split(dataset.test_images, batch_size), split(dataset.test_labels, batch_size), strict=True)
+    batches = dataset.test.batches(batch_size)
     try:
         result = iterative_convergence(net, batches, more=more, samples=samples)
     except ValueError as fault:

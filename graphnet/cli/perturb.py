@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +27,9 @@ from graphnet.rewrite.perturbations import (
 from graphnet.rewrite.spec_editor import EditError
 from graphnet.spec.write import to_json, to_toml
 from graphnet.training.runs.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from graphnet.training.data.dataset import Part
 
 Many = list[str] | None
 
@@ -82,27 +86,33 @@ def perturb(
 def _perturb(
     folder: RunFolder, edits: list[Edit], calibrate: bool, output: Path | None, data_root: Path | None, device: str
 ) -> None:
-    from torch import Tensor, split
+    import torch
+    from torch import Tensor
 
     from graphnet.analysis.perturb import perturbed, sequence
     from graphnet.rewrite.perturbations import edited as made
-    from graphnet.training.loop.trainer import evaluate
+    from graphnet.training.loop.trainer import EVALUATION_BATCH, evaluate
     from graphnet.training.progress import accuracies, agreement
     from graphnet.training.runs.load_run import load_run
 
     net, dataset = load_run(folder, device, data_root)
     other = next((edit.t for edit in edits if isinstance(edit, ShowAnother)), None)
 
-    def shown(images: Tensor) -> Tensor:
-        """Return the input of the edited net: with --mask, the next image from then on."""
-        return images if other is None else sequence(spec, images, images.roll(1, 0), other)
+    def shown(part: Part, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the input of the edited net, and labels: with --mask, the image before is shown from then on."""
+        if other is None:
+            yield from part.batches(batch_size)
+            return
+        before = part.subset([len(part) - 1]).first(1)[0]
+        for images, labels in part.batches(batch_size):
+            yield sequence(spec, images, torch.cat([before, images[:-1]]), other), labels
+            before = images[-1:]
 
     spec = made(net.meta["spec"], edits)[0]
-    batches = (shown(images) for images in split(dataset.train_images, 64))
+    batches = (images for images, _ in shown(dataset.train, 64))
     edited = perturbed(net, edits, batches if calibrate else None)
-    images = dataset.test_images
-    before = evaluate(net, images, dataset.test_labels)
-    after = evaluate(edited, shown(images), dataset.test_labels)
+    before = evaluate(net, dataset.test.batches(EVALUATION_BATCH))
+    after = evaluate(edited, shown(dataset.test, EVALUATION_BATCH))
     print(f"test accuracy {accuracies(after.accuracy)}, unperturbed {accuracies(before.accuracy)}")
     now, then = after.predictions.tolist(), before.predictions.tolist()
     print(agreement(now, then, after.accuracy, "of the unperturbed net"))

@@ -15,6 +15,7 @@ from graphnet.pipeline import compile_net
 from graphnet.planning.plan import Plan
 from graphnet.spec.model import Spec
 from graphnet.spec.write import to_json
+from graphnet.training.data.registered import BUILT_IN
 from graphnet.training.errors import TrainingError
 from graphnet.training.recipe import Recipe
 from graphnet.training.runs.run_folder import RunFolder
@@ -26,9 +27,9 @@ def train(
     plugins: Plugins = None,
     unlimited: Unlimited = False,
     data: Annotated[
-        str, typer.Option(help="Data set: digits, or mnist, cifar10 or cifar100 in --data-root.")
+        str, typer.Option(help=f"Data set: {', '.join(BUILT_IN)}, folder:PATH; NAME@16 resizes it to 16 x 16 pixels.")
     ] = "digits",
-    data_root: Annotated[Path | None, typer.Option(help="Folder of torchvision's data sets.")] = None,
+    data_root: Annotated[Path | None, typer.Option(help="Folder of the data.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Run folder to create.", show_default="runs/NAME-N")
     ] = None,
@@ -59,12 +60,14 @@ def _train(spec: Spec, plan: Plan, recipe: Recipe, data: str, data_root: Path | 
 
     from graphnet.pictures.text import plan_text
     from graphnet.pictures.unrolled.picture import draw_unrolled
-    from graphnet.training.data.dataset import check_fits, load_dataset
+    from graphnet.training.data.checks import check_data, check_fits
+    from graphnet.training.data.named import load_dataset
     from graphnet.training.progress import accuracies, progress
     from graphnet.training.runs.train_run import train_into
 
     console = Console()
     dataset = load_dataset(data, data_root)
+    check_data(dataset)
     check_fits(dataset, plan.input_shape, plan.classes)
     folder = RunFolder.create(output, spec.name)
     text = to_json(flattened(spec))
@@ -75,9 +78,10 @@ def _train(spec: Spec, plan: Plan, recipe: Recipe, data: str, data_root: Path | 
     with progress(console) as report:
         result = train_into(folder, net, dataset, recipe, text, report, {"data_root": str(data_root or "")})
     linear = folder.read_record()["dataset"]["linear_baseline"]
+    told = "" if linear is None else f" (a linear classifier: {linear:.2%})"
     console.print(
-        f"test accuracy {accuracies(result.evaluation.accuracy)} after {result.seconds:.1f} s "
-        f"(a linear classifier: {linear:.2%})\nresults in {folder.path}",
+        f"test accuracy {accuracies(result.evaluation.accuracy)} after {result.seconds:.1f} s"
+        f"{told}\nresults in {folder.path}",
         highlight=False,
         soft_wrap=True,
     )

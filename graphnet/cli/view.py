@@ -114,14 +114,12 @@ def measured(run: Path, data_root: Path | None, device: str) -> dict[str, Any]:
     with run_told():
         folder = RunFolder.open(run)
 
-        from torch import split
-
         from graphnet.analysis.over_time import measure
         from graphnet.training.runs.load_run import load_run
 
         net, data = load_run(folder, device, data_root)
-        batches = split(data.train_images[:MOST_IMAGES], TRAINING_BATCH)
-        found = measure(net, data.test_images[:MOST_IMAGES], data.test_labels[:MOST_IMAGES], batches)
+        batches = (images for images, _ in data.train.batches(TRAINING_BATCH, most=MOST_IMAGES))
+        found = measure(net, *data.test.first(MOST_IMAGES), batches)
     note = f"Run {run}: measured on {found.images} test images of {data.name}."
     if found.calibrated:
         times = ", ".join(map(str, found.calibrated))

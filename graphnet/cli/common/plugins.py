@@ -1,4 +1,4 @@
-"""`--plugin MODULE`: user modules that register ops, imported before a spec is read."""
+"""`--plugin MODULE`: user modules that register ops and data sets, imported before a spec is read."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Plugins = Annotated[
     typer.Option(
         "--plugin",
         metavar="MODULE",
-        help="Import a Python module that registers ops; may be repeated.",
+        help="Import a Python module that registers ops or data sets; may be repeated.",
         is_eager=True,
         callback=_import_all,
     ),

@@ -1,185 +1,205 @@
-"""Data sets for training, by name: images as standardised tensors, with a fixed held-out part."""
+"""Data sets of labelled images in parts for training, validation and test; N images, C channels, H W pixels."""
 
 from __future__ import annotations
 
 import hashlib
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from graphnet.training.data.augment import Augment, crop_and_mirror
+from graphnet.training.data.images import Images
+from graphnet.training.data.reader import BatchReader, Key
 from graphnet.training.errors import DataError
 
-BASELINE_ITERATIONS = 200
+TASK_NAMES = ("classes", "labels", "values", "pixels")
+"""One class an image; several labels (multi-label); real values (regression); a class for each pixel."""
+IGNORED = -100
+"""Target of a pixel that counts for nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One part of a data set, in its own order.
+
+    Attributes:
+        images: as read, before standardising.
+        targets: of all images, on the CPU. Classes: int64 `[N]`. Labels: float32 `[N, K]` of 0 and 1. Values: float32
+            `[N, K]`. Pixels: int64 `[N, H, W]`, -100 is ignored.
+        indices: place of each image in the part of the source that it was drawn from; int64 `[N]`.
+        mean, deviation: float `[C, 1, 1]`, on the device of images in memory; images are standardised by them.
+    """
+
+    images: Images
+    targets: Tensor
+    indices: Tensor
+    mean: Tensor
+    deviation: Tensor
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the indices (int64, little-endian)."""
+        return hashlib.sha256(self.indices.numpy().astype("<i8").tobytes()).hexdigest()
+
+    def batches(
+        self, batch_size: int, device: torch.device | str = "cpu", *, most: int | None = None, workers: int = 0
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield standardised images, float `[N, C, H, W]`, and targets on `device`, in order and without augmentation.
+
+        Args:
+            most: number of images after which to stop.
+            workers: processes that read files; images in memory need none.
+
+        Raises:
+            DataError: an image cannot be read, or a worker died.
+        """
+        count = len(self) if most is None else min(most, len(self))
+        ranges = [range(k, min(k + batch_size, count)) for k in range(0, count, batch_size)]
+        keys: list[Key] = [(list(batch), None) for batch in ranges]
+        place = torch.device(device)
+        mean, deviation = self.mean.to(place), self.deviation.to(place)
+        with closing(BatchReader(self.images, workers, pin=place.type == "cuda")) as reader:
+            for batch, raw in zip(ranges, reader.read(keys), strict=True):
+                images = standardised(raw.to(place, non_blocking=True), mean, deviation)
+                yield images, self.targets[batch.start : batch.stop].to(place, non_blocking=True)
+
+    def first(self, count: int) -> tuple[Tensor, Tensor]:
+        """Return the first images, standardised, float `[count, C, H, W]`, and their targets, on the CPU."""
+        read = list(self.batches(max(count, 1), most=count))
+        return read[0] if read else (torch.empty(0, *self.images.shape), self.targets[:0])
+
+    def subset(self, indices: Tensor | Sequence[int]) -> Part:
+        """Return these images only, in this order."""
+        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        return replace(
+            self,
+            images=self.images.subset(chosen.tolist()),
+            targets=self.targets[chosen],
+            indices=self.indices[chosen],
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images and labels in memory; N images, C channels, H W pixels.
+    """Images and targets for training.
 
     Attributes:
-        train_images, test_images: float32 `[N, C, H, W]`, standardised by the training part's mean and standard
-            deviation per channel.
-        train_labels, test_labels: int64 `[N]`, from 0 to classes - 1.
+        name: as given to `load_dataset`.
+        task: one of `TASK_NAMES`.
+        train: standardised by its own mean and standard deviation per channel (before a smaller `train_size` or a
+            validation part is drawn); folders by ImageNet's usual constants.
+        test, validation: standardised by the same constants. Validation is None unless asked for.
+        classes: number of classes; of labels or values per image.
+        image_shape: `(C, H, W)`.
         held_out_seed: seed that draws the test part; None if the source publishes one.
-        held_out_hash: SHA-256 of the held-out indices (int64, little-endian, ascending); for a published test
-            part, of its raw images and labels.
-        augment: the augmentation of each training batch.
+        held_out_hash: SHA-256 of the held-out indices (int64, little-endian, ascending); for a published test part,
+            of its raw images and labels; for a published folder, of its file names and labels.
+        augment: names of augmentations that are usual for these images; "auto" means these.
     """
 
     name: str
-    train_images: Tensor
-    train_labels: Tensor
-    test_images: Tensor
-    test_labels: Tensor
+    task: str
+    train: Part
+    test: Part
+    validation: Part | None
     classes: int
+    image_shape: tuple[int, ...]
     held_out_seed: int | None
     held_out_hash: str
-    augment: Augment | None = None
+    augment: tuple[str, ...] = ()
 
     @property
-    def image_shape(self) -> tuple[int, ...]:
-        """`(C, H, W)`."""
-        return tuple(self.train_images.shape[1:])
+    def parts(self) -> dict[str, Part]:
+        """The parts there are: training, test and perhaps validation, by these names."""
+        named = {"training": self.train, "test": self.test}
+        return named if self.validation is None else named | {"validation": self.validation}
 
 
-def load_dataset(name: str, data_root: Path | str | None = None, held_out_seed: int = 0) -> Dataset:
-    """Load a data set by its name in `DATASETS`.
+def standardised(raw: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+    """Standardise images `[N, C, H, W]`; a float type is kept, others become float32."""
+    images = raw if raw.is_floating_point() else raw.float()
+    return images.sub(mean).div_(deviation)
+
+
+def build(
+    name: str,
+    train: tuple[Images, Tensor],
+    test: tuple[Images, Tensor],
+    validation: tuple[Images, Tensor] | None = None,
+    *,
+    task: str = "classes",
+    classes: int,
+    held_out_hash: str,
+    held_out_seed: int | None = None,
+    indices: tuple[Tensor, Tensor] | None = None,
+    augment: tuple[str, ...] = (),
+) -> Dataset:
+    """Make a data set from images and targets of its parts.
 
     Args:
-        name: `digits` comes with scikit-learn; torchvision reads the others, without downloading.
-        data_root: the folder of torchvision's data sets.
-        held_out_seed: draws the test part of `digits`, a stratified quarter; published test parts are fixed.
+        indices: places of the training and test images in the source, where both were drawn from one part.
 
     Raises:
-        DataError: no such name, or the data are missing; the message says how to get them.
+        DataError: a part has fewer or more targets than images, or is empty, or the parts differ in shape.
     """
-    if name not in DATASETS:
-        raise DataError(f"no data set is called '{name}'\n  known: {', '.join(DATASETS)}")
-    return DATASETS[name](None if data_root is None else Path(data_root), held_out_seed)
+    for part, (images, targets) in {"training": train, "test": test, "validation": validation or test}.items():
+        if len(images) != len(targets):
+            raise DataError(f"{name}: {len(images):,} {part} images have {len(targets):,} targets; each needs one")
+        if not len(images):
+            raise DataError(f"{name} has no {part} images")
+        if images.shape != train[0].shape:
+            shapes = f"{list(images.shape)}, training images {list(train[0].shape)}"
+            raise DataError(f"{name}: {part} images are {shapes}; all must have one shape")
+    mean, deviation = train[0].constants()
 
+    def part_of(read: tuple[Images, Tensor], places: Tensor | None) -> Part:
+        return Part(*read, torch.arange(len(read[1])) if places is None else places, mean, deviation)
 
-def check_fits(dataset: Dataset, input_shape: tuple[int, ...], classes: int) -> None:
-    """Check a spec's input shape `(C, H, W)` and number of classes against the data.
-
-    Raises:
-        DataError: they differ; the message gives both.
-    """
-    if dataset.image_shape == tuple(input_shape) and dataset.classes == classes:
-        return
-    raise DataError(
-        f"{dataset.name} are {list(dataset.image_shape)} with {dataset.classes} classes; "
-        f"the spec's input is {list(input_shape)} with {classes} classes"
+    of_train, of_test = indices or (None, None)
+    return Dataset(
+        name,
+        task,
+        part_of(train, of_train),
+        part_of(test, of_test),
+        None if validation is None else part_of(validation, None),
+        classes,
+        train[0].shape,
+        held_out_seed,
+        held_out_hash,
+        augment,
     )
 
 
-def linear_baseline(dataset: Dataset) -> float:
-    """Test accuracy, from 0 to 1, of a linear classifier (logistic regression) on the same split.
+def resized(dataset: Dataset, height: int, width: int, name: str) -> Dataset:
+    """Resize all images (bilinear, antialiased), and measure mean and deviation anew."""
+    if dataset.task == "pixels":
+        raise DataError(f"{dataset.name} has a target for each pixel, so its images cannot be resized by @")
+    smaller = dataset.train.images.resized(height, width)
+    mean, deviation = smaller.constants()
 
-    At most 200 steps of L-BFGS: a yardstick, not an optimum.
-    """
-    from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped]
-    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+    def of(part: Part) -> Part:
+        images = smaller if part is dataset.train else part.images.resized(height, width)
+        return replace(part, images=images, mean=mean, deviation=deviation)
 
-    classifier = LogisticRegression(max_iter=BASELINE_ITERATIONS)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        classifier.fit(dataset.train_images.flatten(1).numpy(), dataset.train_labels.numpy())
-    return float(classifier.score(dataset.test_images.flatten(1).numpy(), dataset.test_labels.numpy()))
-
-
-def _digits(data_root: Path | None, held_out_seed: int) -> Dataset:
-    """scikit-learn's 1,797 handwritten digits of 8x8 pixels (UCI, Alpaydin & Kaynak 1998)."""
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
-    from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]
-
-    source = load_digits()
-    train, test = map(
-        np.sort,
-        train_test_split(
-            np.arange(len(source.target)), test_size=0.25, random_state=held_out_seed, stratify=source.target
-        ),
+    validation = None if dataset.validation is None else of(dataset.validation)
+    return replace(
+        dataset,
+        name=name,
+        train=of(dataset.train),
+        test=of(dataset.test),
+        validation=validation,
+        image_shape=smaller.shape,
     )
-    images = torch.from_numpy(source.images).float().unsqueeze(1)
-    labels = torch.from_numpy(source.target).long()
-    train_images, test_images = _standardise(images[train], images[test])
-    held_out_hash = hashlib.sha256(test.astype("<i8").tobytes()).hexdigest()
-    return Dataset("digits", train_images, labels[train], test_images, labels[test], 10, held_out_seed, held_out_hash)
 
 
-@dataclass(frozen=True)
-class _Published:
-    """A data set with a published test part, in the layout of torchvision's class of this name."""
-
-    name: str
-    reader: str
-    folder: str
-    classes: int
-    augment: Augment | None = None
-
-    def __call__(self, data_root: Path | None, held_out_seed: int) -> Dataset:
-        root = self._found(data_root)
-        raw_train, train_labels = self._read(root, train=True)
-        raw_test, test_labels = self._read(root, train=False)
-        digest = hashlib.sha256(raw_test.numpy().tobytes() + test_labels.numpy().astype("<i8").tobytes())
-        train_images, test_images = _standardise(raw_train.float(), raw_test.float())
-        return Dataset(
-            self.name,
-            train_images,
-            train_labels,
-            test_images,
-            test_labels,
-            self.classes,
-            None,
-            digest.hexdigest(),
-            self.augment,
-        )
-
-    def _found(self, data_root: Path | None) -> Path:
-        if data_root is None:
-            raise DataError(f"{self.name} needs a data root, the folder that holds {self.folder}\n{self._remedy()}")
-        if not (data_root / self.folder).is_dir():
-            looked = f"{self.name} is missing: looked for the folder {data_root / self.folder}"
-            raise DataError(f"{looked}\n{self._remedy(data_root)}")
-        return data_root
-
-    def _read(self, root: Path, train: bool) -> tuple[Tensor, Tensor]:
-        """Raw images, uint8 `[N, C, H, W]`, and labels, int64 `[N]`."""
-        # Importing torchvision takes seconds, so do it only here.
-        from torchvision import datasets  # type: ignore[import-untyped]
-
-        try:
-            source: Any = getattr(datasets, self.reader)(str(root), train=train, download=False)
-        except Exception as fault:  # the readers fail on damaged files in their own ways
-            reason = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
-            looked = f"{self.name} cannot be read from {root / self.folder}: {reason}"
-            raise DataError(f"{looked}\n{self._remedy(root)}") from fault
-        images = torch.as_tensor(source.data)
-        images = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
-        return images.contiguous(), torch.as_tensor(source.targets).long()
-
-    def _remedy(self, root: Path | None = None) -> str:
-        where = "DATA_ROOT" if root is None else str(root)
-        script = f"from torchvision.datasets import {self.reader}; {self.reader}({where!r}, download=True)"
-        return f'  get it once with: python -c "{script}"\n  and name the folder: --data-root {where}'
-
-
-def _standardise(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
-    mean = train.mean(dim=(0, 2, 3), keepdim=True)
-    deviation = train.std(dim=(0, 2, 3), keepdim=True)
-    return (train - mean) / deviation, (test - mean) / deviation
-
-
-DATASETS: dict[str, Callable[[Path | None, int], Dataset]] = {
-    "digits": _digits,
-    "cifar10": _Published("cifar10", "CIFAR10", "cifar-10-batches-py", 10, crop_and_mirror),
-    "cifar100": _Published("cifar100", "CIFAR100", "cifar-100-python", 100, crop_and_mirror),
-    "mnist": _Published("mnist", "MNIST", "MNIST/raw", 10),
-}
-"""Name, as in `load_dataset` → data set."""
+def hash_of(images: Tensor, targets: Tensor) -> str:
+    """SHA-256 of raw images and targets, whole numbers as little-endian int64, for `held_out_hash`."""
+    labels = targets.numpy()
+    digest = hashlib.sha256(images.contiguous().numpy().tobytes())
+    digest.update((labels.astype("<f4") if targets.is_floating_point() else labels.astype("<i8")).tobytes())
+    return digest.hexdigest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from graphnet.training.data.dataset import Dataset
+from graphnet.training.data.loader import TrainingBatches
 from graphnet.training.errors import DivergenceError, RecipeError, TrainingError
 from graphnet.training.events import ByTime, EpochDone, Report, Started, StepDone
 from graphnet.training.gradient_coupling import couple_gradients
@@ -81,17 +82,15 @@ def train(net: nn.Module, dataset: Dataset, recipe: Recipe, report: Report) -> R
     optimizer = _optimizer(net, recipe)
     if _is_coupled(net):
         couple_gradients(net, optimizer)
-    data = replace(dataset, train_images=dataset.train_images.to(device), train_labels=dataset.train_labels.to(device))
-    generator = torch.Generator().manual_seed(recipe.seed)
-    steps = len(split_batches(torch.arange(len(data.train_labels)), recipe.batch_size))
-    report(Started(recipe, dataset.name, steps, str(device)))
+    batches = TrainingBatches(dataset, batch_size=recipe.batch_size, seed=recipe.seed, device=device)
+    report(Started(recipe, dataset.name, batches.steps, str(device)))
     epochs: list[EpochDone] = []
     started = time.perf_counter()
     with _settings(recipe, device):
         for epoch in range(1, recipe.epochs + 1):
-            done = _train_epoch(net, optimizer, data, recipe, epoch, generator, report)
+            done = _train_epoch(net, optimizer, batches, recipe, epoch, report)
             if recipe.evaluate == "epoch" or epoch == recipe.epochs:
-                evaluation = evaluate(net, dataset.test_images, dataset.test_labels)
+                evaluation = evaluate(net, dataset.test.batches(EVALUATION_BATCH))
                 done = replace(done, test_loss=evaluation.loss, test_accuracy=evaluation.accuracy)
             epochs.append(done)
             report(done)
@@ -104,27 +103,26 @@ def _is_coupled(net: nn.Module) -> bool:
     return plan is not None and bool(plan.couplings)
 
 
-def evaluate(net: nn.Module, images: Tensor, labels: Tensor, batch_size: int = EVALUATION_BATCH) -> Evaluation:
+def evaluate(net: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Evaluation:
     """Test `net` in evaluation mode on its device; restore its modes.
 
     Args:
-        images: `[N, C, H, W]`, at least one.
-        labels: int64 `[N]`.
-        batch_size: the same size gives the same predictions bit for bit.
+        batches: images `[N, C, H, W]` and labels, int64 `[N]`; at least one batch. Equal batches give the same
+            predictions bit for bit.
     """
     device = next((tensor.device for tensor in chain(net.parameters(), net.buffers())), torch.device("cpu"))
     losses: dict[int | None, float] = {}
     hits: dict[int | None, int] = {}
     predictions: list[Tensor] = []
     with in_mode(net, training=False), torch.no_grad():
-        for some, wanted in zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True):
+        for some, wanted in batches:
             targets = wanted.to(device)
             for t, logits in by_time(net(some.to(device))).items():
                 best = logits.argmax(dim=1)
                 losses[t] = losses.get(t, 0.0) + F.cross_entropy(logits, targets, reduction="sum").item()
                 hits[t] = hits.get(t, 0) + int((best == targets).sum())
             predictions.append(best.cpu())
-    count = len(labels)
+    count = sum(map(len, predictions))
     loss = {t: total / count for t, total in losses.items()}
     return Evaluation(loss, {t: hit / count for t, hit in hits.items()}, torch.cat(predictions))
 
@@ -159,14 +157,6 @@ def by_time(output: Tensor | Mapping[int, Tensor]) -> dict[int | None, Tensor]:
     return {t: output[t] for t in sorted(output)}
 
 
-def split_batches(order: Tensor, batch_size: int) -> list[Tensor]:
-    """Split indices `[N]` into batches; drop a last batch of one image, as batch norm needs two."""
-    batches = list(torch.split(order, batch_size))
-    if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:
-        batches.pop()
-    return batches
-
-
 def choose_device(name: str) -> torch.device:
     """Return the torch device of that name; "auto" is CUDA if available, else the CPU.
 
@@ -187,30 +177,26 @@ def choose_device(name: str) -> torch.device:
 def _train_epoch(
     net: nn.Module,
     optimizer: torch.optim.Optimizer,
-    data: Dataset,
+    data: TrainingBatches,
     recipe: Recipe,
     epoch: int,
-    generator: torch.Generator,
     report: Report,
 ) -> EpochDone:
-    """One pass over the training images, on the net's device, in an order drawn from `generator`."""
+    """One pass over the training images, on the net's device."""
     rate = recipe.learning_rate(epoch)
     for group in optimizer.param_groups:
         group["lr"] = rate
-    order = torch.randperm(len(data.train_labels), generator=generator).to(data.train_labels.device)
-    batches = split_batches(order, recipe.batch_size)
     total, hits, seen, started = 0.0, 0, 0, time.perf_counter()
     with in_mode(net, training=True):
-        for step, batch in enumerate(batches, start=1):
-            images, labels = data.train_images[batch], data.train_labels[batch]
+        for step, (images, labels) in enumerate(data.epoch(epoch), start=1):
             statistics = [(buffer, buffer.clone()) for buffer in net.buffers()]
-            output = net(images if data.augment is None else data.augment(images, generator))
+            output = net(images)
             loss = readout_loss(output, labels, recipe.readout_weights)
             value = loss.item()
             if not math.isfinite(value):
                 for buffer, before in statistics:
                     buffer.copy_(before)
-                raise DivergenceError(_diverged(value, epoch, step, len(batches), rate))
+                raise DivergenceError(_diverged(value, epoch, step, data.steps, rate))
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()

@@ -17,8 +17,8 @@ from graphnet.atomic_files import replacing
 from graphnet.errors import and_more
 from graphnet.runtime.loading import CALIBRATE, is_statistic, is_vector, uncalibrated
 from graphnet.runtime.parameters import settle_divisors
-from graphnet.training.runs.checksum import BLANK, CHECKSUM_KEY, is_intact, seal
 from graphnet.training.errors import CheckpointError
+from graphnet.training.runs.checksum import BLANK, CHECKSUM_KEY, is_intact, seal
 
 VERSION_KEY = "graphnet_checkpoint"
 VERSION, FIRST = "2", "1"

@@ -7,10 +7,12 @@ from pathlib import Path
 from graphnet.errors import and_more
 from graphnet.pipeline import compile, load
 from graphnet.runtime.net import Net
-from graphnet.training.runs.checkpoint import load_into, not_finite, read_checkpoint
-from graphnet.training.data.dataset import Dataset, check_fits, load_dataset
+from graphnet.training.data.checks import check_fits
+from graphnet.training.data.dataset import Dataset
+from graphnet.training.data.named import load_dataset
 from graphnet.training.errors import CheckpointError, RunError
 from graphnet.training.loop.trainer import choose_device
+from graphnet.training.runs.checkpoint import load_into, not_finite, read_checkpoint
 from graphnet.training.runs.run_folder import RunFolder
 
 SEEDS = range(2**32)
@@ -45,4 +47,4 @@ def load_data(folder: RunFolder, data_root: Path | None = None) -> Dataset:
             raise RunError(f"{folder.record} does not name the training data: it is damaged")
     if not isinstance(before, str) or "\0" in before:
         raise RunError(f"{folder.record} does not name the folder of its data: it is damaged")
-    return load_dataset(name, data_root or (Path(before) if before else None), seed or 0)
+    return load_dataset(name, data_root or (Path(before) if before else None), seed=seed or 0)

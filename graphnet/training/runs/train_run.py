@@ -10,11 +10,12 @@ from importlib.metadata import version
 import torch
 from torch import nn
 
-from graphnet.training.runs.checkpoint import save_checkpoint
-from graphnet.training.data.dataset import Dataset, linear_baseline
+from graphnet.training.data.baseline import linear_baseline
+from graphnet.training.data.dataset import Dataset
 from graphnet.training.events import EpochDone, Event, Report
 from graphnet.training.loop.trainer import Result, choose_device, train
 from graphnet.training.recipe import Recipe
+from graphnet.training.runs.checkpoint import save_checkpoint
 from graphnet.training.runs.run_folder import RunFolder
 
 
@@ -64,16 +65,17 @@ def train_into(
 
 def opening(dataset: Dataset, recipe: Recipe) -> dict[str, object]:
     """Entries of `run.json` before training: recipe, data with its linear baseline, versions, device."""
+    baseline = linear_baseline(dataset)
     return {
         "recipe": asdict(recipe),
         "dataset": {
             "name": dataset.name,
             "classes": dataset.classes,
-            "train_images": len(dataset.train_labels),
-            "test_images": len(dataset.test_labels),
+            "train_images": len(dataset.train),
+            "test_images": len(dataset.test),
             "held_out_seed": dataset.held_out_seed,
             "held_out_hash": dataset.held_out_hash,
-            "linear_baseline": linear_baseline(dataset),
+            "linear_baseline": None if baseline is None else baseline.accuracy,
         },
         "versions": {
             "python": platform.python_version(),

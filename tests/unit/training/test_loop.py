@@ -7,10 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import graphnet
-from graphnet.training.data.dataset import Dataset, load_dataset
+from graphnet.training.data.dataset import Dataset
+from graphnet.training.data.images import TensorImages
+from graphnet.training.data.named import load_dataset
 from graphnet.training.errors import DivergenceError, RecipeError, TrainingError
 from graphnet.training.events import EpochDone, Event, Started, StepDone, ignore
-from graphnet.training.loop.trainer import choose_device, evaluate, split_batches, train
+from graphnet.training.loop.trainer import choose_device, evaluate, train
 from graphnet.training.recipe import Recipe
 from tests.small import small
 
@@ -52,13 +54,7 @@ def digits() -> Dataset:
 
 @pytest.fixture(scope="module")
 def few(digits: Dataset) -> Dataset:
-    return replace(
-        digits,
-        train_images=digits.train_images[:130],
-        train_labels=digits.train_labels[:130],
-        test_images=digits.test_images[:50],
-        test_labels=digits.test_labels[:50],
-    )
+    return replace(digits, train=digits.train.subset(range(130)), test=digits.test.subset(range(50)))
 
 
 def test_a_small_net_learns_digits(digits: Dataset) -> None:
