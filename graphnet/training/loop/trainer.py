@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from graphnet.training.data.dataset import Dataset
+from graphnet.training.devices import choose_device
 from graphnet.training.errors import DivergenceError, RecipeError, TrainingError
 from graphnet.training.events import ByTime, EpochDone, Report, Started, StepDone
 from graphnet.training.gradient_coupling import couple_gradients
@@ -165,23 +166,6 @@ def split_batches(order: Tensor, batch_size: int) -> list[Tensor]:
     if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:
         batches.pop()
     return batches
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the torch device of that name; "auto" is CUDA if available, else the CPU.
-
-    Raises:
-        TrainingError: no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as fault:
-        reason = str(fault).splitlines()[0]
-        raise TrainingError(f"device '{name}' cannot be used here: {reason}\n  use auto or cpu") from fault
-    return device
 
 
 def _train_epoch(

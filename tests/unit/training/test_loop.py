@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 import graphnet
 from graphnet.training.data.dataset import Dataset, load_dataset
+from graphnet.training.devices import choose_device
 from graphnet.training.errors import DivergenceError, RecipeError, TrainingError
 from graphnet.training.events import EpochDone, Event, Started, StepDone, ignore
-from graphnet.training.loop.trainer import choose_device, evaluate, split_batches, train
+from graphnet.training.loop.trainer import evaluate, split_batches, train
 from graphnet.training.recipe import Recipe
 from tests.small import small
 
