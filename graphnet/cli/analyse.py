@@ -11,7 +11,7 @@ import typer
 
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, write
-from graphnet.cli.evaluate import DataRoot, Device, RunPath, run_told
+from graphnet.cli.evaluate import DataRoot, Device, RunPath, WhichCheckpoint, run_told
 from graphnet.training.runs.run_folder import RunFolder
 
 SHOWN = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -31,6 +31,7 @@ def analyse(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Also write all results to this CSV file.")
     ] = None,
+    checkpoint: WhichCheckpoint = None,
     data_root: DataRoot = None,
     device: Device = "auto",
     plugins: Plugins = None,
@@ -41,21 +42,21 @@ def analyse(
     with run_told():
         folder = RunFolder.open(run)
         if fixed_point is None:
-            rows = _bounds(folder, device)
+            rows = _bounds(folder, checkpoint, device)
         else:
-            rows = _fixed_point(folder, fixed_point, steps, tolerance, data_root, device)
+            rows = _fixed_point(folder, fixed_point, steps, tolerance, checkpoint, data_root, device)
     if output is not None:
         table = StringIO()
         csv.writer(table, lineterminator="\n").writerows(rows)
         write(output, table.getvalue())
 
 
-def _bounds(folder: RunFolder, device: str) -> list[tuple[object, ...]]:
+def _bounds(folder: RunFolder, checkpoint: str | None, device: str) -> list[tuple[object, ...]]:
     from graphnet.analysis.lipschitz_bounds import bounds
     from graphnet.training.runs.load_run import load_net
 
     try:
-        found = bounds(load_net(folder, device))
+        found = bounds(load_net(folder, device, checkpoint))
     except ValueError as fault:
         raise Failure(f"error: {fault}") from None
     for source, target in dict.fromkeys(key[:2] for key in found):
@@ -67,14 +68,20 @@ def _bounds(folder: RunFolder, device: str) -> list[tuple[object, ...]]:
 
 
 def _fixed_point(
-    folder: RunFolder, state: str, steps: int, tolerance: float, data_root: Path | None, device: str
+    folder: RunFolder,
+    state: str,
+    steps: int,
+    tolerance: float,
+    checkpoint: str | None,
+    data_root: Path | None,
+    device: str,
 ) -> list[tuple[object, ...]]:
     import numpy as np
 
     from graphnet.analysis.fixed_point import fixed_point
     from graphnet.training.runs.load_run import load_run
 
-    net, dataset = load_run(folder, device, data_root)
+    net, dataset = load_run(folder, device, data_root, checkpoint)
     batches = dataset.test.batches(256)
     found = fixed_point(net, batches, state, steps=steps, tolerance=tolerance)
     median, largest = np.median(found.residuals, axis=1), found.residuals.max(axis=1)

@@ -48,7 +48,7 @@ def bench(
     import torch
 
     from graphnet.runtime.machine_profile import machine_of
-    from graphnet.training.loop.trainer import choose_device
+    from graphnet.training.devices import choose_device
 
     loaded, plan = planned(spec, settings)
     if threads:

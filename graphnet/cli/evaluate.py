@@ -17,6 +17,15 @@ from graphnet.training.runs.run_folder import RunFolder
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder written by `graphnet train`.")]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data.", show_default="as in training")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
+WhichCheckpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="last|best|averaged|FILE",
+        help="Which of the run's checkpoints.",
+        show_default="the one that was tested",
+    ),
+]
 
 
 @contextmanager
@@ -31,19 +40,25 @@ def run_told() -> Iterator[None]:
         raise Failure(f"error: {error}") from None
 
 
-def evaluate(run: RunPath, data_root: DataRoot = None, device: Device = "auto", plugins: Plugins = None) -> None:
+def evaluate(
+    run: RunPath,
+    checkpoint: WhichCheckpoint = None,
+    data_root: DataRoot = None,
+    device: Device = "auto",
+    plugins: Plugins = None,
+) -> None:
     """Test a run's checkpoint again and compare with the predictions made after training."""
     with run_told():
-        _evaluate(RunFolder.open(run), data_root, device)
+        _evaluate(RunFolder.open(run), checkpoint, data_root, device)
 
 
-def _evaluate(folder: RunFolder, data_root: Path | None, device: str) -> None:
+def _evaluate(folder: RunFolder, checkpoint: str | None, data_root: Path | None, device: str) -> None:
     from graphnet.training.loop.trainer import EVALUATION_BATCH
     from graphnet.training.loop.trainer import evaluate as test
     from graphnet.training.progress import accuracies, agreement
     from graphnet.training.runs.load_run import load_run
 
-    net, dataset = load_run(folder, device, data_root)
+    net, dataset = load_run(folder, device, data_root, checkpoint)
     result = test(net, dataset.test.batches(EVALUATION_BATCH))
     print(f"test accuracy {accuracies(result.accuracy)}")
     if folder.predictions.exists():

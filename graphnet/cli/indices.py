@@ -12,7 +12,7 @@ import typer
 
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure
-from graphnet.cli.evaluate import DataRoot, Device, run_told
+from graphnet.cli.evaluate import DataRoot, Device, WhichCheckpoint, run_told
 from graphnet.training.runs.run_folder import RunFolder
 
 BY_COUPLING = "by-coupling.svg"
@@ -29,6 +29,7 @@ def indices(
     more: Annotated[int, typer.Option(min=1, help="Most extra applications of the last block.")] = 16,
     samples: Annotated[int, typer.Option(min=1, help="Bootstrap samples of the test images.")] = 1000,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 64,
+    checkpoint: WhichCheckpoint = None,
     data_root: DataRoot = None,
     device: Device = "auto",
     plugins: Plugins = None,
@@ -45,7 +46,8 @@ def indices(
 
     folder = output or runs[0] / "indices"
     with run_told():
-        measured = [_measure(RunFolder.open(run), more, samples, batch_size, data_root, device) for run in runs]
+        folders = [RunFolder.open(run) for run in runs]
+        measured = [_measure(each, more, samples, batch_size, checkpoint, data_root, device) for each in folders]
     names = _names(runs)
     measured = [replace(run, name=name) for run, name in zip(measured, names, strict=True)]
     try:
@@ -85,13 +87,19 @@ def _numbered(name: str) -> Iterator[str]:
 
 
 def _measure(
-    folder: RunFolder, more: int, samples: int, batch_size: int, data_root: Path | None, device: str
+    folder: RunFolder,
+    more: int,
+    samples: int,
+    batch_size: int,
+    checkpoint: str | None,
+    data_root: Path | None,
+    device: str,
 ) -> Measured:
     from graphnet.analysis.error_curves import iterative_convergence
     from graphnet.analysis.figures import Measured
     from graphnet.training.runs.load_run import load_run
 
-    net, dataset = load_run(folder, device, data_root)
+    net, dataset = load_run(folder, device, data_root, checkpoint)
     batches = dataset.test.batches(batch_size)
     try:
         result = iterative_convergence(net, batches, more=more, samples=samples)

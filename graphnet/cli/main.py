@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import warnings
 from collections.abc import Iterable
@@ -23,6 +25,7 @@ COMMANDS = {
     "show": "show.show",
     "view": "view.view",
     "train": "train.train",
+    "runs": "runs.runs",
     "indices": "indices.indices",
     "analyse": "analyse.analyse",
     "perturb": "perturb.perturb",
@@ -35,7 +38,7 @@ COMMANDS = {
     "schema": "schema.schema",
     "eval": "evaluate.evaluate",
 }
-"""The commands in help order: name → module.function."""
+"""The commands in help order: name → module.function, or module.group of commands."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -67,7 +70,11 @@ def program(names: Iterable[str] = COMMANDS) -> typer.Typer:
     app.callback()(root)
     for name in names:
         module, _, function = COMMANDS[name].partition(".")
-        app.command(name)(getattr(import_module(f"graphnet.cli.{module}"), function))
+        command = getattr(import_module(f"graphnet.cli.{module}"), function)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
     return app
 
 
@@ -92,7 +99,10 @@ def main() -> None:
     warnings.showwarning = _tell
     first = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
-        program([first] if first in COMMANDS else () if first == "--version" else COMMANDS)()
+        try:
+            program([first] if first in COMMANDS else () if first == "--version" else COMMANDS)()
+        finally:
+            sys.stdout.flush()  # here, as a fault at the interpreter's end would be a traceback
     except Failure as failure:
         print(failure, file=sys.stderr)
         sys.exit(1)
@@ -100,5 +110,16 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 - any unexpected exception is our bug
-        print(bug_fault(error), file=sys.stderr)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            print(f"error: cannot write {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
+            _drop_output()
+        else:
+            print(bug_fault(error), file=sys.stderr)
         sys.exit(1)
+
+
+def _drop_output() -> None:
+    """Send what standard output still holds to nowhere, or the interpreter's end would try again to write it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)

@@ -12,7 +12,7 @@ import typer
 from graphnet.cli.common.flattened import flattened
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import write
-from graphnet.cli.evaluate import DataRoot, Device, RunPath, run_told
+from graphnet.cli.evaluate import DataRoot, Device, RunPath, WhichCheckpoint, run_told
 from graphnet.rewrite.perturbations import (
     AddNoise,
     DropBlock,
@@ -60,6 +60,7 @@ def perturb(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the edited spec to a .toml or .json file.")
     ] = None,
+    checkpoint: WhichCheckpoint = None,
     data_root: DataRoot = None,
     device: Device = "auto",
     plugins: Plugins = None,
@@ -80,11 +81,17 @@ def perturb(
         edits += [Override((_slab(text),)) for text in slab or ()]
         if not edits:
             raise EditError("give at least one edit, such as --drop h1:3")
-        _perturb(RunFolder.open(run), edits, calibrate, output, data_root, device)
+        _perturb(RunFolder.open(run), edits, calibrate, output, checkpoint, data_root, device)
 
 
 def _perturb(
-    folder: RunFolder, edits: list[Edit], calibrate: bool, output: Path | None, data_root: Path | None, device: str
+    folder: RunFolder,
+    edits: list[Edit],
+    calibrate: bool,
+    output: Path | None,
+    checkpoint: str | None,
+    data_root: Path | None,
+    device: str,
 ) -> None:
     import torch
     from torch import Tensor
@@ -95,7 +102,7 @@ def _perturb(
     from graphnet.training.progress import accuracies, agreement
     from graphnet.training.runs.load_run import load_run
 
-    net, dataset = load_run(folder, device, data_root)
+    net, dataset = load_run(folder, device, data_root, checkpoint)
     other = next((edit.t for edit in edits if isinstance(edit, ShowAnother)), None)
 
     def shown(part: Part, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -18,7 +18,7 @@ from graphnet.spec.write import to_json
 from graphnet.training.data.registered import BUILT_IN
 from graphnet.training.errors import TrainingError
 from graphnet.training.recipe import Recipe
-from graphnet.training.runs.run_folder import RunFolder
+from graphnet.training.runs.creation import create_run
 
 
 def train(
@@ -69,7 +69,7 @@ def _train(spec: Spec, plan: Plan, recipe: Recipe, data: str, data_root: Path | 
     dataset = load_dataset(data, data_root)
     check_data(dataset)
     check_fits(dataset, plan.input_shape, plan.classes)
-    folder = RunFolder.create(output, spec.name)
+    folder = create_run(output, spec.name)
     text = to_json(flattened(spec))
     folder.write_text("spec.json", text)
     folder.write_text("plan.txt", plan_text(plan))

@@ -17,7 +17,7 @@ from graphnet.cli.common.bug import bug_fault
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, Settings, Unlimited, pictures_told, show, told
 from graphnet.cli.common.watch import watch
-from graphnet.cli.evaluate import DataRoot, Device, run_told
+from graphnet.cli.evaluate import DataRoot, Device, WhichCheckpoint, run_told
 from graphnet.errors import SpecError
 from graphnet.given_specs import spec_file
 from graphnet.pipeline import load
@@ -44,6 +44,7 @@ def view(
     run: RunOption = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 picks a free one.")] = 0,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+    checkpoint: WhichCheckpoint = None,
     data_root: DataRoot = None,
     device: Device = "auto",
 ) -> None:
@@ -65,7 +66,8 @@ def view(
     except OSError as fault:
         raise Failure(_refused(port, fault)) from None
     try:
-        look = Look(spec, settings or (), unlimited, None if run is None else measured(run, data_root, device))
+        measures = None if run is None else measured(run, data_root, device, checkpoint)
+        look = Look(spec, settings or (), unlimited, measures)
         server.start()
         print(server.url, flush=True)
         if browser and _has_screen():
@@ -109,7 +111,7 @@ class Look:
             return content_of(plan, warnings, self.measures)
 
 
-def measured(run: Path, data_root: Path | None, device: str) -> dict[str, Any]:
+def measured(run: Path, data_root: Path | None, device: str, checkpoint: str | None = None) -> dict[str, Any]:
     """Measure a trained net on test images of its run, for the page. Raises Failure."""
     with run_told():
         folder = RunFolder.open(run)
@@ -117,7 +119,7 @@ def measured(run: Path, data_root: Path | None, device: str) -> dict[str, Any]:
         from graphnet.analysis.over_time import measure
         from graphnet.training.runs.load_run import load_run
 
-        net, data = load_run(folder, device, data_root)
+        net, data = load_run(folder, device, data_root, checkpoint)
         batches = (images for images, _ in data.train.batches(TRAINING_BATCH, most=MOST_IMAGES))
         found = measure(net, *data.test.first(MOST_IMAGES), batches)
     note = f"Run {run}: measured on {found.images} test images of {data.name}."

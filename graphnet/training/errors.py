@@ -24,4 +24,8 @@ class CheckpointError(TrainingError):
 
 
 class RunError(TrainingError):
-    """Raised when a run folder cannot be created or read."""
+    """Raised when a run folder cannot be created, read or written."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint is read that has no checksum, or in place of a damaged one."""

@@ -55,6 +55,7 @@ def test_only_compiling_and_training_load_torch(tmp_path: Path) -> None:
         ["draw", "-o", str(tmp_path / "out.dot"), "--view", "recurrent", spec],
         *(["draw", "--view", view, "-o", str(tmp_path / f"{view}.svg"), spec] for view in VIEWS),
         ["show", spec],
+        ["runs"],
         *([name, "--help"] for name in ("check", "plan", "code", "draw", "show", "view", "train", "eval")),
     ]
     script = f"HEAVY, COMMANDS = {HEAVY!r}, {commands!r}\n{WATCH}"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from graphnet.atomic_files import replacing
-from graphnet.errors import and_more
+from graphnet.errors import and_more, shortened
 from graphnet.runtime.loading import CALIBRATE, is_statistic, is_vector, uncalibrated
 from graphnet.runtime.parameters import settle_divisors
 from graphnet.training.errors import CheckpointError
@@ -24,6 +27,8 @@ VERSION_KEY = "graphnet_checkpoint"
 VERSION, FIRST = "2", "1"
 """Versions of the format; files of the first have no checksum."""
 SPEC_KEY = "spec"
+TRAIN = "train/"
+"""Prefix of the names of the state of training."""
 ITERATIONS = 100
 """Power iterations for singular vectors missing from a checkpoint."""
 
@@ -37,12 +42,14 @@ class Checkpoint:
         spec_text: the flattened spec, as JSON.
         metadata: further entries passed when saving.
         has_checksum: whether the file holds its SHA-256, which matches.
+        train: the state of training, if it was asked for, by names without the prefix `train/`.
     """
 
     tensors: dict[str, Tensor]
     spec_text: str
     metadata: dict[str, str]
     has_checksum: bool = True
+    train: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def spec_data(self) -> dict[str, Any]:
@@ -50,7 +57,7 @@ class Checkpoint:
         try:
             data = json.loads(self.spec_text)
         except (ValueError, RecursionError) as fault:
-            raise CheckpointError(f"the spec in the checkpoint is not JSON: {fault}") from None
+            raise CheckpointError(f"the spec in the checkpoint is not JSON: {shortened(str(fault))}") from None
         if not isinstance(data, dict):
             raise CheckpointError(f"the spec in the checkpoint is not a table of keys: {self.spec_text[:40]}")
         return data
@@ -69,43 +76,84 @@ class LoadReport:
     uncalibrated: tuple[str, ...]
 
 
-def save_checkpoint(path: Path, net: nn.Module, spec_text: str, extra: Mapping[str, str] | None = None) -> None:
-    """Write the net's parameters and buffers, its spec, further metadata and the file's SHA-256, atomically."""
+def save_checkpoint(
+    path: Path,
+    net: nn.Module,
+    spec_text: str,
+    extra: Mapping[str, str] | None = None,
+    train: Mapping[str, Tensor] | None = None,
+    before_renaming: Callable[[], None] | None = None,
+) -> None:
+    """Write the net's parameters and buffers, its spec, further metadata and the file's SHA-256, atomically.
+
+    Args:
+        path: a new file, or one to replace.
+        extra: further metadata.
+        train: the state of training, by names without the prefix `train/`; tensors of any type.
+        before_renaming: called when the new file is on the disk, before it replaces the old one.
+
+    Raises OSError; the old file is then unchanged.
+    """
     own = {VERSION_KEY: VERSION, SPEC_KEY: spec_text, CHECKSUM_KEY: BLANK}
     if taken := sorted(own.keys() & (extra or {}).keys()):
         raise ValueError(f"reserved in a checkpoint's metadata: {', '.join(taken)}")
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, {**own, **(extra or {})})
+    state: dict[str, Tensor] = net.state_dict()
+    if hidden := [name for name in state if name.startswith(TRAIN)]:
+        raise ValueError(f"reserved for the state of training: {and_more(hidden)}")
+    state = state | {TRAIN + name: tensor for name, tensor in (train or {}).items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    with replacing(path, before_renaming) as temporary:
+        try:
+            save_file(tensors, temporary, {**own, **(extra or {})})
+        except SafetensorError as fault:
+            raise _of_the_system(fault, path) from None
         seal(temporary)
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def _of_the_system(fault: SafetensorError, path: Path) -> Exception:
+    """The fault of the system, such as a full disk, that a SafetensorError tells in its text."""
+    number = re.search(r"os error (\d+)", str(fault))
+    return OSError(int(number[1]), os.strerror(int(number[1])), str(path)) if number else fault
+
+
+def read_checkpoint(path: Path, *, train: bool = False) -> Checkpoint:
     """Read a file that `save_checkpoint` wrote.
+
+    Args:
+        train: also read the state of training; otherwise `Checkpoint.train` is empty.
 
     Raises:
         CheckpointError: the file is missing, its bytes have changed, or it is not from graphnet.
     """
+    if path.exists() and not path.is_file():
+        what = "it is a folder" if path.is_dir() else "it is not a regular file"
+        raise CheckpointError(f"{path} is not a safetensors file, or is damaged: {what}")
     try:
         intact = is_intact(path)
         if intact is False:
             raise CheckpointError(f"{path} is damaged: its bytes have changed since it was written (SHA-256)")
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
+            names = [name for name in file.keys() if train or not name.startswith(TRAIN)]  # noqa: SIM118, not a dict
+            tensors = {name: file.get_tensor(name) for name in names}
     except FileNotFoundError as fault:
         raise CheckpointError(f"no checkpoint at {path}") from fault
-    except (SafetensorError, OSError) as fault:
-        raise CheckpointError(f"{path} is not a safetensors file, or is damaged: {fault}") from fault
+    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, AttributeError) as fault:
+        # the last ones are torch's, for types and shapes that only a forged header has
+        raise CheckpointError(f"{path} is not a safetensors file, or is damaged: {shortened(str(fault))}") from fault
     version, spec_text = metadata.pop(VERSION_KEY, None), metadata.pop(SPEC_KEY, None)
     if version is None or spec_text is None:
         raise CheckpointError(f"{path} is a safetensors file, but not a checkpoint from graphnet: it has no spec")
     if version not in (VERSION, FIRST):
+        version = shortened(version)
         raise CheckpointError(f"{path} is a checkpoint of version {version}; this graphnet reads up to {VERSION}")
     metadata.pop(CHECKSUM_KEY, None)
     if intact is None and version != FIRST:
         raise CheckpointError(f"{path} is damaged: it lacks the SHA-256 of a checkpoint of version {version}")
-    return Checkpoint(tensors, spec_text, metadata, bool(intact))
+    state = {name.removeprefix(TRAIN): tensors.pop(name) for name in list(tensors) if name.startswith(TRAIN)}
+    return Checkpoint(tensors, spec_text, metadata, bool(intact), state)
 
 
 def load_into(net: nn.Module, tensors: Mapping[str, Tensor], *, calibrate: bool = False) -> LoadReport:

@@ -7,6 +7,7 @@ as a placeholder in the metadata, replaces these zeros.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +16,7 @@ CHECKSUM_KEY = "sha256"
 BLANK = "0" * 64
 _ENTRY = re.compile(rf'"{CHECKSUM_KEY}":"([0-9a-f]{{64}})"'.encode())
 _LENGTH = 8
-_MOST_HEADER = 100_000_000
+MOST_HEADER = 100_000_000
 """Largest header, in bytes, that safetensors reads."""
 
 
@@ -28,6 +29,21 @@ def seal(path: Path) -> None:
         digest = _digest(file, at)
         file.seek(at)
         file.write(digest.encode())
+
+
+def metadata_of(path: Path) -> dict[str, str]:
+    """The metadata in the header of a safetensors file, unchecked; empty if they cannot be read."""
+    if not path.is_file():
+        return {}
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(_LENGTH), "little")
+            header = json.loads(file.read(length)) if length <= MOST_HEADER else {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+    entries = header.get("__metadata__") if isinstance(header, dict) else None
+    entries = entries if isinstance(entries, dict) else {}
+    return {key: value for key, value in entries.items() if isinstance(value, str)}
 
 
 def is_intact(path: Path) -> bool | None:
@@ -44,7 +60,7 @@ def _entry(file: BinaryIO) -> tuple[int, str] | None:
     """The position of the hash in a file, and the hash. (The spec is JSON inside JSON, so its quotes are escaped.)"""
     file.seek(0)
     length = int.from_bytes(file.read(_LENGTH), "little")
-    match = _ENTRY.search(file.read(length)) if length <= _MOST_HEADER else None
+    match = _ENTRY.search(file.read(length)) if length <= MOST_HEADER else None
     return (_LENGTH + match.start(1), match[1].decode()) if match else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from graphnet.errors import and_more
@@ -10,8 +11,8 @@ from graphnet.runtime.net import Net
 from graphnet.training.data.checks import check_fits
 from graphnet.training.data.dataset import Dataset
 from graphnet.training.data.named import load_dataset
-from graphnet.training.errors import CheckpointError, RunError
-from graphnet.training.loop.trainer import choose_device
+from graphnet.training.devices import choose_device
+from graphnet.training.errors import CheckpointError, CheckpointWarning, RunError
 from graphnet.training.runs.checkpoint import load_into, not_finite, read_checkpoint
 from graphnet.training.runs.run_folder import RunFolder
 
@@ -19,22 +20,37 @@ SEEDS = range(2**32)
 """What scikit-learn takes as a seed."""
 
 
-def load_run(folder: RunFolder, device: str = "auto", data_root: Path | None = None) -> tuple[Net, Dataset]:
-    """Load the net of a run, in evaluation mode, and its data set. Raises TrainingError."""
-    net, dataset = load_net(folder, device), load_data(folder, data_root)
+def load_run(
+    folder: RunFolder, device: str = "auto", data_root: Path | None = None, checkpoint: str | None = None
+) -> tuple[Net, Dataset]:
+    """Load the net of a run, in evaluation mode, and its data set.
+
+    Args:
+        checkpoint: `last`, `best`, `averaged` or the path of a file; by default the one that was tested.
+
+    Raises TrainingError.
+    """
+    net, dataset = load_net(folder, device, checkpoint), load_data(folder, data_root)
     plan = net.meta["plan"]
     check_fits(dataset, plan.input_shape, plan.classes)
     return net, dataset
 
 
-def load_net(folder: RunFolder, device: str = "auto") -> Net:
-    """Load the net of a run's checkpoint, in evaluation mode. Raises TrainingError."""
-    checkpoint = read_checkpoint(folder.checkpoint)
-    if wrong := not_finite(checkpoint.tensors):
-        raise CheckpointError(f"{folder.checkpoint} holds values that are not finite: {and_more(wrong)}")
-    net = compile(load(checkpoint.spec_data))
-    load_into(net, checkpoint.tensors)
-    net.to(choose_device(device))
+def load_net(folder: RunFolder, device: str = "auto", checkpoint: str | None = None) -> Net:
+    """Load the net of a run's checkpoint, as `load_run` does.
+
+    Warns with CheckpointWarning if the file has no checksum. Raises TrainingError.
+    """
+    where = choose_device(device)
+    path = folder.tested if checkpoint is None else folder.checkpoint_called(checkpoint)
+    found = read_checkpoint(path)
+    if wrong := not_finite(found.tensors):
+        raise CheckpointError(f"{path} holds values that are not finite: {and_more(wrong)}")
+    net = compile(load(found.spec_data))
+    load_into(net, found.tensors)
+    if not found.has_checksum:
+        warnings.warn(f"{path} has no checksum: it was written by version 1", CheckpointWarning, stacklevel=2)
+    net.to(where)
     return net.eval()
 
 

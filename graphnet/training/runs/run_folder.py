@@ -2,47 +2,55 @@
 
 from __future__ import annotations
 
-import json
-import math
+import errno
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from graphnet.atomic_files import write_text
-from graphnet.training.errors import RunError
+from graphnet.atomic_files import link, write_text
+from graphnet.errors import shortened
+from graphnet.training.errors import CheckpointError, RunError
+from graphnet.training.runs import metrics
+from graphnet.training.runs.checksum import is_intact, metadata_of
+from graphnet.training.runs.json_files import dumped, parsed, read_text, reason, table
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from graphnet.training.runs.checkpoint import Checkpoint
+
+VERSION_KEY, VERSION = "graphnet_run", 2
+"""Version of the folder's layout, in `run.json`; folders of version 1 have none."""
+STATUSES = ("training", "finished", "interrupted", "stopped", "failed")
+"""`stopped` by SIGTERM, SIGHUP or a time limit, `interrupted` by Ctrl-C."""
+SUFFIX = ".safetensors"
+LAST, PREVIOUS, BEST, AVERAGED, FIRST = "last", "previous", "best", "averaged", "checkpoint"
+"""Checkpoints of a run, beside `epoch-0010` and so on; the last is that of folders of version 1."""
+NAMES = re.compile(rf"({LAST}|{PREVIOUS}|{BEST}|{AVERAGED}|{FIRST}|epoch-\d{{1,9}})")
+
+
+class Intact(NamedTuple):
+    """A checkpoint that can be resumed from, and what is to be told about damaged ones before it."""
+
+    path: Path
+    checkpoint: Checkpoint
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class RunFolder:
     """The files of one training.
 
-    `run.json` has recipe, data, versions and results, `metrics.jsonl` a line per epoch, `predictions.json` the classes
-    predicted for the test images; `checkpoint.safetensors` and the caller's texts are beside them.
+    `run.json` has recipe, data, versions and results, `metrics.jsonl` a line per epoch, `summary.csv` the same as a
+    table, `predictions.json` what was predicted for the test images. Checkpoints are `last.safetensors`, the one before
+    it (`previous`), `best`, `averaged` and `epoch-0010`; folders of version 1 have `checkpoint.safetensors`. The
+    caller's texts are beside them.
     """
 
     path: Path
-
-    @classmethod
-    def create(cls, path: Path | None, spec_name: str, root: Path = Path("runs")) -> RunFolder:
-        """Create a folder: `path`, or the first free `root/<spec name>-<n>`, n = 1, 2, …
-
-        Raises:
-            RunError: `path` is a file or a non-empty folder, or cannot be created.
-        """
-        try:
-            if path is None:
-                return cls(_next_free(root, spec_name))
-            path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                raise RunError(f"{path} is not empty, and runs are never overwritten\n  name another folder")
-        except FileExistsError as fault:
-            raise RunError(f"{path or root} is a file\n  name an empty or new folder") from fault
-        except OSError as fault:
-            raise RunError(f"cannot create the run folder: {fault}") from fault
-        return cls(path)
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -52,8 +60,13 @@ class RunFolder:
             RunError: it has no `run.json`.
         """
         folder = cls(path)
-        if not folder.record.is_file():
-            raise RunError(f"{path} is not a run folder: no {folder.record}")
+        try:
+            is_run = folder.record.is_file()
+        except (OSError, ValueError) as fault:
+            raise RunError(f"{shortened(str(path))} is not a run folder: {reason(fault)}") from None
+        if not is_run:
+            why = "it is a file" if path.is_file() else f"no {folder.record}"
+            raise RunError(f"{path} is not a run folder: {why}")
         return folder
 
     @property
@@ -65,88 +78,186 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
-    def checkpoint(self) -> Path:
-        return self.path / "checkpoint.safetensors"
+    def summary(self) -> Path:
+        return self.path / "summary.csv"
 
     @property
     def predictions(self) -> Path:
         return self.path / "predictions.json"
 
+    @property
+    def checkpoint(self) -> Path:
+        """The last checkpoint; that of version 1 if there is no other."""
+        last, first = self.path / f"{LAST}{SUFFIX}", self.path / f"{FIRST}{SUFFIX}"
+        return first if first.exists() and not last.exists() else last
+
+    def checkpoint_called(self, name: str) -> Path:
+        """The file of a checkpoint, by its name in this folder such as `best`, or by its path.
+
+        Raises:
+            RunError: there is no such file.
+        """
+        path = self.checkpoint if name == LAST else self.path / f"{name}{SUFFIX}"
+        path = path if NAMES.fullmatch(name) else Path(name)
+        try:
+            if path.is_file():
+                return path
+        except (OSError, ValueError):
+            pass
+        found = ", ".join(self.checkpoints()) or "none"
+        raise RunError(f"{self.path} has no checkpoint '{shortened(name)}'\n  it has: {found}; or give the path of one")
+
+    def checkpoints(self) -> list[str]:
+        """The names of the checkpoints in this folder."""
+        return sorted(path.stem for path in self.path.glob(f"*{SUFFIX}") if NAMES.fullmatch(path.stem))
+
+    @property
+    def tested(self) -> Path:
+        """The checkpoint that was tested at the end of training; before that, the last one. Raises RunError."""
+        name = self.read_record().get("tested", LAST)
+        if not isinstance(name, str) or not NAMES.fullmatch(name):
+            raise RunError(f"{self.record} does not name the tested checkpoint: it is damaged")
+        return self.checkpoint if name == LAST else self.path / f"{name}{SUFFIX}"
+
+    def save_last(
+        self,
+        net: nn.Module,
+        spec_text: str,
+        extra: Mapping[str, str] | None = None,
+        train: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Save the last checkpoint, and keep the one before it as `previous`, unless that one is damaged.
+
+        At each moment `last` is a whole file. `extra` should hold the `epoch`, for messages and `graphnet runs`.
+
+        Raises:
+            RunError: the disk is full or the like; the last checkpoint is unchanged.
+        """
+        self._save(self.path / f"{LAST}{SUFFIX}", net, spec_text, extra, train, rotate=True)
+
+    def save_as(
+        self,
+        name: str,
+        net: nn.Module,
+        spec_text: str,
+        extra: Mapping[str, str] | None = None,
+        train: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Save a checkpoint called `best`, `averaged` or `epoch-0010`. Raises RunError."""
+        if not NAMES.fullmatch(name):
+            raise ValueError(f"no name of a checkpoint: {name}")
+        self._save(self.path / f"{name}{SUFFIX}", net, spec_text, extra, train)
+
+    def keep_last_as(self, name: str) -> None:
+        """Keep the last checkpoint also as `best` or `epoch-0010`: a second name of the same file. Raises RunError."""
+        if not NAMES.fullmatch(name):
+            raise ValueError(f"no name of a checkpoint: {name}")
+        path = self.path / f"{name}{SUFFIX}"
+        with self._writing(path):
+            link(self.checkpoint, path)
+
+    def newest_intact(self) -> Intact:
+        """Read the newest whole checkpoint, with its state of training: the last, or the one before it.
+
+        Raises:
+            RunError: there is none; both are named.
+        """
+        from graphnet.training.runs.checkpoint import read_checkpoint
+
+        faults: list[str] = []
+        paths = [self.checkpoint, self.path / f"{PREVIOUS}{SUFFIX}"]
+        for path in paths:
+            try:
+                found = read_checkpoint(path, train=True)
+                return Intact(path, found, tuple(f"{fault}; {path} is used" for fault in faults))
+            except CheckpointError as fault:
+                faults.append(str(fault))
+        if not any(path.exists() for path in paths):
+            raise RunError(f"{self.path} holds no checkpoint")
+        raise RunError(f"{self.path} holds no checkpoint that can be used: {'; '.join(faults)}")
+
     def write_text(self, name: str, text: str) -> None:
-        """Write `spec.json`, `plan.txt`, `diagram.svg` or the like, atomically."""
-        write_text(self.path / name, text)
+        """Write `spec.json`, `plan.txt`, `diagram.svg` or the like, atomically. Raises RunError."""
+        with self._writing(self.path / name):
+            write_text(self.path / name, text)
 
     def add_metrics(self, line: Mapping[str, object]) -> None:
-        """Append a line to `metrics.jsonl`, flushed on return. Non-finite numbers become null."""
-        with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(_plain(line), allow_nan=False, ensure_ascii=False) + "\n")
+        """Append a line to `metrics.jsonl`; on return it is on the disk. Non-finite numbers become null."""
+        with self._writing(self.metrics):
+            metrics.append(self.metrics, line)
+
+    def metrics_length(self) -> int:
+        """The length of `metrics.jsonl` in bytes, for `truncate_metrics`."""
+        return metrics.length(self.metrics)
+
+    def truncate_metrics(self, length: int) -> None:
+        """Remove all metrics after the first `length` bytes. Raises RunError if no line ends there."""
+        with self._writing(self.metrics):
+            metrics.truncate(self.metrics, length)
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Read the lines of `metrics.jsonl`, oldest first; none before the end of the first epoch."""
-        if not self.metrics.exists():
-            return []
-        lines = self._read(self.metrics).splitlines()
-        return [_table(_parsed(line, self.metrics), self.metrics) for line in lines]
+        return metrics.read(self.metrics)
+
+    def write_summary(self) -> None:
+        """Write all metrics to `summary.csv`, atomically."""
+        with self._writing(self.summary):
+            metrics.write_summary(self.summary, self.read_metrics())
 
     def write_record(self, record: Mapping[str, object]) -> None:
-        """Replace `run.json` atomically. Non-finite numbers become null."""
-        text = json.dumps(_plain(record), allow_nan=False, ensure_ascii=False, indent=2)
-        write_text(self.record, text + "\n")
+        """Replace `run.json` atomically, with the version of the folder. Non-finite numbers become null."""
+        with self._writing(self.record):
+            write_text(self.record, dumped({VERSION_KEY: VERSION, **record}, indent=2))
 
     def read_record(self) -> dict[str, Any]:
-        """Read what `write_record` wrote, through JSON: keys are strings, tuples are lists."""
-        return _table(_parsed(self._read(self.record), self.record), self.record)
+        """Read what `write_record` wrote, through JSON: keys are strings, tuples are lists. Raises RunError."""
+        record = table(parsed(read_text(self.record), self.record), self.record)
+        version = record.get(VERSION_KEY, 1)
+        if type(version) is not int:
+            raise RunError(f"{self.record} is damaged: its version is not a number")
+        if not 1 <= version <= VERSION:
+            version = shortened(str(version))
+            raise RunError(f"{self.path} is a run folder of version {version}; this graphnet reads up to {VERSION}")
+        return record
 
     def write_predictions(self, classes: Sequence[int]) -> None:
         """Write the class predicted for each test image, in the order of the test set."""
-        write_text(self.predictions, json.dumps(list(classes)) + "\n")
+        with self._writing(self.predictions):
+            write_text(self.predictions, dumped(list(classes)))
 
     def read_predictions(self) -> list[int]:
         """Read what `write_predictions` wrote."""
-        classes = _parsed(self._read(self.predictions), self.predictions)
+        classes = parsed(read_text(self.predictions), self.predictions)
         if not isinstance(classes, list) or any(type(each) is not int for each in classes):
             raise RunError(f"{self.predictions} is damaged: it is not a list of classes")
         return classes
 
-    def _read(self, path: Path) -> str:
+    def _save(
+        self,
+        path: Path,
+        net: nn.Module,
+        spec_text: str,
+        extra: Mapping[str, str] | None,
+        train: Mapping[str, Tensor] | None,
+        rotate: bool = False,
+    ) -> None:
+        from graphnet.training.runs.checkpoint import save_checkpoint
+
+        def keep_previous() -> None:
+            if path.is_file() and is_intact(path):
+                link(path, self.path / f"{PREVIOUS}{SUFFIX}")
+
+        with self._writing(path):
+            save_checkpoint(path, net, spec_text, extra, train, keep_previous if rotate else None)
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        """Turn faults of writing into a RunError that says which checkpoint remains."""
         try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as fault:
-            raise RunError(f"{path} cannot be read: {fault}") from fault
-
-
-def _next_free(root: Path, spec_name: str) -> Path:
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", spec_name).strip("-.") or "run"
-    root.mkdir(parents=True, exist_ok=True)
-    for n in count(1):
-        path = root / f"{stem}-{n}"
-        try:
-            path.mkdir()
-        except FileExistsError:
-            continue
-        return path
-    raise AssertionError("count() has no end")
-
-
-def _parsed(text: str, path: Path) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as fault:
-        raise RunError(f"{path} is damaged: {fault}") from fault
-
-
-def _table(data: object, path: Path) -> dict[str, Any]:
-    if not isinstance(data, dict):
-        raise RunError(f"{path} is damaged: it is not a table of keys and values")
-    return data
-
-
-def _plain(value: object) -> object:
-    """`value` for JSON: null for a non-finite number, `last` for the key None."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {"last" if key is None else str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    return value
+            yield
+        except OSError as fault:
+            full = fault.errno in (errno.ENOSPC, errno.EDQUOT)
+            what = "the disk is full" if full else f"cannot write {path}: {reason(fault)}"
+            epoch = metadata_of(self.checkpoint).get("epoch")
+            kept = f"the checkpoint of epoch {shortened(epoch)}" if epoch is not None else "no checkpoint"
+            raise RunError(f"{what}: {self.path} keeps {kept}") from fault

@@ -13,7 +13,7 @@ from torch import nn
 from graphnet.training.data.baseline import linear_baseline
 from graphnet.training.data.dataset import Dataset
 from graphnet.training.events import EpochDone, Event, Report
-from graphnet.training.loop.trainer import Result, choose_device, train
+from graphnet.training.loop.trainer import Result, train
 from graphnet.training.recipe import Recipe
 from graphnet.training.runs.checkpoint import save_checkpoint
 from graphnet.training.runs.run_folder import RunFolder
@@ -48,7 +48,8 @@ def train_into(
         nonlocal epochs_done
         if isinstance(event, EpochDone):
             folder.add_metrics(asdict(event))
-            save_checkpoint(folder.checkpoint, net, spec_text, {"epoch": str(event.epoch)})
+            folder.write_summary()
+            folder.save_last(net, spec_text, {"epoch": str(event.epoch)})
             epochs_done = event.epoch
         report(event)
 

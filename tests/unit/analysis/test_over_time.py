@@ -16,7 +16,7 @@ from graphnet.cli.view import measured
 from graphnet.pictures.page.document import as_json
 from graphnet.training.calibrate import calibrate
 from graphnet.training.runs.checkpoint import save_checkpoint
-from graphnet.training.runs.run_folder import RunFolder
+from graphnet.training.runs.creation import create_run
 from tests.small import small
 
 IMAGES = torch.randn(24, 1, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -83,7 +83,7 @@ def test_without_weights_for_other_times_only_the_trained_ones_are_measured() ->
 
 def test_a_run_is_measured_on_its_own_data(tmp_path: Path) -> None:
     spec = graphnet.load(small(post_net={"ops": "BRGL", "classes": 10}))
-    folder = RunFolder.create(tmp_path / "run", "small")
+    folder = create_run(tmp_path / "run", "small")
     folder.write_record({"dataset": {"name": "digits", "held_out_seed": 0}})
     save_checkpoint(folder.checkpoint, graphnet.compile(spec), json.dumps(spec.as_data()), {})
     found = measured(folder.path, None, "cpu")

@@ -17,6 +17,7 @@ from graphnet.training.loop.trainer import evaluate
 from graphnet.training.progress import progress
 from graphnet.training.recipe import Recipe
 from graphnet.training.runs.checkpoint import load_into, read_checkpoint
+from graphnet.training.runs.creation import create_run
 from graphnet.training.runs.run_folder import RunFolder
 from graphnet.training.runs.train_run import train_into
 
@@ -37,7 +38,7 @@ def small_net() -> nn.Module:
 
 def test_runs_are_numbered_by_spec(tmp_path: Path) -> None:
     root = tmp_path / "runs"
-    paths = [RunFolder.create(None, name, root).path for name in ("frnn", "frnn", "resnet", "frnn")]
+    paths = [create_run(None, name, root).path for name in ("frnn", "frnn", "resnet", "frnn")]
     assert [path.name for path in paths] == ["frnn-1", "frnn-2", "resnet-1", "frnn-3"]
     assert all(path.is_dir() and path.parent == root for path in paths)
 
@@ -46,28 +47,28 @@ def test_runs_are_numbered_by_spec(tmp_path: Path) -> None:
     ("name", "folder"), [("../../up", "up-1"), ("a/b c", "a-b-c-1"), ("", "run-1"), ("..", "run-1")]
 )
 def test_a_specs_name_stays_inside_the_root(name: str, folder: str, tmp_path: Path) -> None:
-    assert RunFolder.create(None, name, tmp_path).path == tmp_path / folder
+    assert create_run(None, name, tmp_path).path == tmp_path / folder
 
 
 def test_a_named_folder_is_never_overwritten(tmp_path: Path) -> None:
-    folder = RunFolder.create(tmp_path / "new" / "run", "x")
-    assert RunFolder.create(folder.path, "x") == folder  # there, but empty
+    folder = create_run(tmp_path / "new" / "run", "x")
+    assert create_run(folder.path, "x") == folder  # there, but empty
     folder.write_text("plan.txt", "V1@0\n")
     with pytest.raises(RunError, match="is not empty, and runs are never overwritten"):
-        RunFolder.create(folder.path, "x")
+        create_run(folder.path, "x")
     assert (folder.path / "plan.txt").read_text() == "V1@0\n"
     with pytest.raises(RunError, match="is a file"):
-        RunFolder.create(folder.path / "plan.txt", "x")
+        create_run(folder.path / "plan.txt", "x")
     with pytest.raises(RunError):
-        RunFolder.create(folder.path / "plan.txt" / "below", "x")
+        create_run(folder.path / "plan.txt" / "below", "x")
 
 
 def test_only_a_run_can_be_opened(tmp_path: Path) -> None:
-    folder = RunFolder.create(tmp_path / "run", "x")
+    folder = create_run(tmp_path / "run", "x")
     with pytest.raises(RunError, match=r"is not a run folder: no .*run\.json$"):
         RunFolder.open(folder.path)
     folder.write_record({"status": "training"})
-    assert RunFolder.open(folder.path).read_record() == {"status": "training"}
+    assert RunFolder.open(folder.path).read_record() == {"graphnet_run": 2, "status": "training"}
     folder.record.write_text('{"status": ')
     with pytest.raises(RunError, match=r"run\.json is damaged"):
         folder.read_record()
@@ -76,7 +77,7 @@ def test_only_a_run_can_be_opened(tmp_path: Path) -> None:
 
 
 def test_metrics_are_json_even_where_numbers_are_not(tmp_path: Path) -> None:
-    folder = RunFolder.create(tmp_path, "x")
+    folder = create_run(tmp_path, "x")
     assert folder.read_metrics() == []
     folder.add_metrics({"loss": float("inf"), "accuracy": {None: 0.5}})
     folder.add_metrics({"loss": 0.1, "accuracy": {2: 0.5, 3: float("nan")}})
@@ -87,7 +88,7 @@ def test_metrics_are_json_even_where_numbers_are_not(tmp_path: Path) -> None:
 
 
 def test_a_finished_run_holds_everything(tmp_path: Path, few: Dataset) -> None:
-    folder, net = RunFolder.create(None, "small", tmp_path), small_net()
+    folder, net = create_run(None, "small", tmp_path), small_net()
     recipe = Recipe(epochs=3, seed=5, device="cpu")
     result = train_into(folder, net, few, recipe, SPEC, ignore, {"data_root": None})
     record = folder.read_record()
@@ -108,7 +109,7 @@ def test_a_finished_run_holds_everything(tmp_path: Path, few: Dataset) -> None:
 
 
 def test_a_run_can_be_evaluated_again_to_the_same_predictions(tmp_path: Path, few: Dataset) -> None:
-    folder = RunFolder.create(tmp_path / "run", "small")
+    folder = create_run(tmp_path / "run", "small")
     train_into(folder, small_net(), few, Recipe(epochs=2, device="cpu"), SPEC, ignore)
     again = RunFolder.open(folder.path)
     checkpoint = read_checkpoint(again.checkpoint)
@@ -142,7 +143,7 @@ def stop_at(net: nn.Module, states: list[dict[str, torch.Tensor]], fault: BaseEx
 def test_a_stopped_run_keeps_its_whole_epochs(
     fault: BaseException | None, raised: type[BaseException], status: str, tmp_path: Path, few: Dataset
 ) -> None:
-    folder, net = RunFolder.create(tmp_path / "run", "small"), small_net()
+    folder, net = create_run(tmp_path / "run", "small"), small_net()
     states: list[dict[str, torch.Tensor]] = []
     with pytest.raises(raised):
         train_into(folder, net, few, Recipe(epochs=5, device="cpu"), SPEC, stop_at(net, states, fault))
@@ -155,14 +156,16 @@ def test_a_stopped_run_keeps_its_whole_epochs(
     assert all(torch.equal(checkpoint.tensors[name], tensor) for name, tensor in states[1].items())
     assert not torch.equal(checkpoint.tensors["0.weight"], net.state_dict()["0.weight"])
     assert sorted(path.name for path in folder.path.iterdir()) == [
-        "checkpoint.safetensors",
+        "last.safetensors",
         "metrics.jsonl",
+        "previous.safetensors",
         "run.json",
+        "summary.csv",
     ]
 
 
 def test_run_json_says_training_before_the_first_step(tmp_path: Path, few: Dataset) -> None:
-    folder, seen = RunFolder.create(tmp_path / "run", "small"), []
+    folder, seen = create_run(tmp_path / "run", "small"), []
     recipe = Recipe(epochs=1, device="cpu")
     train_into(folder, small_net(), few, recipe, SPEC, lambda _: seen.append(folder.read_record()["status"]))
     assert set(seen) == {"training"}
