@@ -1,4 +1,4 @@
-"""Memory model of a plan: bytes that autograd saves for the backward pass, and the peak of a training step.
+"""What autograd saves for the backward pass, from a plan.
 
 The plan is an executed one (`net.meta["executed"]`): passes change what is saved.
 """
@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from graphnet.network.functions.lipschitz import Bound, norms_in
 from graphnet.network.functions.ops import KINDS, Line, Shape
 from graphnet.network.network import Tensor
 from graphnet.planning.body import IMAGE, inlined
 from graphnet.planning.plan import Plan
-from graphnet.spec.recipe import Recipe
 
 WIDTHS: Mapping[str, tuple[int, int]] = {"fp32": (4, 4), "tf32": (4, 4), "fp64": (8, 8), "bf16": (4, 2)}
 """Number type of a recipe → bytes of a parameter, and of an element that a convolution makes (bf16 is autocast)."""
@@ -68,79 +68,17 @@ class Saved:
 
 def saved_for_backward(executed: Plan, precision: str = "fp32") -> Saved:
     """Estimate what autograd saves; `precision` is a number type of `Recipe`."""
-    found = _saved(executed, precision).values()
+    return saved_by(tape_of(executed, precision))
+
+
+def saved_by(tape: Tape) -> Saved:
+    """Add up what a forward pass has saved."""
+    found = tape.saved.values()
     places: dict[str, int] = defaultdict(int)
     for storage in found:
-        places[_state_of(storage.place, executed)] += storage.per_image
+        places[_state_of(storage.place, tape.plan)] += storage.per_image
     largest = dict(sorted(places.items(), key=lambda entry: -entry[1]))
     return Saved(sum(each.per_image for each in found), sum(each.fixed for each in found), largest)
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes of a training step.
-
-    Attributes:
-        parameters: with running statistics.
-        gradients: of the parameters that learn.
-        optimizer: its state.
-        average: the exponential moving average of the parameters.
-        saved: what autograd saves for the backward pass.
-        working: the values and gradients in use besides those: an estimate from the largest step of the backward pass.
-    """
-
-    parameters: int
-    gradients: int
-    optimizer: int
-    average: int
-    saved: int
-    working: int
-
-    @property
-    def peak(self) -> int:
-        """The sum of all parts: they are all in use when the backward pass begins."""
-        return self.parameters + self.gradients + self.optimizer + self.average + self.saved + self.working
-
-
-def memory(executed: Plan, recipe: Recipe, frozen: Container[str] = ()) -> Memory:
-    """Estimate the memory of a training step; `frozen` names parameters that do not learn."""
-    width, _ = WIDTHS[recipe.precision]
-    learning = [tensor for tensor in executed.trainable if tensor.name not in frozen]
-    saved = saved_for_backward(executed, recipe.precision)
-    return Memory(
-        parameters=width * _elements(executed.tensors),
-        gradients=width * _elements(learning),
-        optimizer=width * sum(_optimizer_slots(tensor, recipe) * math.prod(tensor.shape) for tensor in learning),
-        average=width * _elements(executed.trainable) if recipe.ema is not None else 0,
-        saved=saved.bytes(recipe.batch_size),
-        working=working(executed, recipe.batch_size, recipe.precision),
-    )
-
-
-def working(executed: Plan, batch: int, precision: str = "fp32") -> int:
-    """Estimate the bytes that the backward pass of the largest line needs: its value, arguments and their gradients."""
-    _, width = WIDTHS[precision]
-    largest = max(
-        math.prod(line.shape) + sum(math.prod(shape) for shape in body.given(line) if shape)
-        for body in executed.bodies
-        for line in body.lines
-        if line.op.kind != "weights"
-    )
-    return 2 * width * batch * largest
-
-
-def _optimizer_slots(tensor: Tensor, recipe: Recipe) -> int:
-    """How many numbers the optimiser keeps for each element of a parameter."""
-    kind, momentum = recipe.optimizer, recipe.momentum
-    if kind == "muon" and len(tensor.shape) == 2:
-        return 1
-    if kind == "muon":
-        kind, momentum = recipe.second.optimizer, recipe.second.momentum
-    return 2 if kind == "adamw" else int(momentum > 0)
-
-
-def _elements(tensors: Iterable[Tensor]) -> int:
-    return sum(math.prod(tensor.shape) for tensor in tensors)
 
 
 def _state_of(place: str, plan: Plan) -> str:
@@ -152,35 +90,55 @@ def _state_of(place: str, plan: Plan) -> str:
     return next((name for name in above if name in states), above[-1])
 
 
-class _Value(NamedTuple):
-    """A value in memory: the name of its storage, its bytes per element, and whether gradients reach it."""
+class Value(NamedTuple):
+    """A value in memory.
+
+    Attributes:
+        storage: the name of its storage, which it may share.
+        width: bytes per element.
+        learns: whether gradients reach it.
+        elements: of one image.
+        shared: elements of the whole batch, of joined weights.
+    """
 
     storage: str
     width: int
     learns: bool
+    elements: int
+    shared: int = 0
 
 
-def _saved(executed: Plan, precision: str) -> Mapping[str, Storage]:
-    """The saved storages by name."""
-    tape = _Tape(executed, *WIDTHS[precision])
+def tape_of(executed: Plan, precision: str) -> Tape:
+    """Follow a whole forward pass."""
+    tape = Tape(executed, *WIDTHS[precision])
     for body, t in executed.calls:
         for line in body.lines:
             layer = executed.called(body, line)
             left = len(layer.left_by(line)) if layer is not None else 0
             tape.line(inlined(line, t), body.given(line), bool(left))
-    return tape.saved
+    return tape
 
 
 @dataclass
-class _Tape:
-    """Follows the storages of values, line by line, as PyTorch's ops share, overwrite and save them."""
+class Tape:
+    """Follows the storages of values, line by line, as PyTorch's ops share, overwrite and save them.
+
+    Attributes:
+        plan: the executed plan.
+        of_parameters, of_convolutions: bytes per element.
+        storages: name → storage of a value.
+        values: name → value.
+        saved: name → storage that is saved.
+        steps: the lines with the names of the storages that each saves.
+    """
 
     plan: Plan
     of_parameters: int
     of_convolutions: int
     storages: dict[str, Storage] = field(default_factory=dict)
-    values: dict[str, _Value] = field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict)
     saved: dict[str, Storage] = field(default_factory=dict)
+    steps: list[tuple[Line, list[str]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.is_channels_last = self.plan.layout == "channels_last"
@@ -189,21 +147,24 @@ class _Tape:
         entry = self.plan.input_shape
         self.values[IMAGE] = self._made(IMAGE, entry, self.of_parameters, False, "input")
 
-    def _made(self, name: str, shape: Shape, width: int, learns: bool, place: str) -> _Value:
+    def _made(self, name: str, shape: Shape, width: int, learns: bool, place: str) -> Value:
         """A value in a storage of its own."""
         self.storages[name] = Storage(width * math.prod(shape), 0, place)
-        return _Value(name, width, learns)
+        return Value(name, width, learns, math.prod(shape))
 
     def _save(self, storage: str) -> None:
         self.saved[storage] = self.storages[storage]
+        self.steps[-1][1].append(storage)
 
     def _keep(self, name: str, line: Line, per_image: int = 0, fixed: int = 0) -> None:
         """Save a tensor that only the backward pass uses."""
         self.saved[name] = Storage(per_image, fixed, line.place)
+        self.steps[-1][1].append(name)
 
     def line(self, line: Line, given: tuple[Shape, ...], is_scaled_apart: bool) -> None:
         """Add a line; `is_scaled_apart` if a layer without affine part is called, and the affine part follows."""
         kind = line.op.kind
+        self.steps.append((line, []))
         arguments = [self.values[name] for name in line.arguments]
         learns = any(value.learns for value in arguments) or any(self.tensors[n].trainable for n in line.tensors)
         width = max((value.width for value in arguments), default=self.of_parameters)
@@ -224,19 +185,20 @@ class _Tape:
             self._save(arguments[0].storage)
         if kind == "max_pool":
             self._keep(f"{line.name} indices", line, per_image=INDEX * math.prod(line.shape))
+        if kind == "lipschitz":
+            self._keep(f"{line.name} norms", line, fixed=self.of_parameters * _elements_of_norms(line))
         self._moments(line)
         if is_scaled_apart:
             self._save(made.storage)
             self.values[line.name] = self._made(f"{line.name} affine", line.shape, self.of_parameters, True, line.place)
 
-    def _value(
-        self, line: Line, arguments: list[_Value], given: tuple[Shape, ...], width: int, learns: bool
-    ) -> _Value:
+    def _value(self, line: Line, arguments: list[Value], given: tuple[Shape, ...], width: int, learns: bool) -> Value:
         """The value of a line: in a storage of its own, or in that of an argument."""
         kind, overwrites = line.op.kind, dict(line.op.attributes).get("overwrite")
         if kind == "weights":
-            self.storages[line.name] = Storage(0, self.of_parameters * math.prod(line.shape), line.place)
-            return _Value(line.name, self.of_parameters, True)
+            size = math.prod(line.shape)
+            self.storages[line.name] = Storage(0, self.of_parameters * size, line.place)
+            return Value(line.name, self.of_parameters, True, 0, size)
         is_view = kind in VIEWS or (kind == "sum" and len(arguments) == 1)
         if kind == "pad_identity":
             is_view = not line.op["added"]
@@ -246,25 +208,23 @@ class _Tape:
             is_view = _is_trivial(line.shape)
         in_place = bool(overwrites) and arguments[0].width == width
         if is_view or in_place:
-            return _Value(arguments[0].storage, width, learns)
+            return Value(arguments[0].storage, width, learns, math.prod(line.shape))
         return self._made(line.name, line.shape, width, learns, line.place)
 
-    def _convolution(self, line: Line, arguments: list[_Value], given: tuple[Shape, ...]) -> None:
+    def _convolution(self, line: Line, arguments: list[Value], given: tuple[Shape, ...]) -> None:
         """Save the input and the weight of a convolution or linear layer, in the type it computes in."""
         source, *more = arguments
         if source.width == self.of_convolutions:
             self._save(source.storage)
         else:
             self._keep(f"{line.name} input", line, per_image=self.of_convolutions * math.prod(given[0]))
-        joined = next((value for value in more if not self.storages[value.storage].per_image), None)
+        joined = next((value for value in more if value.shared), None)
         if joined is not None:
-            size = self.storages[joined.storage].fixed // self.of_parameters
-            self._weight(joined.storage, line, size, is_copy=True, is_parameter=False)
+            self._weight(joined.storage, line, joined.shared, is_copy=True, is_parameter=False)
             return
         weight = self.tensors[line.tensors[0]]
-        laid_out = self.is_channels_last and weight.is_weight_of_maps
-        is_copy = laid_out and not _is_trivial(weight.shape[1:])
-        self._weight(weight.name, line, math.prod(weight.shape), is_copy, is_parameter=not laid_out)
+        is_parameter = not (self.is_channels_last and weight.is_weight_of_maps)
+        self._weight(weight.name, line, math.prod(weight.shape), self.is_copied(weight), is_parameter)
 
     def _weight(self, name: str, line: Line, size: int, is_copy: bool, is_parameter: bool) -> None:
         """Save a weight unless it is the parameter itself. Autocast keeps its copies of parameters only."""
@@ -274,7 +234,11 @@ class _Tape:
         elif is_copy:
             self._keep(f"{name} laid out", line, fixed=self.of_parameters * size)
 
-    def _factors(self, line: Line, arguments: list[_Value], width: int) -> None:
+    def is_copied(self, weight: Tensor) -> bool:
+        """Whether a weight is copied to the layout of maps."""
+        return self.is_channels_last and weight.is_weight_of_maps and not _is_trivial(weight.shape[1:])
+
+    def _factors(self, line: Line, arguments: list[Value], width: int) -> None:
         """Save the factors of a product or maximum, and the results in between."""
         left = arguments[0]
         for k, right in enumerate(arguments[1:]):
@@ -294,6 +258,18 @@ class _Tape:
         elif kind in ("group_norm", "layer_norm"):
             groups = line.op.number("groups") if kind == "group_norm" else 1
             self._keep(f"{line.name} moments", line, per_image=2 * width * groups)
+
+
+def _elements_of_norms(line: Line) -> int:
+    """Elements of the vectors, and of what each linear line makes of them, for the spectral norms of a bound."""
+    bound = line.op["bound"]
+    assert isinstance(bound, Bound)
+    shapes = [
+        shape
+        for norm in norms_in(bound.formula)
+        for shape in (norm.shape, *(each.shape for path in norm.operator for each in path))
+    ]
+    return sum(map(math.prod, shapes))
 
 
 def _is_trivial(shape: Shape) -> bool:
