@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from graphnet.network.functions.ops import Line
@@ -65,7 +65,7 @@ def memory(executed: Plan, recipe: Recipe, frozen: Container[str] = ()) -> Memor
         optimizer=width * sum(_optimizer_slots(tensor, recipe) * math.prod(tensor.shape) for tensor in learning),
         average=width * _elements(executed.trainable) if recipe.ema is not None else 0,
         saved=saved_by(tape),
-        backward=_Backward(tape, recipe.batch_size, {tensor.name for tensor in learning}).peak(),
+        backward=_Backward(tape, recipe.batch_size, learning, recipe.accumulate > 1).peak(),
     )
 
 
@@ -93,17 +93,24 @@ class _Backward:
 
     tape: Tape
     batch: int
-    learning: Container[str]
+    learning: Sequence[Tensor]
+    accumulates: bool
     in_use: int = 0
     sizes: dict[int, int] = field(default_factory=dict)
     users: Counter[int] = field(default_factory=Counter)
     gradient_of: dict[str, int] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self.may_learn = {tensor.name for tensor in self.learning}
+
     def peak(self) -> int:
         """Run the pass and return the most bytes in use."""
         saves = Counter(name for _, names in self.tape.steps for name in names)
         self.in_use = sum(self._size(*storage[:2]) for storage in self.tape.saved.values())
+        if self.accumulates:  # the gradients of the batch before
+            self.known |= self.may_learn
+            self.in_use += self.tape.of_parameters * _elements(self.learning)
         for _, name in self.tape.plan.outputs:
             self._give(name, self._make(self._bytes(name)))
         most = self.in_use
@@ -131,7 +138,7 @@ class _Backward:
             size = self.tape.of_parameters * math.prod(tensor.shape)
             if line.op.kind in CONVOLUTIONS:
                 transient += size  # the weight in the layout of the kernel
-            if tensor.name in self.learning:
+            if tensor.name in self.may_learn:
                 transient += size * self.tape.is_copied(tensor)  # the gradient in both layouts
                 transient += size * (tensor.name in self.known)  # beside the sum of the gradients so far
                 self.in_use += size * (tensor.name not in self.known)
