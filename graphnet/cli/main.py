@@ -105,7 +105,7 @@ def main() -> None:
             sys.stdout.flush()  # here, as a fault at the interpreter's end would be a traceback
     except Failure as failure:
         print(failure, file=sys.stderr)
-        sys.exit(1)
+        sys.exit(failure.status)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)

@@ -182,8 +182,8 @@ class Plan:
         return {tensor.name: math.prod(tensor.shape) for tensor in tensors}
 
     @property
-    def classes(self) -> int:
-        """The length of the output's first axis after the batch: the classes, if there is a post-net."""
+    def output_shape(self) -> Shape:
+        """The shape of the output for one image: `(classes,)` after a usual post-net."""
         last = self.outputs[-1][1]
         (shape,) = {
             call.body.shapes[result]
@@ -191,7 +191,12 @@ class Plan:
             for result in call.body.results
             if at(result, call.t) == last
         }
-        return shape[0]
+        return shape
+
+    @property
+    def classes(self) -> int:
+        """The length of the output's first axis: the classes, if there is a post-net."""
+        return self.output_shape[0]
 
     @cached_property
     def trainable(self) -> tuple[Tensor, ...]:

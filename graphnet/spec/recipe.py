@@ -104,7 +104,7 @@ class Recipe(Table):
         betas, eps: of AdamW.
         weight_decay: on every parameter, or on `weights` only (`decay`).
         decay: `all` parameters decay, or only `weights` (not biases and norms).
-        groups: parameters with settings of their own; a later group takes precedence.
+        groups: parameters with settings of their own; a later group takes precedence, key by key.
         schedule: of the learning rate.
         label_smoothing: of the cross-entropy.
         readout_weights: weight of each readout time's loss, in order of time; by default those of the spec.

@@ -29,3 +29,19 @@ class RunError(TrainingError):
 
 class CheckpointWarning(UserWarning):
     """A checkpoint is read that has no checksum, or in place of a damaged one."""
+
+
+class OutOfMemory(TrainingError):  # noqa: N818 - the device's memory is at fault
+    """Raised when the memory of a device is too small."""
+
+
+class Stopped(Exception):  # noqa: N818 - a request, no error
+    """Raised when training stops on request; its state is saved.
+
+    Attributes:
+        status: exit status of the command.
+    """
+
+    def __init__(self, why: str, status: int) -> None:
+        super().__init__(why)
+        self.status = status

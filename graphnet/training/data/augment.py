@@ -15,9 +15,10 @@ from torch import Tensor
 
 from graphnet.errors import did_you_mean
 from graphnet.training.data.crops import Box, random_crop, random_resized_crop
-from graphnet.training.data.dataset import IGNORED, Dataset
+from graphnet.training.data.dataset import Dataset
 from graphnet.training.data.images import FileImages
 from graphnet.training.errors import DataError
+from graphnet.training.tasks import IGNORED
 
 PADDING = 4
 FARTHEST = 1 << 12

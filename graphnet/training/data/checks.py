@@ -9,26 +9,27 @@ import torch
 from torch import Tensor
 
 from graphnet.errors import and_more
-from graphnet.training.data.dataset import IGNORED, Dataset, Part
+from graphnet.training.data.dataset import Dataset, Part
 from graphnet.training.data.images import FileImages, TensorImages, unreadable
 from graphnet.training.errors import DataError
+from graphnet.training.tasks import IGNORED, TASKS, check_output
 
 OPENED = 500
 """Files of each part that are opened before training; all are read in the first epoch."""
 
 
-def check_fits(dataset: Dataset, input_shape: tuple[int, ...], classes: int) -> None:
-    """Check a spec's input shape `(C, H, W)` and number of classes against the data.
+def check_fits(dataset: Dataset, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> None:
+    """Check the shapes of a net's input `(C, H, W)` and output, without the batch, against the data.
 
     Raises:
-        DataError: they differ; the message gives both.
+        DataError: they differ; the message gives both, and says what would do.
     """
-    if dataset.image_shape == tuple(input_shape) and dataset.classes == classes:
-        return
-    raise DataError(
-        f"{dataset.name} are {list(dataset.image_shape)} with {dataset.classes} classes; "
-        f"the spec's input is {list(input_shape)} with {classes} classes"
-    )
+    if dataset.image_shape != tuple(input_shape):
+        given = f"{dataset.name} are {list(dataset.image_shape)}; the spec's input is {list(input_shape)}"
+        at = f", or {dataset.name.partition('@')[0]}@{'x'.join(map(str, input_shape[1:]))}"
+        is_resized = len(input_shape) == 3 and input_shape[0] == dataset.image_shape[0]
+        raise DataError(f"{given}\n  set input.shape = {list(dataset.image_shape)}{at if is_resized else ''}")
+    check_output(TASKS[dataset.task], dataset.name, dataset.classes, dataset.train.targets[:1], tuple(output_shape))
 
 
 def check_data(dataset: Dataset) -> None:

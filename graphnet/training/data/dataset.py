@@ -14,12 +14,6 @@ from graphnet.training.data.images import Images
 from graphnet.training.data.reader import BatchReader, Key
 from graphnet.training.errors import DataError
 
-TASK_NAMES = ("classes", "labels", "values", "pixels")
-"""One class an image; several labels (multi-label); real values (regression); a class for each pixel."""
-IGNORED = -100
-"""Target of a pixel that counts for nothing."""
-
-
 @dataclass(frozen=True, eq=False)
 class Part:
     """One part of a data set, in its own order.
@@ -90,7 +84,7 @@ class Dataset:
 
     Attributes:
         name: as given to `load_dataset`.
-        task: one of `TASK_NAMES`.
+        task: a name in `graphnet.training.tasks.TASKS`.
         train: standardised by its own mean and standard deviation per channel (before a smaller `train_size` or a
             validation part is drawn); folders by ImageNet's usual constants.
         test, validation: standardised by the same constants. Validation is None unless asked for.

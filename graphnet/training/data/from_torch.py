@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Subset, TensorDataset
 
-from graphnet.training.data.dataset import TASK_NAMES, Dataset, build, hash_of
+from graphnet.training.data.dataset import Dataset, build, hash_of
 from graphnet.training.data.images import Images, ItemImages, TensorImages, read_item, unreadable
 from graphnet.training.errors import DataError
+from graphnet.training.tasks import TASKS
 
 DIMENSIONS = {"classes": 1, "labels": 2, "values": 2, "pixels": 3}
 """Of all targets, by task."""
@@ -42,8 +43,8 @@ def as_dataset(
     Raises:
         DataError: the items or targets have another form.
     """
-    if task not in TASK_NAMES:
-        raise DataError(f"no task is called '{task}'\n  known: {', '.join(TASK_NAMES)}")
+    if task not in TASKS:
+        raise DataError(f"no task is called '{task}'\n  known: {', '.join(TASKS)}")
     given = {"training": train, "test": test, "validation": validation}
     parts = {part: _read(items, task, f"{name}'s {part} part") for part, items in given.items() if items is not None}
     targets = parts["training"][1]
@@ -113,7 +114,7 @@ def _targets(given: Any, task: str, name: str) -> Tensor:
     if targets.ndim != wanted:
         raise DataError(
             f"targets of {name} are {list(targets.shape)}; the task '{task}' needs {wanted} dimensions\n"
-            f"  tasks: {', '.join(TASK_NAMES)}"
+            f"  tasks: {', '.join(TASKS)}"
         )
     if task in ("labels", "values"):
         return targets.float()

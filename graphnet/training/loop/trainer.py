@@ -1,254 +1,299 @@
-"""Training and testing of a net; prints and writes nothing.
-
-N images, C channels, H W pixels. The net maps images `[N, C, H, W]` to logits `[N, classes]`, or to a dict of them
-by readout time.
-"""
+"""Training epoch by epoch, from any step on: order of events, validation, what is kept, when it stops."""
 
 from __future__ import annotations
 
-import math
-import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from itertools import chain
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import asdict, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from graphnet.spec.recipe import Recipe
 from graphnet.training.data.dataset import Dataset
 from graphnet.training.data.loader import TrainingBatches
-from graphnet.training.errors import DivergenceError, RecipeError, TrainingError
-from graphnet.training.events import ByTime, EpochDone, Report, Started, StepDone
-from graphnet.training.gradient_coupling import couple_gradients
-from graphnet.training.recipe import Recipe
+from graphnet.training.errors import DivergenceError, Stopped
+from graphnet.training.events import EpochDone, Report, Started, StepDone, ignore
+from graphnet.training.loop.evaluation import EVALUATION_BATCH, Evaluation, evaluate
+from graphnet.training.loop.schedule import learning_rate
+from graphnet.training.loop.settings import check_precision, in_mode, memory_bytes, settings
+from graphnet.training.loop.state import Keeper, Nothing, Progress
+from graphnet.training.loop.stepper import NotFinite, Stepper
+from graphnet.training.loop.stops import StopRequest, never
+from graphnet.training.tasks import TASKS
 
-EVALUATION_BATCH = 256
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """Loss and accuracy of a net on labelled images.
-
-    Attributes:
-        loss, accuracy: for each readout time, in order of time; the key is None if there is a single readout.
-            The loss is the mean cross-entropy in nats, the accuracy is from 0 to 1.
-        predictions: the most likely class at the last readout; int64 `[N]`, on the CPU.
-    """
-
-    loss: ByTime
-    accuracy: ByTime
-    predictions: Tensor
-
-    @property
-    def final_accuracy(self) -> float:
-        """The accuracy of the last readout."""
-        return list(self.accuracy.values())[-1]
+EPOCHS = 20
+"""Where a recipe gives neither epochs nor steps."""
+CHECK_EVERY = 50
+"""Steps between two looks at the losses where a look waits for the device."""
+REPORT_SECONDS = 0.1
+SAVE_SECONDS = 600.0
 
 
-@dataclass(frozen=True, eq=False)
-class Result:
-    """Results of training.
-
-    Attributes:
-        evaluation: the test of the net after its last epoch.
-        epochs: all of them, in order.
-        seconds: from the first step to the last test, including the report.
-        device: where the net is now.
-    """
-
-    evaluation: Evaluation
-    epochs: tuple[EpochDone, ...]
-    seconds: float
-    device: str
-
-
-def train(net: nn.Module, dataset: Dataset, recipe: Recipe, report: Report) -> Result:
-    """Train `net` in place, on the recipe's device, and test it.
-
-    The same net, data and recipe give the same weights bit for bit on one machine's CPU. The global random state, the
-    modules' modes and torch's settings are restored. An interrupt passes through: `report` has then received every
-    whole epoch, and the net holds the weights of the last step.
-
-    Raises:
-        DivergenceError: the loss is not finite; the net holds the weights and statistics from before that step.
-        RecipeError: the readout weights do not name the net's readout times.
-        TrainingError: the device is missing, or the net has nothing to train.
-    """
-    device = choose_device(recipe.device)
-    net.to(device)
-    optimizer = _optimizer(net, recipe)
-    if _is_coupled(net):
-        couple_gradients(net, optimizer)
-    batches = TrainingBatches(dataset, batch_size=recipe.batch_size, seed=recipe.seed, device=device)
-    report(Started(recipe, dataset.name, batches.steps, str(device)))
-    epochs: list[EpochDone] = []
-    started = time.perf_counter()
-    with _settings(recipe, device):
-        for epoch in range(1, recipe.epochs + 1):
-            done = _train_epoch(net, optimizer, batches, recipe, epoch, report)
-            if recipe.evaluate == "epoch" or epoch == recipe.epochs:
-                evaluation = evaluate(net, dataset.test.batches(EVALUATION_BATCH))
-                done = replace(done, test_loss=evaluation.loss, test_accuracy=evaluation.accuracy)
-            epochs.append(done)
-            report(done)
-    return Result(evaluation, tuple(epochs), time.perf_counter() - started, str(device))
-
-
-def _is_coupled(net: nn.Module) -> bool:
-    """Whether the net has softly coupled weights; only compiled nets can."""
-    plan = getattr(net, "meta", {}).get("plan")
-    return plan is not None and bool(plan.couplings)
-
-
-def evaluate(net: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Evaluation:
-    """Test `net` in evaluation mode on its device; restore its modes.
+class Trainer:
+    """Trains a net in place by a recipe.
 
     Args:
-        batches: images `[N, C, H, W]` and labels, int64 `[N]`; at least one batch. Equal batches give the same
-            predictions bit for bit.
-    """
-    device = next((tensor.device for tensor in chain(net.parameters(), net.buffers())), torch.device("cpu"))
-    losses: dict[int | None, float] = {}
-    hits: dict[int | None, int] = {}
-    predictions: list[Tensor] = []
-    with in_mode(net, training=False), torch.no_grad():
-        for some, wanted in batches:
-            targets = wanted.to(device)
-            for t, logits in by_time(net(some.to(device))).items():
-                best = logits.argmax(dim=1)
-                losses[t] = losses.get(t, 0.0) + F.cross_entropy(logits, targets, reduction="sum").item()
-                hits[t] = hits.get(t, 0) + int((best == targets).sum())
-            predictions.append(best.cpu())
-    count = sum(map(len, predictions))
-    loss = {t: total / count for t, total in losses.items()}
-    return Evaluation(loss, {t: hit / count for t, hit in hits.items()}, torch.cat(predictions))
-
-
-def readout_loss(output: Tensor | Mapping[int, Tensor], labels: Tensor, weights: Mapping[int, float] | None) -> Tensor:
-    """The cross-entropy averaged over the images and, by weight, over the readout times.
-
-    Args:
-        output: logits `[N, classes]`, or a dict of them by readout time.
-        labels: int64 `[N]`.
-        weights: one per readout time, with any positive sum; None weighs all equally.
-
-    Returns:
-        A scalar, in nats.
+        net: moved to the device and to the recipe's number type.
+        dataset: its task decides on the loss and the error.
+        workers: processes that read images that are not in memory; they do not change the results.
+        deterministic: let torch use deterministic algorithms only; on a CPU a run repeats bit for bit anyway.
+        stop: asked before each step.
+        save_seconds: time between two saves within an epoch.
 
     Raises:
-        RecipeError: the weights do not name the output's times.
+        RecipeError: the recipe does not fit the net or the device.
+        TrainingError: the net has nothing to train.
     """
-    readouts = by_time(output)
-    if weights is None:
-        return torch.stack([F.cross_entropy(logits, labels) for logits in readouts.values()]).mean()
-    if set(weights) != set(readouts):
-        raise RecipeError(_weights_do_not_fit(weights, readouts))
-    parts = [weights[t] * F.cross_entropy(readouts[t], labels) for t in sorted(weights) if weights[t] > 0]
-    return torch.stack(parts).sum() / sum(weights.values())
+
+    def __init__(
+        self,
+        net: nn.Module,
+        dataset: Dataset,
+        recipe: Recipe,
+        device: torch.device,
+        *,
+        workers: int = 0,
+        deterministic: bool = False,
+        keeper: Keeper | None = None,
+        report: Report = ignore,
+        stop: StopRequest = never,
+        save_seconds: float = SAVE_SECONDS,
+    ) -> None:
+        check_precision(recipe, device)
+        self.net, self.dataset, self.recipe, self.device = net, dataset, recipe, device
+        self.progress = Progress()
+        self._task = TASKS[dataset.task]
+        self._stepper = Stepper(net, recipe, device, self._task)
+        self._batches = TrainingBatches(
+            dataset,
+            batch_size=recipe.batch_size,
+            seed=recipe.seed,
+            augment=recipe.augment,
+            device=device,
+            workers=workers,
+        )
+        self.steps = max(1, self._batches.steps // recipe.accumulate)
+        self.last_step = recipe.steps or (recipe.epochs or EPOCHS) * self.steps
+        self.epochs = -(-self.last_step // self.steps)
+        self._deterministic, self._keeper, self._report, self._stop = deterministic, keeper or Nothing(), report, stop
+        self._save_seconds, self._saved_at, self._reported_at = save_seconds, time.monotonic(), 0.0
+        self._restored: Mapping[str, Tensor] | None = None
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, object]]:
+        """What training continues from, beside the net's `state_dict()`: tensors by name, and numbers for JSON."""
+        self._read_sums()
+        return self._stepper.state(), asdict(self.progress)
+
+    def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, object]) -> None:
+        """Let `run` continue from what `state` returned; the caller has loaded the net."""
+        self._restored, self.progress = tensors, Progress(**numbers)  # type: ignore[arg-type]
+
+    # ---- the loop
+
+    def run(self) -> tuple[EpochDone, ...]:
+        """Train to the end, or until the validation error has not improved for `patience` epochs.
+
+        Returns:
+            The epochs that this call finished.
+
+        Raises:
+            DivergenceError: a loss is not finite; the message names step, state and time.
+            Stopped: on request; the keeper has the state.
+        """
+        done: list[EpochDone] = []
+        with ExitStack() as block:
+            block.enter_context(settings(self.recipe, self.device, self._deterministic))
+            block.enter_context(_frozen(self._stepper.optimizers.frozen.values()))
+            block.callback(self._batches.close)
+            self._report(self._started())
+            if not self._go_on():
+                self._keeper.last(self)
+            while self.progress.epoch <= self.epochs and not self._is_out_of_patience():
+                try:
+                    self._train_epoch()
+                    done.append(self._finish_epoch())
+                except Stopped:
+                    self._keeper.last(self)
+                    raise
+                except _Unnoticed:
+                    self._replay()
+        return tuple(done)
+
+    def _go_on(self) -> bool:
+        """Whether there is a state to continue from; restore it."""
+        if self._restored is None:
+            return False
+        self._stepper.restore(self._restored)
+        self._restored = None
+        return True
+
+    def _replay(self) -> None:
+        """Go back to the last kept state, and check each step from there on."""
+        if not self._keeper.go_back(self):
+            where = f"within {CHECK_EVERY} steps before epoch {self.progress.epoch}, step {self.progress.step}"
+            raise DivergenceError(f"the loss is not finite {where}\n  {SMALLER}") from None
+        self._go_on()
+        self._stepper.check_each(True)
+
+    def _started(self) -> Started:
+        now = self.progress
+        return Started(
+            recipe=self.recipe,
+            dataset=self.dataset.name,
+            steps=self.steps,
+            epochs=self.epochs,
+            device=str(self.device),
+            images=len(self.dataset.train),
+            left_out=self._batches.left_out,
+            batch_size=self.recipe.batch_size,
+            resumed_at=None if self._restored is None else (now.epoch, now.step),
+        )
+
+    def _is_out_of_patience(self) -> bool:
+        now = self.progress
+        return self.recipe.patience is not None and now.epoch - 1 - now.best_epoch >= self.recipe.patience
+
+    def _train_epoch(self) -> None:
+        """Take the steps of the epoch that are left."""
+        now, stepper = self.progress, self._stepper
+        end = min(self.steps, self.last_step - (now.epoch - 1) * self.steps)
+        if now.step >= end:
+            return
+        with (
+            closing(self._batches.epoch(now.epoch, now.step * self.recipe.accumulate)) as batches,
+            in_mode(self.net, training=True, frozen=stepper.optimizers.still),
+        ):
+            while now.step < end:
+                self._pause()
+                started = time.perf_counter()
+                try:
+                    stepper.step(batches, self._rate(now.step))
+                except NotFinite as fault:
+                    where = f"the loss is {fault.loss} in epoch {now.epoch}, step {now.step + 1} of {self.steps}"
+                    rate = f"at learning rate {self._rate(now.step):g}"
+                    raise DivergenceError(f"{where}, {rate}: {fault.why}\n  {SMALLER}") from None
+                now.step += 1
+                now.seconds += time.perf_counter() - started
+                self._after_step()
+
+    def _rate(self, step: int) -> float:
+        """The learning rate of a step of this epoch, counted from 0."""
+        step += (self.progress.epoch - 1) * self.steps
+        return learning_rate(self.recipe, step, self.steps, self.last_step)
+
+    def _after_step(self) -> None:
+        now, stepper = self.progress, self._stepper
+        if now.first_loss is None:
+            now.first_loss = stepper.last_loss()
+        if now.step % CHECK_EVERY == 0:
+            self._check()
+        clock = time.monotonic()
+        if clock - self._reported_at >= REPORT_SECONDS:
+            self._reported_at = clock
+            images = now.images + stepper.images
+            loss = stepper.last_loss() if stepper.checks_each else None
+            self._report(StepDone(now.epoch, now.step, images / max(now.seconds, 1e-9), loss))
+        if clock - self._saved_at >= self._save_seconds:
+            self._save()
+
+    def _check(self) -> None:
+        """Raise _Unnoticed if a loss was not finite some steps ago."""
+        if not self._stepper.checks_each and not self._stepper.all_finite():
+            raise _Unnoticed
+
+    def _save(self) -> None:
+        self._check()
+        self._keeper.last(self)
+        self._saved_at = time.monotonic()
+
+    def _pause(self) -> None:
+        """Raise Stopped if there is a request to stop."""
+        if stopped := self._stop():
+            raise stopped
+
+    def _read_sums(self) -> None:
+        losses, errors, images = self._stepper.read()
+        self.progress.losses += losses
+        self.progress.errors += errors
+        self.progress.images += images
+
+    # ---- the end of an epoch
+
+    def _finish_epoch(self) -> EpochDone:
+        """Validate, report, and keep the state from which the next epoch starts."""
+        self._check()
+        self._read_sums()
+        now = self.progress
+        done = EpochDone(
+            epoch=now.epoch,
+            learning_rate=self._rate(now.step - 1),
+            train_loss=now.losses / now.images,
+            train_error=self._task.summarised(now.errors / now.images),
+            validation_loss=None,
+            validation_error=None,
+            monitored_error=None,
+            seconds=now.seconds,
+            images_per_second=now.images / max(now.seconds, 1e-9),
+            memory_bytes=memory_bytes(self.device),
+        )
+        if self.dataset.validation is not None or self.recipe.monitor:
+            done = self._validated(done)
+        self._report(done)
+        self.progress = Progress(
+            now.epoch + 1, first_loss=now.first_loss, best_error=now.best_error, best_epoch=now.best_epoch
+        )
+        self._save()
+        return done
+
+    def _validated(self, done: EpochDone) -> EpochDone:
+        now, net = self.progress, self.tested_net()
+        if self.dataset.validation is not None:
+            found = self.test(net, "validation")
+            done = replace(done, validation_loss=found.loss, validation_error=found.error)
+            if now.best_error is None or found.final_error < now.best_error:
+                now.best_error, now.best_epoch = found.final_error, now.epoch
+                self._keeper.best(self, net)
+        if self.recipe.monitor:
+            done = replace(done, monitored_error=self.test(net, "test").error)
+        return done
+
+    def tested_net(self) -> nn.Module:
+        """The net to validate and test: the trained one, or the average with calibrated statistics."""
+        average = self._stepper.average
+        if average is None:
+            return self.net
+        with self._kept_random():
+            return average.net(self.dataset.train, self.recipe.batch_size)
+
+    def test(self, net: nn.Module, part: str, keep_outputs: bool = False) -> Evaluation:
+        """Evaluate a net on the `validation` or `test` part. Raises Stopped on request."""
+        images = self.dataset.validation if part == "validation" else self.dataset.test
+        assert images is not None, f"no {part} part"
+        batches = images.batches(EVALUATION_BATCH, self.device)
+        with self._kept_random():
+            return evaluate(net, batches, self._task, keep_outputs=keep_outputs, pulse=self._pause)
+
+    def _kept_random(self) -> AbstractContextManager[None]:
+        """Restore the random state after a block: a test, even one that is stopped, changes nothing."""
+        return torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else [])
 
 
-def by_time(output: Tensor | Mapping[int, Tensor]) -> dict[int | None, Tensor]:
-    """A net's output by readout time, in order of time; a single output has the key None."""
-    if isinstance(output, Tensor):
-        return {None: output}
-    return {t: output[t] for t in sorted(output)}
+SMALLER = "a smaller lr often helps; so may normalisation on the transitions that repeat"
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the torch device of that name; "auto" is CUDA if available, else the CPU.
-
-    Raises:
-        TrainingError: no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as fault:
-        reason = str(fault).splitlines()[0]
-        raise TrainingError(f"device '{name}' cannot be used here: {reason}\n  use auto or cpu") from fault
-    return device
-
-
-def _train_epoch(
-    net: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    data: TrainingBatches,
-    recipe: Recipe,
-    epoch: int,
-    report: Report,
-) -> EpochDone:
-    """One pass over the training images, on the net's device."""
-    rate = recipe.learning_rate(epoch)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    total, hits, seen, started = 0.0, 0, 0, time.perf_counter()
-    with in_mode(net, training=True):
-        for step, (images, labels) in enumerate(data.epoch(epoch), start=1):
-            statistics = [(buffer, buffer.clone()) for buffer in net.buffers()]
-            output = net(images)
-            loss = readout_loss(output, labels, recipe.readout_weights)
-            value = loss.item()
-            if not math.isfinite(value):
-                for buffer, before in statistics:
-                    buffer.copy_(before)
-                raise DivergenceError(_diverged(value, epoch, step, data.steps, rate))
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-            last = list(by_time(output).values())[-1]
-            total += value * len(labels)
-            hits += int((last.detach().argmax(dim=1) == labels).sum())
-            seen += len(labels)
-            report(StepDone(epoch, step, value))
-    return EpochDone(epoch, rate, total / seen, hits / seen, None, None, time.perf_counter() - started)
-
-
-def _optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    if not parameters:
-        raise TrainingError("the net has no parameters to train")
-    return torch.optim.SGD(parameters, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
-
-
-def _diverged(loss: float, epoch: int, step: int, steps: int, rate: float) -> str:
-    where = f"the loss is {loss} in epoch {epoch}, step {step} of {steps}, at learning rate {rate:g}"
-    return f"{where}\n  a smaller lr often helps; so may normalisation on the transitions that repeat"
-
-
-def _weights_do_not_fit(weights: Mapping[int, float], readouts: Mapping[int | None, Tensor]) -> str:
-    if None in readouts:
-        return "readout_weights are for a net with several readouts; this one has a single readout"
-    named, there = (", ".join(map(str, times)) for times in (sorted(weights), readouts))
-    return f"readout_weights name t = {named}; the net reads out at t = {there}\n  give each of these a weight"
+class _Unnoticed(Exception):  # noqa: N818 - caught by `run`
+    """Raised where a loss was not finite some steps ago."""
 
 
 @contextmanager
-def in_mode(net: nn.Module, training: bool) -> Iterator[None]:
-    """Set training or evaluation mode within a block; restore each module's mode afterwards."""
-    modes = [(module, module.training) for module in net.modules()]
-    net.train(training)
+def _frozen(parameters: Collection[nn.Parameter]) -> Iterator[None]:
+    """Parameters need no gradient within a block."""
+    for each in parameters:
+        each.requires_grad_(False)
     try:
         yield
     finally:
-        for module, mode in modes:
-            module.training = mode
-
-
-@contextmanager
-def _settings(recipe: Recipe, device: torch.device) -> Iterator[None]:
-    """Set the seed of random ops and torch's determinism within a block."""
-    before = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    with ExitStack() as undo:
-        undo.enter_context(torch.random.fork_rng(devices=[device] if device.type == "cuda" else []))
-        torch.manual_seed(recipe.seed)
-        if recipe.deterministic:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS needs it to be deterministic
-            torch.use_deterministic_algorithms(True)
-            undo.callback(torch.use_deterministic_algorithms, before, warn_only=warn_only)
-        yield
+        for each in parameters:
+            each.requires_grad_(True)

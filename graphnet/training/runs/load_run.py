@@ -32,7 +32,7 @@ def load_run(
     """
     net, dataset = load_net(folder, device, checkpoint), load_data(folder, data_root)
     plan = net.meta["plan"]
-    check_fits(dataset, plan.input_shape, plan.classes)
+    check_fits(dataset, plan.input_shape, plan.output_shape)
     return net, dataset
 
 
@@ -55,12 +55,29 @@ def load_net(folder: RunFolder, device: str = "auto", checkpoint: str | None = N
 
 
 def load_data(folder: RunFolder, data_root: Path | None = None) -> Dataset:
-    """Load the data set of a run, by default from its old folder. Raises TrainingError."""
-    match folder.read_record():
-        case {"dataset": {"name": str(name), "held_out_seed": None | int() as seed}, **rest} if (seed or 0) in SEEDS:
-            before = rest.get("data_root") or ""
+    """Load the data set of a run, with its parts, by default from its old folder.
+
+    Raises:
+        RunError: `run.json` is damaged, or the data are not those of the run.
+        DataError: the data are missing.
+    """
+    record = folder.read_record()
+    match record:
+        case {"dataset": {"name": str(name), "held_out_seed": None | int() as seed, "held_out_hash": str(held_out)}}:
+            chosen = record.get("recipe")
         case _:
             raise RunError(f"{folder.record} does not name the training data: it is damaged")
+    recipe = chosen if isinstance(chosen, dict) else {}
+    seed = recipe.get("split_seed", seed or 0)
+    train_size, validation = recipe.get("train_size"), recipe.get("validation")
+    fine = isinstance(seed, int) and seed in SEEDS and isinstance(train_size, int | None)
+    if not fine or not isinstance(validation, float | str | None):
+        raise RunError(f"{folder.record} does not name the training data: it is damaged")
+    before = record.get("data_root") or ""
     if not isinstance(before, str) or "\0" in before:
         raise RunError(f"{folder.record} does not name the folder of its data: it is damaged")
-    return load_dataset(name, data_root or (Path(before) if before else None), seed=seed or 0)
+    root = data_root or (Path(before) if before else None)
+    dataset = load_dataset(name, root, train_size=train_size, validation=validation, seed=seed)
+    if dataset.held_out_hash != held_out:
+        raise RunError(f"the data are not those of {folder.path}: the test part of {name} has another SHA-256")
+    return dataset

@@ -1,22 +1,66 @@
-"""Training into a run folder; an interrupt loses no whole epoch."""
+"""Training into a run folder, from the beginning or from where a run stopped."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
-from dataclasses import asdict
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 
+import numpy as np
 import torch
 from torch import nn
 
-from graphnet.training.data.baseline import linear_baseline
+from graphnet.atomic_files import replacing
+from graphnet.spec.recipe import Recipe
+from graphnet.training.data.baseline import Baseline, linear_baseline
 from graphnet.training.data.dataset import Dataset
+from graphnet.training.devices import choose_device
+from graphnet.training.errors import OutOfMemory, RunError, Stopped
 from graphnet.training.events import EpochDone, Event, Report
-from graphnet.training.loop.trainer import Result, train
-from graphnet.training.recipe import Recipe
-from graphnet.training.runs.checkpoint import save_checkpoint
-from graphnet.training.runs.run_folder import RunFolder
+from graphnet.training.loop.evaluation import Evaluation
+from graphnet.training.loop.stops import StopRequest, never
+from graphnet.training.loop.train import Result, load_tested
+from graphnet.training.loop.trainer import SAVE_SECONDS, Trainer
+from graphnet.training.runs.checkpoint import Checkpoint, read_checkpoint
+from graphnet.training.runs.keeper import DATA, RECIPE, THREADS, FolderKeeper, resume
+from graphnet.training.runs.run_folder import AVERAGED, BEST, SUFFIX, RunFolder
+from graphnet.training.runs.trackers import Trackers
+from graphnet.training.tasks import TASKS
+
+PACKAGES = ("graphnet-compiler", "torch", "torchvision", "numpy", "scikit-learn", "safetensors")
+MOST_LOGITS = 1 << 28
+"""Numbers of test outputs that are kept; more would make a file of gigabytes."""
+ROSE = 2.0
+"""A last loss above this multiple of the first is told."""
+
+
+class TrainingWarning(UserWarning):
+    """Training went on, but something about it should be known."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run runs on; on one CPU it does not change the results.
+
+    Attributes:
+        device: "auto" (CUDA if available), "cpu", "cuda", "cuda:1".
+        workers: processes that read images that are not in memory.
+        deterministic: let torch use deterministic algorithms only.
+        keep_every: keep the checkpoint of every n-th epoch; 0 keeps none.
+        save_seconds: between two saves within an epoch.
+        trackers: names of trackers, such as `tensorboard`.
+    """
+
+    device: str = "auto"
+    workers: int = 0
+    deterministic: bool = False
+    keep_every: int = 0
+    save_seconds: float = SAVE_SECONDS
+    trackers: Sequence[str] = ()
 
 
 def train_into(
@@ -26,76 +70,187 @@ def train_into(
     recipe: Recipe,
     spec_text: str,
     report: Report,
+    *,
+    machine: Machine | None = None,
     notes: Mapping[str, object] | None = None,
+    stop: StopRequest = never,
+    start: Checkpoint | None = None,
 ) -> Result:
-    """Train `net`; keep each epoch's metrics, the last whole epoch's checkpoint and the results in `folder`.
+    """Train `net`, test it once at the end, and keep everything in `folder`, whose lock the caller holds.
 
-    `run.json` records progress: its `status` is `training`, then `finished`, `interrupted` or `failed`.
+    `run.json` records the progress: its `status` is `training`, then `finished`, `stopped`, `interrupted` or `failed`.
 
     Args:
-        folder: a new one; the caller writes spec, plan and diagram.
-        spec_text: the flattened spec as JSON, for the checkpoint.
-        notes: more entries for `run.json`, such as the command line or the data root.
+        folder: the caller writes spec, recipe, plan and diagram.
+        spec_text: the flattened spec as JSON, for the checkpoints.
+        recipe: resolved.
+        notes: more entries for `run.json`, such as the data root.
+        start: the checkpoint to continue from; None begins.
 
     Raises:
-        TrainingError: as `train` does; an interrupt passes through.
+        Stopped: on request; the run can be resumed.
+        TrainingError: training cannot start or go on.
     """
-    record = opening(dataset, recipe) | dict(notes or {})
-    folder.write_record(record | {"status": "training"})
-    epochs_done = 0
+    machine = machine or Machine()
+    device = choose_device(machine.device)
+    trackers = Trackers(machine.trackers, folder.path)
+    facts = {RECIPE: recipe.model_dump_json(), DATA: dataset.held_out_hash, THREADS: str(torch.get_num_threads())}
+    keeper = FolderKeeper(folder, spec_text, facts, trackers, machine.keep_every)
 
     def keep(event: Event) -> None:
-        nonlocal epochs_done
         if isinstance(event, EpochDone):
-            folder.add_metrics(asdict(event))
-            folder.write_summary()
-            folder.save_last(net, spec_text, {"epoch": str(event.epoch)})
-            epochs_done = event.epoch
+            keeper.epoch_done(event, trainer.steps)
         report(event)
 
-    try:
-        result = train(net, dataset, recipe, keep)
-    except BaseException as stop:
-        status = "interrupted" if isinstance(stop, KeyboardInterrupt) else "failed"
-        folder.write_record(record | {"status": status, "epochs_done": epochs_done})
-        raise
-    folder.write_predictions(result.evaluation.predictions.tolist())
-    folder.write_record(record | {"status": "finished"} | closing(result))
+    with _memory(device):
+        trainer = Trainer(
+            net,
+            dataset,
+            recipe,
+            device,
+            workers=machine.workers,
+            deterministic=machine.deterministic,
+            keeper=keeper,
+            report=keep,
+            stop=stop,
+            save_seconds=machine.save_seconds,
+        )
+        if start is not None:
+            _check_facts(folder, start, facts)
+            resume(trainer, folder, start)
+        record = _opening(folder, dataset, recipe, device) | dict(notes or {})
+        folder.write_record(record | {"status": "training"})
+        trackers.start(record)
+        try:
+            result = _trained(folder, trainer, keeper)
+        except BaseException as fault:
+            ended = {"status": _status(fault), "epochs_done": trainer.progress.epoch - 1, "why": _why(fault)}
+            folder.write_record(record | ended)
+            trackers.finish(record | ended)
+            raise
+    ended = {"status": "finished"} | _closing(folder, trainer, result, linear_baseline(dataset))
+    folder.write_record(record | ended)
+    trackers.finish(record | ended)
     return result
 
 
-def opening(dataset: Dataset, recipe: Recipe) -> dict[str, object]:
-    """Entries of `run.json` before training: recipe, data with its linear baseline, versions, device."""
-    baseline = linear_baseline(dataset)
+def _trained(folder: RunFolder, trainer: Trainer, keeper: FolderKeeper) -> Result:
+    epochs = trainer.run()
+    best = folder.path / f"{BEST}{SUFFIX}"
+    has_best = trainer.dataset.validation is not None and trainer.progress.best_error is not None
+    tested = load_tested(trainer, read_checkpoint(best).tensors if has_best else None)
+    if tested == AVERAGED:
+        folder.save_as(AVERAGED, trainer.net, keeper.spec_text, {"epoch": str(trainer.progress.epoch - 1)})
+    evaluation = trainer.test(trainer.net, "test", keep_outputs=True)
+    keep_outputs(folder, trainer.dataset, evaluation)
+    seconds = sum(float(line.get("seconds") or 0) for line in folder.read_metrics())
+    return Result(evaluation, tested, epochs, seconds, str(trainer.device))
+
+
+def keep_outputs(folder: RunFolder, dataset: Dataset, evaluation: Evaluation) -> None:
+    """Write the outputs for the test images at each readout time to `logits.npz`, and classes to `predictions.json`.
+
+    `logits.npz` holds an array for each readout time, `t3` (or `last` for a single readout), and `targets`.
+    """
+    if dataset.task == "classes":
+        folder.write_predictions(evaluation.predictions.tolist())
+    if sum(output.numel() for output in evaluation.outputs.values()) > MOST_LOGITS:
+        return
+    arrays = {"last" if t is None else f"t{t}": output.numpy() for t, output in evaluation.outputs.items()}
+    try:
+        with replacing(folder.path / "logits.npz") as temporary, temporary.open("wb") as file:
+            np.savez(file, targets=dataset.test.targets.numpy(), **arrays)
+    except OSError as fault:
+        raise RunError(f"cannot write {folder.path / 'logits.npz'}: {fault.strerror}") from fault
+
+
+def _check_facts(folder: RunFolder, start: Checkpoint, facts: Mapping[str, str]) -> None:
+    """Refuse to resume with other data; warn where the same bits cannot be expected."""
+    before = start.metadata
+    if before.get(DATA) != facts[DATA]:
+        raise RunError(f"{folder.path}: the data are not those of the run: its test part has another SHA-256")
+    if before.get(RECIPE) != facts[RECIPE]:
+        raise RunError(f"{folder.path}: the recipe is not that of the run\n  start a new run with --start-from")
+    if before.get(THREADS) != facts[THREADS]:
+        counts = f"{before.get(THREADS)} threads before, {facts[THREADS]} now"
+        warnings.warn(f"{counts}: the results will agree, but not in every bit", TrainingWarning, stacklevel=3)
+
+
+@contextmanager
+def _memory(device: torch.device) -> Iterator[None]:
+    """Turn a lack of memory into an OutOfMemory."""
+    try:
+        yield
+    except MemoryError:
+        raise OutOfMemory(f"{device} is out of memory") from None
+    except RuntimeError as fault:
+        text = str(fault)
+        if not isinstance(fault, torch.OutOfMemoryError) and not any(words in text for words in NO_MEMORY):
+            raise
+        raise OutOfMemory(f"{device} is out of memory") from None
+
+
+NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
+"""In messages of torch where a CPU or another device has no memory left."""
+
+
+def _status(fault: BaseException) -> str:
+    return "stopped" if isinstance(fault, Stopped) else "interrupted" if isinstance(fault, KeyboardInterrupt) else "failed"
+
+
+def _why(fault: BaseException) -> str:
+    return (str(fault).splitlines() or [type(fault).__name__])[0]
+
+
+def _opening(folder: RunFolder, dataset: Dataset, recipe: Recipe, device: torch.device) -> dict[str, object]:
+    """Entries of `run.json` before training; a resumed run keeps when it started."""
+    before = folder.read_record() if folder.record.exists() else {}
+    started = before.get("started") or datetime.now(UTC).isoformat(timespec="seconds")
     return {
-        "recipe": asdict(recipe),
+        "started": started,
+        "recipe": recipe.model_dump(mode="json"),
         "dataset": {
             "name": dataset.name,
+            "task": dataset.task,
             "classes": dataset.classes,
-            "train_images": len(dataset.train),
-            "test_images": len(dataset.test),
+            **{f"{name}_images": len(part) for name, part in dataset.parts.items()},
             "held_out_seed": dataset.held_out_seed,
             "held_out_hash": dataset.held_out_hash,
-            "linear_baseline": None if baseline is None else baseline.accuracy,
+            "chance_error": TASKS[dataset.task].chance(dataset.test.targets),
         },
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "numpy", "scikit-learn", "safetensors")},
-        },
-        "device": str(choose_device(recipe.device)),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "device": str(device),
         "threads": torch.get_num_threads(),
     }
 
 
-def closing(result: Result) -> dict[str, object]:
+def _closing(
+    folder: RunFolder, trainer: Trainer, result: Result, baseline: Baseline | None
+) -> dict[str, object]:
     """Entries of `run.json` after training: time and test results."""
     evaluation = result.evaluation
-    return {
-        "epochs_done": len(result.epochs),
-        "seconds": result.seconds,
-        "results": {
-            "final_accuracy": evaluation.final_accuracy,
-            "accuracy": evaluation.accuracy,
-            "loss": evaluation.loss,
-        },
+    results: dict[str, object] = {
+        "error": evaluation.final_error,
+        "errors": evaluation.error,
+        "loss": evaluation.loss,
     }
+    if trainer.dataset.task == "classes":
+        results |= {"final_accuracy": evaluation.final_accuracy, "accuracy": evaluation.accuracy}
+    if baseline is not None:
+        results["linear_baseline"] = {"accuracy": baseline.accuracy, "images": baseline.images}
+    return {
+        "epochs_done": trainer.progress.epoch - 1,
+        "seconds": result.seconds,
+        "tested": result.tested,
+        "results": results,
+    }
+
+
+def rose(trainer_first: float | None, epochs: Sequence[EpochDone]) -> str:
+    """Say that the loss ended far above where it began; "" if it did not."""
+    if trainer_first is None or not epochs or epochs[-1].train_loss <= ROSE * max(trainer_first, 1e-3):
+        return ""
+    last = epochs[-1].train_loss
+    return f"the training loss ended at {last:.3g}, far above its start at {trainer_first:.3g}: the rate may be too high"
+
+
