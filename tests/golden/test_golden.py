@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import graphnet
+from graphnet import zoo
 from graphnet.pictures.recurrent.picture import draw_recurrent, layout
 from graphnet.pictures.text import plan_text
 from graphnet.pictures.views import PictureOptions, picture
@@ -22,7 +23,7 @@ from tests.conftest import ROOT
 HERE = Path(__file__).parent
 MOST_LINES = 200
 """Longer plans have only the recurrent graph as a golden file: nobody reads a diff of thousands of lines."""
-SPECS = sorted((ROOT / "specs").rglob("*.toml"))
+SPECS = sorted(map(zoo.path, zoo.names()))
 ERRORS = sorted(path.name for path in (HERE / "errors").iterdir() if path.suffix in (".toml", ".json"))
 
 PICTURED = ("quickstart", "liao-poggio/frnn-3-state", "vision/cornet-s", "small/two-streams")

@@ -19,7 +19,7 @@ from graphnet.network.functions.ops import KINDS
 from graphnet.spec.notation.integers import Misspelt
 from graphnet.spec.notation.op_words import OPS
 from graphnet.spec.schema import descriptions
-from graphnet.spec.schema.json_schema import schema, schema_text
+from graphnet.spec.schema.json_schema import recipe_schema, schema, schema_text
 from tests.conftest import ROOT
 from tests.property.strategies import specs
 from tests.small import small
@@ -52,18 +52,18 @@ def _paths(error: ValidationError) -> Iterator[tuple[str | int, ...]]:
 def test_it_is_a_schema_and_the_file_is_current() -> None:
     Draft202012Validator.check_schema(SCHEMA)
     written = (ROOT / "specs/graphnet.schema.json").read_text(encoding="utf-8")
-    assert written == schema_text(), "graphnet schema -o specs/graphnet.schema.json rewrites it"
+    assert written == schema_text(SCHEMA), "graphnet schema -o specs/graphnet.schema.json rewrites it"
     assert json.loads(written) == SCHEMA
     assert re.findall(r"\w+://\S+", written.replace(SCHEMA["$schema"], "")) == []
     assert "$id" not in SCHEMA
 
 
 def test_every_key_is_explained() -> None:
-    tables = SCHEMA["$defs"] | {"Spec": SCHEMA}
+    tables = SCHEMA["$defs"] | {"Spec": SCHEMA, "RecipeFile": recipe_schema()}
     for name, keys in descriptions.KEYS.items():
         assert list(tables[name]["properties"]) == list(keys)
         assert {key for key, entry in tables[name]["properties"].items() if not entry["description"]} == set()
-    assert set(descriptions.KEYS) == set(descriptions.TABLES) | {"Spec"}
+    assert set(descriptions.KEYS) == set(descriptions.TABLES) | {"Spec", "RecipeFile"}
     assert list(descriptions.OPS) == list(OPS)
     settings = {name for word, rule in OPS.items() if word != "norm" for name in rule.settings}
     assert settings == set(descriptions.SETTINGS)
