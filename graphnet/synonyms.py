@@ -90,7 +90,7 @@ data: dataset datadir trainset traindata
 train_size: ntrain numtrain trainsamples trainsubset subset
 validation: val valid valsplit validationsplit valfraction valsize validationsize validsize
 split_seed: valseed splitrandomstate
-augment: augmentation augmentations aug dataaugmentation transform transforms
+augment: augmentation augmentations aug aa autoaugment dataaugmentation transform transforms
 epochs: epoch nepochs numepochs maxepochs
 steps: maxsteps totalsteps iterations iters maxiter trainsteps
 batch_size: batch bs batchsize trainbatchsize perdevicetrainbatchsize

@@ -67,7 +67,8 @@ def program(names: Iterable[str] = COMMANDS) -> typer.Typer:
     app.callback()(root)
     for name in names:
         module, _, function = COMMANDS[name].partition(".")
-        app.command(name)(getattr(import_module(f"graphnet.cli.{module}"), function))
+        run = getattr(import_module(f"graphnet.cli.{module}"), function)
+        app.command(name, cls=getattr(run, "command_class", None))(run)
     return app
 
 

@@ -178,6 +178,9 @@ STANDINS: dict[str, Any] = {
 def _mend(data: Any, fault: Fault) -> None:
     """Move an entry to where it was meant, drop it, or replace it by a placeholder; lists are repaired as a whole."""
     path = fault.path
+    if path[:2] == ("train", "groups") and len(path) > 2 and isinstance(path[2], int):
+        data["train"]["groups"][path[2]] = {"members": "*", "lr": 1.0}
+        return
     if path[:1] == ("train",) and len(path) > 2:  # a recipe has defaults for all of its tables
         data["train"].pop(path[1], None)
         return

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from graphnet.errors import Fault, KeyPath
 from graphnet.spec.notation.integers import Misspelt
@@ -87,11 +88,14 @@ def _schedule_faults(recipe: Recipe, at: KeyPath) -> Iterator[Fault]:
     schedule = recipe.schedule
     path = (*at, "schedule")
     yield from _of_another(schedule.model_fields_set, schedule.kind, OF_SCHEDULES, path, "kind", "GN704")
-    ascending = schedule.at or ()
-    if any(one >= other for one, other in zip(ascending, ascending[1:], strict=False)):
+    if not _increase(schedule.at or ()):
         what = "these epochs do not increase"
-        fix = f"write at = [{', '.join(f'{each:g}' for each in sorted(set(ascending)))}]"
+        fix = f"write at = [{', '.join(f'{each:g}' for each in sorted(set(schedule.at or ())))}]"
         yield Fault((*path, "at"), what, fix, code="GN704")
+
+
+def _increase(epochs: Sequence[float]) -> bool:
+    return all(one < other for one, other in pairwise(epochs))
 
 
 def _rate_faults(recipe: Recipe, at: KeyPath) -> Iterator[Fault]:
@@ -104,7 +108,9 @@ def _rate_faults(recipe: Recipe, at: KeyPath) -> Iterator[Fault]:
     given = ((*at, "lr"), (*at, "schedule"))
     if schedule.kind == "logspace" and schedule.end == 0:
         what = "the logarithms of the rates are evenly spaced, so the last one is above 0"
-        fix = f"write end = {lr / 1000:g}, a thousandth of lr" if said else f"say the last rate: end = {lr / 1000:g}"
+        fix = f"write end = {lr / 1000:g}, a thousandth of lr"
+        if not said:
+            fix = f'say the last rate, such as schedule = {{ kind = "logspace", end = {lr / 1000:g} }}'
         yield Fault(path, what, fix, code="GN704", given=given)
     elif schedule.end >= lr:
         what = f"the last rate, {schedule.end:g}, is not below the first, lr = {lr:g}"
@@ -118,7 +124,8 @@ def _epoch_faults(recipe: Recipe, at: KeyPath) -> Iterator[Fault]:
     epochs, schedule = recipe.epochs or DEFAULT_EPOCHS, recipe.schedule
     path, given = (*at, "schedule"), ((*at, "epochs"), (*at, "steps"))
     run = f"the run has {epochs:,} epoch{'' if epochs == 1 else 's'}"
-    if schedule.at and (late := [each for each in schedule.at if each >= epochs]):
+    late = [each for each in schedule.at or () if each >= epochs]
+    if late and _increase(schedule.at or ()):
         what = f"the rate would change after epoch {late[0]:g}, and {run}"
         fix = f"such as schedule.at = [{', '.join(_fitting(epochs))}]; without it the rate changes after 4/6 and 5/6 of the run"
         yield Fault((*path, "at"), what, fix, code="GN704", given=given)

@@ -13,6 +13,9 @@ RISE = 0.3
 DIVISOR, LAST_DIVISOR = 25.0, 1e4
 """One-cycle: the peak rate over the first one, and the first over the last one, as in torch's OneCycleLR."""
 
+_ROUNDING = 1e-9
+"""Relative error of a product of epochs and steps: 0.1 epochs of 30 steps are 3 steps."""
+
 
 def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int, total_steps: int) -> float:
     """Return the learning rate of one step of the optimiser.
@@ -49,10 +52,6 @@ def _changes_until(schedule: Schedule, step: int, steps_per_epoch: int, total_st
     else:
         changes = [share * total_steps for share in CHANGES]
     return sum(change - _ROUNDING * max(1.0, change) <= step for change in changes)
-
-
-_ROUNDING = 1e-9
-"""Relative error of a product of epochs and steps, so that 0.1 * 30 is step 3."""
 
 
 def _logspace(schedule: Schedule, lr: float, step: int, steps_per_epoch: int, total_steps: int) -> float:
