@@ -19,6 +19,7 @@ FAMILIES = {
     "GN4": "weight sharing",
     "GN5": "warnings",
     "GN6": "budgets",
+    "GN7": "training recipes",
 }
 """Code prefixes and their topics."""
 

@@ -24,6 +24,7 @@ from graphnet.planning.time_expansion import expand_as_far_as_possible, expand_i
 from graphnet.planning.verify import verify
 from graphnet.spec.model import Spec
 from graphnet.spec.read import placed, read, unrelated
+from graphnet.spec.text.source import Source
 from graphnet.spec.write import Settings, to_settings
 
 if TYPE_CHECKING:
@@ -56,14 +57,14 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def load(path: SpecLike, *, settings: Settings = ()) -> Spec:
+def load(path: SpecLike | Source, *, settings: Settings = ()) -> Spec:
     """Read a spec from a TOML or JSON file, from the zoo, or from a dict of the same form.
 
     The files that it extends are merged first, then `settings`, as with `--set`.
 
     Args:
         path: the path of a file (`-` is standard input), a zoo name such as `"cornet-s"` (`graphnet.zoo.names()` lists
-            them), a dict, or a compiled net, for its spec. A file takes precedence over a zoo spec.
+            them), a dict, a compiled net, for its spec, or a text already read. A file takes precedence over a zoo spec.
         settings: `{"readout.t": 3}` or `["readout.t=3"]`.
 
     Raises:

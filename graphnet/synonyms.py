@@ -84,6 +84,55 @@ width: outchannels channels outfeatures filters units features
 stride: strides
 padding: pad
 dilation: dilationrate
+train: training recipe fit trainer trainconfig hyperparameters hparams
+recipe: extends base inherits inherit parent preset config
+data: dataset datadir trainset traindata
+train_size: ntrain numtrain trainsamples trainsubset subset
+validation: val valid valsplit validationsplit valfraction valsize validationsize validsize
+split_seed: valseed splitrandomstate
+augment: augmentation augmentations aug aa autoaugment dataaugmentation transform transforms
+epochs: epoch nepochs numepochs maxepochs
+steps: maxsteps totalsteps iterations iters maxiter trainsteps
+batch_size: batch bs batchsize trainbatchsize perdevicetrainbatchsize
+accumulate: gradaccumsteps gradientaccumulation gradientaccumulationsteps accumulategradbatches accumgrad
+optimizer: opt optim optimiser solver
+lr: learningrate baselr initlr initiallr maxlr peaklr eta0
+nesterov: usenesterov
+betas: beta optbetas adambetas beta1 beta2
+eps: opteps
+weight_decay: wd l2 weightdecay l2penalty
+decay: filterbiasandbn nobiasdecay
+groups: paramgroups parametergroups
+schedule: sched scheduler lrscheduler lrschedule lrsched policy lrpolicy
+label_smoothing: smoothing labelsmooth
+readout_weights: lossweights
+clip_norm: clipgrad gradclip clipgradnorm gradientclip gradientclipval gradclipnorm clipnorm maxgradnorm clip
+ema: modelema modelemadecay emadecay
+precision: amp ampdtype mixedprecision dtype fp16 bf16
+compile: torchcompile jit
+channels_last: memoryformat
+seed: randomseed manualseed randomstate
+patience: earlystopping earlystop earlystoppingpatience
+monitor: testeachepoch evaluate evaleachepoch
+kind: name policy schedule
+at: milestones decaymilestones decayepochs boundaries stepsize
+factor: gamma decayrate drop
+end: minlr etamin finallr endlr lrmin
+count: n num stages
+warmup: warmupepochs numwarmupsteps warmupsteps pctstart
+members: params parameters select selector
+freeze: frozen fixed
+second: secondary adam rest
+constant: none fixed constantlr
+steps: step multistep multisteplr steplr piecewise piecewiseconstant
+logspace: exponential exponentiallr geometric
+cosine: cosineannealing cosineannealinglr cosinedecay
+one-cycle: onecyclelr superconvergence
+fp32: float32 float single full
+fp64: float64 double
+bf16: bfloat16 mixed bf16mixed
+adamw: adam
+sgd: momentum sgdm
 bias: usebias
 init: kernelinitializer weightinit initializer initialization
 negative_slope: slope
@@ -120,7 +169,8 @@ ELSEWHERE = {
     "residual": 'an identity is a branch of the function, such as "BRC+I"',
     "bias": "a bias needs the list form: [{ conv = { bias = true } }]",
     "kernel": 'write it in the function, such as "C5:64/2", or in its list form',
-    "optimizer": "a spec describes the net alone; training has its options: graphnet train --help",
+    "optimizer": "how a net is trained stands in the table [train]",
+    "device": "a spec does not say what it runs on: graphnet train --device",
     "description": "write a comment after '#'; `cite` names a net's source",
 }
 """Terms without a counterpart in the language → what to use instead."""
@@ -133,10 +183,47 @@ _LIKE = {
     "residual": "skip shortcut",
     "bias": "usebias",
     "kernel": "kernelsize stride strides padding groups dilation outchannels inchannels",
-    "optimizer": "training train lr learningrate epochs epoch batchsize loss scheduler momentum seed device dtype",
+    "optimizer": "training lr learningrate epochs epoch batchsize loss scheduler momentum seed dtype",
+    "device": "gpu gpus cuda accelerator",
     "description": "comment comments note notes author doc docs license",
 }
 ELSEWHERE |= {other: ELSEWHERE[word] for word, others in _LIKE.items() for other in others.split()}
+
+IN_A_RECIPE = {
+    "warmupepochs": 'it is part of the schedule: schedule = { kind = "cosine", warmup = 5 }',
+    "milestones": 'it is part of the schedule: schedule = { kind = "steps", at = [40, 50] }',
+    "gamma": 'it is part of the schedule: schedule = { kind = "steps", at = [40, 50], factor = 0.1 }',
+    "minlr": 'it is part of the schedule: schedule = { kind = "cosine", end = 1e-5 }',
+    "workers": "a recipe does not say what it runs on: graphnet train --workers",
+    "device": "a recipe does not say what it runs on: graphnet train --device",
+    "output": "a recipe names no folders: graphnet train --output",
+    "dataroot": "a recipe names no folders: graphnet train --data-root",
+    "resume": "a recipe does not say where a run goes on: graphnet train --resume",
+    "loss": "leave it out: the task decides it: cross-entropy for classes, mean squared error for values",
+    "fp16": 'there is no fp16, which needs scaled losses; precision = "bf16" does not',
+    "freeze": 'freezing is a setting of a group: groups = [{ members = "pre_net.*", freeze = true }]',
+    "dropout": "it belongs to the net, not to its training: register an op with graphnet.register_op",
+    "mixup": "there is no such augmentation; the names in `augment` change one image each",
+    "description": "write a comment after '#'; `cite` names a recipe's source",
+}
+"""Terms of other trainers without a key of that kind in a recipe → what to use instead."""
+_LIKE_IN_A_RECIPE = {
+    "warmupepochs": "warmup warmupsteps numwarmupsteps warmuplr pctstart",
+    "milestones": "at decaymilestones decayepochs stepsize lrsteps",
+    "gamma": "factor decayrate lrgamma",
+    "minlr": "etamin finallr endlr",
+    "workers": "numworkers nworkers dataloaderworkers pinmemory",
+    "device": "gpu gpus cuda accelerator devices strategy",
+    "output": "outputdir outdir savedir logdir checkpointdir",
+    "dataroot": "root datapath",
+    "resume": "resumefrom checkpoint initfrom",
+    "loss": "criterion lossfn objective",
+    "fp16": "float16 half 16 16mixed",
+    "freeze": "frozen freezelayers",
+    "mixup": "cutmix randaugment autoaugment",
+    "description": "comment comments note notes author doc docs license",
+}
+IN_A_RECIPE |= {other: IN_A_RECIPE[word] for word, others in _LIKE_IN_A_RECIPE.items() for other in others.split()}
 
 
 def synonym(word: str, known: tuple[str, ...]) -> str | None:

@@ -1,4 +1,4 @@
-"""`graphnet check`: report the errors and warnings of specs."""
+"""`graphnet check`: report the errors and warnings of specs and training recipes."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from typing import Annotated
 import typer
 
 from graphnet.cli.common.bug import bug_fault
+from graphnet.cli.common.checked import check_file, checked_file
 from graphnet.cli.common.fault_formats import FORMATS, Format
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Settings, Unlimited, counted, show, told
 from graphnet.cli.common.watch import watch
 from graphnet.errors import Fault, SpecError
-from graphnet.given_specs import spec_file
-from graphnet.pipeline import load, plan
-from graphnet.spec.read import placed
 
 
 def check(
     specs: Annotated[
         list[str],
-        typer.Argument(metavar="SPEC", help="Spec files or zoo specs' names; '-' is standard input."),
+        typer.Argument(metavar="SPEC", help="Files or names of specs and training recipes; '-' is standard input."),
     ],
     settings: Settings = None,
     plugins: Plugins = None,
@@ -34,13 +32,13 @@ def check(
     unlimited: Unlimited = False,
     again: Annotated[bool, typer.Option("--watch", help="Check again when a file is saved.")] = False,
 ) -> None:
-    """Report errors and warnings of specs, with places and fixes; exit status 1 on errors."""
+    """Report errors and warnings of specs and training recipes; exit status 1 on errors."""
     checker = _Checker(settings or (), format, strict, unlimited)
     if again:
         if "-" in specs:
             raise typer.BadParameter("standard input cannot be watched")
         with told():
-            files = [spec_file(spec) for spec in specs]
+            files = [checked_file(spec) for spec in specs]
         watch(files, lambda: checker.check(files))
     elif any(fault.severity == "error" for fault in checker.check(specs)):
         raise typer.Exit(1)
@@ -70,20 +68,15 @@ class _Checker:
         return list(found.values())
 
     def _check(self, path: str) -> tuple[str, list[Fault]]:
-        """Return the line for a correct spec, and the faults."""
+        """Return the line for a correct file, and the faults."""
         try:
-            spec = load(path, settings=self.settings)
-            compiled = plan(spec, unlimited=self.unlimited)
+            line, found = check_file(path, self.settings, self.unlimited)
         except SpecError as error:
             return "", [self._judged(fault) for fault in error.faults]
         except Exception as error:  # noqa: BLE001 - a graphnet bug must not stop --watch or the check of other files
             return "", [bug_fault(error, path)]
-        warnings = [self._judged(fault) for fault in placed(compiled.warnings, spec.source)]
-        fine = (
-            f"{path}: fine: {len(compiled.areas)} states, {compiled.parameters:,} parameters, "
-            f"depth {compiled.depth} at t = {compiled.last_time}\n"
-        )
-        return "" if self.strict and warnings else fine, warnings
+        warnings = [self._judged(fault) for fault in found]
+        return "" if self.strict and warnings else f"{path}: fine: {line}\n", warnings
 
     def _judged(self, fault: Fault) -> Fault:
         return replace(fault, severity="error") if self.strict else fault

@@ -12,11 +12,11 @@ from typing import Annotated
 
 import typer
 
+from graphnet.cli.common.checked import check_file
 from graphnet.cli.common.report import Failure
 from graphnet.error_codes import FAMILIES, Code, base, codes, spelt
 from graphnet.errors import Fault, SpecError, did_you_mean
-from graphnet.pipeline import load, plan, unroll
-from graphnet.spec.read import placed
+from graphnet.pipeline import unroll
 
 BASE = "base.toml"
 COMMAND = "graphnet check "
@@ -71,10 +71,9 @@ def try_out(example: str, name: str = "wrong", unrolled: bool = False) -> list[F
         if not example.startswith(COMMAND):
             Path(path).write_text(example, encoding="utf-8")
         try:
-            spec = load(path, settings=settings)
-            warnings = placed(plan(spec).warnings, spec.source)
+            _, warnings = check_file(path, settings)
             if unrolled:
-                unroll(spec)
+                unroll(path)
             return warnings
         except SpecError as error:
             return list(error.faults)

@@ -74,7 +74,7 @@ def program(names: Iterable[str] = COMMANDS) -> typer.Typer:
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
-            app.command(name)(command)
+            app.command(name, cls=getattr(command, "command_class", None))(command)
     return app
 
 

@@ -20,7 +20,8 @@ from graphnet.network.parts import Expanded, WrittenState, expand
 from graphnet.network.sharing.sets import resolve_sets
 from graphnet.network.sharing.tensors import bind
 from graphnet.network.silenced import Holding, silenced_faults
-from graphnet.network.unread import decides_timing, doubtful
+from graphnet.network.unread import decides_timing
+from graphnet.spec.doubtful_faults import doubtful
 from graphnet.spec.model import Spec
 from graphnet.spec.notation.integers import Misspelt, parse_whole
 from graphnet.spec.notation.times import ALWAYS, FOREVER, Times, TimeSpan

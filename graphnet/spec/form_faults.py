@@ -9,14 +9,15 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from graphnet.errors import Fault, KeyPath, did_you_mean
+from graphnet.spec.document import Document
 from graphnet.spec.forms import FORMS, OUT_OF_BOUNDS, WORDS, as_table, shown
 from graphnet.spec.key_faults import ALIKE, astray, missing, no_row, unknown_key
-from graphnet.synonyms import ELSEWHERE, plain
+from graphnet.synonyms import ELSEWHERE, IN_A_RECIPE, plain
 
 
-def form_faults(errors: Iterable[ErrorDetails], data: Any) -> list[Fault]:
-    """Return a fault for each error; several errors of one mistake are not merged yet."""
-    return [_fault(details, data) for details in errors]
+def form_faults(errors: Iterable[ErrorDetails], data: Any, root: type[Document]) -> list[Fault]:
+    """Return a fault for each error of a file of the kind `root`; several errors of one mistake are not merged yet."""
+    return [_fault(details, data, root) for details in errors]
 
 
 def one_each(faults: list[Fault]) -> list[Fault]:
@@ -38,13 +39,13 @@ def one_each(faults: list[Fault]) -> list[Fault]:
     return list(found.values())
 
 
-def _fault(details: ErrorDetails, data: Any) -> Fault:
+def _fault(details: ErrorDetails, data: Any, root: type[Document]) -> Fault:
     kind, loc, given = details["type"], details["loc"], details["input"]
     path = data_path(loc, data, keep_last=kind == "missing")
     if kind == "extra_forbidden":
-        return unknown_key(path, loc, data)
+        return unknown_key(path, loc, data, root)
     if kind == "missing":
-        return missing(path, data)
+        return missing(path, data, root)
     if loc[-2:-1] == ("rows",):
         return no_row(path, given, data)
     if kind == "literal_error":
@@ -68,7 +69,10 @@ def _unknown_word(path: KeyPath, details: ErrorDetails) -> Fault:
     what = f"{shown(given)} is not known here"
     if path == ("graphnet",):
         return Fault(path, what, "graphnet = 1 is the only version of the language", code="GN011")
-    hint = ELSEWHERE.get(plain(str(given))) or did_you_mean(str(given), options, ALIKE)
+    if path == ("graphnet-recipe",):
+        return Fault(path, what, "graphnet-recipe = 1 is the only version of recipes", code="GN011")
+    elsewhere = IN_A_RECIPE if path[:1] == ("train",) else ELSEWHERE
+    hint = elsewhere.get(plain(str(given))) or did_you_mean(str(given), options, ALIKE)
     return Fault(path, what, hint, code="GN011")
 
 

@@ -29,6 +29,7 @@ MAIN_KEYS: dict[str, tuple[str, Any]] = {
     "norm": ("kind", str),
     "pre_net": ("ops", str | list),
     "post_net": ("ops", str | list),
+    "train": ("recipe", str),
 }
 """Top-level table → the key that a plain value would mean, and the types of that key."""
 FORMS = {
@@ -36,12 +37,14 @@ FORMS = {
     "transitions": 'each slab begins with [[transitions]], in two brackets; a row is V1 = { V2 = "BRC" }',
     "sets": '[[sharing.sets]], in two brackets, with members = ["V1->V1", "V2->V2"]',
     "members": 'such as members = ["V1->V1", "V2->V2"]',
+    "groups": 'such as groups = [{ members = "V1->*", lr = 0.001 }]',
     "cell": 'leave it out where there is no transition; "I" passes the value on',
 }
 OUT_OF_BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_short", "too_long")
 WORDS = {
     "greater_than": "{shown} is too small: above {gt:g}",
     "greater_than_equal": "{shown} is too small: at least {ge}",
+    "less_than": "{shown} is too large: below {lt:g}",
     "less_than_equal": "{shown} is too large: at most {le}",
     "int_type": "this must be a whole number, not {shown}",
     "float_type": "this must be a number, not {shown}",
@@ -54,6 +57,9 @@ WORDS = {
 }
 EXAMPLES = {
     "graphnet": "graphnet = 1 is the version of the language",
+    "graphnet-recipe": "graphnet-recipe = 1 is the version of recipes",
+    "train": "[train] with what differs from the defaults, such as epochs = 60",
+    "recipe": 'such as recipe = "lp-cifar"',
     "input": "[input] with a shape, such as shape = [3, 32, 32]",
     "states": "[states] with one entry an area, such as V1 = [64, 32, 32]",
     "readout": "[readout] with a time, such as t = 5",

@@ -9,11 +9,13 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from graphnet.errors import MOST_LISTED, Fault, KeyPath, closest, did_you_mean
+from graphnet.spec.document import Document
 from graphnet.spec.forms import EXAMPLES, as_table, json_text, shown
 from graphnet.spec.model import SLAB_WORDS, Cell, Norm, PostNet, PreNet, Readout, SharingSet, Spec, State
 from graphnet.spec.notation.op_words import OPS
 from graphnet.spec.notation.selectors import arrow_ends
-from graphnet.synonyms import ELSEWHERE, plain
+from graphnet.spec.recipe import Recipe, RecipeFile
+from graphnet.synonyms import ELSEWHERE, IN_A_RECIPE, plain, synonym
 
 ALIKE = 0.6
 """Similarity above which a known key is offered as a correction."""
@@ -22,9 +24,9 @@ ALIKE = 0.6
 # ---- keys
 
 
-def unknown_key(path: KeyPath, loc: tuple[int | str, ...], data: Any) -> Fault:
+def unknown_key(path: KeyPath, loc: tuple[int | str, ...], data: Any, root: type[Document]) -> Fault:
     """Return the fault of an unknown key: misspelt, of another table, or of another tool."""
-    key, known, holder = str(path[-1]), _keys(loc), _at(data, path[:-1])
+    key, known, holder = str(path[-1]), _keys(loc, root), _at(data, path[:-1])
     what, meant = f"no key is called '{key}' here", closest(key, known, 0.75)
     entry: KeyPath = (*path[:-1], meant) if meant else ()
     if meant and meant not in holder:
@@ -38,14 +40,21 @@ def unknown_key(path: KeyPath, loc: tuple[int | str, ...], data: Any) -> Fault:
         settings = json_text(holder[key]) if isinstance(holder[key], Mapping) and not holder[key] else "{ … }"
         fix = f'write ops as a list: ops = [{{ {key} = {settings} }}], or as a string: ops = "BRC"'
         return Fault(path, what, fix, on="key", code="GN008", meant=(*path[:-1], "ops"))
-    if len(path) > 1 and key in HOMES[""]:
+    if len(path) > 1 and key in keys_of(root):
         return _top_level(path, holder[key], data)
-    if hint := ELSEWHERE.get(plain(key), ""):
+    if len(path) == 1 and (setting := synonym(key, RECIPE_KEYS)) and setting not in HOMES["[norm]"]:
+        fix = f"how a net is trained stands in a table of its own: [train] with {setting} = {json_text(holder[key])}"
+        return Fault(path, what, fix, on="key", code="GN008")
+    elsewhere = IN_A_RECIPE if path[0] == "train" or root is RecipeFile else ELSEWHERE
+    if hint := elsewhere.get(plain(key), ""):
         return Fault(path, what, hint, on="key", code="GN008")
-    homes = [home for home, keys in HOMES.items() if home and key in keys]
+    homes = [] if elsewhere is IN_A_RECIPE else [home for home, keys in HOMES.items() if home and key in keys]
     if homes and not closest(key, known, ALIKE):
         return Fault(path, what, f"it is a key of {' and of '.join(homes)}", on="key", code="GN008")
-    return Fault(path, what, did_you_mean(key, known, ALIKE), on="key", code="GN008")
+    hint = did_you_mean(key, known, ALIKE)
+    if not hint and elsewhere is IN_A_RECIPE:
+        hint = "`graphnet schema --of recipe` lists the keys of a recipe with their meaning"
+    return Fault(path, what, hint, on="key", code="GN008")
 
 
 def _top_level(path: KeyPath, value: Any, data: Mapping[str, Any]) -> Fault:
@@ -64,14 +73,16 @@ def _header(path: KeyPath) -> str:
     return f"[[{words}]]" if isinstance(path[-1], int) else f"[{words}]"
 
 
-def missing(path: KeyPath, data: Any) -> Fault:
+def missing(path: KeyPath, data: Any, root: type[Document]) -> Fault:
     """Return the fault of a missing key; a top-level key may have ended up among states or constants."""
     key = str(path[-1])
+    if isinstance(path[-1], int) and path[0] == "train":
+        return Fault(path[:-1], "two numbers are needed", "such as betas = [0.9, 0.999]", code="GN010")
     if isinstance(path[-1], int):  # of a triple
         fix = 'a member is "V1->V1", or a triple with a time, such as ["V1", "V1", 3]'
         return Fault(path[:-1], "this triple has no time", fix, code="GN010")
     for table in ("states", "let"):
-        if len(path) == 1 and key in HOMES[""] and isinstance(names := data.get(table), Mapping) and key in names:
+        if len(path) == 1 and key in keys_of(root) and isinstance(names := data.get(table), Mapping) and key in names:
             return _top_level((table, key), names[key], data)
     return Fault(path, f"the key '{key}' is missing", EXAMPLES.get(key, ""), code="GN009")
 
@@ -144,9 +155,9 @@ def _at(data: Any, path: KeyPath) -> Any:
     return data
 
 
-def _keys(loc: tuple[int | str, ...]) -> list[str]:
+def _keys(loc: tuple[int | str, ...], root: type[Document]) -> list[str]:
     """Return the keys of the table that holds the entry at a location in the model."""
-    model: Any = Spec
+    model: Any = root
     for part in loc[:-1]:
         model = _below(model, part)
     return keys_of(model)
@@ -166,6 +177,7 @@ HOMES = {"": keys_of(Spec), "[readout]": keys_of(Readout), "[[transitions]]": li
     "[[sharing.sets]]": keys_of(SharingSet),
 }
 """Keys of each kind of table; "" holds those of the top level."""
+RECIPE_KEYS = tuple(keys_of(Recipe))
 
 
 def _below(model: Any, part: int | str) -> Any:

@@ -7,11 +7,13 @@ forms (`h1 = [64, 32, 32]`, `h1 = "BRC"`) become long forms here, and `as_data` 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, PrivateAttr, Tag
+from pydantic import Discriminator, Field, Tag
 
+from graphnet.spec.document import Document
 from graphnet.spec.notation.transition_functions import Call
+from graphnet.spec.recipe import Recipe, short_recipe
 from graphnet.spec.table import (
     AsTuple,
     Delay,
@@ -27,7 +29,6 @@ from graphnet.spec.table import (
     Unroll,
     one_of,
 )
-from graphnet.spec.text.source import Located
 
 SLAB_WORDS = ("t", "delay")
 """Keys of a slab that are not rows."""
@@ -221,8 +222,10 @@ class Readout(Table):
     weights: Annotated[tuple[Annotated[float, Field(ge=0)], ...], AsTuple] | None = None
 
 
-class Spec(Table):
+class Spec(Document):
     """A whole spec. Two specs are equal if their contents are equal, wherever they were read from."""
+
+    kind: ClassVar[str] = "graphnet"
 
     graphnet: Annotated[Literal[1], one_of(int, saying="1, the version of the language")]
     schema_: Annotated[str | None, Field(alias="$schema")] = None
@@ -242,8 +245,7 @@ class Spec(Table):
     post_net: PostNet | None = None
     sharing: Sharing = Sharing()
     readout: Readout
-
-    _source: Located | None = PrivateAttr(default=None)
+    train: Recipe | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Spec) and self.as_data() == other.as_data() and self._order() == other._order()
@@ -254,11 +256,6 @@ class Spec(Table):
     def _order(self) -> tuple[list[str], ...]:
         """Return the orders that have a meaning."""
         return (list(self.let), list(self.states), *(list(part.states) for part in self.parts.values()))
-
-    @property
-    def source(self) -> Located | None:
-        """The text that the spec was read from; None if it was given as a dict."""
-        return self._source
 
     def as_data(self) -> dict[str, Any]:
         """Return the spec as plain dicts, lists, strings and numbers, in short form; states keep their order."""
@@ -272,6 +269,8 @@ def _short(data: dict[str, Any]) -> dict[str, Any]:
         short["parts"] = {name: _short_graph(part) for name, part in data["parts"].items()}
     for table in ("input", "readout"):
         short[table] = {key: _unlisted(value) if key == "t" else value for key, value in short[table].items()}
+    if "train" in data:
+        short["train"] = short_recipe(data["train"])
     return short
 
 

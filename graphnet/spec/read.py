@@ -1,4 +1,4 @@
-"""Text or dict → Spec, with all faults of form; places of faults in the text."""
+"""Text or dict → Spec or RecipeFile, with all faults of form; places of faults in the text."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from graphnet.errors import Fault, KeyPath, SpecError
+from graphnet.spec.document import KINDS, Document, kind_of
+from graphnet.spec.doubtful_faults import doubtful
 from graphnet.spec.form_faults import data_path, form_faults, one_each
+from graphnet.spec.forms import EXAMPLES
 from graphnet.spec.model import SLAB_WORDS, Spec
+from graphnet.spec.recipe import RecipeFile
+from graphnet.spec.recipe_faults import recipe_faults
 from graphnet.spec.text.extends import merge
 from graphnet.spec.text.slips import NEW
 from graphnet.spec.text.source import Located, Source, read_file
@@ -24,24 +29,38 @@ MOST_ENTRIES = 200_000
 """Limit on states and cells: only a bug in a program writes more."""
 
 
-class Reading(NamedTuple):
-    """Result of reading: the spec, the faults of its form, and its text (None for a dict).
+Root = TypeVar("Root", bound=Document)
+"""A kind of file: Spec or RecipeFile."""
 
-    If there are faults, the spec is what remains after repairing or dropping the entries at fault, so that later checks
-    can report more; None if nothing remains.
+
+class Reading(NamedTuple, Generic[Root]):
+    """Result of reading: the spec or recipe file, the faults of its form, and its text (None for a dict).
+
+    If there are faults, the document is what remains after repairing or dropping the entries at fault, so that later
+    checks can report more; None if nothing remains.
     """
 
-    spec: Spec | None
+    document: Root | None
     faults: list[Fault]
     source: Located | None
 
 
-def read(given: str | os.PathLike[str] | Mapping[str, Any] | Source, settings: Sequence[str] = ()) -> Reading:
-    """Read a spec from a file (`-` is standard input) or a dict, merged with the files it extends.
+def read(given: str | os.PathLike[str] | Mapping[str, Any] | Source, settings: Sequence[str] = ()) -> Reading[Spec]:
+    """Read a spec, as `read_document` does."""
+    return read_document(given, Spec, settings)
 
-    Each of `settings` is a `KEY=VALUE` that is then set in the spec.
 
-    Raises SpecError if a text cannot be read at all.
+def read_document(
+    given: str | os.PathLike[str] | Mapping[str, Any] | Source, root: type[Root], settings: Sequence[str] = ()
+) -> Reading[Root]:
+    """Read a spec or a recipe file from a file (`-` is standard input) or a dict, merged with the files it extends.
+
+    Args:
+        given: what to read.
+        root: the kind of file: `Spec` or `RecipeFile`.
+        settings: each is a `KEY=VALUE` that is then set.
+
+    Raises SpecError if a text cannot be read at all, or is of another kind.
     """
     source: Located | None = None
     if isinstance(given, Mapping):
@@ -50,17 +69,28 @@ def read(given: str | os.PathLike[str] | Mapping[str, Any] | Source, settings: S
         text = given if isinstance(given, Source) else read_file(given)
         source, data, name = text, text.data, text.file if isinstance(given, Source) else os.fspath(given)
     if text is not None and not data and not settings:
-        raise SpecError([text.locate(Fault((), "the spec is empty", NEW, code="GN009"))])
-    if settings or isinstance(data.get("extends"), str):
+        what, fix = ("the recipe is empty", EXAMPLES["train"]) if root is RecipeFile else ("the spec is empty", NEW)
+        raise SpecError([text.locate(Fault((), what, fix, code="GN009"))])
+    if (kind := kind_of(data)) and kind != root.kind:
+        fault = _of_another_kind(kind, root)
+        raise SpecError([text.locate(fault) if text else fault])
+    if settings or ("extends" in root.model_fields and isinstance(data.get("extends"), str)):
         source = merge(data, text, name, settings)
         data = source.data
     if _entries(data) > MOST_ENTRIES:
         what = f"this net is too large: over {MOST_ENTRIES:,} states and cells"
         raise SpecError([Fault(("states",), what, "a spec has at most a few hundred lines", on="key", code="GN601")])
-    spec, faults = _validated(data)
-    if spec is not None:
-        spec._source = source
-    return Reading(spec, faults, source)
+    document, faults = validated(data, root)
+    if document is not None:
+        document._source = source
+    return Reading(document, faults, source)
+
+
+def _of_another_kind(kind: str, root: type[Document]) -> Fault:
+    fix = "give the spec, and the recipe with --recipe: graphnet train SPEC --recipe FILE"
+    if root is RecipeFile:
+        fix = 'a recipe file begins with graphnet-recipe = 1; a spec has its recipe in [train]'
+    return Fault((kind,), f"this is {KINDS[kind]}, not {KINDS[root.kind]}", fix, on="key", code="GN701")
 
 
 def _entries(data: Mapping[str, Any]) -> int:
@@ -112,30 +142,48 @@ def unrelated(faults: Iterable[Fault], known: Iterable[Fault]) -> list[Fault]:
     ]
 
 
-def _validated(data: Mapping[str, Any]) -> tuple[Spec | None, list[Fault]]:
+def validated(data: Mapping[str, Any], root: type[Root]) -> tuple[Root | None, list[Fault]]:
+    """Validate plain data; return the document, as in `Reading`, and its faults, not yet located."""
+    document, faults = _formed(data, root)
+    recipe = document.train if isinstance(document, Spec | RecipeFile) else None
+    if recipe is not None and recipe.recipe is None:  # one that extends another is checked once both are merged
+        faults += [fault for fault in unrelated(recipe_faults(recipe), faults) if not doubtful(fault, faults)]
+    return document, faults
+
+
+def _formed(data: Mapping[str, Any], root: type[Root]) -> tuple[Root | None, list[Fault]]:
     """Validate; after faults, repair the entries at fault and validate again."""
     faults: list[Fault] = []
     left: Any = data
     for _ in range(MAX_ROUNDS):
         try:
-            return Spec.model_validate(left), faults
+            return root.model_validate(left), faults
         except ValidationError as error:
             if not faults:
                 left = deepcopy(dict(data))
-            found = form_faults(error.errors(include_url=False), left)
+            found = form_faults(error.errors(include_url=False), left, root)
             faults += unrelated(one_each(found), faults)
             for fault in sorted(found, key=lambda fault: (bool(fault.meant), -len(fault.path))):  # moves come last
                 _mend(left, fault)
     return None, faults
 
 
-STANDINS: dict[str, Any] = {"graphnet": 1, "input": {}, "readout": {"t": 0}, "t": 0, "ops": "I", "members": []}
+STANDINS: dict[str, Any] = {
+    **{"graphnet": 1, "input": {}, "readout": {"t": 0}, "t": 0, "ops": "I", "members": []},
+    **{"graphnet-recipe": 1, "train": {}},
+}
 """Placeholders for required entries that are missing or wrong, so that the rest can be checked."""
 
 
 def _mend(data: Any, fault: Fault) -> None:
     """Move an entry to where it was meant, drop it, or replace it by a placeholder; lists are repaired as a whole."""
     path = fault.path
+    if path[:2] == ("train", "groups") and len(path) > 2 and isinstance(path[2], int):
+        data["train"]["groups"][path[2]] = {"members": "*", "lr": 1.0}
+        return
+    if path[:1] == ("train",) and len(path) > 2:  # a recipe has defaults for all of its tables
+        data["train"].pop(path[1], None)
+        return
     if fault.meant:
         _move(data, path, fault.meant)
         return

@@ -5,10 +5,12 @@ The models check structure, types and ranges of single entries; `recipe_faults` 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from graphnet.spec.document import Document
 from graphnet.spec.table import AsTuple, Table, one_of
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -21,23 +23,41 @@ Words = Annotated[
     tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value), AsTuple
 ]
 
-OPTIMIZERS = ("sgd", "adamw", "muon")
-SCHEDULES = ("constant", "steps", "logspace", "cosine", "one-cycle")
-PRECISIONS = ("fp32", "fp64", "tf32", "bf16")
+DEFAULT_EPOCHS = 20
+"""Length of a run whose recipe says neither epochs nor steps."""
+OF_OPTIMIZERS = {
+    "momentum": ("sgd", "muon"),
+    "nesterov": ("sgd", "muon"),
+    "betas": ("adamw",),
+    "eps": ("adamw",),
+    "second": ("muon",),
+}
+"""Setting → the optimisers that have it; all have the other settings."""
+OF_SCHEDULES = {
+    "at": ("steps",),
+    "factor": ("steps",),
+    "end": ("logspace", "cosine"),
+    "count": ("logspace",),
+}
+"""Setting → the kinds of schedule that have it."""
 
 
 class Schedule(Table):
-    """The learning rate over a run, from the rate `lr`.
+    """The learning rate over a run, from the rate `lr`. It may change at each step of the optimiser.
 
     Attributes:
-        kind: `constant`; `steps` (multiplied by `factor` at each epoch of `at`); `logspace` (`count` equal rates from
-            `lr` to `end`, evenly spaced in their logarithm); `cosine` (half a period from `lr` to `end`); `one-cycle`
-            (a cosine from lr/25 up to `lr`, then down to lr/250,000; Smith & Topin 2018, as torch's OneCycleLR).
-        at: epochs after which the rate changes; by default 4/6 and 5/6 of the run (Liao & Poggio 2016, section 5).
+        kind: `constant`; `steps` (multiplied by `factor` at each epoch of `at`, as torch's MultiStepLR); `logspace`
+            (`count` rates from `lr` to `end`, evenly spaced in their logarithm, each for an equal part of the run);
+            `cosine` (half a period from `lr` to `end`, as torch's CosineAnnealingLR; it ends one step before `end`);
+            `one-cycle` (a cosine from lr/25 up to `lr`, then down to lr/250,000; Smith & Topin 2018, as torch's
+            OneCycleLR, the momentum is constant).
+        at: epochs after which the rate changes, 2.5 being half-way through the third; by default 4/6 and 5/6 of the run
+            (Liao & Poggio 2016, section 5).
         factor: of each change of `steps`.
         end: the last rate of `logspace` and `cosine`.
         count: rates of `logspace`; by default one for each epoch.
-        warmup: epochs in which the rate rises linearly from 0; of `one-cycle` the rise, by default 30 % of the run.
+        warmup: epochs in which the rate rises linearly from 0, reached by no step, to `lr`; `cosine` begins after it.
+            Of `one-cycle` the rise, by default 30 % of the run.
     """
 
     kind: Literal["constant", "steps", "logspace", "cosine", "one-cycle"] = "steps"
@@ -100,7 +120,7 @@ class Recipe(Table):
         optimizer: of torch.optim; `muon` trains matrices, and leaves the rest to `second`.
         lr: learning rate.
         momentum: of SGD and Muon.
-        nesterov: Nesterov's momentum.
+        nesterov: Nesterov's momentum, of SGD and Muon.
         betas, eps: of AdamW.
         weight_decay: on every parameter, or on `weights` only (`decay`).
         decay: `all` parameters decay, or only `weights` (not biases and norms).
@@ -155,3 +175,65 @@ class Recipe(Table):
     seed: Seed = 0
     patience: Count | None = None
     monitor: bool = False
+
+
+class RecipeFile(Document):
+    """A recipe in a file of its own."""
+
+    kind: ClassVar[str] = "graphnet-recipe"
+
+    graphnet_recipe: Annotated[Literal[1], one_of(int, saying="1, the version of recipes"), Field(alias=kind)]
+    schema_: Annotated[str | None, Field(alias="$schema")] = None
+    name: str = "recipe"
+    cite: str = ""
+    train: Recipe
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the file as plain dicts, lists, strings and numbers, in short form."""
+        data = self.model_dump(mode="json", by_alias=True)
+        return data | {"train": short_recipe(data["train"])}
+
+
+def short_recipe(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Undo the long forms of a recipe's plain data: lists of one word, and a schedule with only a kind."""
+    short = {key: _unlisted(value) if key == "augment" else value for key, value in data.items()}
+    if set(data.get("schedule") or ()) == {"kind"}:
+        short["schedule"] = data["schedule"]["kind"]
+    if "groups" in data:
+        short["groups"] = [group | {"members": _unlisted(group["members"])} for group in data["groups"]]
+    return short
+
+
+def _unlisted(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def resolved_data(recipe: Recipe) -> dict[str, Any]:
+    """Return the recipe as plain data with every entry that has an effect, defaults included.
+
+    Read again, it means the same. Entries without a value are left out: `steps` if the run has epochs, the settings of
+    other optimisers and schedules.
+    """
+    data = _entries(recipe, recipe.optimizer, OF_OPTIMIZERS)
+    data["schedule"] = _entries(recipe.schedule, recipe.schedule.kind, OF_SCHEDULES)
+    if "second" in data:
+        data["second"] = _entries(recipe.second, recipe.second.optimizer, OF_OPTIMIZERS)
+    if recipe.epochs is None and recipe.steps is None:
+        data["epochs"] = DEFAULT_EPOCHS
+    return {key: data[key] for key in Recipe.model_fields if key in data}
+
+
+def _entries(table: Table, kind: str, owners: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Return the entries of a table that have a value and belong to its kind."""
+    values = {name: getattr(table, name) for name in type(table).model_fields}
+    return {
+        name: _plain(value)
+        for name, value in values.items()
+        if value is not None and kind in owners.get(name, (kind,))
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return value.model_dump(mode="json") if isinstance(value, Table) else value

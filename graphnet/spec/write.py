@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from graphnet.errors import Fault, SpecError
+from graphnet.spec.recipe import Recipe, RecipeFile, resolved_data
 
 Settings = str | Iterable[str] | Mapping[str, Any]
 """Values to set in a spec: `["let.N=2"]`, `{"let.N": 2}` or one such string."""
@@ -20,6 +21,12 @@ BLOCKS = ("transitions", "sets")
 def to_toml(data: Mapping[str, Any]) -> str:
     """Write a spec's plain data (`Spec.as_data()`) as TOML; states keep their order."""
     return "\n".join(_table((), data)).strip() + "\n"
+
+
+def recipe_toml(recipe: Recipe, name: str = "recipe", cite: str = "") -> str:
+    """Write a resolved recipe as the text of a recipe file, with every entry that has an effect."""
+    head = {RecipeFile.kind: 1, "name": name} | ({"cite": cite} if cite else {})
+    return to_toml(head | {"train": resolved_data(recipe)})
 
 
 def to_json(data: Mapping[str, Any]) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 import graphnet
+from graphnet import zoo
+from graphnet.given_recipes import resolve_recipe
 from graphnet.pictures.recurrent.picture import draw_recurrent, layout
 from graphnet.pictures.text import plan_text
 from graphnet.pictures.views import PictureOptions, picture
@@ -22,7 +24,7 @@ from tests.conftest import ROOT
 HERE = Path(__file__).parent
 MOST_LINES = 200
 """Longer plans have only the recurrent graph as a golden file: nobody reads a diff of thousands of lines."""
-SPECS = sorted((ROOT / "specs").rglob("*.toml"))
+SPECS = sorted(map(zoo.path, zoo.names()))
 ERRORS = sorted(path.name for path in (HERE / "errors").iterdir() if path.suffix in (".toml", ".json"))
 
 PICTURED = ("quickstart", "liao-poggio/frnn-3-state", "vision/cornet-s", "small/two-streams")
@@ -162,6 +164,26 @@ def test_errors_for_newcomers(path: Path, golden: Any, monkeypatch: pytest.Monke
         graphnet.plan(path.name)
     assert all(fault.fix for fault in error.value.faults)
     golden(f"newcomer/{path.stem}.txt", f"{error.value}\n")
+
+
+RECIPES = sorted((HERE / "recipes").glob("*.toml"))
+MISSING = "GN009"
+SAYING_IT_ALREADY = ("GN010", "GN012")
+"""Codes whose messages already contain the fix."""
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_errors_of_wrong_recipes(path: Path, golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Typical mistakes in recipes: each error has a place and suggests a fix."""
+    monkeypatch.chdir(HERE / "recipes")
+    with pytest.raises(graphnet.SpecError) as error:
+        resolve_recipe(recipe=path.name)
+    for fault in error.value.faults:
+        assert fault.fix or fault.code in SAYING_IT_ALREADY
+        assert fault.file == path.name
+        assert fault.line
+        assert fault.excerpt or fault.code == MISSING
+    golden(f"recipes/{path.stem}.txt", f"{error.value}\n")
 
 
 def test_every_command_has_a_golden_help(help_texts: dict[str, str]) -> None:

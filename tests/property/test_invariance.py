@@ -14,11 +14,11 @@ import torch
 from hypothesis import assume, given
 
 import graphnet
+from graphnet import zoo
 from graphnet.spec.write import to_toml
-from tests.conftest import ROOT
 from tests.property.strategies import specs
 
-ALL = sorted((ROOT / "specs").rglob("*.toml"))
+ALL = sorted(map(zoo.path, zoo.names()))
 NAMES = {"a": "z9", "b": "M", "V1": "Aa", "IT": "b0", "r": "zz", "s": "aa"}
 """New names in a different alphabetical order."""
 

@@ -10,6 +10,7 @@ import pytest
 
 import graphnet
 from graphnet import zoo
+from graphnet.given_recipes import RECIPES, recipe_files
 
 ALL = zoo.names()
 
@@ -139,7 +140,8 @@ def test_the_first_line_tells_editors_where_the_schema_is(name: str) -> None:
 
 
 def test_names_groups_and_files() -> None:
-    files = sorted(zoo.FOLDER.rglob("*.toml"))
+    files = [file for file in sorted(zoo.FOLDER.rglob("*.toml")) if file.parent != RECIPES]
+    assert recipe_files().keys().isdisjoint(ALL)
     assert sorted(map(zoo.path, ALL)) == files, "every file is in a known folder"
     assert len(set(ALL)) == len(files)
     assert {zoo.group(name) for name in ALL} == set(zoo.GROUPS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from graphnet.spec.schema import recipe_descriptions
+
 SPEC = "A net for graphnet to compile: its states, and the transition functions between them over time."
 
 TABLES = {
@@ -18,6 +20,7 @@ TABLES = {
     "SharingSet": "Transitions whose weights are tied, layer by layer, or softly coupled.",
     "Sharing": "Weight sharing.",
     "Readout": "When and how the net is read out.",
+    **recipe_descriptions.TABLES,
 }
 
 KEYS = {
@@ -40,6 +43,7 @@ KEYS = {
         "post_net": "From the state that is read out to the logits; without it that state's value is the output.",
         "sharing": "Weight sharing.",
         "readout": "When and how the net is read out.",
+        "train": "How the net is trained; a recipe file and options of graphnet train override it.",
     },
     "Norm": {
         "kind": "What mean and variance are computed over; none: B does nothing.",
@@ -117,6 +121,7 @@ KEYS = {
         "sum (cumulative-sum) of those so far.",
         "weights": "Loss weights, one per readout time; at least 0, not all 0.",
     },
+    **recipe_descriptions.KEYS,
 }
 
 ROW = "The state that the transitions come from: { to = function, ... }."

@@ -21,7 +21,8 @@ from graphnet.spec.model import SLAB_WORDS, Spec
 from graphnet.spec.notation.integers import MAX_LENGTH
 from graphnet.spec.notation.op_words import OPS, SCHEMES, OpRule
 from graphnet.spec.notation.times import FOREVER
-from graphnet.spec.schema import descriptions, patterns
+from graphnet.spec.recipe import RecipeFile
+from graphnet.spec.schema import descriptions, patterns, recipe_descriptions
 from graphnet.spec.state_names import MODULE_ATTRIBUTES, OWN
 
 Schema = dict[str, Any]
@@ -49,6 +50,7 @@ def schema() -> Schema:
     tables["Noise"] |= {"type": ["number", "object"], "exclusiveMinimum": 0, "required": ["std"]}
     tables["Cell"] |= {"type": ["string", "array", "object"], **_ops(patterns.cell())}
     tables["Cell"]["required"] = ["ops"]
+    tables |= _recipe_tables(tables)
     tables["SharingSet"]["required"] = ["members"]
     tables["Readout"] |= {
         "if": {"required": ["combine"], "properties": {"combine": {"const": "mean"}}},
@@ -64,9 +66,30 @@ def schema() -> Schema:
     }
 
 
-def schema_text() -> str:
-    """Return the schema as JSON text for a file."""
-    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+def recipe_schema() -> Schema:
+    """Return the JSON Schema of recipe files."""
+    recipe = RecipeFile.model_json_schema()
+    tables = {name: _table(name, table) for name, table in recipe.pop("$defs").items()}
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        "title": "graphnet recipe",
+        **_table("RecipeFile", recipe),
+        "description": recipe_descriptions.FILE,
+        "required": ["graphnet-recipe", "train"],
+        "$defs": dict(sorted((tables | _recipe_tables(tables)).items())),
+    }
+
+
+def _recipe_tables(tables: dict[str, Schema]) -> dict[str, Schema]:
+    """Return the tables of a recipe that have short forms or required keys."""
+    kinds = tables["Schedule"]["properties"]["kind"]["enum"]
+    short = {"type": ["string", "object"], "if": {"type": "string"}, "then": {"enum": kinds}}
+    return {"Schedule": tables["Schedule"] | short, "Group": tables["Group"] | {"required": ["members"]}}
+
+
+def schema_text(given: Schema) -> str:
+    """Return a schema as JSON text for a file."""
+    return json.dumps(given, indent=2, ensure_ascii=False) + "\n"
 
 
 def _table(name: str, given: Schema) -> Schema:
@@ -88,6 +111,8 @@ def _short_forms() -> dict[tuple[str, str], Schema]:
     """Return schemas that replace the model's, by (table, key); an empty table name means all tables."""
     states = {"type": "object", "propertyNames": _ref("state"), "additionalProperties": _ref("State")}
     members = {"type": "array", "items": _ref("member")}
+    words = {"type": ["string", "array"], "items": {"type": "string"}}
+    share = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
     return {
         ("", "shape"): {"type": "array", **_sizes()},
         ("", "ops"): _ref("function"),
@@ -103,6 +128,9 @@ def _short_forms() -> dict[tuple[str, str], Schema]:
         ("Readout", "weights"): {"type": "array", "minItems": 1, "items": {"type": "number", "minimum": 0}},
         ("SharingSet", "members"): members | {"minItems": 1},
         ("SharingSet", "except"): members,
+        ("Recipe", "augment"): words,
+        ("Recipe", "validation"): {"anyOf": [share, {"const": "published"}]},
+        ("Group", "members"): words | {"minItems": 1},
         ("Spec", "extends"): {"type": "string", "pattern": patterns.SPEC_FILE},
         ("Spec", "let"): {
             "type": "object",

@@ -1,4 +1,4 @@
-"""`--set KEY=VALUE`: one entry of a spec, set on the command line."""
+"""`--set KEY=VALUE` and `--train.KEY=VALUE`: one entry of a spec or a recipe, set on the command line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ _KEY = re.compile(
 _WORD = re.compile(r"""[^\s"'\[\]{},=#\\]+""")
 LONG = 500
 """Longest setting, in characters, that messages show in full."""
-_PATTERN = "KEY is dotted and VALUE as in TOML: --set readout.t=3"
+SET = "--set "
+"""What stands before an assignment of a spec's entry; an assignment of a recipe is an option itself: `--train.lr=0.1`."""
+OF_A_RECIPE = "--"
+_PATTERN = "KEY is dotted and VALUE as in TOML: "
+_EXAMPLES = {SET: f"{SET}readout.t=3", OF_A_RECIPE: f"{OF_A_RECIPE}train.lr=0.1"}
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,14 @@ class Assignment:
         key: the words of the key; list indices are strings of digits.
         spec: a spec with only this entry; None if the text is invalid.
         at: the places of this spec's key and value in `text`: pairs of the offset in the spec and the offset in `text`.
+        option: what stands before `text` on the command line: `SET` or `OF_A_RECIPE`.
     """
 
     text: str
     key: tuple[str, ...] = ()
     spec: Source | None = None
     at: tuple[tuple[int, int], ...] = ()
+    option: str = SET
 
     @property
     def data(self) -> dict[str, Any]:
@@ -68,7 +74,7 @@ class Assignment:
     def _marked(self, fault: Fault, start: int, end: int) -> Fault:
         shown = excerpt(self.text, start, max(end, start + 1))
         return fault.at(
-            f"--set {self.text if len(self.text) < LONG else shortened(self.text)}", None, None, excerpt=shown
+            f"{self.option}{self.text if len(self.text) < LONG else shortened(self.text)}", None, None, excerpt=shown
         )
 
     def _here(self, offset: int) -> int:
@@ -97,14 +103,16 @@ class Assignment:
                 fix = f"its entries are 0 to {len(inner) - 1}" if inner else "it is empty"
             else:
                 whole = ".".join(dotted((word,)) for word in self.key[: len(path)])
-                what, fix = f"this is not a table, so it has no '{word}'", f"set the whole: --set {whole}='{{ ... }}'"
+                what, fix = f"this is not a table, so it has no '{word}'", f"set the whole: {self.option}{whole}='{{ ... }}'"
             fault = self.locate(Fault((*path, word), what, fix, on="key", code="GN015"))
             raise SpecError([replace(fault, path=path)])
         return path
 
 
-def read_assignment(text: str) -> Assignment:
+def read_assignment(text: str, option: str = SET) -> Assignment:
     """Read `KEY=VALUE`: a dotted key and a TOML value. A single plain word is a string, even without quotes.
+
+    `option` is what stands before it on the command line: `SET` or `OF_A_RECIPE`.
 
     Raises:
         SpecError: the text is not `KEY=VALUE`, or a spec cannot hold the value.
@@ -114,8 +122,8 @@ def read_assignment(text: str) -> Assignment:
     if match is None or words is None:
         key = text.partition("=")[0].strip()
         dots = re.sub(r"\[(\d+)\]", r".\1", key)
-        fix = _PATTERN if dots == key else f"write an index after a dot: --set {dots}=…"
-        raise SpecError([Assignment(text).locate(Fault((), "this is not KEY=VALUE", fix, code="GN015"))])
+        fix = _PATTERN + _EXAMPLES[option] if dots == key else f"write an index after a dot: {option}{dots}=…"
+        raise SpecError([Assignment(text, option=option).locate(Fault((), "this is not KEY=VALUE", fix, code="GN015"))])
     key, value = match["key"], match["value"].strip()
     start, behind = _start(text, match["key"]), len(key) + len(" = ")
     at = [(0, start), (behind, start + match.start("value") - match.start("key") + _start(match["value"], value))]
@@ -125,15 +133,15 @@ def read_assignment(text: str) -> Assignment:
         if _WORD.fullmatch(value):
             value = f"'{value}'"
             at.append((behind + 1, at[-1][1]))
-    setting = Assignment(text, at=tuple(at))
+    setting = Assignment(text, at=tuple(at), option=option)
     try:
         spec = read_text(f"{key} = {value}", "toml", "--set")
     except SpecError as error:
-        raise SpecError([setting.placed(_kinder(fault, key, value)) for fault in error.faults]) from None
+        raise SpecError([setting.placed(_kinder(fault, key, value, option)) for fault in error.faults]) from None
     inner: Any = spec.data
     for word in words:
         if len(inner) > 1:
-            fault = Fault((), "this sets more than one entry", "give each its own --set", code="GN015")
+            fault = Fault((), "this sets more than one entry", "give each its own --set" if option == SET else "give each an option", code="GN015")
             raise SpecError([setting.locate(fault)])
         inner = inner[word]
     return replace(setting, key=words, spec=spec)
@@ -157,13 +165,13 @@ def _words(key: str) -> tuple[str, ...] | None:
     return tuple(words) if inner == 0 else None
 
 
-def _kinder(fault: Fault, key: str, value: str) -> Fault:
+def _kinder(fault: Fault, key: str, value: str, option: str) -> Fault:
     """Improve the fault of a value: explain quoting for the shell."""
     if not value:
-        return replace(fault, path=(), what="there is no value", fix=_PATTERN, code="GN015")
+        return replace(fault, path=(), what="there is no value", fix=_PATTERN + _EXAMPLES[option], code="GN015")
     if re.fullmatch(r"\d[\w.]*(\s*,\s*[\w.]+)+", value):
         entries = ", ".join(part if part.isdigit() else f'"{part}"' for part in re.findall(r"[\w.]+", value))
-        return replace(fault, fix=f"put a list in square brackets: --set {key}='[{entries}]'")
+        return replace(fault, fix=f"put a list in square brackets: {option}{key}='[{entries}]'")
     if value[0].isalpha() and '"' not in value and "'" not in value:
-        return replace(fault, fix=f"""put text in quotes, inside those of the shell: --set {key}='"{value}"'""")
+        return replace(fault, fix=f"""put text in quotes, inside those of the shell: {option}{key}='"{value}"'""")
     return fault

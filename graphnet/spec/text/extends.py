@@ -78,6 +78,18 @@ class Merged:
                 mine[key] = entry
                 origin.inner[key] = Origin(source, here)
 
+    def drop(self, path: KeyPath) -> None:
+        """Remove an entry of a table, if it is there."""
+        holder: Any = self.data
+        origin = self._origin
+        for part in path[:-1]:
+            if part not in holder:
+                return
+            holder[part] = dict(holder[part])
+            holder, origin = holder[part], origin.below(part)
+        holder.pop(path[-1], None)
+        origin.inner.pop(path[-1], None)
+
     def set(self, path: KeyPath, setting: Assignment) -> None:
         """Set an entry to the setting's value; create the entry and its tables if they are missing."""
         holder: Any = self.data

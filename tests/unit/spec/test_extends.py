@@ -219,7 +219,7 @@ def test_bases_are_relative_to_the_file_that_names_them(tmp_path: Path, monkeypa
     assert graphnet.load({"extends": "base.toml"}).name == "here"
     assert graphnet.load({"extends": "../there/base.toml"}).name == "there"
     text = read_text(path.read_text(), "toml", "<stdin>")
-    assert read(text).spec == graphnet.load("base.toml")
+    assert read(text).document == graphnet.load("base.toml")
 
 
 def test_standard_input_extends_from_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

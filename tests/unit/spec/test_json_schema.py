@@ -19,7 +19,7 @@ from graphnet.network.functions.ops import KINDS
 from graphnet.spec.notation.integers import Misspelt
 from graphnet.spec.notation.op_words import OPS
 from graphnet.spec.schema import descriptions
-from graphnet.spec.schema.json_schema import schema, schema_text
+from graphnet.spec.schema.json_schema import recipe_schema, schema, schema_text
 from tests.conftest import ROOT
 from tests.property.strategies import specs
 from tests.small import small
@@ -27,13 +27,14 @@ from tests.unit.spec.test_reference import EXAMPLES, Block
 
 SCHEMA = schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
+RECIPES_VALIDATOR = Draft202012Validator(recipe_schema())
 ERRORS = ROOT / "tests/golden/errors"
 MANY = settings(max_examples=10 * settings().max_examples)
 
 
-def places(spec: Any) -> set[str]:
+def places(spec: Any, validator: Any = VALIDATOR) -> set[str]:
     """The entries that the schema refuses."""
-    return {dotted(path) for error in VALIDATOR.iter_errors(spec) for path in _paths(error)}
+    return {dotted(path) for error in validator.iter_errors(spec) for path in _paths(error)}
 
 
 def _paths(error: ValidationError) -> Iterator[tuple[str | int, ...]]:
@@ -52,18 +53,18 @@ def _paths(error: ValidationError) -> Iterator[tuple[str | int, ...]]:
 def test_it_is_a_schema_and_the_file_is_current() -> None:
     Draft202012Validator.check_schema(SCHEMA)
     written = (ROOT / "specs/graphnet.schema.json").read_text(encoding="utf-8")
-    assert written == schema_text(), "graphnet schema -o specs/graphnet.schema.json rewrites it"
+    assert written == schema_text(SCHEMA), "graphnet schema -o specs/graphnet.schema.json rewrites it"
     assert json.loads(written) == SCHEMA
     assert re.findall(r"\w+://\S+", written.replace(SCHEMA["$schema"], "")) == []
     assert "$id" not in SCHEMA
 
 
 def test_every_key_is_explained() -> None:
-    tables = SCHEMA["$defs"] | {"Spec": SCHEMA}
+    tables = SCHEMA["$defs"] | {"Spec": SCHEMA, "RecipeFile": recipe_schema()}
     for name, keys in descriptions.KEYS.items():
         assert list(tables[name]["properties"]) == list(keys)
         assert {key for key, entry in tables[name]["properties"].items() if not entry["description"]} == set()
-    assert set(descriptions.KEYS) == set(descriptions.TABLES) | {"Spec"}
+    assert set(descriptions.KEYS) == set(descriptions.TABLES) | {"Spec", "RecipeFile"}
     assert list(descriptions.OPS) == list(OPS)
     settings = {name for word, rule in OPS.items() if word != "norm" for name in rule.settings}
     assert settings == set(descriptions.SETTINGS)
@@ -78,6 +79,9 @@ def test_the_zoo_is_valid(name: str) -> None:
 @pytest.mark.parametrize("block", [block for block in EXAMPLES if not block.mark], ids=lambda block: block.line)
 def test_the_examples_of_the_reference_are_valid(block: Block) -> None:
     spec = tomllib.loads(block.text)
+    if "graphnet-recipe" in spec:
+        assert places(spec, RECIPES_VALIDATOR) == set()
+        return
     assert places(spec if "graphnet" in spec else {"extends": "v1-v2-it.toml"} | spec) == set()
 
 

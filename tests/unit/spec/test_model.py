@@ -12,11 +12,11 @@ import pytest
 from pydantic import ValidationError
 
 import graphnet
+from graphnet import zoo
 from graphnet.spec.model import Norm
-from tests.conftest import ROOT
 from tests.small import SMALL, fault, faults, small
 
-SPECS = sorted((ROOT / "specs").rglob("*.toml"))
+SPECS = sorted(map(zoo.path, zoo.names()))
 
 
 def changed(path: tuple[str | int, ...], value: Any) -> dict[str, Any]:

@@ -51,8 +51,8 @@ def test_a_right_spec_has_no_faults_and_keeps_its_text() -> None:
     source = read_text(TOML, "toml", "small.toml")
     reading = read(source)
     assert reading.faults == []
-    assert reading.spec is not None
-    assert reading.source is reading.spec.source is source
+    assert reading.document is not None
+    assert reading.source is reading.document.source is source
 
 
 @pytest.mark.parametrize("wrong", [{}, {"mrege": "sum", "states": {"h1": "x", "h2": [6, 4, 4]}, "readout": None}])
@@ -95,7 +95,7 @@ def test_reading_leaves_the_dict_alone(wrong: dict[str, Any]) -> None:
         ('h1 = { h1 = "BRC+I", h2 = "BRC" }', 'h1 = "BRC"', "transitions[0].h1", 'such as h1 = { h2 = "BRC" }'),
         ('{ h1 = "BRC+I"', "{ h1 = { conv = { kernel = 3 } }", "transitions[0].h1.h1.conv", "ops = [{ conv ="),
         ('{ h1 = "BRC+I"', '{ h1 = { op = "BRC" }', "transitions[0].h1.h1.op", "did you mean 'ops'?"),
-        ('name = "small"', "epochs = 3", "epochs", "graphnet train"),
+        ('name = "small"', "epochs = 3", "epochs", "[train] with epochs = 3"),
         ('name = "small"', 'sharing = { tie = ["h1->h1"] }', "sharing.tie", 'members = ["h1->h1"]'),
         ('name = "small"', 'sharing.sets = ["h1->h1", "h2->h2"]', "sharing.sets", "[[sharing.sets]]"),
         ('name = "small"', 'sharing.sets = [{ members = [["h1", "h1"]] }]', "sharing.sets[0].members[0]", '"V1->V1"'),
@@ -192,10 +192,10 @@ def test_one_fault_has_no_echoes_here_either(changes: dict[str, Any], path: str)
 def test_with_faults_the_spec_is_the_valid_rest() -> None:
     reading = read(small(merge="meen", name=3, states={"h1": [4, 8, 8], "h2": "x"}))
     assert sorted(dotted(fault.path) for fault in reading.faults) == ["merge", "name", "states.h2"]
-    assert reading.spec is not None
-    assert reading.spec.merge == "sum"
-    assert reading.spec.states["h1"].shape == (4, 8, 8)
-    assert reading.spec.states["h2"].shape is None
+    assert reading.document is not None
+    assert reading.document.merge == "sum"
+    assert reading.document.states["h1"].shape == (4, 8, 8)
+    assert reading.document.states["h2"].shape is None
 
 
 def test_nothing_is_left_of_a_list_of_states() -> None:

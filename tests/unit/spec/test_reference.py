@@ -17,7 +17,9 @@ from pydantic.fields import FieldInfo
 import graphnet
 from graphnet.network.functions.ops import KINDS, MERGES
 from graphnet.pictures.text import plan_text
-from graphnet.spec import model
+from graphnet.given_recipes import load_recipe, recipe_files, resolve_recipe
+from graphnet.spec import model, recipe
+from graphnet.spec.document import Document
 from graphnet.spec.notation.op_words import OPS, SCHEMES
 from graphnet.spec.state_names import OWN
 from graphnet.spec.table import Table
@@ -40,6 +42,11 @@ TABLES: dict[str, type[Table]] = {
     "`[sharing]`": model.Sharing,
     "`[[sharing.sets]]`": model.SharingSet,
     "`[readout]`": model.Readout,
+    "A recipe file": recipe.RecipeFile,
+    "`[train]`": recipe.Recipe,
+    "`schedule`": recipe.Schedule,
+    "`groups`": recipe.Group,
+    "`second`": recipe.Second,
 }
 """Heading → the model whose keys its table lists."""
 
@@ -79,7 +86,7 @@ def write(block: Block, path: Path) -> Path:
     """Write an example to a file; a fragment extends the base."""
     (base,) = [each.text for each in EXAMPLES if f'name  = "{BASE.removesuffix(".toml")}"' in each.text]
     (path / BASE).write_text(base)
-    is_whole = {"graphnet", "extends"} & tomllib.loads(block.text).keys()
+    is_whole = {"graphnet", "graphnet-recipe", "extends"} & tomllib.loads(block.text).keys()
     (path / "example.toml").write_text(("" if is_whole else f'extends = "{BASE}"\n') + block.text)
     return path / "example.toml"
 
@@ -92,6 +99,10 @@ def test_an_example_compiles_or_is_refused_as_marked(block: Block, tmp_path: Pat
         with pytest.raises(graphnet.SpecError, match=re.escape(said)):
             graphnet.plan(path)
         return
+    if "graphnet-recipe = 1" in block.text:
+        assert resolve_recipe(recipe=load_recipe(path)).recipe is None
+        return
+    resolve_recipe(graphnet.load(path))
     plan = graphnet.plan(path)
     warnings = "\n".join(map(str, plan.warnings))
     assert (kind == "warns") == bool(warnings), warnings
@@ -103,7 +114,7 @@ def test_an_example_compiles_or_is_refused_as_marked(block: Block, tmp_path: Pat
 def test_quotes_of_the_plan_are_correct(tmp_path: Path) -> None:
     plan, quoted = "", 0
     for block in BLOCKS:
-        if block.language == "toml" and not block.mark:
+        if block.language == "toml" and not block.mark and "graphnet-recipe" not in block.text:
             plan = plan_text(graphnet.plan(write(block, tmp_path)))
         elif block.language == "text" and ":=" not in block.text:
             quoted += 1
@@ -126,8 +137,9 @@ def choices(annotation: Any) -> Iterator[str]:
 
 
 def test_every_table_of_a_spec_has_its_table_here() -> None:
-    known = {each for each in vars(model).values() if inspect.isclass(each) and issubclass(each, Table)}
-    assert set(TABLES.values()) == known - {Table}
+    models = [*vars(model).values(), *vars(recipe).values()]
+    known = {each for each in models if inspect.isclass(each) and issubclass(each, Table)}
+    assert set(TABLES.values()) == known - {Table, Document}
 
 
 @pytest.mark.parametrize("heading", TABLES)
@@ -149,6 +161,11 @@ def test_a_table_lists_its_keys_with_their_defaults_and_choices(heading: str) ->
         value = (value[0] if len(value) == 1 else list(value)) if isinstance(value, tuple) else value
         written = tomllib.loads(f"value = {default.strip('`')}")["value"]
         assert (written, type(written)) == (value, type(value)), key
+
+
+def test_recipes_that_come_with_graphnet_are_listed() -> None:
+    (line,) = [line for line in TEXT.splitlines() if line.startswith("3. `--recipe`")]
+    assert [code for code in codes(line) if code != "--recipe"] == list(recipe_files())
 
 
 def test_ops_and_their_settings_are_listed() -> None:
