@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import graphnet
-from graphnet.training.data.dataset import Dataset
+from graphnet.training.data.dataset import Dataset, Part
 from graphnet.training.data.images import TensorImages
 from graphnet.training.data.named import load_dataset
 from graphnet.training.errors import DivergenceError, RecipeError, TrainingError
@@ -95,17 +95,23 @@ def test_deterministic_algorithms_are_on_while_training(few: Dataset) -> None:
     seen = []
     recipe = Recipe(epochs=1, device="cpu", deterministic=True)
     train(small_cnn(), few, recipe, lambda _: seen.append(torch.are_deterministic_algorithms_enabled()))
-    assert seen == [False, True, True, True, True]  # the start, three steps, the epoch
+    assert seen == [False, True, True, True]  # the start, two steps, the epoch
+
+
+def in_double(part: Part) -> Part:
+    assert isinstance(part.images, TensorImages)
+    return replace(part, images=TensorImages(part.images.pixels.double()))
 
 
 def test_the_steps_are_sgd_with_momentum_and_decay(few: Dataset) -> None:
     """Three full batches against the explicit update; the third epoch has a tenth of the rate."""
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10, bias=False)).double()
-    data = replace(few, train_images=few.train_images.double(), test_images=few.test_images.double())
+    data = replace(few, train=in_double(few.train), test=in_double(few.test))
+    images, labels = data.train.first(130)
     w = net[1].weight.detach().clone().requires_grad_()
     velocity = torch.zeros_like(w)
     for rate in (0.5, 0.5, 0.05):
-        loss = F.cross_entropy(data.train_images.flatten(1) @ w.T, data.train_labels)
+        loss = F.cross_entropy(images.flatten(1) @ w.T, labels)
         (gradient,) = torch.autograd.grad(loss, w)
         velocity = 0.7 * velocity + gradient + 0.01 * w.detach()
         w = (w.detach() - rate * velocity).requires_grad_()
@@ -115,43 +121,36 @@ def test_the_steps_are_sgd_with_momentum_and_decay(few: Dataset) -> None:
     assert result.epochs[2].train_loss == pytest.approx(loss.item(), rel=1e-10)
 
 
-def test_each_image_is_seen_once_an_epoch_in_another_order(few: Dataset) -> None:
+def seen_by(net: nn.Module) -> list[Tensor]:
     batches: list[Tensor] = []
+    net.register_forward_pre_hook(lambda module, arguments: batches.append(arguments[0]))
+    return batches
 
-    def spy(images: Tensor, generator: torch.Generator) -> Tensor:
-        batches.append(images)
-        return images
 
-    train(small_cnn(), replace(few, augment=spy), Recipe(epochs=2, device="cpu"), ignore)
-    assert [len(batch) for batch in batches] == [64, 64, 2] * 2
-    first, second = torch.cat(batches[:3]), torch.cat(batches[3:])
+def test_the_images_of_an_epoch_differ_and_come_in_another_order(few: Dataset) -> None:
+    net = small_cnn()
+    batches = seen_by(net)
+    train(net, few, Recipe(epochs=2, device="cpu", evaluate="end"), ignore)
+    assert [len(batch) for batch in batches] == [64, 64] * 2 + [50]
+    first, second = torch.cat(batches[:2]), torch.cat(batches[2:4])
     assert not torch.equal(first, second)
-    everything = sorted(few.train_images.flatten(1).tolist())
-    assert sorted(first.flatten(1).tolist()) == sorted(second.flatten(1).tolist()) == everything
+    everything = {tuple(image) for image in few.train.first(130)[0].flatten(1).tolist()}
+    for part in (first, second):
+        seen = {tuple(image) for image in part.flatten(1).tolist()}
+        assert len(seen) == 128
+        assert seen < everything
 
 
 def test_the_net_sees_augmented_images_in_training_only(few: Dataset) -> None:
-    sums = []
     net = small_cnn()
-    net.register_forward_pre_hook(lambda module, arguments: sums.append(arguments[0].abs().sum().item()))
-    blank = replace(few, augment=lambda images, _: torch.zeros_like(images))
-    train(net, blank, Recipe(epochs=1, device="cpu"), ignore)
-    assert sums[:3] == [0, 0, 0]
-    assert all(total > 0 for total in sums[3:])
-    assert len(sums) == 4
-
-
-@pytest.mark.parametrize(
-    ("images", "sizes"), [(128, [64, 64]), (129, [64, 64]), (130, [64, 64, 2]), (65, [64]), (1, [1])]
-)
-def test_a_single_image_left_over_is_left_out(images: int, sizes: list[int]) -> None:
-    batches = split_batches(torch.arange(images), 64)
-    assert [len(batch) for batch in batches] == sizes
-    assert torch.cat(batches).tolist() == list(range(sum(sizes)))
-
-
-def test_batches_of_one_are_kept() -> None:
-    assert [len(batch) for batch in split_batches(torch.arange(3), 1)] == [1, 1, 1]
+    batches = seen_by(net)
+    train(net, replace(few, augment=("flip",)), Recipe(epochs=1, device="cpu"), ignore)
+    known = {tuple(image) for image in few.train.first(130)[0].flatten(1).tolist()}
+    mirrored = {tuple(image) for image in few.train.first(130)[0].flip(3).flatten(1).tolist()}
+    seen = {tuple(image) for image in torch.cat(batches[:2]).flatten(1).tolist()}
+    assert seen < known | mirrored
+    assert 30 < len(seen & mirrored) < 98
+    assert torch.equal(batches[2], few.test.first(50)[0])
 
 
 def test_readout_weights_change_what_is_learned(few: Dataset) -> None:
@@ -187,14 +186,15 @@ def test_readout_weights_must_fit_the_net(net: type[nn.Module], message: str, fe
 
 def test_evaluation_is_by_time_and_predicts_by_the_last(few: Dataset) -> None:
     net = TwoReadouts()
-    evaluation = evaluate(net, few.test_images, few.test_labels, batch_size=16)
+    evaluation = evaluate(net, few.test.batches(16))
+    images, labels = few.test.first(50)
     with torch.no_grad():
-        output = net(few.test_images)
+        output = net(images)
     assert list(evaluation.loss) == list(evaluation.accuracy) == [2, 3]
     for t, logits in output.items():
-        expected = F.cross_entropy(logits, few.test_labels).item()
+        expected = F.cross_entropy(logits, labels).item()
         assert evaluation.loss[t] == pytest.approx(expected, rel=1e-5)
-        right = sum(int(row.argmax()) == label for row, label in zip(logits, few.test_labels, strict=True))
+        right = sum(int(row.argmax()) == label for row, label in zip(logits, labels, strict=True))
         assert evaluation.accuracy[t] == right / 50
     assert torch.equal(evaluation.predictions, output[3].argmax(dim=1))
     assert evaluation.final_accuracy == evaluation.accuracy[3]
@@ -205,7 +205,7 @@ def test_evaluation_changes_nothing(few: Dataset) -> None:
     net[4].eval()  # type: ignore[index]
     modes = [module.training for module in net.modules()]
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    evaluate(net, few.test_images, few.test_labels)
+    evaluate(net, few.test.batches(16))
     assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
     assert [module.training for module in net.modules()] == modes
 
@@ -214,15 +214,15 @@ def test_the_report_receives_all_events_in_order(few: Dataset) -> None:
     events: list[Event] = []
     recipe = Recipe(epochs=6, lr=0.02, device="cpu", evaluate="end")
     result = train(small_cnn(), few, recipe, events.append)
-    assert events[0] == Started(recipe, "digits", 3, "cpu")
+    assert events[0] == Started(recipe, "digits", 2, "cpu")
     steps = [(event.epoch, event.step) for event in events if isinstance(event, StepDone)]
-    assert steps == [(epoch, step) for epoch in range(1, 7) for step in (1, 2, 3)]
+    assert steps == [(epoch, step) for epoch in range(1, 7) for step in (1, 2)]
     epochs = [event for event in events if isinstance(event, EpochDone)]
     assert tuple(epochs) == result.epochs
     assert [epoch.learning_rate for epoch in epochs] == [0.02] * 4 + [0.002, 0.0002]
     assert [epoch.test_accuracy is None for epoch in epochs] == [True] * 5 + [False]
-    losses = [event.loss for event in events[1:4] if isinstance(event, StepDone)]
-    assert epochs[0].train_loss == pytest.approx((64 * losses[0] + 64 * losses[1] + 2 * losses[2]) / 130)
+    losses = [event.loss for event in events[1:3] if isinstance(event, StepDone)]
+    assert epochs[0].train_loss == pytest.approx(sum(losses) / 2)
 
 
 def test_training_stops_where_the_loss_is_not_finite(few: Dataset) -> None:
@@ -234,7 +234,7 @@ def test_training_stops_where_the_loss_is_not_finite(few: Dataset) -> None:
 
     with pytest.raises(DivergenceError) as caught:
         train(net, few, Recipe(epochs=3, device="cpu"), spoil)
-    assert str(caught.value).startswith("the loss is nan in epoch 2, step 2 of 3, at learning rate 0.01\n")
+    assert str(caught.value).startswith("the loss is nan in epoch 2, step 2 of 2, at learning rate 0.01\n")
     assert net[0].weight.isfinite().all()  # type: ignore[index]
     assert isinstance(caught.value, TrainingError)
 
