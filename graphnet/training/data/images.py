@@ -202,9 +202,10 @@ class ItemImages(Images):
         return replace(self, size=(height, width), shape=(self.shape[0], height, width))
 
     def constants(self) -> tuple[Tensor, Tensor]:
+        if self.read([0]).is_floating_point():
+            return as_they_are(self.shape[0])
         count = min(SAMPLE, len(self))
-        sample = self.read([k * len(self) // count for k in range(count)])
-        return as_they_are(self.shape[0]) if sample.is_floating_point() else constants_of(sample)
+        return constants_of(self.read([k * len(self) // count for k in range(count)]))
 
 
 def read_item(items: Any, index: int, name: str) -> tuple[Tensor, Any]:
