@@ -119,7 +119,7 @@ def test_what_stands_in_place_of_the_lock_is_not_written(tmp_path: Path) -> None
         take(tmp_path)
     path.rmdir()
     os.mkfifo(path)
-    with pytest.raises(RunError, match="cannot lock .*: it is not a regular file"):
+    with pytest.raises(RunError, match=r"cannot lock .*: it is not a regular file"):
         take(tmp_path)
     assert not is_locked(tmp_path)
     with pytest.raises(RunError, match="cannot lock"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -309,9 +308,9 @@ def test_runs_that_is_a_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def old(folder: RunFolder) -> Iterator[RunFolder]:
+def old(folder: RunFolder) -> RunFolder:
     as_version_1(folder.path)
-    yield folder
+    return folder
 
 
 def test_a_run_of_version_1_loads_but_is_not_resumed(old: RunFolder) -> None:
@@ -343,7 +342,7 @@ def test_a_resume_removes_what_a_killed_process_left(folder: RunFolder) -> None:
 @pytest.mark.parametrize("version", [0, 3, 10**30, "2", True, None])
 def test_a_run_of_another_version_is_refused(version: object, folder: RunFolder) -> None:
     folder.record.write_text(json.dumps({"graphnet_run": version, "status": "finished"}))
-    with pytest.raises(RunError, match="is a run folder of version|its version is not a number"):
+    with pytest.raises(RunError, match=r"is a run folder of version|its version is not a number"):
         folder.read_record()
 
 

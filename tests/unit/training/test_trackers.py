@@ -86,7 +86,7 @@ def test_unknown_trackers_and_those_that_do_not_start(tmp_path: Path, monkeypatc
         raise ValueError("no server\nat all")
 
     monkeypatch.setitem(TRACKERS, "broken", broken)
-    with pytest.raises(RunError, match="^the tracker 'broken' does not start: no server$"):
+    with pytest.raises(RunError, match=r"^the tracker 'broken' does not start: no server$"):
         Trackers(["broken"], tmp_path)
 
 
@@ -115,11 +115,15 @@ def test_a_tracker_that_raises_is_switched_off(method: str, tmp_path: Path, monk
     monkeypatch.setitem(TRACKERS, "whole", Noted)
     monkeypatch.setitem(TRACKERS, "failing", lambda run: Noted(run, True))
     trackers = Trackers(["failing", "whole"], tmp_path)
-    with pytest.warns(TrackerWarning) as caught:
+
+    def whole_run() -> None:
         trackers.start(RECORD)
         trackers.log(1, {})
         trackers.log(2, {})
         trackers.finish(RECORD)
+
+    with pytest.warns(TrackerWarning) as caught:
+        whole_run()
     assert [str(each.message) for each in caught] == [
         "the tracker 'failing' is switched off, training goes on: the server"
     ]
