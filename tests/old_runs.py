@@ -20,7 +20,7 @@ def as_version_1(folder: Path) -> None:
     save_file(tensors, folder / "checkpoint.safetensors", metadata | {"graphnet_checkpoint": "1"})
     kept = r"run\.json|metrics\.jsonl|predictions\.json|checkpoint\.safetensors|spec\.json|plan\.txt|diagram\.svg"
     for path in folder.iterdir():
-        if not re.fullmatch(kept, path.name):
+        if path.is_file() and not re.fullmatch(kept, path.name):
             path.unlink()
     record: dict[str, Any] = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(

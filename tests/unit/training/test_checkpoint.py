@@ -141,9 +141,8 @@ def test_a_checkpoint_of_the_first_version_has_no_checksum(tmp_path: Path) -> No
 
 def test_any_flipped_bit_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
-    save_checkpoint(
-        path, norm_net(), '{"sha256":"' + "0" * 64 + '"}', None, STATE
-    )  # what looks like the hash stands in the spec
+    spec = '{"sha256":"' + "0" * 64 + '"}'  # what looks like the hash
+    save_checkpoint(path, norm_net(), spec, None, STATE)
     raw = path.read_bytes()
     draw = random.Random(0)
     for bit in draw.sample(range(8 * len(raw)), 1000):
