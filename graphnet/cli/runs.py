@@ -35,7 +35,7 @@ class ListByDefault(TyperGroup):
 
 runs = typer.Typer(
     cls=ListByDefault,
-    help="List runs; compare or remove them.",
+    help="List runs; compare or remove them.\n\n`graphnet runs [FOLDER]` lists; options are those of `list`.",
     short_help="List runs; compare or remove them.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )

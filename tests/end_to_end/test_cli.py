@@ -341,13 +341,14 @@ def test_training_leaves_a_run_that_eval_repeats(tiny: Path, tmp_path: Path) -> 
     assert done.stdout.splitlines()[-1] == f"results in {folder}"
     files = {path.name for path in folder.iterdir()}
     assert files == {
-        "checkpoint.safetensors",
         "diagram.svg",
+        "last.safetensors",
         "metrics.jsonl",
         "plan.txt",
         "predictions.json",
         "run.json",
         "spec.json",
+        "summary.csv",
     }
     assert json.loads((folder / "spec.json").read_text()) == TINY
     tiny.unlink()

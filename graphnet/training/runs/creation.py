@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -86,12 +87,12 @@ def _next_free(root: Path, spec_name: str) -> Path:
 
 def _there(path: Path) -> Path:
     """The deepest folder above `path`, or itself, that exists."""
-    return next(each for each in (path, *path.parents) if each.exists() or each == each.parent)
+    return next(each for each in (path, *path.parents) if os.path.exists(each) or each == each.parent)
 
 
 def _file_above(path: Path) -> Path:
     """What stands in the way of a folder."""
-    return next((each for each in (path, *path.parents) if each.exists() and not each.is_dir()), path)
+    return next((each for each in (path, *path.parents) if os.path.exists(each) and not os.path.isdir(each)), path)
 
 
 def _discard(folder: Path, there: Path) -> None:

@@ -1,8 +1,13 @@
+import os
 import random
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -135,7 +140,8 @@ def test_a_checkpoint_of_the_first_version_has_no_checksum(tmp_path: Path) -> No
 
 def test_any_flipped_bit_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
-    save_checkpoint(path, norm_net(), '{"sha256":"' + "0" * 64 + '"}')  # what looks like the hash stands in the spec
+    spec = '{"sha256":"' + "0" * 64 + '"}'  # what looks like the hash
+    save_checkpoint(path, norm_net(), spec, None, STATE)
     raw = path.read_bytes()
     draw = random.Random(0)
     for bit in draw.sample(range(8 * len(raw)), 1000):
@@ -196,6 +202,102 @@ def test_a_read_checkpoint_outlives_the_next_save(tmp_path: Path) -> None:
     save_checkpoint(path, net, SPEC)
     assert torch.equal(first, expected)
     assert not load_file(path)["conv1.weight"].any()
+
+
+STATE = {"momentum/conv1.weight": torch.ones(4, 1, 3, 3), "generator": torch.arange(9, dtype=torch.uint8)}
+
+
+def test_the_state_of_training_stands_apart(tmp_path: Path) -> None:
+    path, net = tmp_path / "last.safetensors", norm_net()
+    save_checkpoint(path, net, SPEC, {"epoch": "7"}, STATE)
+    checkpoint = read_checkpoint(path, train=True)
+    assert checkpoint.tensors.keys() == net.state_dict().keys()
+    assert checkpoint.train.keys() == STATE.keys()
+    assert all(torch.equal(checkpoint.train[name], tensor) for name, tensor in STATE.items())
+    assert checkpoint.train["generator"].dtype == torch.uint8
+    assert "train/generator" in load_file(path)
+    assert load_into(norm_net(), checkpoint.tensors) == LoadReport((), ())
+
+
+def test_the_state_of_training_is_read_only_if_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, read = tmp_path / "last.safetensors", []
+    save_checkpoint(path, norm_net(), SPEC, None, STATE)
+
+    class Watched:
+        def __init__(self, *arguments: object, **options: object) -> None:
+            self.file = safe_open(*arguments, **options)
+
+        def __enter__(self) -> "Watched":
+            self.file.__enter__()
+            return self
+
+        def __exit__(self, *fault: object) -> None:
+            self.file.__exit__(*fault)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.file, name)
+
+        def get_tensor(self, name: str) -> Tensor:
+            read.append(name)
+            return self.file.get_tensor(name)
+
+    monkeypatch.setattr(module, "safe_open", Watched)
+    assert read_checkpoint(path).train == {}
+    assert set(read) == norm_net().state_dict().keys()
+
+
+def test_names_of_the_state_of_training_are_reserved(tmp_path: Path) -> None:
+    net = nn.Module()
+    net.register_module("train/x", nn.Linear(1, 1))
+    with pytest.raises(ValueError, match=r"reserved for the state of training: train/x\.weight and 1 more"):
+        save_checkpoint(tmp_path / "c.safetensors", net, SPEC)
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_the_mode_of_a_checkpoint_follows_the_umask(mask: int, mode: int, tmp_path: Path) -> None:
+    before = os.umask(mask)
+    try:
+        for _ in range(2):  # a new file, and one that replaces it
+            save_checkpoint(tmp_path / "c.safetensors", norm_net(), SPEC)
+            assert stat.S_IMODE((tmp_path / "c.safetensors").stat().st_mode) == mode
+    finally:
+        os.umask(before)
+
+
+def test_a_pipe_is_neither_read_nor_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="no regular file"):
+        save_checkpoint(path, norm_net(), SPEC)
+    with pytest.raises(CheckpointError, match="it is not a regular file"):
+        read_checkpoint(path)
+    assert path.is_fifo()
+
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+from torch import nn
+from graphnet.training.runs.checkpoint import save_checkpoint
+path, small, large = Path(sys.argv[1]), nn.Linear(2, 2), nn.Linear(200, 200)
+save_checkpoint(path, small, "{}", {"epoch": "3"})
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    save_checkpoint(path, large, "{}", {"epoch": "4"})
+except OSError as fault:
+    assert fault.filename == str(path)
+    print(fault.strerror)
+"""
+
+
+def test_a_file_that_the_system_refuses_is_an_oserror_and_the_old_one_stays(tmp_path: Path) -> None:
+    pytest.importorskip("resource")
+    path = tmp_path / "c.safetensors"
+    done = subprocess.run([sys.executable, "-c", LIMITED, path], capture_output=True, text=True, check=True)
+    assert done.stdout == "File too large\n"
+    assert read_checkpoint(path).metadata == {"epoch": "3"}
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_metadata_of_the_caller_cannot_hide_the_spec(tmp_path: Path) -> None:
