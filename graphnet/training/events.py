@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from graphnet.training.recipe import Recipe
+from graphnet.spec.recipe import Recipe
 
 ByTime = Mapping[int | None, float]
 """A number for each readout time, in order of time; the key is None for a net with a single readout."""
@@ -13,43 +13,77 @@ ByTime = Mapping[int | None, float]
 
 @dataclass(frozen=True)
 class Started:
-    """Training starts on a torch device, with `steps` steps per epoch."""
+    """Training starts.
+
+    Attributes:
+        recipe: the resolved recipe.
+        dataset: the name of the data set.
+        steps: per epoch.
+        epochs: of the whole run.
+        device: a torch device.
+        images: for training.
+        left_out: images left out in each epoch, as the last batch would be incomplete.
+        batch_size: of each step.
+        resumed_at: epoch and step (from 0) at which a resumed run goes on; None at the beginning.
+        task: the name of the task: `classes`, `labels`, `values` or `pixels`.
+    """
 
     recipe: Recipe
     dataset: str
     steps: int
+    epochs: int
     device: str
+    images: int
+    left_out: int
+    batch_size: int
+    resumed_at: tuple[int, int] | None = None
+    task: str = "classes"
 
 
 @dataclass(frozen=True)
 class StepDone:
-    """One step of an epoch is done; epochs and steps count from 1."""
+    """A step of an epoch is done; epochs and steps count from 1.
+
+    Not every step is reported: a loop sends about ten events per second.
+
+    Attributes:
+        epoch, step: where.
+        images_per_second: since the last event; None if unknown.
+        loss: None unless it was read from the device.
+    """
 
     epoch: int
     step: int
-    loss: float
+    images_per_second: float | None
+    loss: float | None
 
 
 @dataclass(frozen=True)
 class EpochDone:
-    """One epoch is done, and the net holds its weights.
+    """An epoch is done, and the net holds its weights; errors are those of the task, for classes from 0 to 1.
 
     Attributes:
         epoch: counts from 1.
-        learning_rate: in this epoch.
+        learning_rate: of the epoch's last step.
         train_loss: mean over the epoch's images, each measured at its own step.
-        train_accuracy: likewise, at the last readout; from 0 to 1.
-        test_loss, test_accuracy: for each readout time; None if this epoch was not tested.
-        seconds: of training in this epoch, without the test.
+        train_error: likewise, at the last readout.
+        validation_loss, validation_error: for each readout time; None without validation.
+        monitored_error: of the test images; it selects nothing. None if it was not measured.
+        seconds: of training in this epoch, without validation and test.
+        images_per_second: likewise.
+        memory_bytes: the most memory in use so far; None if unknown.
     """
 
     epoch: int
     learning_rate: float
     train_loss: float
-    train_accuracy: float
-    test_loss: ByTime | None
-    test_accuracy: ByTime | None
+    train_error: float
+    validation_loss: ByTime | None
+    validation_error: ByTime | None
+    monitored_error: ByTime | None
     seconds: float
+    images_per_second: float
+    memory_bytes: int | None
 
 
 Event = Started | StepDone | EpochDone

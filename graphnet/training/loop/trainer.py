@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from graphnet.spec.recipe import Recipe as RecipeTable
 from graphnet.training.data.dataset import Dataset
 from graphnet.training.errors import DivergenceError, RecipeError, TrainingError
 from graphnet.training.events import ByTime, EpochDone, Report, Started, StepDone
@@ -84,7 +85,9 @@ def train(net: nn.Module, dataset: Dataset, recipe: Recipe, report: Report) -> R
     data = replace(dataset, train_images=dataset.train_images.to(device), train_labels=dataset.train_labels.to(device))
     generator = torch.Generator().manual_seed(recipe.seed)
     steps = len(split_batches(torch.arange(len(data.train_labels)), recipe.batch_size))
-    report(Started(recipe, dataset.name, steps, str(device)))
+    images, size = len(data.train_labels), recipe.batch_size
+    table = RecipeTable(epochs=recipe.epochs, batch_size=size, lr=recipe.lr, momentum=recipe.momentum)
+    report(Started(table, dataset.name, steps, recipe.epochs, str(device), images, 0, size))
     epochs: list[EpochDone] = []
     started = time.perf_counter()
     with _settings(recipe, device):
@@ -92,7 +95,7 @@ def train(net: nn.Module, dataset: Dataset, recipe: Recipe, report: Report) -> R
             done = _train_epoch(net, optimizer, data, recipe, epoch, generator, report)
             if recipe.evaluate == "epoch" or epoch == recipe.epochs:
                 evaluation = evaluate(net, dataset.test_images, dataset.test_labels)
-                done = replace(done, test_loss=evaluation.loss, test_accuracy=evaluation.accuracy)
+                done = replace(done, monitored_error={t: 1 - each for t, each in evaluation.accuracy.items()})
             epochs.append(done)
             report(done)
     return Result(evaluation, tuple(epochs), time.perf_counter() - started, str(device))
@@ -218,8 +221,9 @@ def _train_epoch(
             total += value * len(labels)
             hits += int((last.detach().argmax(dim=1) == labels).sum())
             seen += len(labels)
-            report(StepDone(epoch, step, value))
-    return EpochDone(epoch, rate, total / seen, hits / seen, None, None, time.perf_counter() - started)
+            report(StepDone(epoch, step, None, value))
+    seconds = time.perf_counter() - started
+    return EpochDone(epoch, rate, total / seen, 1 - hits / seen, None, None, None, seconds, seen / seconds, None)
 
 
 def _optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -1,20 +1,16 @@
 import json
 import platform
-import re
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
 from torch import nn
 
 from graphnet.training.data.dataset import Dataset, linear_baseline, load_dataset
 from graphnet.training.errors import DivergenceError, RunError
-from graphnet.training.events import EpochDone, Event, Report, Started, StepDone, ignore
+from graphnet.training.events import EpochDone, Event, Report, StepDone, ignore
 from graphnet.training.loop.trainer import evaluate
-from graphnet.training.progress import progress
 from graphnet.training.recipe import Recipe
 from graphnet.training.runs.checkpoint import load_into, read_checkpoint
 from graphnet.training.runs.run_folder import RunFolder
@@ -104,7 +100,7 @@ def test_a_finished_run_holds_everything(tmp_path: Path, few: Dataset) -> None:
     metrics = folder.read_metrics()
     assert [line["epoch"] for line in metrics] == [1, 2, 3]
     assert [line["train_loss"] for line in metrics] == [epoch.train_loss for epoch in result.epochs]
-    assert metrics[2]["test_loss"] == record["results"]["loss"]
+    assert metrics[2]["monitored_error"] == {"last": 1 - result.evaluation.final_accuracy}
 
 
 def test_a_run_can_be_evaluated_again_to_the_same_predictions(tmp_path: Path, few: Dataset) -> None:
@@ -167,51 +163,3 @@ def test_run_json_says_training_before_the_first_step(tmp_path: Path, few: Datas
     train_into(folder, small_net(), few, recipe, SPEC, lambda _: seen.append(folder.read_record()["status"]))
     assert set(seen) == {"training"}
     assert folder.read_record()["status"] == "finished"
-
-
-def tell(report: Report) -> None:
-    report(Started(Recipe(epochs=10), "digits", 22, "cpu"))
-    report(StepDone(1, 1, 2.5))
-    report(EpochDone(1, 0.01, 0.53124, 0.842, {None: 0.4}, {None: 0.9733333}, 1.26))
-    report(StepDone(3, 5, 1.25))
-    report(EpochDone(10, 0.0001, 0.5, 1.0, {2: 0.4, 3: 0.3}, {2: 0.5, 3: 0.75}, 1.0))
-    report(EpochDone(10, 0.0001, 0.5, 1.0, None, None, 1.0))
-
-
-LINES = [
-    "training on digits: 10 epochs of 22 steps of 64 images, on cpu",
-    "epoch  1/10  lr 0.01  loss 0.5312  train 84.20%  test 97.33%  1.3 s",
-    "epoch 10/10  lr 0.0001  loss 0.5000  train 100.00%  test 50.00% (t = 2), 75.00% (t = 3)  1.0 s",
-    "epoch 10/10  lr 0.0001  loss 0.5000  train 100.00%  1.0 s",
-]
-
-
-def test_without_a_terminal_training_prints_plain_lines() -> None:
-    out = StringIO()
-    with progress(Console(file=out, width=40)) as report:
-        tell(report)
-    assert out.getvalue().splitlines() == LINES
-
-
-def test_on_a_terminal_training_draws_a_bar_under_the_same_lines() -> None:
-    out = StringIO()
-    with progress(Console(file=out, width=120, force_terminal=True, color_system=None)) as report:
-        tell(report)
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue()).replace("\r", "\n")
-    assert [line for line in map(str.rstrip, text.splitlines()) if line in LINES] == LINES
-    assert "\x1b[" in out.getvalue()
-    assert re.search(r"epoch 3/10 .*step 49/220  loss 1\.2500", text)  # 2 epochs of 22 steps, and 5
-
-
-def test_the_bar_is_ended_by_an_interrupt() -> None:
-    out = StringIO()
-    console = Console(file=out, width=120, force_terminal=True)
-
-    def interrupted() -> None:
-        with progress(console) as report:
-            tell(report)
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert out.getvalue().count("\x1b[?25l") == out.getvalue().count("\x1b[?25h") > 0  # the cursor is back
