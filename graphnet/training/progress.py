@@ -115,15 +115,15 @@ def bar(console: Console) -> Iterator[Report]:
             if isinstance(event, EpochDone):
                 memory = event.memory_bytes
                 return
-            epoch, step = event.resumed_at or (1, 0)
-            started = (epoch - 1) * event.steps + step
+            first, after = event.resumed_at or (1, 0)
+            started = (first - 1) * event.steps + after
             display.reset(
                 task,
                 total=event.epochs * event.steps,
                 completed=started,
                 visible=True,
-                epoch=f"{epoch}/{event.epochs}",
-                step=f"{step}/{event.steps}",
+                epoch=f"{first}/{event.epochs}",
+                step=f"{after}/{event.steps}",
                 state="",
             )
 
