@@ -115,10 +115,17 @@ def bar(console: Console) -> Iterator[Report]:
             if isinstance(event, EpochDone):
                 memory = event.memory_bytes
                 return
-            epoch, step = event.resumed_at or (1, 0)
-            started = (epoch - 1) * event.steps + step
-            display.reset(task, total=event.epochs * event.steps, completed=started, visible=True)
-            display.update(task, epoch=f"{epoch}/{event.epochs}", step=f"{step}/{event.steps}")
+            first, after = event.resumed_at or (1, 0)
+            started = (first - 1) * event.steps + after
+            display.reset(
+                task,
+                total=event.epochs * event.steps,
+                completed=started,
+                visible=True,
+                epoch=f"{first}/{event.epochs}",
+                step=f"{after}/{event.steps}",
+                state="",
+            )
 
         yield report
 
@@ -196,8 +203,10 @@ def agreement(predictions: Sequence[int], others: Sequence[int], by_time: ByTime
 
 
 def _print_main(console: Console, event: Started | EpochDone, shown: _Shown) -> None:
-    is_start = isinstance(event, Started)
-    _print(console, started_line(event) if is_start else epoch_line(event, shown.epochs, shown.task))
+    if isinstance(event, Started):
+        _print(console, started_line(event))
+    else:
+        _print(console, epoch_line(event, shown.epochs, shown.task))
 
 
 def _epoch(epoch: int, epochs: int) -> str:
