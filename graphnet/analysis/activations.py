@@ -11,7 +11,7 @@ from torch import Tensor
 from graphnet.runtime.activations import Activations, selected
 from graphnet.runtime.net import Net
 from graphnet.training.calibrate import Batch
-from graphnet.training.loop.trainer import in_mode
+from graphnet.training.loop.settings import in_mode
 
 
 @torch.no_grad()

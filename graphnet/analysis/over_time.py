@@ -16,7 +16,7 @@ from graphnet.planning.plan import IMAGE, Fate, Plan
 from graphnet.spec.model import Spec
 from graphnet.training.calibrate import calibrate
 from graphnet.training.errors import TrainingError
-from graphnet.training.loop.trainer import EVALUATION_BATCH, evaluate
+from graphnet.training.loop.evaluation import EVALUATION_BATCH, evaluate
 from graphnet.training.runs.checkpoint import load_into
 
 

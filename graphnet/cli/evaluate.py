@@ -53,8 +53,8 @@ def evaluate(
 
 
 def _evaluate(folder: RunFolder, checkpoint: str | None, data_root: Path | None, device: str) -> None:
-    from graphnet.training.loop.trainer import EVALUATION_BATCH
-    from graphnet.training.loop.trainer import evaluate as test
+    from graphnet.training.loop.evaluation import EVALUATION_BATCH
+    from graphnet.training.loop.evaluation import evaluate as test
     from graphnet.training.progress import accuracies, agreement
     from graphnet.training.runs.load_run import load_run
 

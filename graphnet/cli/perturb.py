@@ -98,7 +98,7 @@ def _perturb(
 
     from graphnet.analysis.perturb import perturbed, sequence
     from graphnet.rewrite.perturbations import edited as made
-    from graphnet.training.loop.trainer import EVALUATION_BATCH, evaluate
+    from graphnet.training.loop.evaluation import EVALUATION_BATCH, evaluate
     from graphnet.training.progress import accuracies, agreement
     from graphnet.training.runs.load_run import load_run
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from graphnet.cli.common.flattened import flattened
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.recipe_options import (
     META,
@@ -75,9 +74,7 @@ def train(
         Path | None, typer.Option(metavar="RUN|FILE", help="Start from the weights of a run or a file.")
     ] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Take the weights that fit; report the rest.")] = False,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with a run, from where it stopped.")
-    ] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with a run, from where it stopped.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Run folder to create.", show_default="runs/NAME-N")
     ] = None,
@@ -88,6 +85,9 @@ def train(
     max_time: Annotated[
         str | None, typer.Option(metavar="TIME", help="Save and stop after a time such as 90m or 11h30m.")
     ] = None,
+    save_every: Annotated[
+        str, typer.Option(metavar="TIME", help="Also save within an epoch, after a time such as 10m.")
+    ] = "10m",
     keep_every: Annotated[int, typer.Option(min=0, help="Keep the checkpoint of every n-th epoch.")] = 0,
     tracker: Annotated[
         list[str] | None,
@@ -117,9 +117,10 @@ def train(
         "channels_last": channels_last or None,
     }
     given = recipe_settings(ctx.meta[META], short)
-    seconds = None if max_time is None else seconds_of(max_time)
+    seconds = None if max_time is None else seconds_of("--max-time", max_time)
+    save_seconds = seconds_of("--save-every", save_every)
     try:
-        machine = _machine(device, workers, deterministic, keep_every, tracker)
+        machine = _machine(device, workers, deterministic, keep_every, save_seconds, tracker)
         if resume is not None:
             _refuse_beside_resume(spec, [*given, *(settings or ())], recipe, freeze, start_from, output)
             resume_run(resume, machine, data_root, seconds, quiet)
@@ -139,20 +140,20 @@ def train(
         raise Failure("interrupted", INTERRUPTED) from None
 
 
-def seconds_of(text: str) -> float:
+def seconds_of(option: str, text: str) -> float:
     """Read a time such as `90m` or `11h30m`. Raises Failure."""
     if not re.fullmatch(r"(\d{1,9}(\.\d+)?[dhms])+", text):
-        raise Failure(f"error: --max-time {text}\n  write a time with its unit, such as 45s, 90m, 11h30m or 6d", 2)
+        raise Failure(f"error: {option} {text}\n  write a time with its unit, such as 45s, 90m, 11h30m or 6d", 2)
     factors = {"d": 86400, "h": 3600, "m": 60, "s": 1}
     return sum(float(number) * factors[unit] for number, _, unit in re.findall(r"(\d+(\.\d+)?)([dhms])", text))
 
 
 def _machine(
-    device: str, workers: int, deterministic: bool, keep_every: int, tracker: list[str] | None
+    device: str, workers: int, deterministic: bool, keep_every: int, save_seconds: float, tracker: list[str] | None
 ) -> Machine:
     from graphnet.training.runs.train_run import Machine
 
-    return Machine(device, workers, deterministic, keep_every, trackers=tuple(tracker or ()))
+    return Machine(device, workers, deterministic, keep_every, save_seconds, tuple(tracker or ()))
 
 
 def _frozen(recipe: Recipe, members: list[str] | None) -> Recipe:

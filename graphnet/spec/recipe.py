@@ -227,9 +227,7 @@ def _entries(table: Table, kind: str, owners: Mapping[str, tuple[str, ...]]) -> 
     """Return the entries of a table that have a value and belong to its kind."""
     values = {name: getattr(table, name) for name in type(table).model_fields}
     return {
-        name: _plain(value)
-        for name, value in values.items()
-        if value is not None and kind in owners.get(name, (kind,))
+        name: _plain(value) for name, value in values.items() if value is not None and kind in owners.get(name, (kind,))
     }
 
 

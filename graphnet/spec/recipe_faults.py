@@ -74,7 +74,7 @@ def _of_another(
         what = f"'{key}' has no effect: it is a setting of {' and '.join(kinds)}, and the {NOUNS[decided_by]} is {kind}"
         own = [other for other, owning in owners.items() if kind in owning and other not in said]
         instead = f"; {kind} has {' and '.join(own)}" if own else ""
-        fix = f"leave it out, or write {decided_by} = \"{kinds[0]}\"{instead}"
+        fix = f'leave it out, or write {decided_by} = "{kinds[0]}"{instead}'
         yield Fault((*at, key), what, fix, on="key", code=code, given=((*at, decided_by),))
 
 

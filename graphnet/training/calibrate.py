@@ -15,7 +15,7 @@ from graphnet.errors import did_you_mean
 from graphnet.runtime.fused_ops import shared_norm
 from graphnet.runtime.lipschitz_divisor import Divisor
 from graphnet.runtime.parameters import FIRST_ITERATIONS, settle_divisors
-from graphnet.training.loop.trainer import in_mode
+from graphnet.training.loop.settings import in_mode
 
 Batch = Tensor | tuple[Tensor, ...] | list[Tensor]
 """Images `[N, …]`, or a tuple of images and ignored items such as labels."""

@@ -24,7 +24,7 @@ def checked_file(given: str) -> str:
 def check_file(path: str, settings: Sequence[str] = (), unlimited: bool = False) -> tuple[str, list[Fault]]:
     """Return a line about a correct file, and its warnings. Raises SpecError."""
     file: str | Source = checked_file(path)
-    text = read_file(file)
+    text = read_file(checked_file(path))
     if file == "-":  # it can be read only once
         file = text
     if kind_of(text.data) == RecipeFile.kind:

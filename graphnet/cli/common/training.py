@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from graphnet.pipeline import compile_net, load
 from graphnet.planning.plan import Plan
 from graphnet.spec.model import Spec
 from graphnet.spec.recipe import Recipe
-from graphnet.spec.write import to_json
+from graphnet.spec.write import recipe_toml, to_json
 from graphnet.training.errors import OutOfMemory, Stopped
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ def start_run(
 
     Raises TrainingError, and Stopped on request.
     """
-    from graphnet.given_recipes import recipe_text
     from graphnet.pictures.text import plan_text
     from graphnet.pictures.unrolled.picture import draw_unrolled
     from graphnet.training.data.checks import check_data, check_fits
@@ -67,16 +67,14 @@ def start_run(
     with new_run(output, spec.name) as folder:
         text = to_json(flattened(spec))
         folder.write_text("spec.json", text)
-        folder.write_text("recipe.toml", recipe_text(recipe))
+        folder.write_text("recipe.toml", recipe_toml(recipe))
         folder.write_text("plan.txt", plan_text(plan))
         folder.write_text("diagram.svg", draw_unrolled(plan))
         notes = {"data_root": str(data_root.resolve()) if data_root else ""}
         _train(folder, net, dataset, recipe, text, machine, max_seconds, quiet, notes)
 
 
-def resume_run(
-    run: Path, machine: Machine, data_root: Path | None, max_seconds: float | None, quiet: bool
-) -> None:
+def resume_run(run: Path, machine: Machine, data_root: Path | None, max_seconds: float | None, quiet: bool) -> None:
     """Go on with a run. Raises TrainingError, and Stopped on request."""
     import sys
 
@@ -113,8 +111,9 @@ def load_recipe_data(recipe: Recipe, data_root: Path | None) -> Dataset:
 
 
 def _compiled(spec: Spec, recipe: Recipe) -> Net:
-    backend = "inductor" if recipe.compile else "fx"
-    return compile_net(spec, Options(seed=recipe.seed, unlimited=True, backend=backend))
+    return compile_net(
+        spec, Options(seed=recipe.seed, unlimited=True, backend="inductor" if recipe.compile else "eager")
+    )
 
 
 def _train(
@@ -126,7 +125,7 @@ def _train(
     machine: Machine,
     max_seconds: float | None,
     quiet: bool,
-    notes: dict[str, object],
+    notes: Mapping[str, object],
     start: Checkpoint | None = None,
 ) -> None:
     from rich.console import Console
@@ -161,10 +160,11 @@ def _train(
 
 def _results(folder: RunFolder, result: Result) -> list[str]:
     """The last lines of a training."""
-    from graphnet.training.progress import results_line
+    from graphnet.training.progress import measured
 
     record = folder.read_record()
-    line = results_line(record["dataset"]["task"], result.evaluation.error)
+    what = "test accuracy" if record["dataset"]["task"] == "classes" else "test"
+    line = f"{what} {measured(result.evaluation.error, record['dataset']['task'])}"
     facts = [f"after {result.seconds:.1f} s"]
     if linear := record["results"].get("linear_baseline"):
         facts.append(f"a linear classifier on {linear['images']:,} images: {linear['accuracy']:.2%}")
@@ -172,5 +172,3 @@ def _results(folder: RunFolder, result: Result) -> list[str]:
         facts.append(f"chance: {record['dataset']['chance_error']:.4g}")
     weights = "" if result.tested == "last" else f" of the {result.tested} weights"
     return [f"{line}{weights} {facts[0]} ({facts[1]})", f"results in {folder.path}"]
-
-

@@ -103,7 +103,10 @@ class Assignment:
                 fix = f"its entries are 0 to {len(inner) - 1}" if inner else "it is empty"
             else:
                 whole = ".".join(dotted((word,)) for word in self.key[: len(path)])
-                what, fix = f"this is not a table, so it has no '{word}'", f"set the whole: {self.option}{whole}='{{ ... }}'"
+                what, fix = (
+                    f"this is not a table, so it has no '{word}'",
+                    f"set the whole: {self.option}{whole}='{{ ... }}'",
+                )
             fault = self.locate(Fault((*path, word), what, fix, on="key", code="GN015"))
             raise SpecError([replace(fault, path=path)])
         return path
@@ -141,7 +144,12 @@ def read_assignment(text: str, option: str = SET) -> Assignment:
     inner: Any = spec.data
     for word in words:
         if len(inner) > 1:
-            fault = Fault((), "this sets more than one entry", "give each its own --set" if option == SET else "give each an option", code="GN015")
+            fault = Fault(
+                (),
+                "this sets more than one entry",
+                "give each its own --set" if option == SET else "give each an option",
+                code="GN015",
+            )
             raise SpecError([setting.locate(fault)])
         inner = inner[word]
     return replace(setting, key=words, spec=spec)

@@ -14,6 +14,7 @@ from graphnet.training.data.images import Images
 from graphnet.training.data.reader import BatchReader, Key
 from graphnet.training.errors import DataError
 
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """One part of a data set, in its own order.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -62,7 +62,7 @@ class TrainingBatches:
         self.steps = max(len(part) // batch_size, 1)
         self.left_out = max(len(part) - self.steps * batch_size, 0)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, epoch: int, start: int = 0) -> Generator[tuple[Tensor, Tensor]]:
         """Yield the batches of an epoch (counted from 1), from batch number `start` (from 0) on.
 
         Yields:

@@ -19,7 +19,7 @@ class Average:
     """A moving average of the parameters of a net."""
 
     def __init__(self, net: nn.Module, decay: float) -> None:
-        self._model = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=False)
+        self._model = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=False)  # type: ignore[no-untyped-call]
 
     def update(self, net: nn.Module) -> None:
         """Take the parameters of the net after a step of its optimiser."""
@@ -42,5 +42,3 @@ class Average:
         with torch.no_grad():
             for name, tensor in self.state().items():
                 tensor.copy_(tensors[name])
-
-

@@ -39,7 +39,9 @@ def why_not_finite(net: nn.Module, images: Tensor) -> str:
             before = f", after values up to {largest:.3g}" if largest else ""
             return f"{name} is not finite at t = {t}{before}"
         largest = max(largest, most)
-    return f"all states are finite, with values up to {largest:.3g}; the logits are too large" if found else ""
+    if not found:
+        return "the weights and the images are finite"
+    return f"all states are finite, with values up to {largest:.3g}; the logits are too large"
 
 
 def _note(found: list[tuple[str, int, bool, float]], name: str, times: Any, module: Any, given: Any, out: Any) -> None:

@@ -60,15 +60,13 @@ class Optimizers:
             for each in self.each
             for parameter, entries in each.state.items()
             for key, value in entries.items()
-            if isinstance(value, Tensor)
+            if isinstance(value, Tensor) and isinstance(parameter, nn.Parameter)
         }
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Restore what `state` returned."""
         by_name = {name: parameter for parameter, name in self.names.items()}
-        owner = {
-            parameter: each for each in self.each for group in each.param_groups for parameter in group["params"]
-        }
+        owner = {parameter: each for each in self.each for group in each.param_groups for parameter in group["params"]}
         for each in self.each:
             each.state.clear()
         for name, tensor in tensors.items():
@@ -148,7 +146,9 @@ def _settings_by_name(net: nn.Module, recipe: Recipe) -> dict[str, _Own]:
             if not found:
                 fix = 'write a transition such as "V1->*", or a name such as "pre_net.*"'
                 what = f"groups[{number}].members: '{member}' selects no weights of this net"
-                raise RecipeError(f"{what}\n  {fix}; the names are those of state_dict(), such as {next(iter(tensors))}")
+                raise RecipeError(
+                    f"{what}\n  {fix}; the names are those of state_dict(), such as {next(iter(tensors))}"
+                )
             for name in found:
                 lr = own[name].lr if group.lr is None else group.lr
                 decay = own[name].weight_decay if group.weight_decay is None else group.weight_decay
@@ -170,7 +170,7 @@ def selected(net: nn.Module, member: str, tensors: Sequence[str]) -> Iterator[st
     if not isinstance(plan, Plan):
         raise RecipeError(f"groups: '{member}' selects transitions, and this net was not compiled by graphnet")
     selector = parse_selector(member)
-    constants = read_constants(net.meta["spec"], [])  # type: ignore[union-attr, index]
+    constants = read_constants(net.meta["spec"], [])  # type: ignore[arg-type, index]
     used: set[str] = set()
     for line in plan.lines:
         target, is_transition, source = line.place.partition(".from_")

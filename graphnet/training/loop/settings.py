@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import nn
@@ -80,7 +81,7 @@ def settings(recipe: Recipe, device: torch.device, deterministic: bool) -> Itera
 @contextmanager
 def _fp32(as_tf32: bool) -> Iterator[None]:
     """Let CUDA use tf32 for fp32, or not: torch lets convolutions use it unless told otherwise."""
-    backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    backends: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
     before = [backend.allow_tf32 for backend in backends]
     try:
         for backend in backends:

@@ -37,10 +37,10 @@ class Stepper:
 
     def __init__(self, net: nn.Module, recipe: Recipe, device: torch.device, task: Task) -> None:
         self.net, self.recipe, self.device, self.task = net, recipe, device, task
-        self._like = {"device": device, "dtype": dtype_of(recipe)}
-        net.to(**self._like)
+        self._dtype = dtype_of(recipe)
+        net.to(device=device, dtype=self._dtype)
         if recipe.channels_last:
-            net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            net.to(memory_format=torch.channels_last)
         self._weights = recipe.readout_weights or weights_of(net)
         self.optimizers = optimizers_of(net, recipe)
         if is_coupled(net):
@@ -71,7 +71,7 @@ class Stepper:
             torch._foreach_copy_(self._before, self._buffers)
         for _ in range(recipe.accumulate):
             images, targets = next(batches)
-            images = images.to(**self._like)
+            images = images.to(device=self.device, dtype=self._dtype)
             if recipe.channels_last and images.ndim == 4:
                 images = images.contiguous(memory_format=torch.channels_last)
             with autocast(recipe, self.device):

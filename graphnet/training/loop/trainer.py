@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 import torch
 from torch import Tensor, nn
 
-from graphnet.spec.recipe import Recipe
+from graphnet.spec.recipe import DEFAULT_EPOCHS, Recipe
 from graphnet.training.data.dataset import Dataset
 from graphnet.training.data.loader import TrainingBatches
 from graphnet.training.errors import DivergenceError, Stopped
@@ -23,8 +23,6 @@ from graphnet.training.loop.stepper import NotFinite, Stepper
 from graphnet.training.loop.stops import StopRequest, never
 from graphnet.training.tasks import TASKS
 
-EPOCHS = 20
-"""Where a recipe gives neither epochs nor steps."""
 CHECK_EVERY = 50
 """Steps between two looks at the losses where a look waits for the device."""
 REPORT_SECONDS = 0.1
@@ -75,7 +73,7 @@ class Trainer:
             workers=workers,
         )
         self.steps = max(1, self._batches.steps // recipe.accumulate)
-        self.last_step = recipe.steps or (recipe.epochs or EPOCHS) * self.steps
+        self.last_step = recipe.steps or (recipe.epochs or DEFAULT_EPOCHS) * self.steps
         self.epochs = -(-self.last_step // self.steps)
         self._deterministic, self._keeper, self._report, self._stop = deterministic, keeper or Nothing(), report, stop
         self._save_seconds, self._saved_at, self._reported_at = save_seconds, time.monotonic(), 0.0
@@ -149,6 +147,7 @@ class Trainer:
             left_out=self._batches.left_out,
             batch_size=self.recipe.batch_size,
             resumed_at=None if self._restored is None else (now.epoch, now.step),
+            task=self.dataset.task,
         )
 
     def _is_out_of_patience(self) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import nn
 
+from graphnet.spec.read import validated
+from graphnet.spec.recipe import Recipe, RecipeFile
 from graphnet.training.errors import RunError
 from graphnet.training.events import EpochDone
 from graphnet.training.loop.state import Progress
@@ -83,6 +85,18 @@ def resume(trainer: Trainer, folder: RunFolder, checkpoint: Checkpoint) -> None:
     trainer.restore(checkpoint.train, numbers)
 
 
+def recipe_in(checkpoint: Checkpoint, folder: RunFolder) -> Recipe:
+    """The resolved recipe of a run. Raises RunError."""
+    try:
+        data = json.loads(checkpoint.metadata[RECIPE])
+        recipe, faults = validated({RecipeFile.kind: 1, "train": data}, RecipeFile)
+    except (KeyError, ValueError, RecursionError):
+        raise RunError(f"{folder.path}: the checkpoint holds no recipe, so it cannot be resumed") from None
+    if faults or recipe is None:
+        raise RunError(f"{folder.path}: the recipe in the checkpoint is damaged: {faults[0].what}")
+    return recipe.train
+
+
 def numbers_in(checkpoint: Checkpoint, folder: RunFolder) -> dict[str, Any]:
     """The numbers of a training state in a checkpoint. Raises RunError."""
     try:
@@ -96,5 +110,3 @@ def numbers_in(checkpoint: Checkpoint, folder: RunFolder) -> dict[str, Any]:
     if not (fine and all(type(numbers[name]) is int for name in ("epoch", "step", "images", "best_epoch"))):
         raise RunError(f"{folder.path}: the state of training in the checkpoint is damaged")
     return numbers
-
-

@@ -73,11 +73,16 @@ def load_data(folder: RunFolder, data_root: Path | None = None) -> Dataset:
     fine = isinstance(seed, int) and seed in SEEDS and isinstance(train_size, int | None)
     if not fine or not isinstance(validation, float | str | None):
         raise RunError(f"{folder.record} does not name the training data: it is damaged")
-    before = record.get("data_root") or ""
-    if not isinstance(before, str) or "\0" in before:
-        raise RunError(f"{folder.record} does not name the folder of its data: it is damaged")
-    root = data_root or (Path(before) if before else None)
+    root = data_root or data_root_of(folder)
     dataset = load_dataset(name, root, train_size=train_size, validation=validation, seed=seed)
     if dataset.held_out_hash != held_out:
         raise RunError(f"the data are not those of {folder.path}: the test part of {name} has another SHA-256")
     return dataset
+
+
+def data_root_of(folder: RunFolder) -> Path | None:
+    """The folder of a run's data; None if it needed none. Raises RunError."""
+    before = folder.read_record().get("data_root") or ""
+    if not isinstance(before, str) or "\0" in before:
+        raise RunError(f"{folder.record} does not name the folder of its data: it is damaged")
+    return Path(before) if before else None

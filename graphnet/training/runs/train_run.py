@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ import torch
 from torch import nn
 
 from graphnet.atomic_files import replacing
-from graphnet.spec.recipe import Recipe
+from graphnet.spec.recipe import Recipe, resolved_data
 from graphnet.training.data.baseline import Baseline, linear_baseline
 from graphnet.training.data.dataset import Dataset
 from graphnet.training.devices import choose_device
@@ -32,6 +33,8 @@ from graphnet.training.runs.trackers import Trackers
 from graphnet.training.tasks import TASKS
 
 PACKAGES = ("graphnet-compiler", "torch", "torchvision", "numpy", "scikit-learn", "safetensors")
+INTERRUPTED = 130
+"""Exit status of SIGINT."""
 MOST_LOGITS = 1 << 28
 """Numbers of test outputs that are kept; more would make a file of gigabytes."""
 ROSE = 2.0
@@ -94,7 +97,11 @@ def train_into(
     machine = machine or Machine()
     device = choose_device(machine.device)
     trackers = Trackers(machine.trackers, folder.path)
-    facts = {RECIPE: recipe.model_dump_json(), DATA: dataset.held_out_hash, THREADS: str(torch.get_num_threads())}
+    facts = {
+        RECIPE: json.dumps(resolved_data(recipe)),
+        DATA: dataset.held_out_hash,
+        THREADS: str(torch.get_num_threads()),
+    }
     keeper = FolderKeeper(folder, spec_text, facts, trackers, machine.keep_every)
 
     def keep(event: Event) -> None:
@@ -136,6 +143,7 @@ def train_into(
 
 def _trained(folder: RunFolder, trainer: Trainer, keeper: FolderKeeper) -> Result:
     epochs = trainer.run()
+    _warn_if_it_rose(trainer.progress.first_loss, epochs)
     best = folder.path / f"{BEST}{SUFFIX}"
     has_best = trainer.dataset.validation is not None and trainer.progress.best_error is not None
     tested = load_tested(trainer, read_checkpoint(best).tensors if has_best else None)
@@ -159,7 +167,7 @@ def keep_outputs(folder: RunFolder, dataset: Dataset, evaluation: Evaluation) ->
     arrays = {"last" if t is None else f"t{t}": output.numpy() for t, output in evaluation.outputs.items()}
     try:
         with replacing(folder.path / "logits.npz") as temporary, temporary.open("wb") as file:
-            np.savez(file, targets=dataset.test.targets.numpy(), **arrays)
+            np.savez(file, **(arrays | {"targets": dataset.test.targets.numpy()}))  # type: ignore[arg-type]
     except OSError as fault:
         raise RunError(f"cannot write {folder.path / 'logits.npz'}: {fault.strerror}") from fault
 
@@ -195,7 +203,9 @@ NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
 
 
 def _status(fault: BaseException) -> str:
-    return "stopped" if isinstance(fault, Stopped) else "interrupted" if isinstance(fault, KeyboardInterrupt) else "failed"
+    if isinstance(fault, KeyboardInterrupt) or (isinstance(fault, Stopped) and fault.status == INTERRUPTED):
+        return "interrupted"
+    return "stopped" if isinstance(fault, Stopped) else "failed"
 
 
 def _why(fault: BaseException) -> str:
@@ -208,7 +218,7 @@ def _opening(folder: RunFolder, dataset: Dataset, recipe: Recipe, device: torch.
     started = before.get("started") or datetime.now(UTC).isoformat(timespec="seconds")
     return {
         "started": started,
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": resolved_data(recipe),
         "dataset": {
             "name": dataset.name,
             "task": dataset.task,
@@ -224,9 +234,7 @@ def _opening(folder: RunFolder, dataset: Dataset, recipe: Recipe, device: torch.
     }
 
 
-def _closing(
-    folder: RunFolder, trainer: Trainer, result: Result, baseline: Baseline | None
-) -> dict[str, object]:
+def _closing(folder: RunFolder, trainer: Trainer, result: Result, baseline: Baseline | None) -> dict[str, object]:
     """Entries of `run.json` after training: time and test results."""
     evaluation = result.evaluation
     results: dict[str, object] = {
@@ -246,11 +254,9 @@ def _closing(
     }
 
 
-def rose(trainer_first: float | None, epochs: Sequence[EpochDone]) -> str:
-    """Say that the loss ended far above where it began; "" if it did not."""
-    if trainer_first is None or not epochs or epochs[-1].train_loss <= ROSE * max(trainer_first, 1e-3):
-        return ""
-    last = epochs[-1].train_loss
-    return f"the training loss ended at {last:.3g}, far above its start at {trainer_first:.3g}: the rate may be too high"
-
-
+def _warn_if_it_rose(first: float | None, epochs: Sequence[EpochDone]) -> None:
+    """Tell that the loss ended far above where it began."""
+    if first is None or not epochs or epochs[-1].train_loss <= ROSE * max(first, 1e-3):
+        return
+    ended = f"the training loss ended at {epochs[-1].train_loss:.3g}, far above its start at {first:.3g}"
+    warnings.warn(f"{ended}: the learning rate may be too high", TrainingWarning, stacklevel=3)
