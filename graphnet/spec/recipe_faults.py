@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from graphnet.spec.recipe import DEFAULT_EPOCHS, OF_OPTIMIZERS, OF_SCHEDULES, Re
 
 PUBLISHED = "published"
 """The word for a data set's own validation part."""
+ARROW = re.compile("[-=]>|<[-=]|→|←")
 
 
 def recipe_faults(recipe: Recipe, at: KeyPath = ("train",)) -> list[Fault]:
@@ -147,7 +149,7 @@ def _group_faults(recipe: Recipe, at: KeyPath) -> Iterator[Fault]:
     for number, group in enumerate(recipe.groups):
         path = (*at, "groups", number)
         for index, member in enumerate(group.members):
-            if "->" not in member:
+            if not ARROW.search(member):  # a tensor's name
                 continue
             try:
                 parse_selector(member)
