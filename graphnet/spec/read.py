@@ -88,7 +88,7 @@ def read_document(
 def _of_another_kind(kind: str, root: type[Document]) -> Fault:
     fix = "give the spec, and the recipe with --recipe: graphnet train SPEC --recipe FILE"
     if root is RecipeFile:
-        fix = 'a recipe file begins with graphnet-recipe = 1; a spec has its recipe in [train]'
+        fix = "a recipe file begins with graphnet-recipe = 1; a spec has its recipe in [train]"
     return Fault((kind,), f"this is {KINDS[kind]}, not {KINDS[root.kind]}", fix, on="key", code="GN701")
 
 

@@ -19,7 +19,9 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=1 << 40)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 32)]
 Betas = Annotated[tuple[Share, Share], AsTuple]
-Words = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value), AsTuple]
+Words = Annotated[
+    tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value), AsTuple
+]
 
 DEFAULT_EPOCHS = 20
 """Length of a run whose recipe says neither epochs nor steps."""
@@ -225,9 +227,7 @@ def _entries(table: Table, kind: str, owners: Mapping[str, tuple[str, ...]]) -> 
     """Return the entries of a table that have a value and belong to its kind."""
     values = {name: getattr(table, name) for name in type(table).model_fields}
     return {
-        name: _plain(value)
-        for name, value in values.items()
-        if value is not None and kind in owners.get(name, (kind,))
+        name: _plain(value) for name, value in values.items() if value is not None and kind in owners.get(name, (kind,))
     }
 
 

@@ -76,7 +76,7 @@ def _of_another(
         what = f"'{key}' has no effect: it is a setting of {' and '.join(kinds)}, and the {NOUNS[decided_by]} is {kind}"
         own = [other for other, owning in owners.items() if kind in owning and other not in said]
         instead = f"; {kind} has {' and '.join(own)}" if own else ""
-        fix = f"leave it out, or write {decided_by} = \"{kinds[0]}\"{instead}"
+        fix = f'leave it out, or write {decided_by} = "{kinds[0]}"{instead}'
         yield Fault((*at, key), what, fix, on="key", code=code, given=((*at, decided_by),))
 
 
@@ -129,7 +129,7 @@ def _epoch_faults(recipe: Recipe, at: KeyPath) -> Iterator[Fault]:
     late = [each for each in schedule.at or () if each >= epochs]
     if late and _increase(schedule.at or ()):
         what = f"the rate would change after epoch {late[0]:g}, and {run}"
-        fix = f"such as schedule.at = [{', '.join(_fitting(epochs))}]; without it the rate changes after 4/6 and 5/6 of the run"
+        fix = f"such as schedule.at = [{', '.join(_fitting(epochs))}]; without it these are 4/6 and 5/6 of the run"
         yield Fault((*path, "at"), what, fix, code="GN704", given=given)
     if (schedule.warmup or 0) >= epochs:
         what = f"the rate would rise for {schedule.warmup:g} epochs, and {run}"

@@ -143,15 +143,15 @@ def test_colours_on_a_terminal_only_and_never_with_no_color() -> None:
 
 
 BUG = """
-import graphnet.cli.check as check
+import graphnet.cli.common.checked as checked
 import graphnet.cli.view as view
 
-def broken(spec, compile_plan=check.plan, **options):
+def broken(spec, compile_plan=checked.plan, **options):
     if spec.name == "bug":
         raise RuntimeError("injected")
     return compile_plan(spec, **options)
 
-check.plan = view.plan_of = broken
+checked.plan = view.plan_of = broken
 """
 """A module for --plugin that adds a bug to the compiler, triggered by specs of that name."""
 

@@ -94,9 +94,7 @@ RecipeOption = Annotated[
 ]
 Data = Annotated[str | None, _short("Data set, such as mnist-5k@16 or folder:PATH.", _default("data"))]
 TrainSize = Annotated[int | None, _short("Number of training images.", "all")]
-Validation = Annotated[
-    str | None, _short('Share of the training images for validation, or "published".', "none")
-]
+Validation = Annotated[str | None, _short('Share of the training images for validation, or "published".', "none")]
 Epochs = Annotated[int | None, _short("Passes over the training images.", str(DEFAULT_EPOCHS))]
 Steps = Annotated[int | None, _short("Steps of the optimizer, instead of epochs.")]
 BatchSize = Annotated[int | None, _short("Images per batch.", _default("batch_size"))]
@@ -104,9 +102,7 @@ Optimizer = Annotated[str | None, _short("sgd, adamw or muon.", _default("optimi
 LearningRate = Annotated[float | None, _short("Learning rate.", _default("lr"))]
 Momentum = Annotated[float | None, _short("Momentum of sgd and muon.", _default("momentum"))]
 WeightDecay = Annotated[float | None, _short("Weight decay.", _default("weight_decay"))]
-Seed = Annotated[
-    int | None, _short("Seed of the weights, the order of images and augmentation.", _default("seed"))
-]
+Seed = Annotated[int | None, _short("Seed of the weights, the order of images and augmentation.", _default("seed"))]
 Amp = Annotated[bool, typer.Option("--amp", help="Compute in bf16.", rich_help_panel=_PANEL)]
 ChannelsLast = Annotated[
     bool, typer.Option("--channels-last", help="Run with maps in channels-last memory.", rich_help_panel=_PANEL)

@@ -20,8 +20,9 @@ _WORD = re.compile(r"""[^\s"'\[\]{},=#\\]+""")
 LONG = 500
 """Longest setting, in characters, that messages show in full."""
 SET = "--set "
-"""What stands before an assignment of a spec's entry; an assignment of a recipe is an option itself: `--train.lr=0.1`."""
+"""What stands before the setting of a spec."""
 OF_A_RECIPE = "--"
+"""What stands before the setting of a recipe, which is an option itself: `--train.lr=0.1`."""
 _PATTERN = "KEY is dotted and VALUE as in TOML: "
 _EXAMPLES = {SET: f"{SET}readout.t=3", OF_A_RECIPE: f"{OF_A_RECIPE}train.lr=0.1"}
 
@@ -103,7 +104,10 @@ class Assignment:
                 fix = f"its entries are 0 to {len(inner) - 1}" if inner else "it is empty"
             else:
                 whole = ".".join(dotted((word,)) for word in self.key[: len(path)])
-                what, fix = f"this is not a table, so it has no '{word}'", f"set the whole: {self.option}{whole}='{{ ... }}'"
+                what, fix = (
+                    f"this is not a table, so it has no '{word}'",
+                    f"set the whole: {self.option}{whole}='{{ ... }}'",
+                )
             fault = self.locate(Fault((*path, word), what, fix, on="key", code="GN015"))
             raise SpecError([replace(fault, path=path)])
         return path
@@ -141,7 +145,12 @@ def read_assignment(text: str, option: str = SET) -> Assignment:
     inner: Any = spec.data
     for word in words:
         if len(inner) > 1:
-            fault = Fault((), "this sets more than one entry", "give each its own --set" if option == SET else "give each an option", code="GN015")
+            fault = Fault(
+                (),
+                "this sets more than one entry",
+                "give each its own --set" if option == SET else "give each an option",
+                code="GN015",
+            )
             raise SpecError([setting.locate(fault)])
         inner = inner[word]
     return replace(setting, key=words, spec=spec)

@@ -183,7 +183,23 @@ def mutants(data: Any) -> Iterator[Any]:
         rest = {other: value for other, value in holder.items() if other != key}
         yield rest
         yield rest | {f"{key}x": holder[key]}
-        for value in (None, True, -1, 0, 0.5, 3, 1 << 41, "", "sgd", "published", [], [1, 2], ["a"], {}, {"kind": "steps"}):
+        for value in (
+            None,
+            True,
+            -1,
+            0,
+            0.5,
+            3,
+            1 << 41,
+            "",
+            "sgd",
+            "published",
+            [],
+            [1, 2],
+            ["a"],
+            {},
+            {"kind": "steps"},
+        ):
             yield holder | {key: value}
         yield from (holder | {key: inner} for inner in mutants(holder[key]))
 

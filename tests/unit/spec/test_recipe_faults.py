@@ -47,7 +47,12 @@ WRONG: list[tuple[dict[str, Any], str, str, str]] = [
     ({"groups": [{"members": "a"}]}, "train.groups[0]", "GN702", "no settings of its own"),
     ({"groups": [{"members": "b", "freeze": True, "lr": 1}]}, "train.groups[0]", "GN702", "a frozen group"),
     ({"groups": [{"members": "a->", "lr": 1}]}, "train.groups[0].members[0]", "GN401", "selects no transitions"),
-    ({"groups": [{"members": ["n", "a=>b"], "lr": 1}]}, "train.groups[0].members[1]", "GN401", "selects no transitions"),
+    (
+        {"groups": [{"members": ["n", "a=>b"], "lr": 1}]},
+        "train.groups[0].members[1]",
+        "GN401",
+        "selects no transitions",
+    ),
     ({"readout_weights": [0, 0.0]}, "train.readout_weights", "GN012", "all weights are 0"),
 ]
 

@@ -15,9 +15,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import graphnet
+from graphnet.given_recipes import load_recipe, recipe_files, resolve_recipe
 from graphnet.network.functions.ops import KINDS, MERGES
 from graphnet.pictures.text import plan_text
-from graphnet.given_recipes import load_recipe, recipe_files, resolve_recipe
 from graphnet.spec import model, recipe
 from graphnet.spec.document import Document
 from graphnet.spec.notation.op_words import OPS, SCHEMES
