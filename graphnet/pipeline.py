@@ -64,7 +64,8 @@ def load(path: SpecLike | Source, *, settings: Settings = ()) -> Spec:
 
     Args:
         path: the path of a file (`-` is standard input), a zoo name such as `"cornet-s"` (`graphnet.zoo.names()` lists
-            them), a dict, a compiled net, for its spec, or a text already read. A file takes precedence over a zoo spec.
+            them), a dict, a compiled net, for its spec, or a text that was read. A file takes precedence over a zoo
+            spec.
         settings: `{"readout.t": 3}` or `["readout.t=3"]`.
 
     Raises:

@@ -71,12 +71,11 @@ def read_document(
     if text is not None and not data and not settings:
         what, fix = ("the recipe is empty", EXAMPLES["train"]) if root is RecipeFile else ("the spec is empty", NEW)
         raise SpecError([text.locate(Fault((), what, fix, code="GN009"))])
-    if (kind := kind_of(data)) and kind != root.kind:
-        fault = _of_another_kind(kind, root)
-        raise SpecError([text.locate(fault) if text else fault])
     if settings or ("extends" in root.model_fields and isinstance(data.get("extends"), str)):
         source = merge(data, text, name, settings)
         data = source.data
+    if (kind := kind_of(data)) and kind != root.kind:
+        raise SpecError(placed([_of_another_kind(kind, root)], source))
     if _entries(data) > MOST_ENTRIES:
         what = f"this net is too large: over {MOST_ENTRIES:,} states and cells"
         raise SpecError([Fault(("states",), what, "a spec has at most a few hundred lines", on="key", code="GN601")])

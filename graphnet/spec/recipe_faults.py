@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from graphnet.spec.recipe import DEFAULT_EPOCHS, OF_OPTIMIZERS, OF_SCHEDULES, Re
 
 PUBLISHED = "published"
 """The word for a data set's own validation part."""
+ARROW = re.compile("[-=]>|<[-=]|→|←")
 
 
 def recipe_faults(recipe: Recipe, at: KeyPath = ("train",)) -> list[Fault]:
@@ -127,7 +129,7 @@ def _epoch_faults(recipe: Recipe, at: KeyPath) -> Iterator[Fault]:
     late = [each for each in schedule.at or () if each >= epochs]
     if late and _increase(schedule.at or ()):
         what = f"the rate would change after epoch {late[0]:g}, and {run}"
-        fix = f"such as schedule.at = [{', '.join(_fitting(epochs))}]; without it the rate changes after 4/6 and 5/6 of the run"
+        fix = f"such as schedule.at = [{', '.join(_fitting(epochs))}]; without it these are 4/6 and 5/6 of the run"
         yield Fault((*path, "at"), what, fix, code="GN704", given=given)
     if (schedule.warmup or 0) >= epochs:
         what = f"the rate would rise for {schedule.warmup:g} epochs, and {run}"
@@ -147,7 +149,7 @@ def _group_faults(recipe: Recipe, at: KeyPath) -> Iterator[Fault]:
     for number, group in enumerate(recipe.groups):
         path = (*at, "groups", number)
         for index, member in enumerate(group.members):
-            if "->" not in member:
+            if not ARROW.search(member):  # a tensor's name
                 continue
             try:
                 parse_selector(member)

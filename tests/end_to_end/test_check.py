@@ -143,15 +143,15 @@ def test_colours_on_a_terminal_only_and_never_with_no_color() -> None:
 
 
 BUG = """
-import graphnet.cli.check as check
+import graphnet.cli.common.checked as checked
 import graphnet.cli.view as view
 
-def broken(spec, compile_plan=check.plan, **options):
+def broken(spec, compile_plan=checked.plan, **options):
     if spec.name == "bug":
         raise RuntimeError("injected")
     return compile_plan(spec, **options)
 
-check.plan = view.plan_of = broken
+checked.plan = view.plan_of = broken
 """
 """A module for --plugin that adds a bug to the compiler, triggered by specs of that name."""
 
@@ -291,3 +291,34 @@ def test_every_code_of_a_golden_error_is_explained() -> None:
     assert found
     assert found <= set(codes())
     assert ROOT.is_dir()
+
+
+def test_recipes_are_checked(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text('graphnet-recipe = 1\n[train]\nrecipe = "lp-cifar"\nepochs = 90\n')
+    (tmp_path / "wrong.toml").write_text("graphnet-recipe = 1\n[train]\nlr = 0\n")
+    (tmp_path / "spec.json").write_text(json.dumps(small(train={"recipe": "own.tom"})))
+    done = run("check", "own.toml", "wrong.toml", "spec.json", "digits", QUICKSTART, cwd=tmp_path)
+    assert done.returncode == 1
+    fine = done.stdout.splitlines()
+    assert fine[0] == "own.toml: fine: sgd, 90 epochs of cifar10, batches of 64, lr 0.01"
+    assert fine[1] == "digits: fine: sgd, 20 epochs of digits, batches of 64, lr 0.05"
+    assert "quickstart" in fine[2]
+    assert "wrong.toml:3:6: error[GN012]: train.lr" in done.stderr
+    assert re.search(r"spec.json:1:\d+: error\[GN706\]: train.recipe", done.stderr)
+    done = run("check", "--set", "train.steps=1000", "--set", "train.lr=0.1", "digits")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "digits: fine: sgd, 1,000 steps of digits, batches of 64, lr 0.1\n",
+    )
+
+
+def test_a_recipe_from_standard_input_and_in_place_of_a_spec(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text("graphnet-recipe = 1\n[train]\nsteps = 5\n")
+    done = run("check", "-", stdin=path.read_text())
+    assert (done.returncode, done.stdout) == (0, "-: fine: sgd, 5 steps of digits, batches of 64, lr 0.05\n")
+    for command in (["plan"], ["draw"], ["code"], ["diff", QUICKSTART]):
+        done = run(*command, path)
+        assert done.returncode == 1
+        assert "this is a training recipe, not a spec" in done.stderr
+        assert "Traceback" not in done.stderr

@@ -9,6 +9,7 @@ from tests.conftest import ROOT
 from tests.end_to_end.test_cli import run
 
 CURRENT = ROOT / "specs/graphnet.schema.json"
+OF_RECIPES = ROOT / "specs/recipes/graphnet-recipe.schema.json"
 
 
 def test_it_is_printed_or_written(tmp_path: Path) -> None:
@@ -18,6 +19,12 @@ def test_it_is_printed_or_written(tmp_path: Path) -> None:
     path = tmp_path / "own.json"
     assert run("schema", "-o", path).stdout == f"{path}\n"
     assert path.read_text(encoding="utf-8") == done.stdout
+
+
+def test_the_schema_of_recipes(tmp_path: Path) -> None:
+    done = run("schema", "--of", "recipe")
+    assert (done.returncode, done.stdout, done.stderr) == (0, OF_RECIPES.read_text(encoding="utf-8"), "")
+    assert run("schema", "--of", "net").returncode == 2
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:

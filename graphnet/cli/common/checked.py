@@ -12,7 +12,7 @@ from graphnet.pipeline import load, plan
 from graphnet.spec.document import kind_of
 from graphnet.spec.read import placed
 from graphnet.spec.recipe import Recipe, RecipeFile, resolved_data
-from graphnet.spec.text.source import Source, read_file
+from graphnet.spec.text.source import read_file
 
 
 def checked_file(given: str) -> str:
@@ -23,10 +23,9 @@ def checked_file(given: str) -> str:
 
 def check_file(path: str, settings: Sequence[str] = (), unlimited: bool = False) -> tuple[str, list[Fault]]:
     """Return a line about a correct file, and its warnings. Raises SpecError."""
-    file: str | Source = checked_file(path)
-    text = read_file(checked_file(path))
-    if file == "-":  # it can be read only once
-        file = text
+    named = checked_file(path)
+    text = read_file(named)
+    file = text if named == "-" else named  # standard input can be read only once
     if kind_of(text.data) == RecipeFile.kind:
         return _recipe_line(resolve_recipe(recipe=load_recipe(file, settings))), []
     spec = load(file, settings=settings)

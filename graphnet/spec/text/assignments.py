@@ -20,8 +20,9 @@ _WORD = re.compile(r"""[^\s"'\[\]{},=#\\]+""")
 LONG = 500
 """Longest setting, in characters, that messages show in full."""
 SET = "--set "
-"""What stands before an assignment of a spec's entry; an assignment of a recipe is an option itself: `--train.lr=0.1`."""
+"""What stands before the setting of a spec."""
 OF_A_RECIPE = "--"
+"""What stands before the setting of a recipe, which is an option itself: `--train.lr=0.1`."""
 _PATTERN = "KEY is dotted and VALUE as in TOML: "
 _EXAMPLES = {SET: f"{SET}readout.t=3", OF_A_RECIPE: f"{OF_A_RECIPE}train.lr=0.1"}
 

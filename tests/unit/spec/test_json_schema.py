@@ -15,9 +15,12 @@ from jsonschema import Draft202012Validator, ValidationError
 import graphnet
 from graphnet import zoo
 from graphnet.errors import SpecError, dotted
+from graphnet.given_recipes import recipe_files
 from graphnet.network.functions.ops import KINDS
 from graphnet.spec.notation.integers import Misspelt
 from graphnet.spec.notation.op_words import OPS
+from graphnet.spec.read import validated
+from graphnet.spec.recipe import Recipe, RecipeFile, resolved_data
 from graphnet.spec.schema import descriptions
 from graphnet.spec.schema.json_schema import recipe_schema, schema, schema_text
 from tests.conftest import ROOT
@@ -158,7 +161,70 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"sharing": {"sets": [{"members": [["h1", "h1"]]}]}}, "sharing.sets[0].members[0]"),
     ({"norm": {"kind": None}}, "norm.kind"),
     ({"graphnet": 2}, "graphnet"),
+    ({"train": {"lr": 0}}, "train.lr"),
+    ({"train": {"learning_rate": 1}}, "train.learning_rate"),
+    ({"train": {"schedule": "cosin"}}, "train.schedule"),
+    ({"train": {"schedule": {"kind": "cosin"}}}, "train.schedule.kind"),
+    ({"train": {"schedule": {"at": 3}}}, "train.schedule.at"),
+    ({"train": {"groups": [{"lr": 1}]}}, "train.groups[0].members"),
+    ({"train": {"groups": {"members": "a"}}}, "train.groups"),
+    ({"train": {"betas": [0.9, 1]}}, "train.betas[1]"),
+    ({"train": {"betas": [0.9]}}, "train.betas"),
+    ({"train": {"validation": 1.5}}, "train.validation"),
+    ({"train": {"validation": "some"}}, "train.validation"),
+    ({"train": {"augment": 3}}, "train.augment"),
+    ({"train": {"second": {"optimizer": "muon"}}}, "train.second.optimizer"),
 ]
+
+
+def mutants(data: Any) -> Iterator[Any]:
+    """The data with one entry replaced, left out or added."""
+    for holder, key in [(data, key) for key in data] if isinstance(data, dict) else []:
+        rest = {other: value for other, value in holder.items() if other != key}
+        yield rest
+        yield rest | {f"{key}x": holder[key]}
+        for value in (
+            None,
+            True,
+            -1,
+            0,
+            0.5,
+            3,
+            1 << 41,
+            "",
+            "sgd",
+            "published",
+            [],
+            [1, 2],
+            ["a"],
+            {},
+            {"kind": "steps"},
+        ):
+            yield holder | {key: value}
+        yield from (holder | {key: inner} for inner in mutants(holder[key]))
+
+
+RECIPE: dict[str, Any] = {
+    "graphnet-recipe": 1,
+    "name": "all",
+    "train": {key: value for key, value in resolved_data(Recipe()).items() if value != []}
+    | {"groups": [{"members": "a", "lr": 1}], "betas": [0.9, 0.9], "second": {"lr": 1, "optimizer": "sgd"}},
+}
+
+
+def test_whatever_the_schema_of_recipes_refuses_the_compiler_refuses() -> None:
+    refused = [data for data in mutants(RECIPE) if places(data, RECIPES_VALIDATOR)]
+    assert len(refused) > 200
+    assert [data for data in refused if not validated(data, RecipeFile)[1]] == []
+
+
+@pytest.mark.parametrize("name", recipe_files())
+def test_recipes_are_valid(name: str) -> None:
+    assert places(tomllib.loads(recipe_files()[name].read_text(encoding="utf-8")), RECIPES_VALIDATOR) == set()
+
+
+def test_the_schema_of_recipes_is_a_schema() -> None:
+    Draft202012Validator.check_schema(recipe_schema())
 
 
 @pytest.mark.parametrize(("changes", "place"), WRONG, ids=[place for _, place in WRONG])

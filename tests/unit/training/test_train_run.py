@@ -192,7 +192,7 @@ def test_a_divergence_names_the_step_and_keeps_the_last_epoch(folder: RunFolder,
         with torch.no_grad():
             net[3].bias[0] = torch.nan
 
-    with pytest.raises(DivergenceError, match="epoch 3, step 2 of 2, .*: weights are not finite: 3.bias"):
+    with pytest.raises(DivergenceError, match=r"epoch 3, step 2 of 2, .*: weights are not finite: 3\.bias"):
         trained(folder, few, net, stop=StopAt(2 * 3 + 2, spoil))
     assert folder.read_record()["status"] == "failed"
     assert folder.read_record()["why"].startswith("the loss is nan in epoch 3")
