@@ -1,5 +1,7 @@
 """Data sets from torch Datasets, and registered names."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +17,7 @@ from graphnet.training.data.images import ItemImages, TensorImages
 from graphnet.training.data.named import load_dataset, names
 from graphnet.training.data.registered import REGISTERED
 from graphnet.training.errors import DataError
+from tests.conftest import ROOT
 
 BYTES = torch.randint(256, (12, 5, 4, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))  # [N, H, W, C]
 CLASSES = torch.arange(12) % 3
@@ -172,6 +175,12 @@ def test_a_registered_task_is_kept(registered: None) -> None:
     graphnet.register_data("mine", (values, values, values), task="values")
     dataset = load_dataset("mine", validation="published")
     assert (dataset.task, dataset.classes, len(dataset.parts)) == ("values", 2, 3)
+
+
+def test_registering_loads_no_torch() -> None:
+    script = "import sys, graphnet; graphnet.register_data('mine', None); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 @pytest.mark.parametrize("name", ["digits", "Mine", "folder", "a@b", "folder:x", "taken"])
