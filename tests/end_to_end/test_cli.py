@@ -361,7 +361,7 @@ def test_training_leaves_a_run_that_eval_repeats(tiny: Path, tmp_path: Path) -> 
     ("changes", "options", "said"),
     [
         ({"post_net": {"ops": "GL", "classes": 7}}, [], "digits are [1, 8, 8] with 10 classes; the spec's input is"),
-        ({}, ["--data", "cifra10"], "no data set is called 'cifra10'\n  known: digits,"),
+        ({}, ["--data", "cifra10"], "no data set is called 'cifra10'\n  did you mean 'cifar10'? known: digits,"),
     ],
 )
 def test_training_that_is_refused(changes: dict[str, Any], options: list[str], said: str, tmp_path: Path) -> None:

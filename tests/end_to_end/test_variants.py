@@ -73,6 +73,30 @@ def test_a_net_with_a_custom_op_is_trained_and_tested(tmp_path: Path) -> None:
     assert "450 of 450 predictions" in run("eval", "run", "--plugin", "my_ops", cwd=tmp_path).stdout
 
 
+DATA = """
+import graphnet
+
+def blobs():
+    import torch
+    from torch.utils.data import TensorDataset
+    labels = torch.arange(200) % 10
+    part = TensorDataset(torch.nn.functional.one_hot(labels, 64).view(200, 1, 8, 8).float(), labels)
+    return part, part
+
+graphnet.register_data("blobs", blobs)
+"""
+
+
+def test_a_plugin_brings_data_to_train_on(tmp_path: Path) -> None:
+    (tmp_path / "my_data.py").write_text(DATA)
+    arguments = ["train", QUICKSTART, "--data", "blobs", "--epochs", "1", "-o", "run"]
+    assert "no data set is called 'blobs'" in run(*arguments, cwd=tmp_path).stderr
+    done = run(*arguments, "--plugin", "my_data", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "(a linear classifier: 100.00%)" in done.stdout
+    assert "200 of 200 predictions" in run("eval", "run", "--plugin", "my_data", cwd=tmp_path).stdout
+
+
 @pytest.mark.parametrize(
     ("name", "text", "place", "what"),
     [

@@ -122,6 +122,8 @@ def _unopened(path: Path) -> str | None:
     from PIL import Image
 
     try:
+        if not path.is_file():
+            return f"the image {path} is missing, or no regular file"
         if not path.stat().st_size:
             return f"the image {path} is empty"
         with Image.open(path):

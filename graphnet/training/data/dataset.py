@@ -93,7 +93,7 @@ class Dataset:
         image_shape: `(C, H, W)`.
         held_out_seed: seed that draws the test part; None if the source publishes one.
         held_out_hash: SHA-256 of the held-out indices (int64, little-endian, ascending); for a published test part,
-            of its raw images and labels; for a published folder, of its file names and labels.
+            of its raw images and targets; of file names and labels for a folder, of targets alone for items.
         augment: names of augmentations that are usual for these images; "auto" means these.
     """
 

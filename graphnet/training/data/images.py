@@ -24,6 +24,8 @@ Draws = NDArray[np.float64]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+MOST_BYTES = 1 << 32
+"""Memory that images may take when they are resized: `digits@4096` would need 84 GiB."""
 SAMPLE = 1000
 """Images from which mean and deviation are measured where reading all would take long."""
 
@@ -97,6 +99,7 @@ class TensorImages(Images):
         return replace(self, pixels=self.read(indices))
 
     def resized(self, height: int, width: int) -> TensorImages:
+        check_memory(len(self.pixels) * self.shape[0] * height * width * self.pixels.element_size())
         return replace(self, pixels=resized(self.pixels, height, width))
 
     def constants(self) -> tuple[Tensor, Tensor]:
@@ -130,6 +133,8 @@ class FileImages(Images):
     def _read_one(self, path: Path, draws: Draws | None, crop: Box | None) -> Any:
         from PIL import Image
 
+        if not path.is_file():  # opening a pipe would wait for ever
+            raise DataError(f"the image {path} is missing, or no regular file")
         try:
             with Image.open(path) as file:
                 image = file.convert("RGB")
@@ -256,6 +261,14 @@ def resized(pixels: Tensor, height: int, width: int) -> Tensor:
     """Resize images `[N, C, H, W]` bilinearly, averaging where they shrink (antialiasing); keep their type."""
     parts = torch.split(pixels, 4096)
     return torch.cat([F.interpolate(part, (height, width), mode="bilinear", antialias=True) for part in parts])
+
+
+def check_memory(size: int) -> None:
+    """Raise DataError if images resized in memory would take more than `MOST_BYTES`."""
+    if size > MOST_BYTES:
+        raise DataError(
+            f"the resized images would take {size / 2**30:,.0f} GiB of memory; choose a smaller size after @"
+        )
 
 
 def constants_of(pixels: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from graphnet.errors import did_you_mean
+from graphnet.errors import did_you_mean, printable, shortened
 from graphnet.training.data.dataset import Dataset, resized
 from graphnet.training.data.from_torch import as_dataset
 from graphnet.training.data.images import unreadable
@@ -77,7 +77,7 @@ def _loaded(name: str, root: Path | None, seed: int) -> Dataset:
         if word == "fake":
             return load_fake(name, size, seed)
         if word not in SOURCES and word not in REGISTERED:
-            raise DataError(f"no data set is called '{word}'\n  {did_you_mean(word, names())}")
+            raise DataError(f"no data set is called '{printable(shortened(word))}'\n  {did_you_mean(word, names())}")
         dataset = SOURCES[word](root, seed) if word in SOURCES else _registered(word)
     except OSError as fault:
         raise unreadable(name, fault) from None
@@ -86,14 +86,17 @@ def _loaded(name: str, root: Path | None, seed: int) -> Dataset:
 
 def _parsed(name: str) -> tuple[str, tuple[int, int] | None]:
     """Split `NAME@SIZE`."""
-    if match := re.fullmatch(r"(.+)@(\d{1,5})(?:x(\d{1,5}))?", name, re.ASCII):
+    if match := re.fullmatch(r"([^\n]+)@(\d{1,5})(?:x(\d{1,5}))?", name, re.ASCII):
         height, width = int(match[2]), int(match[3] or match[2])
         if not (1 <= height <= LARGEST and 1 <= width <= LARGEST):
-            raise DataError(f"'{name}': sizes are from 1 to {LARGEST} pixels")
+            raise DataError(f"'{printable(shortened(name))}': sizes are from 1 to {LARGEST} pixels")
         return match[1], (height, width)
     word, at, size = name.partition("@")
     if at and not name.startswith(FOLDER):
-        raise DataError(f"'{name}': '{size}' is no size\n  write {word}@16, or {word}@16x24 for 16 rows of 24 pixels")
+        shown = printable(shortened(name))
+        raise DataError(
+            f"'{shown}': '{printable(shortened(size))}' is no size\n  write NAME@16, or NAME@16x24 for 16 rows of 24 pixels"
+        )
     return name, None
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from graphnet.training.data.dataset import Dataset, build, hash_of
 from graphnet.training.data.draws import generator
-from graphnet.training.data.images import TensorImages, resized
+from graphnet.training.data.images import TensorImages, check_memory, resized
 
 SIZE, CLASSES, TRAIN, TEST = 32, 10, 1000, 500
 
@@ -18,6 +18,7 @@ def load_fake(name: str, size: tuple[int, int] | None, seed: int) -> Dataset:
     Each class has a coarse random pattern; each image is its class's pattern under noise. All follow from `seed`.
     """
     height, width = size or (SIZE, SIZE)
+    check_memory(TRAIN * 3 * height * width * 4)
     draws = generator("fake", seed)
     patterns = resized(torch.rand(CLASSES, 3, 4, 4, generator=draws), height, width)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from graphnet.errors import printable, shortened
 from graphnet.training.data.dataset import Dataset, build
 from graphnet.training.data.images import FileImages
 from graphnet.training.data.splits import stratified_order
@@ -37,7 +38,8 @@ def load_folder(name: str, path: Path, size: tuple[int, int] | None, seed: int) 
         DataError: the folder is missing or has another layout.
     """
     if not path.is_dir():
-        raise DataError(f"{name} is missing: looked for the folder {path}\n  {LAYOUT}")
+        looked = printable(shortened(str(path)))
+        raise DataError(f"{printable(shortened(name))} is missing: looked for the folder {looked}\n  {LAYOUT}")
     height, width = size or (SIZE, SIZE)
     if not (path / "train").is_dir():
         return _split(name, path, height, width, seed)

@@ -1,5 +1,6 @@
 """Checks of a data set before training starts."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,15 @@ def test_a_damaged_image_file_is_named(content: bytes, told: str, tmp_path: Path
         check_data(dataset)
     assert f"the test part: the image {path} {told}" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_pipe_is_no_image(tmp_path: Path) -> None:
+    write_images(tmp_path, {"train/a": 3, "train/b": 3, "test/a": 3, "test/b": 3})
+    os.mkfifo(tmp_path / "train" / "a" / "pipe.jpg")
+    dataset = load_dataset(f"folder:{tmp_path}@16")
+    for reading in (lambda: check_data(dataset), lambda: dataset.train.first(10)):
+        with pytest.raises(DataError, match=r"pipe\.jpg is missing, or no regular file$"):
+            reading()
 
 
 def test_a_spec_must_fit_the_data() -> None:

@@ -87,12 +87,27 @@ def test_loading_draws_nothing_from_the_global_generators() -> None:
     assert np.array_equal(numpy_before, np.random.get_state()[1])
 
 
+def test_a_strange_name_is_printed_safely() -> None:
+    for name in ("\x1b[2J", "folder:\x1b[2J", "folder:a\0b", "a@\x1b", "x\n@3", "folder:" + "x" * 5000):
+        with pytest.raises(DataError) as caught:
+            load_dataset(name)
+        text = str(caught.value)
+        assert all(line.isprintable() for line in text.splitlines())
+        assert len(text) < 1000
+
+
+@pytest.mark.parametrize("name", ["digits@4096", "fake@4096"])
+def test_images_that_would_fill_the_memory_are_refused(name: str) -> None:
+    with pytest.raises(DataError, match=r"would take \d+ GiB of memory; choose a smaller size after @$"):
+        load_dataset(name)
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [
         ("cifar", f"no data set is called 'cifar'\n  did you mean 'cifar10'? known: {', '.join(names())}"),
         ("digits@0", "'digits@0': sizes are from 1 to 4096 pixels"),
-        ("digits@x", "'digits@x': 'x' is no size\n  write digits@16, or digits@16x24 for 16 rows of 24 pixels"),
+        ("digits@x", "'digits@x': 'x' is no size\n  write NAME@16, or NAME@16x24 for 16 rows of 24 pixels"),
     ],
 )
 def test_an_unknown_name_lists_what_there_is(name: str, told: str) -> None:
