@@ -60,9 +60,7 @@ def _swap(path: Path, draw: random.Random) -> None:
     elif kind == "pipe":
         os.mkfifo(path)
     elif kind == "link":
-        path.symlink_to(
-            draw.choice(["/etc/passwd", "/dev/zero", ".", path.name, "nothing"])
-        )
+        path.symlink_to(draw.choice(["/etc/passwd", "/dev/zero", ".", path.name, "nothing"]))
 
 
 def _add(path: Path, draw: random.Random) -> None:
