@@ -424,6 +424,33 @@ def test_a_run_without_a_checkpoint(command: tuple[str, ...], runs: dict[str, Pa
         refused(command[0], folder, *command[1:], said="no checkpoint at")
 
 
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_which_checkpoint_is_read(command: tuple[str, ...], runs: dict[str, Path], tmp_path: Path) -> None:
+    folder, empty = tmp_path / "run", tmp_path / "empty.safetensors"
+    shutil.copytree(runs["staged"], folder)
+    empty.touch()
+    name, *more = command
+    for which, said in (
+        ("best", "has no checkpoint 'best'\n  it has: last; or give the path of one"),
+        (empty, f"{empty} is not a safetensors file"),
+        ("../../etc/passwd", "has no checkpoint"),
+    ):
+        refused(name, folder, *more, "--checkpoint", which, said=said)
+    (folder / "last.safetensors").rename(folder / "best.safetensors")
+    refused(name, folder, *more, said="no checkpoint at")
+    record = json.loads((folder / "run.json").read_text())
+    for which in (["--checkpoint", "best"], ["--checkpoint", folder / "best.safetensors"], []):
+        if not which:
+            (folder / "run.json").write_text(json.dumps(record | {"tested": "best"}))
+        small = ["--samples", "2", "--more", "1"] if name == "indices" else []
+        done = run(name, folder, *more, *small, *which, "--device", "cpu")
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_device_that_holds_no_numbers(runs: dict[str, Path]) -> None:
+    refused("eval", runs["staged"], "--device", "meta", said="device 'meta' cannot be used here: its tensors hold no")
+
+
 @pytest.mark.parametrize("record", ["{}", "[]", "null", '{"dataset": ', '{"dataset": {"name": "digits"}}'])
 def test_a_run_whose_record_is_damaged(record: str, runs: dict[str, Path], tmp_path: Path) -> None:
     folder = tmp_path / "run"

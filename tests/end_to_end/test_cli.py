@@ -332,6 +332,14 @@ def test_a_picture_that_cannot_be_written(tmp_path: Path) -> None:
     assert done.stderr == f"cannot write {tmp_path / 'none' / 'out.svg'}: No such file or directory\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="Linux has /dev/full")
+@pytest.mark.parametrize("command", [["--version"], ["plan", "quickstart"], ["schema"]], ids=" ".join)
+def test_a_full_disk_behind_the_output(command: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([PROGRAM, *command], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "error: cannot write the output: No space left on device\n")
+
+
 def test_training_leaves_a_run_that_eval_repeats(tiny: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     done = run("train", tiny, "-o", folder, "--epochs", "1", "--device", "cpu")

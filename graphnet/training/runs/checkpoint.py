@@ -60,6 +60,8 @@ class Checkpoint:
             raise CheckpointError(f"the spec in the checkpoint is not JSON: {shortened(str(fault))}") from None
         if not isinstance(data, dict):
             raise CheckpointError(f"the spec in the checkpoint is not a table of keys: {self.spec_text[:40]}")
+        if "extends" in data:
+            raise CheckpointError("the spec in the checkpoint extends a file, but a checkpoint holds a whole spec")
         return data
 
 

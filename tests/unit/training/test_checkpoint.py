@@ -162,6 +162,13 @@ def test_the_spec_in_a_checkpoint_is_a_table(text: str, tmp_path: Path) -> None:
         _ = read_checkpoint(path).spec_data
 
 
+def test_the_spec_in_a_checkpoint_opens_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, norm_net(), '{"graphnet": 1, "extends": "../secret.toml"}')
+    with pytest.raises(CheckpointError, match="the spec in the checkpoint extends a file"):
+        _ = read_checkpoint(path).spec_data
+
+
 def test_weights_of_another_type_are_told() -> None:
     net = norm_net()
     with pytest.raises(CheckpointError, match=r"^conv1\.weight is int64 in the weights, float32 in the net$"):
