@@ -19,6 +19,8 @@ Seed = Annotated[int, Field(ge=0, lt=1 << 32)]
 Betas = Annotated[tuple[Share, Share], AsTuple]
 Words = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value), AsTuple]
 
+DEFAULT_EPOCHS = 20
+"""Length of a run whose recipe says neither epochs nor steps."""
 OPTIMIZERS = ("sgd", "adamw", "muon")
 SCHEDULES = ("constant", "steps", "logspace", "cosine", "one-cycle")
 PRECISIONS = ("fp32", "fp64", "tf32", "bf16")
