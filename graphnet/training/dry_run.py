@@ -202,11 +202,10 @@ def _disk(estimate: Estimate) -> str:
 
 def duration(seconds: float) -> str:
     """Format a duration with two digits or more: `0.31 s`, `26 s`, `5 min`, `3.2 h`, `4.1 days`."""
-    for limit, unit, name in ((100, 1, "s"), (100 * 60, 60, "min"), (72 * 3600, 3600, "h"), (math.inf, 86400, "days")):
-        if seconds < limit:
-            value = seconds / unit
-            return f"{value:.2g} {name}" if value < 10 else f"{value:,.0f} {name}"
-    raise AssertionError(seconds)
+    units = ((86400, 72 * 3600, "days"), (3600, 100 * 60, "h"), (60, 100, "min"), (1, 0, "s"))
+    unit, name = next((unit, name) for unit, least, name in units if seconds >= least)
+    value = seconds / unit
+    return f"{value:.2g} {name}" if value < 10 else f"{value:,.0f} {name}"
 
 
 def _size(shape: tuple[int, ...]) -> str:
