@@ -12,13 +12,14 @@ from graphnet.compile_options import Options
 from graphnet.pipeline import compile_net, load
 from graphnet.planning.plan import Plan
 from graphnet.spec.model import Spec
-from graphnet.spec.recipe import Recipe
+from graphnet.spec.recipe import DEFAULT_EPOCHS, Recipe
 from graphnet.spec.write import recipe_toml, to_json
 from graphnet.training.errors import OutOfMemory, Stopped
 
 if TYPE_CHECKING:
     from graphnet.runtime.net import Net
     from graphnet.training.data.dataset import Dataset
+    from graphnet.training.dry_run import Estimate
     from graphnet.training.loop.train import Result
     from graphnet.training.runs.checkpoint import Checkpoint
     from graphnet.training.runs.run_folder import RunFolder
@@ -60,9 +61,9 @@ def start_run(
 
         print(start_from(net, start[0], partial=start[1]))
     if dry_run:
-        from graphnet.training.dry_run import dry_run as estimated
+        from graphnet.training.dry_run import estimate_text
 
-        print(estimated(net, plan, recipe, dataset, choose_device(machine.device)))
+        print(estimate_text(_estimate(net, recipe, dataset, machine, timed=True), dataset.name))
         return
     with new_run(output, spec.name) as folder:
         text = to_json(flattened(spec))
@@ -152,10 +153,26 @@ def _train(
     except Stopped as stopped:
         raise Stopped(f"{stopped}\n  go on with: graphnet train --resume {folder.path}", stopped.status) from None
     except OutOfMemory as fault:
-        from graphnet.training.dry_run import out_of_memory_advice
-
-        raise OutOfMemory(f"{fault}\n  {out_of_memory_advice(net, recipe, dataset)}") from None
+        advice = _estimate(net, recipe, dataset, machine, timed=False).out_of_memory_advice()
+        raise OutOfMemory(f"{fault}\n  {advice}") from None
     console.print("\n".join(_results(folder, result)), highlight=False, soft_wrap=True, markup=False)
+
+
+def _estimate(net: Net, recipe: Recipe, dataset: Dataset, machine: Machine, timed: bool) -> Estimate:
+    from graphnet.training.devices import choose_device
+    from graphnet.training.dry_run import dry_run
+
+    kept = (recipe.epochs or DEFAULT_EPOCHS) // machine.keep_every if machine.keep_every else 0
+    return dry_run(
+        net,
+        net.meta["executed"],
+        recipe,
+        len(dataset.train),
+        dataset.image_shape,
+        choose_device(machine.device),
+        timed=timed,
+        checkpoints=2 + (dataset.validation is not None) + (recipe.ema is not None) + kept,
+    )
 
 
 def _results(folder: RunFolder, result: Result) -> list[str]:
