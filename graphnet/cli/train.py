@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 OptionalSpec = Annotated[
     str | None,
-    typer.Argument(metavar="[SPEC]", help="A spec file, a zoo spec's name, or '-'; none with --resume."),
+    typer.Argument(metavar="SPEC", help="A spec file, a zoo spec's name, or '-'; none with --resume."),
 ]
 INTERRUPTED = 130
 

@@ -18,6 +18,7 @@ from copy import deepcopy
 
 import torch
 import torch.nn.functional as F
+from graphnet.training.recipe import Recipe
 from torch import Tensor, nn
 
 import graphnet
@@ -26,7 +27,6 @@ from graphnet.analysis.timing import Clock, ratio
 from graphnet.training.data.dataset import Dataset
 from graphnet.training.events import EpochDone, Event, Report, Started
 from graphnet.training.loop.trainer import train
-from graphnet.training.recipe import Recipe
 
 RATE, MOMENTUM = 1e-4, 0.9
 CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}

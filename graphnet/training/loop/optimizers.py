@@ -49,8 +49,12 @@ class Optimizers:
         for each in self.each:
             each.zero_grad(set_to_none=True)
 
-    def step(self) -> None:
+    def step(self, is_bad: Tensor | None = None) -> None:
+        """Take a step; if `is_bad`, a scalar on the device, is 1, fused optimisers change nothing."""
         for each in self.each:
+            vars(each).pop("found_inf", None)
+            if is_bad is not None and each.defaults.get("fused"):
+                vars(each)["found_inf"] = is_bad  # as torch's GradScaler does
             each.step()
 
     def state(self) -> dict[str, Tensor]:
@@ -76,8 +80,11 @@ class Optimizers:
             owner[parameter].state[parameter][key] = tensor.to(parameter.device) if is_like else tensor.clone()
 
 
-def optimizers_of(net: nn.Module, recipe: Recipe) -> Optimizers:
+def optimizers_of(net: nn.Module, recipe: Recipe, fused: bool = False) -> Optimizers:
     """Make the optimisers of a recipe.
+
+    Args:
+        fused: use torch's fused kernels, which can leave out a step without waiting for the device; Muon has none.
 
     Raises:
         RecipeError: a group selects nothing, or the recipe's optimiser has nothing to train.
@@ -99,17 +106,18 @@ def optimizers_of(net: nn.Module, recipe: Recipe) -> Optimizers:
         groups = _grouped(matrices, chosen)
         each.append(torch.optim.Muon(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov))
     if others:
-        each.append(_made(recipe.second if recipe.optimizer == "muon" else recipe, _grouped(others, chosen)))
+        rest = recipe.second if recipe.optimizer == "muon" else recipe
+        each.append(_made(rest, _grouped(others, chosen), fused))
     modules = dict(net.named_modules())
     still = {name.rpartition(".")[0] for name, buffer in net.named_buffers() if chosen[name].freeze}
     return Optimizers(tuple(each), names, frozen, tuple(modules[name] for name in sorted(still)))
 
 
-def _made(given: Recipe | Second, groups: list[dict[str, Any]]) -> Optimizer:
+def _made(given: Recipe | Second, groups: list[dict[str, Any]], fused: bool) -> Optimizer:
     if given.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=given.lr, betas=given.betas, eps=given.eps)
+        return torch.optim.AdamW(groups, lr=given.lr, betas=given.betas, eps=given.eps, fused=fused or None)
     nesterov = isinstance(given, Recipe) and given.nesterov
-    return torch.optim.SGD(groups, lr=given.lr, momentum=given.momentum, nesterov=nesterov)
+    return torch.optim.SGD(groups, lr=given.lr, momentum=given.momentum, nesterov=nesterov, fused=fused or None)
 
 
 @dataclass(frozen=True)

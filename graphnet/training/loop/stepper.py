@@ -31,7 +31,8 @@ class Stepper:
     Attributes:
         average: the moving average of the parameters, if the recipe has one.
         checks_each: whether each loss is checked before the update. On a CPU that costs nothing; elsewhere a look at
-            the loss would wait for the device, and `all_finite` looks at all losses at once.
+            the loss would wait for the device. There the device leaves out all updates after a loss that is not
+            finite, and `all_finite` looks at all losses at once.
         images: images since the last `read`.
     """
 
@@ -42,7 +43,7 @@ class Stepper:
         if recipe.channels_last:
             net.to(memory_format=torch.channels_last)
         self._weights = recipe.readout_weights or weights_of(net)
-        self.optimizers = optimizers_of(net, recipe)
+        self.optimizers = optimizers_of(net, recipe, fused=device.type == "cuda")
         if is_coupled(net):
             couple_gradients(net, self.optimizers.each[0])
         self.average = Average(net, recipe.ema) if recipe.ema is not None else None
@@ -85,7 +86,7 @@ class Stepper:
             self.images += len(targets)
         if recipe.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.optimizers.parameters, recipe.clip_norm)
-        self.optimizers.step()
+        self.optimizers.step(None if self.checks_each else (~self._all_finite).float())
         if self.average is not None:
             self.average.update(self.net)
 

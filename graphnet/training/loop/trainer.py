@@ -176,6 +176,9 @@ class Trainer:
                 now.step += 1
                 now.seconds += time.perf_counter() - started
                 self._after_step()
+            started = time.perf_counter()
+            self._check()  # waits for the device
+            now.seconds += time.perf_counter() - started
 
     def _rate(self, step: int) -> float:
         """The learning rate of a step of this epoch, counted from 0."""
