@@ -63,10 +63,10 @@ def out_of_memory_advice(
     states = " and ".join(list(memory.saved.places)[:2])
     needs = (
         f"a step with {_images(recipe.batch_size)} needs about {decimal(memory.peak)} of memory, "
-        f"{decimal(saved)} of it for values saved for the backward pass (most by {states})"
+        f"{decimal(saved)} of it for values saved for the backward pass (most of it in {states})"
     )
     if available is not None:
-        needs += f"; {decimal(available)} {'is' if available == 1 else 'are'} available"
+        needs += f"; {decimal(available)} are available"
     return f"{needs}\n  {_advice(recipe, memory, peaks, device, available)}"
 
 

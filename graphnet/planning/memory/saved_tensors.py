@@ -121,7 +121,7 @@ def tape_of(executed: Plan, precision: str) -> Tape:
 
 @dataclass
 class Tape:
-    """Follows the storages of values, line by line, as PyTorch's ops share, overwrite and save them.
+    """Follows the storages of values, line by line, as PyTorch's ops share and save them.
 
     Attributes:
         plan: the executed plan.
@@ -193,8 +193,11 @@ class Tape:
             self.values[line.name] = self._made(f"{line.name} affine", line.shape, self.of_parameters, True, line.place)
 
     def _value(self, line: Line, arguments: list[Value], given: tuple[Shape, ...], width: int, learns: bool) -> Value:
-        """The value of a line: in a storage of its own, or in that of an argument."""
-        kind, overwrites = line.op.kind, dict(line.op.attributes).get("overwrite")
+        """The value of a line: in a storage of its own, or in that of an argument.
+
+        What an op overwrites is not saved itself, so it does not matter that the storage is the same.
+        """
+        kind = line.op.kind
         if kind == "weights":
             size = math.prod(line.shape)
             self.storages[line.name] = Storage(0, self.of_parameters * size, line.place)
@@ -206,8 +209,7 @@ class Tape:
             is_view = _is_trivial(given[0])
         if kind == "slice" and self.is_channels_last:
             is_view = _is_trivial(line.shape)
-        in_place = bool(overwrites) and arguments[0].width == width
-        if is_view or in_place:
+        if is_view:
             return Value(arguments[0].storage, width, learns, math.prod(line.shape))
         return self._made(line.name, line.shape, width, learns, line.place)
 

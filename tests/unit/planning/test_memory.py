@@ -45,6 +45,15 @@ OTHERS: dict[str, dict[str, Any]] = {
     ),
     "pools": small({"h1": {"h1": "C gelu +I", "h2": "C:6 P"}, "h2": {"h2": "C silu"}}),
     "padded identity": small({"h1": {"h1": "BRC+I", "h2": "BRC+Ip"}, "h2": {"h2": "A3/1 + I"}}),
+    "subsampled identity": small(
+        {"h1": {"h2": "IpC"}, "h2": {"h2": "C tanh + I"}}, states={"h1": [4, 8, 8], "h2": [4, 4, 4]}
+    ),
+    "maximum with an image": small(
+        {"h1": {"h2": "I", "h3": "C"}, "h2": {"h3": "I"}},
+        input={"shape": [4, 8, 8], "t": "0..2"},
+        states={"h1": [4, 8, 8], "h2": [4, 8, 8], "h3": {"shape": [4, 8, 8], "merge": "max"}},
+        pre_net=None,
+    ),
     "flattened": small(post_net={"ops": "BRL", "classes": 3}),
     "gain": small({"h1": {"h1": {"ops": "BRC", "gain": {"init": 0.5, "learn": True}}, "h2": "BRC"}, "h2": {"h2": "I"}}),
 }

@@ -94,7 +94,7 @@ def test_advice_where_nothing_fits(net: Net) -> None:
     found = replace(estimate(net, Recipe(batch_size=64, optimizer="adamw", ema=0.9)), available=10)
     first, second = found.out_of_memory_advice().splitlines()
     assert first.startswith("a step with 64 images needs about ")
-    assert first.endswith("(most by h1 and h2); 10 bytes are available")
+    assert first.endswith("(most of it in h1 and h2); 10 bytes are available")
     assert second.startswith("  even 2 images at a time would need ")
     assert second.endswith(": try fewer time steps (--set readout.t=…)")
 
