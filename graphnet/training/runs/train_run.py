@@ -26,6 +26,7 @@ from graphnet.training.loop.evaluation import Evaluation
 from graphnet.training.loop.stops import StopRequest, never
 from graphnet.training.loop.train import Result, load_tested
 from graphnet.training.loop.trainer import SAVE_SECONDS, Trainer
+from graphnet.training.out_of_memory import is_out_of_memory
 from graphnet.training.runs.checkpoint import Checkpoint, read_checkpoint
 from graphnet.training.runs.keeper import DATA, RECIPE, THREADS, FolderKeeper, resume
 from graphnet.training.runs.run_folder import AVERAGED, BEST, SUFFIX, RunFolder
@@ -189,17 +190,10 @@ def _memory(device: torch.device) -> Iterator[None]:
     """Turn a lack of memory into an OutOfMemory."""
     try:
         yield
-    except MemoryError:
-        raise OutOfMemory(f"{device} is out of memory") from None
-    except RuntimeError as fault:
-        text = str(fault)
-        if not isinstance(fault, torch.OutOfMemoryError) and not any(words in text for words in NO_MEMORY):
-            raise
-        raise OutOfMemory(f"{device} is out of memory") from None
-
-
-NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
-"""In messages of torch where a CPU or another device has no memory left."""
+    except Exception as fault:
+        if is_out_of_memory(fault):
+            raise OutOfMemory(f"{device} is out of memory") from None
+        raise
 
 
 def _status(fault: BaseException) -> str:
