@@ -27,6 +27,10 @@ class RunError(TrainingError):
     """Raised when a run folder cannot be created, read or written."""
 
 
+class TrainingWarning(UserWarning):
+    """Training goes on, but something about it should be known."""
+
+
 class CheckpointWarning(UserWarning):
     """A checkpoint is read that has no checksum, or in place of a damaged one."""
 

@@ -26,7 +26,7 @@ def check_precision(recipe: Recipe, device: torch.device) -> None:
 
 
 def is_slow(recipe: Recipe, device: torch.device) -> str:
-    """Say that a precision is slow on a device; "" if it is not."""
+    """Return why a precision is slow on a device; "" if it is not."""
     if recipe.precision != "bf16" or device.type != "cpu":
         return ""
     if getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
@@ -13,11 +14,11 @@ from torch import Tensor, nn
 from graphnet.spec.recipe import DEFAULT_EPOCHS, Recipe
 from graphnet.training.data.dataset import Dataset
 from graphnet.training.data.loader import TrainingBatches
-from graphnet.training.errors import DivergenceError, Stopped
+from graphnet.training.errors import DivergenceError, Stopped, TrainingWarning
 from graphnet.training.events import EpochDone, Report, Started, StepDone, ignore
 from graphnet.training.loop.evaluation import EVALUATION_BATCH, Evaluation, evaluate
 from graphnet.training.loop.schedule import learning_rate
-from graphnet.training.loop.settings import check_precision, in_mode, memory_bytes, settings
+from graphnet.training.loop.settings import check_precision, in_mode, is_slow, memory_bytes, settings
 from graphnet.training.loop.state import Keeper, Nothing, Progress
 from graphnet.training.loop.stepper import NotFinite, Stepper
 from graphnet.training.loop.stops import StopRequest, never
@@ -60,6 +61,8 @@ class Trainer:
         save_seconds: float = SAVE_SECONDS,
     ) -> None:
         check_precision(recipe, device)
+        if slow := is_slow(recipe, device):
+            warnings.warn(slow, TrainingWarning, stacklevel=2)
         self.net, self.dataset, self.recipe, self.device = net, dataset, recipe, device
         self.progress = Progress()
         self._task = TASKS[dataset.task]

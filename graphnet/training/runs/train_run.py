@@ -20,7 +20,7 @@ from graphnet.spec.recipe import Recipe, resolved_data
 from graphnet.training.data.baseline import Baseline, linear_baseline
 from graphnet.training.data.dataset import Dataset
 from graphnet.training.devices import choose_device
-from graphnet.training.errors import OutOfMemory, RunError, Stopped
+from graphnet.training.errors import OutOfMemory, RunError, Stopped, TrainingWarning
 from graphnet.training.events import EpochDone, Event, Report
 from graphnet.training.loop.evaluation import Evaluation
 from graphnet.training.loop.stops import StopRequest, never
@@ -40,10 +40,6 @@ MOST_LOGITS = 1 << 28
 """Numbers of test outputs that are kept; more would make a file of gigabytes."""
 ROSE = 2.0
 """A last loss above this multiple of the first is told."""
-
-
-class TrainingWarning(UserWarning):
-    """Training went on, but something about it should be known."""
 
 
 @dataclass(frozen=True)

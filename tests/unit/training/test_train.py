@@ -12,7 +12,7 @@ from graphnet.training.data.dataset import Dataset
 from graphnet.training.data.images import TensorImages
 from graphnet.training.data.named import load_dataset
 from graphnet.training.devices import choose_device
-from graphnet.training.errors import DivergenceError, RecipeError, Stopped, TrainingError
+from graphnet.training.errors import DivergenceError, RecipeError, Stopped, TrainingError, TrainingWarning
 from graphnet.training.events import EpochDone, Event, Started
 from graphnet.training.loop.evaluation import evaluate
 from graphnet.training.loop.train import train
@@ -298,6 +298,13 @@ def test_precision_is_refused_where_there_is_none(few: Dataset) -> None:
         train(small_cnn(), few, Recipe(epochs=1, precision="tf32"), device="cpu")
 
 
+def test_bf16_is_slow_on_a_cpu_without_matrix_instructions(few: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    with pytest.warns(TrainingWarning, match="slower than fp32 on this CPU"):
+        train(small_cnn(), few, Recipe(steps=1, precision="bf16"), device="cpu")
+
+
+@pytest.mark.filterwarnings("ignore:bf16 is slower:graphnet.training.errors.TrainingWarning")
 def test_bf16_computes_in_bf16_and_keeps_fp32_weights(few: Dataset) -> None:
     net, seen = small_cnn(), []
     net[3].register_forward_hook(lambda module, given, out: seen.append(out.dtype) if module.training else None)

@@ -17,7 +17,7 @@ from torch import nn
 from graphnet.spec.recipe import Recipe
 from graphnet.training.data.baseline import linear_baseline
 from graphnet.training.data.dataset import Dataset
-from graphnet.training.errors import DivergenceError, OutOfMemory, RunError, Stopped
+from graphnet.training.errors import DivergenceError, OutOfMemory, RunError, Stopped, TrainingWarning
 from graphnet.training.events import EpochDone, Event, ignore
 from graphnet.training.loop.evaluation import EVALUATION_BATCH, evaluate
 from graphnet.training.loop.train import Result
@@ -25,7 +25,7 @@ from graphnet.training.runs.checkpoint import load_into, read_checkpoint
 from graphnet.training.runs.creation import create_run, new_run
 from graphnet.training.runs.keeper import recipe_in
 from graphnet.training.runs.run_folder import RunFolder
-from graphnet.training.runs.train_run import Machine, TrainingWarning, train_into
+from graphnet.training.runs.train_run import Machine, train_into
 from tests.unit.training.nets import TwoReadouts, few_digits
 
 SPEC = '{"graphnet": 1}'
