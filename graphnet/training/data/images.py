@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from graphnet.errors import printable
 from graphnet.training.data.crops import Box, central, covering
 from graphnet.training.errors import DataError
 
@@ -264,11 +265,10 @@ def resized(pixels: Tensor, height: int, width: int) -> Tensor:
 
 
 def check_memory(size: int) -> None:
-    """Raise DataError if images resized in memory would take more than `MOST_BYTES`."""
+    """Raise DataError if images resized in memory would take more bytes than `MOST_BYTES`."""
     if size > MOST_BYTES:
-        raise DataError(
-            f"the resized images would take {size / 2**30:,.0f} GiB of memory; choose a smaller size after @"
-        )
+        needed = f"{size / 2**30:,.0f} GiB of memory"
+        raise DataError(f"the resized images would take {needed}; choose a smaller size after @")
 
 
 def constants_of(pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -292,5 +292,6 @@ def as_they_are(channels: int) -> tuple[Tensor, Tensor]:
 
 def unreadable(what: str, fault: Exception) -> DataError:
     """An error for what cannot be read, with the reason in one line."""
-    reason = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
-    return DataError(f"{what} cannot be read: {reason}")
+    text = fault.strerror if isinstance(fault, OSError) and fault.strerror else str(fault)
+    reason = text.splitlines()[0] if text.strip() else type(fault).__name__
+    return DataError(f"{printable(what)} cannot be read: {printable(reason)}")

