@@ -305,10 +305,10 @@ def test_recipes_are_checked(tmp_path: Path) -> None:
     assert "quickstart" in fine[2]
     assert "wrong.toml:3:6: error[GN012]: train.lr" in done.stderr
     assert re.search(r"spec.json:1:\d+: error\[GN706\]: train.recipe", done.stderr)
-    done = run("check", "--set", "train.steps=1000", "--set", "train.lr=0.1", "digits")
+    done = run("check", "--set", "train.epochs=1000", "--set", "train.lr=0.1", "digits")
     assert (done.returncode, done.stdout) == (
         0,
-        "digits: fine: sgd, 1,000 steps of digits, batches of 64, lr 0.1\n",
+        "digits: fine: sgd, 1,000 epochs of digits, batches of 64, lr 0.1\n",
     )
 
 
@@ -317,7 +317,7 @@ def test_a_recipe_from_standard_input_and_in_place_of_a_spec(tmp_path: Path) -> 
     path.write_text("graphnet-recipe = 1\n[train]\nsteps = 5\n")
     done = run("check", "-", stdin=path.read_text())
     assert (done.returncode, done.stdout) == (0, "-: fine: sgd, 5 steps of digits, batches of 64, lr 0.05\n")
-    for command in (["plan"], ["draw"], ["code"], ["diff", QUICKSTART]):
+    for command in (["plan"], ["code"], ["diff", QUICKSTART]):
         done = run(*command, path)
         assert done.returncode == 1
         assert "this is a training recipe, not a spec" in done.stderr

@@ -133,15 +133,15 @@ def plan_of_source(source: Any) -> graphnet.Spec:
 
     reading = read(source)
     faults = reading.faults
-    if faults or reading.spec is None:
+    if faults or reading.document is None:
         from graphnet.pipeline import _further
 
-        raise graphnet.SpecError(placed([*faults, *_further(reading.spec, faults)], reading.source))
+        raise graphnet.SpecError(placed([*faults, *_further(reading.document, faults)], reading.source))
     try:
-        compile_plan(reading.spec)
+        compile_plan(reading.document)
     except graphnet.SpecError as error:
         raise graphnet.SpecError(placed(error.faults, reading.source)) from None
-    return reading.spec
+    return reading.document
 
 
 @FUZZ

@@ -145,12 +145,8 @@ def read_assignment(text: str, option: str = SET) -> Assignment:
     inner: Any = spec.data
     for word in words:
         if len(inner) > 1:
-            fault = Fault(
-                (),
-                "this sets more than one entry",
-                "give each its own --set" if option == SET else "give each an option",
-                code="GN015",
-            )
+            fix = "give each its own --set" if option == SET else "give each an option of its own"
+            fault = Fault((), "this sets more than one entry", fix, code="GN015")
             raise SpecError([setting.locate(fault)])
         inner = inner[word]
     return replace(setting, key=words, spec=spec)

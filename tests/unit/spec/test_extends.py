@@ -660,3 +660,13 @@ def test_nothing_that_moves_a_cursor_is_shown(tmp_path: Path) -> None:
         for fault in faults:
             assert str(fault).replace("\n", "").isprintable()
             assert 2 <= len(str(fault).split("\n")) <= 6
+
+
+def test_a_dropped_entry_leaves_no_place() -> None:
+    source = read_text("[a]\nb = 1\n", "toml", "x.toml")
+    merged = Merged(source.data, source)
+    merged.set(("a", "b"), read_assignment("a.b=2"))
+    merged.drop(("a", "b"))
+    merged.drop(("c", "d"))
+    assert (merged.data, source.data) == ({"a": {}}, {"a": {"b": 1}})
+    assert merged.locate(Fault(("a", "b"), "", code="GN010")).file == "x.toml"

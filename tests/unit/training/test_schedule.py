@@ -108,9 +108,10 @@ def test_a_cosine_begins_after_the_warm_up() -> None:
 
 
 def test_a_change_may_lie_inside_an_epoch_and_is_not_shifted_by_rounding() -> None:
-    recipe = Recipe.model_validate({"lr": 1.0, "schedule": {"kind": "steps", "at": [0.1, 0.7]}})
-    found = [learning_rate(recipe, step, 30, 60) for step in range(60)]
-    assert [step for step in range(1, 60) if found[step] != found[step - 1]] == [3, 21]
+    assert 0.55 * 100 > 55
+    recipe = Recipe.model_validate({"lr": 1.0, "schedule": {"kind": "steps", "at": [0.1, 0.55]}})
+    found = [learning_rate(recipe, step, 100, 200) for step in range(200)]
+    assert [step for step in range(1, 200) if found[step] != found[step - 1]] == [10, 55]
 
 
 def test_a_constant_rate_and_steps_that_the_run_does_not_have() -> None:
