@@ -52,6 +52,8 @@ def start_run(
     from graphnet.training.runs.creation import new_run
 
     choose_device(machine.device)
+    if data_root is None and recipe.data.startswith("folder:"):
+        data_root = Path.cwd()  # kept in `run.json`, so that the folder is found from elsewhere
     dataset = load_recipe_data(recipe, data_root)
     check_fits(dataset, plan.input_shape, plan.output_shape)
     check_data(dataset)
@@ -66,7 +68,7 @@ def start_run(
         print(estimate_text(_estimate(net, recipe, dataset, machine, timed=True), dataset.name))
         return
     with new_run(output, spec.name) as folder:
-        text = to_json(flattened(spec))
+        text = to_json({key: value for key, value in flattened(spec).items() if key != "train"})
         folder.write_text("spec.json", text)
         folder.write_text("recipe.toml", recipe_toml(recipe))
         folder.write_text("plan.txt", plan_text(plan))
