@@ -103,7 +103,7 @@ def save_checkpoint(
     if hidden := [name for name in state if name.startswith(TRAIN)]:
         raise ValueError(f"reserved for the state of training: {and_more(hidden)}")
     state = state | {TRAIN + name: tensor for name, tensor in (train or {}).items()}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    tensors = _apart(state)
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
     with replacing(path, before_renaming) as temporary:
@@ -112,6 +112,18 @@ def save_checkpoint(
         except SafetensorError as fault:
             raise _of_the_system(fault, path) from None
         seal(temporary)
+
+
+def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU, contiguous, and none in the memory of another, which safetensors refuses."""
+    found: dict[str, Tensor] = {}
+    used: set[int] = set()
+    for name, tensor in state.items():
+        tensor = tensor.detach().cpu().contiguous()
+        memory = tensor.untyped_storage().data_ptr()
+        found[name] = tensor.clone() if memory in used else tensor
+        used.add(memory)
+    return found
 
 
 def _of_the_system(fault: SafetensorError, path: Path) -> Exception:

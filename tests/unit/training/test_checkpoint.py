@@ -226,6 +226,14 @@ def test_the_state_of_training_stands_apart(tmp_path: Path) -> None:
     assert load_into(norm_net(), checkpoint.tensors) == LoadReport((), ())
 
 
+def test_tensors_may_share_memory(tmp_path: Path) -> None:
+    path, net = tmp_path / "last.safetensors", norm_net()
+    save_checkpoint(path, net, SPEC, None, {"same": net.conv1.weight, "row": net.conv1.weight[1]})
+    found = read_checkpoint(path, train=True)
+    assert torch.equal(found.train["same"], found.tensors["conv1.weight"])
+    assert torch.equal(found.train["row"], found.tensors["conv1.weight"][1])
+
+
 def test_the_state_of_training_is_read_only_if_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, read = tmp_path / "last.safetensors", []
     save_checkpoint(path, norm_net(), SPEC, None, STATE)

@@ -169,13 +169,15 @@ def test_removing_takes_only_what_training_wrote(tmp_path: Path) -> None:
     for name in ("notes.txt", "mine.safetensors"):
         (run.path / name).write_text("mine")
     (run.path / "indices").mkdir()
+    (run.path / "best.safetensors").mkdir()
     outside = tmp_path / "outside.svg"
     outside.write_text("mine")
     (run.path / "diagram.svg").symlink_to(outside)
     done = graphnet("runs", "remove", run.path, "--yes")
     assert done.returncode == 0, done.stderr
-    assert "but not the folder: it also holds indices, mine.safetensors, notes.txt" in done.stdout
-    assert sorted(path.name for path in run.path.iterdir()) == ["indices", "mine.safetensors", "notes.txt"]
+    assert "but not the folder: it also holds best.safetensors, indices, mine.safetensors, notes.txt" in done.stdout
+    left = ["best.safetensors", "indices", "mine.safetensors", "notes.txt"]
+    assert sorted(path.name for path in run.path.iterdir()) == left
     assert outside.read_text() == "mine"
 
 
