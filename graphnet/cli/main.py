@@ -92,7 +92,7 @@ _PLAIN = warnings.showwarning
 
 
 def main() -> None:
-    """Run the command line. Exit status: 0 success, 1 a wrong spec or run, 2 wrong usage."""
+    """Run the command line. Exit status: 0 success, 1 a wrong spec or run, 2 wrong usage; more in `cli.train`."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and "utf" not in stream.encoding.lower():
             stream.reconfigure(errors="replace")  # arrows and boxes become question marks, not tracebacks
