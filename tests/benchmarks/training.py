@@ -18,15 +18,16 @@ from copy import deepcopy
 
 import torch
 import torch.nn.functional as F
-from graphnet.training.recipe import Recipe
 from torch import Tensor, nn
 
 import graphnet
 from graphnet import zoo
 from graphnet.analysis.timing import Clock, ratio
-from graphnet.training.data.dataset import Dataset
+from graphnet.spec.recipe import Recipe
+from graphnet.training.data.dataset import build
+from graphnet.training.data.images import TensorImages
 from graphnet.training.events import EpochDone, Event, Report, Started
-from graphnet.training.loop.trainer import train
+from graphnet.training.loop.train import train
 
 RATE, MOMENTUM = 1e-4, 0.9
 CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -50,9 +51,10 @@ class Bare:
 
 def ours(net: nn.Module, images: Tensor, labels: Tensor, batch: int, epochs: int, report: Report) -> None:
     """Train with graphnet's loop on data in memory."""
-    dataset = Dataset("random", images, labels, images[:2], labels[:2], 10, None, "")
-    recipe = Recipe(epochs=epochs, batch_size=batch, lr=RATE, momentum=MOMENTUM, device="cpu", evaluate="end")
-    train(net, dataset, recipe, report)
+    parts = [(TensorImages(images[:count], prepared=True), labels[:count]) for count in (len(images), 2)]
+    dataset = build("random", *parts, classes=10, held_out_hash="")
+    recipe = Recipe(epochs=epochs, batch_size=batch, lr=RATE, momentum=MOMENTUM)
+    train(net, dataset, recipe, report, device="cpu")
 
 
 def main() -> None:
