@@ -431,7 +431,7 @@ def test_which_checkpoint_is_read(command: tuple[str, ...], runs: dict[str, Path
     empty.touch()
     name, *more = command
     for which, said in (
-        ("best", "has no checkpoint 'best'\n  it has: last; or give the path of one"),
+        ("best", "has no checkpoint 'best'\n  it has: last, previous; or give the path of one"),
         (empty, f"{empty} is not a safetensors file"),
         ("../../etc/passwd", "has no checkpoint"),
     ):

@@ -344,16 +344,21 @@ def test_training_leaves_a_run_that_eval_repeats(tiny: Path, tmp_path: Path) -> 
     folder = tmp_path / "run"
     done = run("train", tiny, "-o", folder, "--epochs", "1", "--device", "cpu")
     assert done.returncode == 0, done.stderr
-    accuracy = re.search(r"test accuracy (\S+) after [\d.]+ s \(a linear classifier: 9\d\.\d+%\)", done.stdout)
+    accuracy = re.search(
+        r"test accuracy (\S+) after [\d.]+ s \(a linear classifier on 1,347 images: 9\d\.\d+%\)", done.stdout
+    )
     assert accuracy, done.stdout
     assert done.stdout.splitlines()[-1] == f"results in {folder}"
     files = {path.name for path in folder.iterdir()}
     assert files == {
         "diagram.svg",
         "last.safetensors",
+        "logits.npz",
         "metrics.jsonl",
         "plan.txt",
         "predictions.json",
+        "previous.safetensors",
+        "recipe.toml",
         "run.json",
         "spec.json",
         "summary.csv",
@@ -368,7 +373,11 @@ def test_training_leaves_a_run_that_eval_repeats(tiny: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("changes", "options", "said"),
     [
-        ({"post_net": {"ops": "GL", "classes": 7}}, [], "digits are [1, 8, 8] with 10 classes; the spec's input is"),
+        (
+            {"post_net": {"ops": "GL", "classes": 7}},
+            [],
+            "digits need an output [10], for 10 classes; the net's output is [7]",
+        ),
         ({}, ["--data", "cifra10"], "no data set is called 'cifra10'\n  did you mean 'cifar10'? known: digits,"),
     ],
 )

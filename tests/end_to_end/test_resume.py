@@ -9,6 +9,7 @@ import random
 import signal
 import sys
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -102,10 +103,10 @@ def assert_same(run: Path, other: Path) -> None:
 def jpegs(folder: Path) -> list[str]:
     """A folder of small images of two classes, read by workers; arguments to train on it."""
     shades = random.Random(0)
-    for part, count in (("train", 40), ("val", 10)):
+    for part, images in (("train", 40), ("val", 10)):
         for kind in ("dark", "light"):
             (folder / part / kind).mkdir(parents=True)
-            for n in range(count):
+            for n in range(images):
                 grey = shades.randrange(0, 128) + 127 * (kind == "light")
                 Image.new("RGB", (40, 48), (grey, n, 255 - grey)).save(folder / part / kind / f"{n}.jpg")
     spec = ["cifar-resnet", "--set", "post_net.classes=2", "--data", f"folder:{folder}@32", "--batch-size", "8"]
@@ -123,8 +124,10 @@ def test_kills_lose_nothing(workers: int, tmp_path: Path, request: pytest.Fixtur
     always = ["--save-every", "0.3s", "--device", "cpu", "--workers", str(workers)]
     assert Training(tmp_path, *given, *always, "-o", str(tmp_path / "whole")).end()[0] == 0
     done = 0
-    while done < kills:
-        run = tmp_path / f"killed{done}"
+    for number in count():
+        if done == kills:
+            break
+        run = tmp_path / f"killed{number}"
         process = Training(tmp_path, *given, *always, "-o", str(run))
         while True:
             wait_until_training(run, process)

@@ -137,11 +137,10 @@ def test_the_state_of_optimisers_is_restored(optimizer: str) -> None:
 def test_a_fused_step_is_left_out_if_it_is_bad(optimizer: str) -> None:
     net = small_cnn()
     optimizers = optimizers_of(net, Recipe(optimizer=optimizer), fused=True)
-    before = {name: each.detach().clone() for name, each in net.named_parameters()}
-    for is_bad in (1.0, 0.0):
+    for is_bad in (0.0, 1.0):
+        before = {name: each.detach().clone() for name, each in net.named_parameters()}
         for parameter in net.parameters():
             parameter.grad = torch.full_like(parameter, torch.nan if is_bad else 1.0)
         optimizers.step(torch.tensor(is_bad))
         same = [torch.equal(before[name], each) for name, each in net.named_parameters()]
         assert all(same) if is_bad else not any(same)
-    assert all(each.isfinite().all() for each in net.parameters())

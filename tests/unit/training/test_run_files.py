@@ -193,7 +193,7 @@ def test_checkpoints_have_names(folder: RunFolder, tmp_path: Path) -> None:
     assert folder.tested.name == "averaged.safetensors"
     with pytest.raises(RunError, match=r"no checkpoint 'epoch-0009'\n  it has: averaged, best, epoch-0002, last, prev"):
         folder.checkpoint_called("epoch-0009")
-    for name in ("", "../../etc/passwd", str(tmp_path), "\0", "x" * 10_000):
+    for name in ("", "../../etc/nothing", str(tmp_path), "\0", "x" * 10_000):
         with pytest.raises(RunError, match="no checkpoint"):
             folder.checkpoint_called(name)
     for name in ("x", "../last"):

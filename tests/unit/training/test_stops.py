@@ -11,6 +11,7 @@ from graphnet.training.loop.stops import stop_requests
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_is_a_request(name: str) -> None:
     number = getattr(signal, name)
+    first = signal.signal(number, signal.SIG_DFL)  # under nohup, SIGHUP is ignored
     before = signal.getsignal(number)
     with stop_requests() as request:
         assert request() is None
@@ -18,7 +19,7 @@ def test_a_signal_is_a_request(name: str) -> None:
         found = request()
     assert isinstance(found, Stopped)
     assert (str(found), found.status) == (f"stopped by {name}", 128 + number)
-    assert signal.getsignal(number) is before
+    assert signal.signal(number, first) is before
 
 
 def test_a_second_interrupt_stops_at_once() -> None:

@@ -122,11 +122,12 @@ def test_a_pipe_is_no_image(tmp_path: Path) -> None:
 
 def test_a_spec_must_fit_the_data() -> None:
     digits = load_dataset("digits")
-    check_fits(digits, (1, 8, 8), 10)
+    check_fits(digits, (1, 8, 8), (10,))
     with pytest.raises(DataError) as caught:
-        check_fits(digits, (3, 32, 32), 10)
-    assert str(caught.value) == (
-        "digits are [1, 8, 8] with 10 classes; the spec's input is [3, 32, 32] with 10 classes"
-    )
-    with pytest.raises(DataError, match=r"with 100 classes$"):
-        check_fits(digits, (1, 8, 8), 100)
+        check_fits(digits, (3, 32, 32), (10,))
+    fix = "set input.shape = [1, 8, 8]"
+    assert str(caught.value) == f"digits are [1, 8, 8]; the spec's input is [3, 32, 32]\n  {fix}"
+    with pytest.raises(DataError, match=r"or digits@16x24$"):
+        check_fits(digits, (1, 16, 24), (10,))
+    with pytest.raises(DataError, match=r"output is \[100\]\n  set post_net.classes = 10$"):
+        check_fits(digits, (1, 8, 8), (100,))
