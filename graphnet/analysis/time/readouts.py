@@ -109,6 +109,33 @@ def read_out(
     )
 
 
+def calibrated_for(
+    net: nn.Module, times: Times, training: Iterable[Batch], which: Calibration = "missing"
+) -> tuple[Net, tuple[str, ...]]:
+    """Compile a trained net for other readout times as one net, which a checkpoint can hold, and calibrate it.
+
+    Its readouts combine as those of the trained net.
+
+    Args:
+        net, training, which: as for `read_out`.
+        times: the readout times.
+
+    Returns:
+        The new net in evaluation mode, and the names of the calibrated statistics.
+
+    Raises:
+        SpecError: the spec cannot be read out at one of the times.
+        EditError: weights are missing, or the net was not compiled by graphnet.
+        ValueError: calibration fails.
+    """
+    ours, spec = origin_of(net)
+    made, missing = with_weights_of(net, spec_at(spec, times_of(times, ours, spec), combined=True))
+    names = {"missing": missing, "all": _statistics(made), "none": []}[which]
+    if names:
+        calibrate(made, training, names)
+    return made.eval(), tuple(names)
+
+
 def times_of(times: Times, plan: Plan, spec: Spec) -> tuple[int, ...]:
     """Return readout times, ascending; constants are those of `[let]` and `T`, the net's last readout time.
 
@@ -160,7 +187,7 @@ def with_weights_of(net: nn.Module, spec: Spec) -> tuple[Net, list[str]]:
     Raises:
         EditError: weights are missing.
     """
-    plan = plan_of(spec, unlimited=True)
+    plan = plan_of(spec, unlimited=options_of(net).unlimited)
     if lacking := lacking_weights(net, plan):
         names = dict.fromkeys(name for each in lacking.values() for name in each)
         raise EditError(f"this needs weights that the net does not have: {and_more(list(names))}")
@@ -225,9 +252,8 @@ def _calibrate(nets: Sequence[tuple[Net, Sequence[str]]], training: Iterable[Bat
     if not todo:
         return
     if training is None:
-        names = [name for _, wanted in todo for name in wanted]
         hint = "pass batches of training images, or calibrate='none'"
-        raise EditError(f"{uncalibrated(names)}\n  {hint}")
+        raise EditError(f"{uncalibrated([name for _, names in todo for name in names])}\n  {hint}")
     batches = training if len(todo) == 1 else list(training)
     for net, names in todo:
         calibrate(net, batches, names)

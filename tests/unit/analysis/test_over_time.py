@@ -15,6 +15,7 @@ from graphnet.cli.common.report import Failure
 from graphnet.cli.view import measured
 from graphnet.pictures.page.document import as_json
 from graphnet.training.calibrate import calibrate
+from graphnet.training.data.named import load_dataset
 from graphnet.training.runs.checkpoint import save_checkpoint
 from graphnet.training.runs.creation import create_run
 from tests.small import small
@@ -84,7 +85,8 @@ def test_without_weights_for_other_times_only_the_trained_ones_are_measured() ->
 def test_a_run_is_measured_on_its_own_data(tmp_path: Path) -> None:
     spec = graphnet.load(small(post_net={"ops": "BRGL", "classes": 10}))
     folder = create_run(tmp_path / "run", "small")
-    folder.write_record({"dataset": {"name": "digits", "held_out_seed": 0}})
+    held_out = load_dataset("digits").held_out_hash
+    folder.write_record({"dataset": {"name": "digits", "held_out_seed": 0, "held_out_hash": held_out}})
     save_checkpoint(folder.checkpoint, graphnet.compile(spec), json.dumps(spec.as_data()), {})
     found = measured(folder.path, None, "cpu")
     assert found["note"] == (

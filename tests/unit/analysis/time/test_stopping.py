@@ -49,7 +49,7 @@ def test_thresholds_run_from_stopping_at_once_to_hardly_ever(rule: str) -> None:
     assert at_once.reaction_times.tolist() == [3, 3]
     never = stop(TIMES, even, spread, np.zeros((3, 2)), rule, found[1])  # type: ignore[arg-type]
     assert never.reaction_times.tolist() == [8, 8]
-    assert len(set(found)) == 21
+    assert len(set(found)) == 34
     steps = np.diff([each for each in found if each is not None])
     assert (steps > 0).all() if rule == "threshold" else (steps < 0).all()
 
