@@ -27,6 +27,7 @@ class Measures:
         calibrated: the readout times whose statistics were calibrated, as the net lacks them.
         chance: the accuracy of guessing.
         norms: the root mean square of each value, over images and units, by the value's name.
+        left_out: times at which the net cannot be read out.
     """
 
     images: int
@@ -34,6 +35,7 @@ class Measures:
     calibrated: tuple[int, ...]
     chance: float
     norms: dict[str, float]
+    left_out: tuple[int, ...] = ()
 
 
 def measure(
@@ -52,7 +54,8 @@ def measure(
     plan, spec = origin_of(net)
     batches = zip(torch.split(images, EVALUATION_BATCH), torch.split(labels, EVALUATION_BATCH), strict=True)
     found = sweep(net, batches, _possible(plan, spec) if times is None else times, training)
-    return Measures(len(labels), found.accuracy, found.calibrated, 1 / plan.classes, _norms(net, plan, images))
+    norms, left_out = _norms(net, plan, images), tuple(found.left_out)
+    return Measures(len(labels), found.accuracy, found.calibrated, 1 / plan.classes, norms, left_out)
 
 
 def _possible(plan: Plan, spec: Spec) -> list[int]:
