@@ -31,8 +31,9 @@ def calibrate(
     device: Device = "auto",
     plugins: Plugins = None,
 ) -> None:
-    """Write a checkpoint of a trained net for other readout times: the same weights, statistics from training images.
+    """Write a checkpoint of a trained net for other readout times.
 
+    The weights stay the same; statistics that the net lacks are calibrated on training images.
     Test it by `graphnet eval RUN --checkpoint FILE`.
     """
     path = output or run / f"readout-{readout.replace(' ', '')}.safetensors"

@@ -56,22 +56,32 @@ def sweep(
         Path | None, typer.Option("--output", "-o", help="Folder for tables and figures.", show_default="RUN/sweep")
     ] = None,
     calibrate: Annotated[
-        Calibrate, typer.Option(help="Which running statistics to calibrate on training images.")
+        Calibrate,
+        typer.Option(
+            help="Statistics to calibrate on training images: those that the net lacks, all, or none; "
+            "missing ones then have mean 0 and variance 1."
+        ),
     ] = Calibrate.MISSING,
     compare: Annotated[
         bool, typer.Option("--compare", help="Also measure without calibration, as a second curve.")
     ] = False,
     combine: Annotated[
-        Combined, typer.Option(help="What stopping rules see: each output, or the mean or sum of those so far.")
+        Combined,
+        typer.Option(
+            metavar="WORD",
+            help="What stopping rules see: each output (none), the mean (cumulative) "
+            "or the sum (cumulative-sum) of the outputs so far.",
+        ),
     ] = Combined.NONE,
     threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Stop when the largest softmax reaches this; for the table by image.")
+        float, typer.Option(min=0, max=1, help="Largest softmax at which the net stops, for the reaction times.")
     ] = 0.9,
     entropy: Annotated[
-        float, typer.Option(min=0, help="Stop when the entropy falls to this, in nats; for the table by image.")
+        float, typer.Option(min=0, help="Entropy in nats at which the net stops, for the reaction times.")
     ] = 0.3,
     step: Annotated[
-        float | None, typer.Option(metavar="MS", help="Milliseconds per step.", show_default="20 to 50")
+        float | None,
+        typer.Option(metavar="MS", help="Milliseconds per step, for tables and time axes.", show_default="20 to 50"),
     ] = None,
     images: Annotated[int | None, typer.Option(min=1, help="Most test images.", show_default="all")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Test images per batch.")] = 256,
@@ -81,11 +91,15 @@ def sweep(
     device: Device = "auto",
     plugins: Plugins = None,
 ) -> None:
-    """Read a trained net out at other times, on the test images: error, loss, confidence, reaction times.
+    """Test a trained net at other readout times: error, loss, confidence, reaction times.
 
-    The weights stay the same. Where norms have no statistics for a time, they are calibrated on training images.
-    Writes sweep.csv (by time), stopping.csv (by stopping rule and threshold), reaction_times.csv (by image),
-    responses.npz (the outputs at all times), and the figures error and speed_accuracy.
+    The weights stay the same. Statistics that the net lacks are calibrated on training images.
+    Stopping rules tell when the net would answer: once its largest softmax is high enough,
+    once the entropy of the softmax is low enough, or when it is most confident.
+
+    Writes sweep.csv (a line per time), stopping.csv (per stopping rule and threshold),
+    reaction_times.csv (per image), responses.npz (the outputs at all times), and the figures
+    error and speed_accuracy.
     """
     if step is not None and not 0 < step < float("inf"):
         raise typer.BadParameter("a step takes more than 0 ms", param_hint="--step")
