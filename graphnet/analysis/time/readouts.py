@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor, nn
 
@@ -53,11 +53,14 @@ class Readouts:
     left_out: Mapping[int, str]
 
     def outputs(self, images: Tensor) -> dict[int, Tensor]:
-        """The outputs for images `[N, C, H, W]` by readout time, in order of time."""
+        """The outputs for images `[N, C, H, W]` by readout time, in order of time.
+
+        Of sequences `[N, T, C, H, W]`, each net takes the first frames, as many as it needs.
+        """
         found: dict[int, Tensor] = {}
         for net in self.nets:
             last = net.meta["plan"].last_time
-            found |= {last if t is None else t: output for t, output in by_time(net(images)).items()}
+            found |= {last if t is None else t: output for t, output in by_time(net(_frames(net, images))).items()}
         return {t: found[t] for t in self.times}
 
 
@@ -79,7 +82,10 @@ def read_out(
     Raises:
         EditError: the net was not compiled by graphnet, it can be read out at none of the times, or calibration needs
             training images.
+        ValueError: `which` is no such word, or calibration fails.
     """
+    if which not in get_args(Calibration):
+        raise ValueError(f"calibrate={which!r}: one of {', '.join(get_args(Calibration))}")
     ours, spec = origin_of(net)
     wanted = times_of(times, ours, spec)
     left, left_out = _readable(spec, wanted, options_of(net).unlimited)
@@ -132,7 +138,7 @@ def calibrated_for(
     made, missing = with_weights_of(net, spec_at(spec, times_of(times, ours, spec), combined=True))
     names = {"missing": missing, "all": _statistics(made), "none": []}[which]
     if names:
-        calibrate(made, training, names)
+        calibrate(made, _images(made, training), names)
     return made.eval(), tuple(names)
 
 
@@ -256,4 +262,15 @@ def _calibrate(nets: Sequence[tuple[Net, Sequence[str]]], training: Iterable[Bat
         raise EditError(f"{uncalibrated([name for _, names in todo for name in names])}\n  {hint}")
     batches = training if len(todo) == 1 else list(training)
     for net, names in todo:
-        calibrate(net, batches, names)
+        calibrate(net, _images(net, batches), names)
+
+
+def _images(net: Net, batches: Iterable[Batch]) -> Iterator[Tensor]:
+    for batch in batches:
+        yield _frames(net, batch if isinstance(batch, Tensor) else batch[0])
+
+
+def _frames(net: Net, images: Tensor) -> Tensor:
+    """The images; of a sequence, as many frames as the net needs."""
+    plan: Plan = net.meta["plan"]
+    return images[:, : plan.input_shape[0]] if plan.is_sequence else images

@@ -179,6 +179,8 @@ def test_other_tasks_have_no_confidence() -> None:
 def test_missing_statistics_need_training_images() -> None:
     with pytest.raises(EditError, match=r"no running statistics at t = \d.*\n  pass batches of training images"):
         sweep(trained(small()), BATCHES, "2..5")
+    with pytest.raises(ValueError, match="calibrate='some': one of missing, all, none"):
+        sweep(trained(small()), BATCHES, 3, calibrate="some")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no images to evaluate on"):
         sweep(trained(small()), [], 3)
 
@@ -215,6 +217,20 @@ def test_times_that_are_refused(times: Any, said: str) -> None:
     spec = graphnet.load(small())
     with pytest.raises(EditError, match=said):
         times_of(times, graphnet.plan(spec), spec)
+
+
+@pytest.mark.parametrize("slabs", [(), RELATIVE], ids=["one net", "a net for each time"])
+def test_of_sequences_each_readout_takes_the_frames_it_needs(slabs: tuple[dict[str, Any], ...]) -> None:
+    spec = small(*slabs, input={"shape": [1, 8, 8], "t": "0..inf", "sequence": True}, readout={"t": 4})
+    net = trained(spec)
+    films = torch.randn(6, 6, 1, 8, 8, generator=DRAWN, dtype=torch.float64)
+    found = sweep(net, [(films, TARGETS[:6])], "2, 3, 5", calibrate="none", keep_outputs=True)
+    assert found.outputs is not None
+    for k, t in enumerate(found.times):
+        made = alone(net, spec, t, calibrated=False)
+        with torch.no_grad():
+            assert np.abs(found.outputs[:, k] - made(films[:, : t + 1]).numpy()).max() < 1e-10
+    assert sweep(net, [(films, TARGETS[:6])], "2, 3, 5", [films]).calibrated == (2, 3, 5)
 
 
 def test_recurrent_nets_of_three_states_skip_the_first_times() -> None:
