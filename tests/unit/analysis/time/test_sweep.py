@@ -103,7 +103,9 @@ def test_which_times_were_trained_and_which_are_calibrated() -> None:
 
 def test_all_statistics_can_be_calibrated() -> None:
     net = trained(small(readout={"t": 4}))
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     found = sweep(net, BATCHES, [4], TRAINING.split(20), calibrate="all", keep_outputs=True)
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
     calibrate(net, TRAINING.split(20))
     assert found.outputs is not None
     with torch.no_grad():
