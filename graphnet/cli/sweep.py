@@ -98,12 +98,13 @@ def sweep(
     once the entropy of the softmax is low enough, or when it is most confident.
 
     Writes sweep.csv (a line per time), stopping.csv (per stopping rule and threshold),
-    reaction_times.csv (per image), responses.npz (the outputs at all times), and the figures
-    error and speed_accuracy.
+    reaction_times.csv (per image), responses.npz (the outputs at all times), sweep.json (which
+    times were calibrated or left out, and why), and the figures error and speed_accuracy.
     """
     if step is not None and not 0 < step < float("inf"):
         raise typer.BadParameter("a step takes more than 0 ms", param_hint="--step")
     from graphnet.analysis.time.milliseconds import StepLength
+    from graphnet.analysis.time.sweep_tables import write_summary
     from graphnet.training.runs.load_run import load_run
 
     folder = output or run / "sweep"
@@ -119,6 +120,15 @@ def sweep(
     length = StepLength() if step is None else StepLength(step, step)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        settings = {
+            "run": str(run),
+            "checkpoint": checkpoint or "the tested one",
+            "data": dataset.name,
+            "readout": readout,
+            "calibrate": str(calibrate),
+            "calibration_images": calibration_images,
+        }
+        write_summary(folder / "sweep.json", found, settings)
         _write(folder, sweeps, rules, combine, dataset, length, takes_time(net.meta["plan"]))
     except OSError as fault:
         raise Failure(f"cannot write {fault.filename or folder}: {fault.strerror}") from None

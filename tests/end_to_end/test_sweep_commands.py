@@ -18,6 +18,7 @@ NET: dict[str, Any] = small(post_net={"ops": "BRGL", "classes": 10}, name="two a
 FILES = [
     *("error.pdf", "error.png", "error.svg", "reaction_times.csv", "responses.npz"),
     *("speed_accuracy.pdf", "speed_accuracy.png", "speed_accuracy.svg", "stopping.csv", "sweep.csv"),
+    "sweep.json",
 ]
 CPU = ("--device", "cpu", "--calibration-images", "256")
 
@@ -38,6 +39,9 @@ def test_a_sweep_writes_tables_responses_and_figures(trained: Path, tmp_path: Pa
     assert "t = 0 is left out: 'h2' is empty" in done.stdout
     assert "measured on 450 test images of digits" in done.stdout
     assert sorted(path.name for path in out.iterdir()) == FILES
+    told = json.loads((out / "sweep.json").read_text(encoding="utf-8"))
+    assert (told["times"], told["trained"], told["calibrated"]) == ([1, 2, 3, 4, 5], [3], [1, 2, 4, 5])
+    assert (told["left_out"], told["data"], told["images"]) == ({"0": "'h2' is empty"}, "digits", 450)
     table = rows(out / "sweep.csv")
     assert len(table) == 2 * 3 * 5
     single = {int(row["time"]): row for row in table if (row["calibration"], row["combine"]) == ("missing", "none")}

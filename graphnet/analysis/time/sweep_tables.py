@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from graphnet.analysis.time.milliseconds import StepLength
 from graphnet.analysis.time.stopping import QUANTILES, Stopping
 from graphnet.analysis.time.sweep import COMBINES, Combine, Sweep
-from graphnet.atomic_files import replacing
+from graphnet.atomic_files import replacing, write_text
 
 Row = Sequence[object]
 """None is an empty cell."""
@@ -36,6 +37,22 @@ def write_points(path: Path, sweeps: Mapping[str, Sweep], step: StepLength) -> N
             for point in found.points(combine)
         ),
     )
+
+
+def write_summary(path: Path, found: Sweep, settings: Mapping[str, object]) -> None:
+    """Write as JSON what was measured: the settings, images, chance, and the times with their kinds."""
+    summary = {
+        **settings,
+        "task": found.task,
+        "images": found.images,
+        "chance": found.chance,
+        "times": found.times,
+        "trained": found.trained,
+        "untrained": found.untrained,
+        "calibrated": found.calibrated,
+        "left_out": found.left_out,
+    }
+    write_text(path, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_stopping(path: Path, curves: Iterable[Stopping], combine: Combine, step: StepLength) -> None:
