@@ -28,6 +28,8 @@ COMMANDS = {
     "runs": "runs.runs",
     "indices": "indices.indices",
     "analyse": "analyse.analyse",
+    "stats": "stats.stats",
+    "activations": "activations.activations",
     "perturb": "perturb.perturb",
     "bench": "bench.bench",
     "compare": "compare.compare",
