@@ -19,7 +19,7 @@ from graphnet.training.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from graphnet.runtime.net import Net
-    from graphnet.training.data.dataset import Part
+    from graphnet.training.data.dataset import Dataset, Part
 
 
 class PartName(StrEnum):
@@ -91,18 +91,26 @@ def _loaded(
     checkpoint: str | None,
 ) -> tuple[Net, str, Part]:
     """The net, the name of the data, and their part, to be standardised as in training."""
-    from graphnet.training.data.checks import check_shape
     from graphnet.training.data.named import load_dataset
     from graphnet.training.runs.load_run import load_data, load_net
 
     net = load_net(folder, device, checkpoint)
     trained_on = load_data(folder, None if data else data_root)
     dataset = load_dataset(data, data_root) if data else trained_on
-    check_shape(dataset, net.meta["plan"].input_shape)
+    _check_shape(dataset, net.meta["plan"].input_shape)
     if part.value not in dataset.parts:
         raise DataError(f"{dataset.name} has no {part.value} part\n  it has: {', '.join(dataset.parts)}")
     own = trained_on.train
     return net, dataset.name, replace(dataset.parts[part.value], mean=own.mean, deviation=own.deviation)
+
+
+def _check_shape(dataset: Dataset, wanted: tuple[int, ...]) -> None:
+    if dataset.image_shape == tuple(wanted):
+        return
+    told = f"images of {dataset.name} are {list(dataset.image_shape)}; the input of the net is {list(wanted)}"
+    may_resize = dataset.image_shape[0] == wanted[0] and len(wanted) == 3
+    size = f"{dataset.name.partition('@')[0]}@{'x'.join(map(str, wanted[1:]))}"
+    raise DataError(f"{told}\n  {f'write --data {size}' if may_resize else 'choose images of that shape'}")
 
 
 def _write(

@@ -110,5 +110,5 @@ def read(path: Path | str) -> ActivationFile:
         raise FileNotFoundError(2, "No such file or directory", str(place))
     try:
         return ActivationFile(place)
-    except zipfile.BadZipFile as fault:
+    except (zipfile.BadZipFile, json.JSONDecodeError) as fault:
         raise ValueError(f"{place} is damaged: {fault}") from fault

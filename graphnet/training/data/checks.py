@@ -24,21 +24,12 @@ def check_fits(dataset: Dataset, input_shape: tuple[int, ...], output_shape: tup
     Raises:
         DataError: they differ; the message gives both, and says what would do.
     """
-    check_shape(dataset, input_shape)
-    check_output(TASKS[dataset.task], dataset.name, dataset.classes, dataset.train.targets[:1], tuple(output_shape))
-
-
-def check_shape(dataset: Dataset, input_shape: tuple[int, ...]) -> None:
-    """Check the shape of a net's input `(C, H, W)` against the data.
-
-    Raises:
-        DataError: they differ; the message gives both, and says what would do.
-    """
     if dataset.image_shape != tuple(input_shape):
         given = f"{dataset.name} are {list(dataset.image_shape)}; the spec's input is {list(input_shape)}"
         at = f", or {dataset.name.partition('@')[0]}@{'x'.join(map(str, input_shape[1:]))}"
         is_resized = len(input_shape) == 3 and input_shape[0] == dataset.image_shape[0]
         raise DataError(f"{given}\n  set input.shape = {list(dataset.image_shape)}{at if is_resized else ''}")
+    check_output(TASKS[dataset.task], dataset.name, dataset.classes, dataset.train.targets[:1], tuple(output_shape))
 
 
 def check_data(dataset: Dataset) -> None:
