@@ -56,7 +56,7 @@ def activations(
         typer.Option(metavar="NAME", help="Another data set of images of the same shape.", show_default="the run's"),
     ] = None,
     images: Annotated[
-        int | None, typer.Option(min=1, help="The first so many images only.", show_default="all")
+        int | None, typer.Option(min=1, help="Number of images, from the first.", show_default="all")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 64,
     dtype: Annotated[Dtype, typer.Option(help="Type of the numbers in the file.")] = Dtype.FLOAT32,

@@ -147,20 +147,13 @@ def test_activations_that_are_refused(runs: dict[str, Path], tmp_path: Path) -> 
     start = ("activations", runs["long"], "-o", out)
     refused(*start, "--at", "h3", said="error: 'h3': no state of this net has that name\n  did you mean 'h")
     refused(*start, "--at", "h1@9", said="error: 'h1@9': 'h1' is not computed then")
-    refused(
-        *start, "--at", "h1", "--part", "validation", said="digits has no validation part\n  it has: training, test"
-    )
+    parts = "digits has no validation part\n  it has: training, test"
+    refused(*start, "--at", "h1", "--part", "validation", said=parts)
     refused(*start, "--at", "h1", "--data", "none", said="no data set is called 'none'")
     shapes = "images of fake are [3, 32, 32]; the input of the net is [1, 8, 8]\n  choose images of that shape"
     refused(*start, "--at", "h1", "--data", "fake", said=shapes)
-    refused(
-        *start,
-        "--at",
-        "h1",
-        "--data",
-        "digits@9",
-        said="[1, 9, 9]; the input of the net is [1, 8, 8]\n  write --data digits@8x8",
-    )
+    shapes = "[1, 9, 9]; the input of the net is [1, 8, 8]\n  write --data digits@8x8"
+    refused(*start, "--at", "h1", "--data", "digits@9", said=shapes)
     refused("activations", tmp_path, "-o", out, "--at", "h1", said="is not a run folder")
     text = refused("activations", runs["long"], "-o", tmp_path / "a.txt", "--at", "h1")
     assert "ends in .npz or .zarr" in text
