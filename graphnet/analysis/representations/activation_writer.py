@@ -81,7 +81,8 @@ def write_activations(
 
     Only one batch is in memory. The file appears once it is complete. Its arrays are, with K states at times:
 
-    - `V2@3`, … `[N, C, H, W]`, and the outputs `logits@t` `[N, …]` at each readout time t, before any combination;
+    - `V2@3`, … `[N, C, H, W]`; where it depends on the readout time (slabs name `T`), that of the last readout;
+    - the outputs `logits@t` `[N, …]` at each readout time t, before any combination;
     - `targets`, and `indices` `[N]`: the place of each image in the part of the source that it was drawn from;
     - `names`, `times` `[K]`: the names of the states at times, and the times in steps;
     - `milliseconds` `[K, 2]`: 20t and 50t, unless some arrow takes no time (Liao & Poggio 2016, section 3);
