@@ -33,7 +33,7 @@ STAGED = small(
 )
 BY_READOUT = small(
     {"t": "1..inf", "h1": {"h1": "BRC+I"}},
-    {"t": "T-1", "h1": {"h1": "C5"}},
+    {"t": "T-1", "h1": {"h1": "RC"}},
     {"t": "2..inf", "h1": {"h2": "BRC"}, "h2": {"h2": "BRC+I"}},
     readout={"t": [4, 5]},
 )
