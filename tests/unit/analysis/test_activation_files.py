@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -133,6 +134,8 @@ def test_the_same_net_and_images_give_the_same_bytes(tmp_path: Path) -> None:
     for name in "ab":
         write_activations(tmp_path / f"{name}.npz", net, part_of(5), "h1")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with ZipFile(tmp_path / "a.npz") as archive:
+        assert {entry.date_time[0] for entry in archive.infolist()} == {1980}
 
 
 def test_only_one_batch_is_held(tmp_path: Path) -> None:
