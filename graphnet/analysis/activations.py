@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 
 import torch
@@ -14,7 +14,6 @@ from graphnet.training.calibrate import Batch
 from graphnet.training.loop.settings import in_mode
 
 
-@torch.no_grad()
 def activations(
     net: Net,
     images: Tensor | Iterable[Batch],
@@ -44,16 +43,30 @@ def activations(
         raise ValueError(f"batch_size={batch_size}: a whole number of at least 1")
     at = [at] if isinstance(at, str) else list(at)
     selected(net.meta["executed"], at)
-    like = next(iter(net.state_dict().values()), torch.empty(0))
-    if device is not None and torch.device(device) != like.device:
+    if device is not None and torch.device(device) != _like(net).device:
         net = deepcopy(net).to(device)
-        like = like.to(device)
+    batches = torch.split(images, batch_size) if isinstance(images, Tensor) else images
     found: dict[tuple[str, int], list[Tensor]] = {}
-    with in_mode(net, training=False):
-        for batch in torch.split(images, batch_size) if isinstance(images, Tensor) else images:
-            given = batch if isinstance(batch, Tensor) else batch[0]
-            for key, value in net.activations(given.to(like), at).items():
-                found.setdefault(key, []).append(value.cpu())
+    for values in activations_by_batch(net, batches, at):
+        for key, value in values.items():
+            found.setdefault(key, []).append(value)
     if not found:
         raise ValueError("no images")
     return {key: torch.cat(values) for key, values in found.items()}
+
+
+def activations_by_batch(net: Net, batches: Iterable[Batch], at: Iterable[str]) -> Iterator[Activations]:
+    """Yield the values of states at times for each batch, on the CPU, as `activations` does for all images.
+
+    Batches are moved to the net's device. Raises ValueError as `activations` does.
+    """
+    at, like = list(at), _like(net)
+    for batch in batches:
+        images = batch if isinstance(batch, Tensor) else batch[0]
+        with in_mode(net, training=False), torch.no_grad():
+            found = {key: value.cpu() for key, value in net.activations(images.to(like), at).items()}
+        yield found
+
+
+def _like(net: Net) -> Tensor:
+    return next(iter(net.state_dict().values()), torch.empty(0))

@@ -30,6 +30,8 @@ COMMANDS = {
     "calibrate": "calibrate.calibrate",
     "indices": "indices.indices",
     "analyse": "analyse.analyse",
+    "stats": "stats.stats",
+    "activations": "activations.activations",
     "perturb": "perturb.perturb",
     "bench": "bench.bench",
     "compare": "compare.compare",
