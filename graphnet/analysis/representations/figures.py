@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphnet.analysis.figures import COLOURS, MARKS, STYLE
-from graphnet.analysis.representations.rdm import Array, NoiseCeiling, square
+from graphnet.analysis.representations.rdm import SYMBOLS, Array, NoiseCeiling, square
 from graphnet.analysis.representations.responses import Key
 from graphnet.atomic_files import replacing
 
@@ -44,6 +44,19 @@ class Line:
     high: Sequence[float] | None = None
 
 
+def lines_of(values: Mapping[Key, tuple[float, float]]) -> list[Line]:
+    """Make a line for each state from values and their standard errors; NaN where there is no error."""
+    states = list(dict.fromkeys(state for state, _ in values))
+    lines = []
+    for state in states:
+        found = sorted((t, *pair) for (own, t), pair in values.items() if own == state)
+        times, means, errors = (np.array(column) for column in zip(*found, strict=True))
+        bars = np.isfinite(errors).all()
+        low, high = ((means - errors).tolist(), (means + errors).tolist()) if bars else (None, None)
+        lines.append(Line(state, times.tolist(), means.tolist(), low, high))
+    return lines
+
+
 @contextmanager
 def _figure(folder: Path, name: str, width: float, height: float) -> Iterator[Any]:
     """Yield a figure; then write it as `name.svg`, `.pdf` and `.png` into the folder."""
@@ -51,7 +64,7 @@ def _figure(folder: Path, name: str, width: float, height: float) -> Iterator[An
     from matplotlib.figure import Figure
 
     with mpl.rc_context(NARROW):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="compressed")
         yield figure
         for kind, metadata in FORMATS.items():
             with replacing(folder / f"{name}.{kind}") as temporary:
@@ -120,7 +133,7 @@ def plot_comparison(folder: Path, keys: Sequence[Key], found: Array, comparison:
         for places in list(groups.values())[1:]:
             axis.axhline(places[0] - 0.5, color="white", linewidth=0.8)
             axis.axvline(places[0] - 0.5, color="white", linewidth=0.8)
-        figure.colorbar(image, ax=axis, fraction=0.05, pad=0.02).set_label(f"{comparison} correlation of RDMs")
+        figure.colorbar(image, ax=axis, fraction=0.05, pad=0.02).set_label(f"{SYMBOLS[comparison]} of RDMs")
 
 
 def plot_over_time(

@@ -12,7 +12,9 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-POOLS = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}
+from graphnet.analysis.representations.responses import Key, Responses
+
+POOLS = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 """Number of spatial axes → average pooling."""
 ITERATIONS = 1000
 
@@ -49,11 +51,39 @@ class Features:
     how: str
 
 
+@dataclass(frozen=True)
+class Probed:
+    """The score of a state at a time, the number of features of its probe, and how they were made."""
+
+    score: ProbeScore
+    features: int
+    how: str
+
+
+def probe_all(responses: Responses, *, most: int = 1000, folds: int = 5, seed: int = 0) -> dict[Key, Probed]:
+    """Probe each state and time for the targets; see `reduced` and `probe`.
+
+    Raises:
+        ValueError: the targets are not known, or as for `probe`.
+    """
+    if responses.targets is None:
+        raise ValueError("the targets are not known")
+    found = {}
+    for (state, t), values in responses.read():
+        features = reduced(values, most, seed)
+        try:
+            score = probe(features.values, responses.targets, folds=folds, seed=seed)
+        except ValueError as fault:
+            raise ValueError(f"{state}@{t}: {fault}") from None
+        found[state, t] = Probed(score, features.values.shape[1], features.how)
+    return {key: found[key] for key in responses.keys}
+
+
 def reduced(responses: ArrayLike, most: int, seed: int = 0) -> Features:
     """Reduce responses to at most `most` features each, without looking at the data.
 
-    A map `[N, C, …]` is average-pooled to the largest equal grid that is small enough. If even one value per channel is
-    too much, these are projected by a random Gaussian matrix (seeded). Smaller responses stay as they are.
+    A map `[N, C, …]` is averaged over equal patches, the smallest that do. If even one value per channel is too much,
+    these are projected by a random Gaussian matrix (seeded). Smaller responses stay as they are.
     """
     found = torch.as_tensor(np.asarray(responses, dtype=np.float64))
     shape = tuple(found.shape[1:])
@@ -72,11 +102,16 @@ def reduced(responses: ArrayLike, most: int, seed: int = 0) -> Features:
 
 
 def _pooled(found: Tensor, most: int) -> tuple[Tensor, str]:
-    """Average-pool to the largest grid of at most `most` values with all channels; to one value per channel at least."""
+    """Average over the smallest patches that leave at most `most` values; over whole maps if none do."""
     channels, *sizes = found.shape[1:]
-    side = next((k for k in range(max(sizes), 0, -1) if channels * math.prod(min(k, s) for s in sizes) <= most), 1)
-    grid = [min(side, size) for size in sizes]
-    return POOLS[len(sizes)](found, grid), f"averaged to {' x '.join(map(str, grid))}"
+
+    def left(side: int) -> int:
+        return int(channels * math.prod(math.ceil(size / side) for size in sizes))
+
+    side = next(k for k in range(1, max(sizes) + 1) if left(k) <= most or k == max(sizes))
+    patch = [min(side, size) for size in sizes]
+    pooled: Tensor = POOLS[len(sizes)](found, patch, ceil_mode=True)
+    return pooled, f"averaged over {' x '.join(map(str, patch))}"
 
 
 def probe(features: ArrayLike, targets: ArrayLike, *, folds: int = 5, seed: int = 0) -> ProbeScore:

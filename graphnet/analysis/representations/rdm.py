@@ -92,8 +92,11 @@ COMPARISONS: Mapping[str, Callable[[Array, Array], float]] = {
     "kendall": _kendall,
     "pearson": _pearson,
 }
-"""Name → the correlation of two condensed matrices. Kendall's is tau-a, as Nili et al. 2014 advise: unlike tau-b it does
-not favour a matrix with ties, such as one of categories."""
+"""Name → the correlation of two condensed matrices. Kendall's is tau-a, as Nili et al. 2014 advise: unlike tau-b it
+does not favour a matrix with ties, such as one of categories."""
+
+SYMBOLS = {"spearman": "Spearman's ρ", "kendall": "Kendall's τ-a", "pearson": "Pearson's r"}
+"""Name → how figures call it."""
 
 
 def similarity(first: ArrayLike, second: ArrayLike, comparison: str = "spearman") -> float:

@@ -44,7 +44,9 @@ class Responses:
     read: Callable[[], Iterator[tuple[Key, NDArray[Any]]]]
 
 
-def of_net(net: Net, part: Part, at: Iterable[str] = (), *, task: str = "classes", most: int | None = None) -> Responses:
+def of_net(
+    net: Net, part: Part, at: Iterable[str] = (), *, task: str = "classes", most: int | None = None
+) -> Responses:
     """Responses of a compiled net, in evaluation mode on its device.
 
     Args:
