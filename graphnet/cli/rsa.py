@@ -127,9 +127,9 @@ def _write(folder: Path, source: Source, analysis: Analysis, by: Condition) -> N
     rdm_files.write_table(folder / "comparison.csv", *analysis.comparison_table())
     figures.plot_rdms(folder, analysis.rdms, analysis.order, _axis(analysis, by))
     figures.plot_comparison(folder, list(analysis.rdms), analysis.between, analysis.comparison)
+    quantity = f"{SYMBOLS[analysis.comparison]} of RDMs with {analysis.summarised}"
     if analysis.with_references:
         rdm_files.write_table(folder / "similarity.csv", *analysis.similarity_table())
-        quantity = f"{SYMBOLS[analysis.comparison]} with {analysis.reference_name}"
         figures.plot_over_time(
             folder,
             "similarity",
@@ -138,8 +138,6 @@ def _write(folder: Path, source: Source, analysis: Analysis, by: Condition) -> N
             milliseconds=source.milliseconds,
             ceiling=analysis.ceiling,
         )
-    else:
-        quantity = f"{SYMBOLS[analysis.comparison]} of RDMs with {analysis.last}"
     if source.plan is not None:
         values = {f"{state}@{t}": value for (state, t), value in analysis.summary().items()}
         draw_values(folder, source.plan, values, quantity)
@@ -156,7 +154,7 @@ def _tell(analysis: Analysis) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    header, rows = analysis.similarity_table() if analysis.with_references else analysis.last_table()
+    header, rows = analysis.summary_table()
     table = Table(*header)
     for row in rows:
         table.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row))

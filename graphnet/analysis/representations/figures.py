@@ -153,26 +153,35 @@ def plot_over_time(
         quantity: label of the vertical axis.
         legend: title of the legend.
         milliseconds: whether a step is 20 to 50 ms of biological time, for the label of the time axis.
-        chance: drawn as a dotted line.
+        chance: drawn as a dotted line if the values are near it.
         ceiling: drawn as a grey band.
     """
     with _figure(folder, name, COLUMN, COLUMN * 0.7) as figure:
         axis = figure.subplots()
         if ceiling is not None:
             axis.axhspan(*ceiling, color="0.85", linewidth=0, label="noise ceiling")
-        if chance is not None:
-            axis.axhline(chance, color="0.4", linestyle=":", linewidth=0.8, label="chance")
         for number, line in enumerate(lines):
             style: Any = {"color": COLOURS[number % 6], "marker": MARKS[number % 6], "markersize": 3, "linewidth": 1}
             style["linestyle"] = "-" if number < 6 else "--"
             axis.plot(line.times, line.values, label=line.name, **style)
             if line.low is not None and line.high is not None:
                 axis.vlines(line.times, line.low, line.high, color=style["color"], linewidth=0.8)
+        if chance is not None:
+            _chance(axis, chance, [value for line in lines for value in line.values])
         times = sorted({t for line in lines for t in line.times})
         axis.set_xticks(thinned(times, MOST_LABELS))
         axis.set_xlabel("time step t (20t to 50t ms)" if milliseconds else "time step t")
         axis.set_ylabel(quantity)
         figure.legend(title=legend, frameon=False, loc="outside right upper", title_fontsize=6)
+
+
+def _chance(axis: Any, chance: float, values: Sequence[float]) -> None:
+    """Draw chance as a line; if it is so far below the values that they would look equal, name it in the legend."""
+    style: Any = {"color": "0.4", "linestyle": ":", "linewidth": 0.8}
+    if min(values) - chance <= max(max(values) - min(values), 0.05):
+        axis.axhline(chance, label="chance", **style)
+    else:
+        axis.plot([], [], label=f"chance {chance:.2g},\nbelow", **style)
 
 
 def thinned(times: Sequence[int], most: int) -> list[int]:

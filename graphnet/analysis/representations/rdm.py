@@ -21,12 +21,12 @@ FEWEST = 3
 
 
 def _correlation(responses: Array) -> Array:
-    return np.maximum(1 - np.corrcoef(responses), 0)
+    return np.asarray(np.maximum(1 - np.corrcoef(responses), 0))
 
 
 def _cosine(responses: Array) -> Array:
     unit = responses / np.linalg.norm(responses, axis=1, keepdims=True)
-    return np.maximum(1 - unit @ unit.T, 0)
+    return np.asarray(np.maximum(1 - unit @ unit.T, 0))
 
 
 DISTANCES: Mapping[str, Callable[[Array], Array]] = {

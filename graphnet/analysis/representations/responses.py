@@ -99,8 +99,8 @@ def of_file(path: Path, at: Iterable[str] = (), *, most: int | None = None) -> R
     for state, t in names:
         made_at.setdefault(state, []).append(t)
     keys = tuple(chosen(made_at, list(at) or list(made_at), max(t for _, t in names)))
-    is_class = targets is not None and targets.ndim == 1 and targets.dtype.kind in "iu"
-    strata = torch.from_numpy(targets.astype(np.int64)) if is_class else torch.zeros(count, dtype=torch.int64)
+    classes = classes_of(targets)
+    strata = torch.zeros(count, dtype=torch.int64) if classes is None else torch.from_numpy(classes)
     places = _places(strata, most).numpy()
 
     def read() -> Iterator[tuple[Key, NDArray[Any]]]:

@@ -21,7 +21,7 @@ from graphnet.analysis.representations.rdm import (
 )
 from graphnet.analysis.representations.responses import Key, Responses, classes_of
 
-Table = tuple[Sequence[str], list[tuple[object, ...]]]
+Table = tuple[Sequence[str], Sequence[Sequence[object]]]
 """Header and rows."""
 
 
@@ -55,14 +55,11 @@ class Analysis:
         return np.argsort(self.classes, kind="stable")
 
     @property
-    def last(self) -> str:
-        """The last state and time."""
-        return "{}@{}".format(*list(self.rdms)[-1])
-
-    @property
-    def reference_name(self) -> str:
-        """The reference, or the number of them."""
+    def summarised(self) -> str:
+        """What `summary` compares with: the reference, the number of them, or the last state and time."""
         names = list(self.with_references)
+        if not names:
+            return "{}@{}".format(*list(self.rdms)[-1])
         return names[0] if len(names) == 1 else f"{len(names)} matrices (mean)"
 
     def means(self) -> tuple[Array, Array]:
@@ -89,10 +86,13 @@ class Analysis:
         ]
         return ("state", "t", "other_state", "other_t", self.comparison), rows
 
-    def last_table(self) -> Table:
-        """A line for each state and time: the correlation of its matrix with the last one."""
-        rows = [(*key, float(value)) for key, value in zip(self.rdms, self.between[-1], strict=True)]
-        return ("state", "t", f"{self.comparison} with {self.last}"), rows
+    def summary_table(self) -> Table:
+        """A line for each state and time: its `summary`, of several references with the standard error."""
+        values = self.summary().items()
+        if len(self.with_references) < 2:
+            return ("state", "t", f"{self.comparison} with {self.summarised}"), [(*key, value) for key, value in values]
+        rows = [(*key, value, float(error)) for (key, value), error in zip(values, self.means()[1], strict=True)]
+        return ("state", "t", f"{self.comparison} with {self.summarised}", "standard error"), rows
 
     def similarity_table(self) -> Table:
         """A line for each state and time: correlation with each reference; of several also mean, error and ceiling."""
