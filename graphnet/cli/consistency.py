@@ -12,6 +12,8 @@ import typer
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.responses import analysis_told, folder_of_results, writing
 from graphnet.cli.evaluate import DataRoot, RunPath
+from graphnet.pictures.states import takes_time
+from graphnet.pipeline import load, plan
 from graphnet.training.errors import RunError
 from graphnet.training.runs.run_folder import RunFolder
 
@@ -46,9 +48,10 @@ def consistency(
     """
     with analysis_told(run):
         found = _compared(run, others, data_root, samples, seed)
+        clock = takes_time(plan(load(run / "spec.json")))
     folder = folder_of_results(run, output, "consistency")
     with writing(folder):
-        _write(folder, found)
+        _write(folder, found, clock)
     _tell(found)
     print(f"results in {folder}")
 
@@ -69,7 +72,7 @@ def _compared(run: Path, others: Sequence[Path], data_root: Path | None, samples
     return [each for other in observers for each in compared(net, other, samples=samples, seed=seed)]
 
 
-def _write(folder: Path, found: Sequence[Compared]) -> None:
+def _write(folder: Path, found: Sequence[Compared], clock: bool) -> None:
     from graphnet.analysis.representations.figures import Line, plot_over_time
     from graphnet.analysis.representations.rdm_files import write_table
 
@@ -102,7 +105,7 @@ def _write(folder: Path, found: Sequence[Compared]) -> None:
         )
         for name, group in lines.items()
     ]
-    plot_over_time(folder, "consistency", drawn, "error consistency κ", legend="with")
+    plot_over_time(folder, "consistency", drawn, "error consistency κ", legend="with", milliseconds=clock)
 
 
 def _tell(found: Sequence[Compared]) -> None:

@@ -78,10 +78,14 @@ def _chosen(made_at: Mapping[str, Sequence[int]], text: str, last: int) -> list[
         raise ValueError(f"'{text}': no state of this net has that name\n  {did_you_mean(state, list(made_at))}")
     if when in ("", "*"):
         return [(state, t) for t in made]
+    forms = f"write {state}@3, {state}@2..4 or {state}@*"
     try:
-        meant = parse_times(when).times({"T": last})
+        wanted = parse_times(when)
     except Misspelt as error:
-        raise ValueError(f"'{text}': {error}\n  write {state}@3, {state}@2..4 or {state}@*") from None
+        raise ValueError(f"'{text}': {error}\n  {forms}") from None
+    if unknown := set(wanted.names) - {"T"}:
+        raise ValueError(f"'{text}': '{min(unknown)}' is no time; only T, the last readout time, has a name\n  {forms}")
+    meant = wanted.times({"T": last})
     found = [(state, t) for t in made if t in meant]
     if not found:
         times = ", ".join(map(str, made))

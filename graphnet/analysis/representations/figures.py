@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,10 @@ from graphnet.atomic_files import replacing
 
 COLUMN, PAGE = 84 / 25.4, 174 / 25.4
 """Widths of one and two columns of a journal, in inches."""
-MOST_TIMES, MOST_NAMES, MOST_LABELS = 10, 24, 12
-"""Columns of small multiples; names along a matrix; labels of a time axis."""
+MOST_TIMES, MOST_NAMES, MOST_LABELS, MOST_LETTERS = 10, 24, 12, 34
+"""Columns of small multiples; names along a matrix; labels of a time axis; letters of an axis label before it wraps."""
+DODGE = 0.06
+"""Time steps between error bars at the same time."""
 NARROW: Any = STYLE | {
     "font.family": "DejaVu Sans",
     "axes.labelsize": 7,
@@ -104,7 +107,7 @@ def plot_rdms(folder: Path, rdms: Mapping[Key, Array], order: NDArray[np.int64],
                 axis.spines[:].set_visible(True)
                 rdm = rdms[state, t]
                 ranks = square((rankdata(rdm) - 0.5) * 100 / len(rdm))[np.ix_(order, order)]
-                image = axis.imshow(ranks, cmap="viridis", vmin=0, vmax=100, interpolation="nearest", rasterized=True)
+                image = axis.imshow(ranks, cmap="viridis", vmin=0, vmax=100, interpolation="nearest")
         figure.supxlabel(what, fontsize=6)
         bar = figure.colorbar(image, ax=axes, fraction=0.05, aspect=15 * len(states), pad=0.01)
         bar.set_label("percentile of dissimilarity")
@@ -115,7 +118,7 @@ def plot_comparison(folder: Path, keys: Sequence[Key], found: Array, comparison:
     with _figure(folder, "comparison", COLUMN, COLUMN * 0.86) as figure:
         axis = figure.subplots()
         low = min(0.0, float(np.nanmin(found)))
-        image = axis.imshow(found, cmap="viridis", vmin=low, vmax=1, interpolation="nearest", rasterized=True)
+        image = axis.imshow(found, cmap="viridis", vmin=low, vmax=1, interpolation="nearest")
         groups: dict[str, list[int]] = {}
         for place, (state, _) in enumerate(keys):
             groups.setdefault(state, []).append(place)
@@ -163,15 +166,17 @@ def plot_over_time(
         for number, line in enumerate(lines):
             style: Any = {"color": COLOURS[number % 6], "marker": MARKS[number % 6], "markersize": 3, "linewidth": 1}
             style["linestyle"] = "-" if number < 6 else "--"
-            axis.plot(line.times, line.values, label=line.name, **style)
-            if line.low is not None and line.high is not None:
-                axis.vlines(line.times, line.low, line.high, color=style["color"], linewidth=0.8)
+            has_bars = line.low is not None and line.high is not None
+            times = np.array(line.times) + has_bars * DODGE * (number - (len(lines) - 1) / 2)
+            axis.plot(times, line.values, label=line.name, **style)
+            if has_bars:
+                axis.vlines(times, line.low, line.high, color=style["color"], linewidth=0.8)
         if chance is not None:
             _chance(axis, chance, [value for line in lines for value in line.values])
-        times = sorted({t for line in lines for t in line.times})
-        axis.set_xticks(thinned(times, MOST_LABELS))
+        steps = sorted({t for line in lines for t in line.times})
+        axis.set_xticks(thinned(steps, MOST_LABELS))
         axis.set_xlabel("time step t (20t to 50t ms)" if milliseconds else "time step t")
-        axis.set_ylabel(quantity)
+        axis.set_ylabel(fill(quantity, MOST_LETTERS))
         figure.legend(title=legend, frameon=False, loc="outside right upper", title_fontsize=6)
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -15,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from graphnet.analysis.activations import activations
-from graphnet.runtime.activations import chosen, selected
+from graphnet.runtime.activations import chosen
 from graphnet.runtime.net import Net
 from graphnet.training.data.dataset import Part
 from graphnet.training.data.splits import strata_of, stratified_order
@@ -35,7 +34,8 @@ class Responses:
         keys: the states and times.
         images: place of each image in its part of the data, ascending, int64 `[N]`.
         targets: `[N, …]`; None if they are not known.
-        read: yields each key with its responses, `[N, C, H, W]` or `[N, C]`; memory holds one state at a time.
+        read: yields each key with its responses, `[N, C, H, W]` or `[N, C]`. A net runs once for each state, so that memory
+            holds the values of one state at a time.
     """
 
     keys: tuple[Key, ...]
@@ -60,14 +60,14 @@ def of_net(
         DataError: an image cannot be read.
     """
     plan = net.meta["executed"]
-    keys = tuple(selected(plan, list(at) or list(plan.made_at)))
+    keys = tuple(chosen(plan.made_at, list(at) or list(plan.made_at), plan.last_time))
     places = _places(strata_of(part.targets, task), most)
     few = part.subset(places) if len(places) < len(part) else part
 
     def read() -> Iterator[tuple[Key, NDArray[Any]]]:
-        for _, group in groupby(sorted(keys, key=lambda key: _first(keys, key)), key=lambda key: key[0]):
-            wanted = list(group)
-            found = activations(net, few.batches(BATCH), [f"{state}@{t}" for state, t in wanted])
+        for state in dict.fromkeys(state for state, _ in keys):
+            wanted = [key for key in keys if key[0] == state]
+            found = activations(net, few.batches(BATCH), [f"{state}@{t}" for _, t in wanted])
             for key in wanted:
                 yield key, found.pop(key).numpy()
 
@@ -120,11 +120,6 @@ def classes_of(targets: NDArray[Any] | None) -> NDArray[np.int64] | None:
     if targets is None or targets.ndim != 1 or targets.dtype.kind not in "iu":
         return None
     return targets.astype(np.int64)
-
-
-def _first(keys: Sequence[Key], key: Key) -> int:
-    """Rank of a key's state, by first mention."""
-    return next(k for k, (state, _) in enumerate(keys) if state == key[0])
 
 
 def _places(strata: torch.Tensor, most: int | None) -> torch.Tensor:

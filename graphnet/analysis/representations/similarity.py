@@ -60,7 +60,7 @@ class Analysis:
         names = list(self.with_references)
         if not names:
             return "{}@{}".format(*list(self.rdms)[-1])
-        return names[0] if len(names) == 1 else f"{len(names)} matrices (mean)"
+        return names[0] if len(names) == 1 else f"{len(names)} references (mean)"
 
     def means(self) -> tuple[Array, Array]:
         """Mean correlation of each matrix with the references and its standard error (NaN for one), `[M]` each."""
