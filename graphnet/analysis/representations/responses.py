@@ -34,8 +34,8 @@ class Responses:
         keys: the states and times.
         images: place of each image in its part of the data, ascending, int64 `[N]`.
         targets: `[N, …]`; None if they are not known.
-        read: yields each key with its responses, `[N, C, H, W]` or `[N, C]`. A net runs once for each state, so that memory
-            holds the values of one state at a time.
+        read: yields each key with its responses, `[N, C, H, W]` or `[N, C]`. A net runs once for each state, so
+            that memory holds the values of one state at a time.
     """
 
     keys: tuple[Key, ...]
