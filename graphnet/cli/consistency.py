@@ -42,8 +42,9 @@ def consistency(
 ) -> None:
     """Measure error consistency with other nets or people: Cohen's kappa of who is right on which image.
 
-    0: errors are independent, given both accuracies; 1: both err on the same images (Geirhos et al. 2020). For each
-    readout time of RUN, from the answers that were kept after training, with 95% bootstrap intervals.
+    0: errors are independent, given both accuracies; 1: both err on the same images.
+    For each readout time of RUN, from the answers that were kept after training, with a 95% bootstrap
+    interval (Geirhos, Meding & Wichmann 2020).
     Writes consistency.csv and a figure over time as SVG, PDF and PNG.
     """
     with analysis_told(run):

@@ -53,8 +53,9 @@ def probe(
 ) -> None:
     """Read the targets linearly from each state at each time, cross-validated on test images.
 
-    Features are standardised; classes take logistic regression (accuracy), values ridge regression (R²).
-    Writes probes.csv, a figure over time as SVG, PDF and PNG, and for a run the unrolled net, coloured by score.
+    Features are standardised; classes take logistic regression (accuracy), values ridge (R²).
+    Writes probes.csv and a figure over time as SVG, PDF and PNG; for a run also the unrolled net,
+    coloured by score.
     """
     from graphnet.analysis.representations.probes import probe_all
 

@@ -84,9 +84,10 @@ def rsa(
 ) -> None:
     """Compare representations by their dissimilarity matrices (RDMs), for each state and time.
 
-    Writes the matrices (rdms.npz square, rdms.csv one line per pair), their conditions (conditions.csv), the
-    correlations of all matrices with each other (comparison.csv) and with those of --with (similarity.csv), and figures
-    as SVG, PDF and PNG; for a run also the unrolled net, coloured by similarity with --with, else with the last matrix.
+    Writes the matrices (rdms.npz square, rdms.csv by pairs) and their conditions (conditions.csv).
+    Compares all matrices (comparison.csv), and each with those of --with (similarity.csv).
+    Draws figures as SVG, PDF and PNG; for a run also the unrolled net, coloured by similarity with
+    the matrices of --with, or else with the last matrix.
     """
     from graphnet.analysis.representations.rdm_files import read_matrix
     from graphnet.analysis.representations.similarity import analyse
