@@ -168,7 +168,7 @@ def plot_over_time(
             style["linestyle"] = "-" if number < 6 else "--"
             has_bars = line.low is not None and line.high is not None
             times = np.array(line.times) + has_bars * DODGE * (number - (len(lines) - 1) / 2)
-            axis.plot(times, line.values, label=line.name, **style)
+            axis.plot(times, line.values, label=fill(line.name, MOST_LETTERS // 2), **style)
             if has_bars:
                 axis.vlines(times, line.low, line.high, color=style["color"], linewidth=0.8)
         if chance is not None:

@@ -120,6 +120,12 @@ def _check_varied(*matrices: Array) -> None:
 def similarities(rdms: ArrayLike, comparison: str = "spearman") -> Array:
     """Return the correlations of all pairs of RDMs `[M, P]`: `[M, M]`, symmetric. Raises ValueError as `similarity`."""
     each = np.asarray(rdms, dtype=np.float64)
+    _check_varied(*each)
+    if comparison in ("pearson", "spearman"):  # ranks are computed once, not once for each pair
+        found = np.atleast_2d(np.corrcoef(rankdata(each, axis=1) if comparison == "spearman" else each))
+        found = (found + found.T) / 2
+        np.fill_diagonal(found, 1)
+        return found
     found = np.eye(len(each))
     for i in range(len(each)):
         for j in range(i):
