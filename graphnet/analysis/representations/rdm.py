@@ -122,10 +122,9 @@ def similarities(rdms: ArrayLike, comparison: str = "spearman") -> Array:
     each = np.asarray(rdms, dtype=np.float64)
     _check_varied(*each)
     if comparison in ("pearson", "spearman"):  # ranks are computed once, not once for each pair
-        found = np.atleast_2d(np.corrcoef(rankdata(each, axis=1) if comparison == "spearman" else each))
-        found = (found + found.T) / 2
-        np.fill_diagonal(found, 1)
-        return found
+        all_pairs = np.atleast_2d(np.corrcoef(rankdata(each, axis=1) if comparison == "spearman" else each))
+        np.fill_diagonal(all_pairs, 1)
+        return np.asarray((all_pairs + all_pairs.T) / 2)
     found = np.eye(len(each))
     for i in range(len(each)):
         for j in range(i):
