@@ -128,6 +128,8 @@ def draw(
     elide: bool = False,
     dpi: float | None = None,
     title: bool = True,
+    values: Mapping[str, float] | None = None,
+    quantity: str = "",
 ) -> Drawing:
     """Draw a spec's net as SVG text, which a notebook displays; also write it to `path` if given.
 
@@ -142,17 +144,20 @@ def draw(
         elide: leave out the inner ones of many similar steps.
         dpi: pixels per inch; None is 300 for PNG and 120 for GIF.
         title: put the net's name above.
+        values: numbers by which to colour the boxes of the unrolled view, `{"V2@3": 0.4}`; `quantity` names them at
+            the colour bar.
 
     Raises:
         SpecError: the spec is wrong.
-        ValueError: unknown view, style or format, or invalid `dpi`.
+        ValueError: unknown view, style or format, invalid `dpi`, or a value of a state that is not drawn at that time.
         OSError: the file cannot be written.
     """
     from graphnet.pictures.formats import drawn
+    from graphnet.pictures.unrolled.values import Colouring
     from graphnet.pictures.views import PictureOptions, Rendering
     from graphnet.pictures.write.svg import to_svg
 
-    options = PictureOptions(view, style, dead, width, elide, dpi, title)
+    options = PictureOptions(view, style, dead, width, elide, dpi, title, Colouring(values or {}, quantity))
     rendering = Rendering(plan(spec, settings=settings), options)
     if path is not None:
         write_bytes(Path(path), drawn(path, rendering))

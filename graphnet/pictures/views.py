@@ -16,6 +16,7 @@ from graphnet.pictures.styles import STYLES, in_style
 from graphnet.pictures.tables.matrix import layout as draw_matrix
 from graphnet.pictures.tables.plan import layout as draw_plan
 from graphnet.pictures.unrolled.picture import layout as draw_unrolled
+from graphnet.pictures.unrolled.values import Colouring, coloured
 from graphnet.planning.plan import Plan
 
 View = Literal["unrolled", "recurrent", "matrix", "plan"]
@@ -39,8 +40,9 @@ class PictureOptions:
         elide: in the unrolled view, leave out the middle of long runs of equal steps.
         dpi: pixels per inch of PNG and GIF; None is 300 for PNG (print) and 120 for GIF (screens).
         title: whether to show the net's name and source above the picture.
+        colouring: in the unrolled view, values by which boxes are coloured.
 
-    Raises ValueError for an unknown view or style, or for pixels per inch out of range.
+    Raises ValueError for an unknown view or style, for pixels per inch out of range, or for values in another view.
     """
 
     view: str = "unrolled"
@@ -50,6 +52,7 @@ class PictureOptions:
     elide: bool = False
     dpi: float | None = None
     title: bool = True
+    colouring: Colouring = field(default_factory=Colouring)
 
     def __post_init__(self) -> None:
         if self.dpi is not None and not LEAST_DPI <= self.dpi <= MOST_DPI:
@@ -57,6 +60,8 @@ class PictureOptions:
         for name, known in ((self.view, VIEWS), (self.style, STYLES)):
             if name not in known:
                 raise ValueError(f"'{name}': choose one of {', '.join(known)}")
+        if self.colouring.values and self.view != "unrolled":
+            raise ValueError(f"values colour the unrolled view, not the {self.view} view")
 
     @property
     def room(self) -> float:
@@ -76,8 +81,11 @@ assert tuple(VIEWS) == get_args(View)
 
 
 def picture(plan: Plan, options: PictureOptions) -> Picture:
-    """Draw a plan. If its text would be too small on the page, the picture is wider, with a PictureWarning."""
-    drawn = VIEWS[options.view](plan, options)
+    """Draw a plan. If its text would be too small on the page, the picture is wider, with a PictureWarning.
+
+    Raises ValueError if a state that has a value to be coloured by is not drawn at that time.
+    """
+    drawn = coloured(VIEWS[options.view](plan, options), plan, options.colouring)
     if drawn.width > options.room + 0.01:
         wide = f"{math.ceil(drawn.width / MILLIMETRE)} mm wide, not {options.width:g}"
         text = f"the {options.view} view is {wide}: scaled to that, its text may be under 6 points"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -50,24 +50,44 @@ def selected(plan: Plan, at: str | Iterable[str]) -> list[tuple[str, int]]:
     Raises:
         ValueError: no state of that name, or it is not computed at that time.
     """
+    try:
+        return chosen(plan.made_at, at, plan.last_time)
+    except NotComputedError as fault:
+        advice = "values that no readout needs take keep_dead=True, or a later readout"
+        raise ValueError(f"{fault}\n  {advice}") from None
+
+
+class NotComputedError(ValueError):
+    """Raised when a state has no value at the wanted times."""
+
+
+def chosen(made_at: Mapping[str, Sequence[int]], at: str | Iterable[str], last: int) -> list[tuple[str, int]]:
+    """Parse texts as `selected` does, given the times at which each state has a value, and T, the last time.
+
+    Raises:
+        ValueError: no state of that name, or (NotComputedError) it has no value at that time.
+    """
     texts = [at] if isinstance(at, str) else list(at)
-    return list(dict.fromkeys(pair for text in texts for pair in _selected(plan, text)))
+    return list(dict.fromkeys(pair for text in texts for pair in _chosen(made_at, text, last)))
 
 
-def _selected(plan: Plan, text: str) -> list[tuple[str, int]]:
+def _chosen(made_at: Mapping[str, Sequence[int]], text: str, last: int) -> list[tuple[str, int]]:
     state, _, when = text.partition("@")
-    made = plan.made_at.get(state)
+    made = made_at.get(state)
     if made is None:
-        raise ValueError(f"'{text}': no state of this net has that name\n  {did_you_mean(state, list(plan.made_at))}")
+        raise ValueError(f"'{text}': no state of this net has that name\n  {did_you_mean(state, list(made_at))}")
     if when in ("", "*"):
         return [(state, t) for t in made]
+    forms = f"write {state}@3, {state}@2..4 or {state}@*"
     try:
-        meant = parse_times(when).times({"T": plan.last_time})
+        wanted = parse_times(when)
     except Misspelt as error:
-        raise ValueError(f"'{text}': {error}\n  write {state}@3, {state}@2..4 or {state}@*") from None
+        raise ValueError(f"'{text}': {error}\n  {forms}") from None
+    if unknown := set(wanted.names) - {"T"}:
+        raise ValueError(f"'{text}': '{min(unknown)}' is no time; only T, the last readout time, has a name\n  {forms}")
+    meant = wanted.times({"T": last})
     found = [(state, t) for t in made if t in meant]
     if not found:
         times = ", ".join(map(str, made))
-        what = f"'{text}': '{state}' is not computed then, only at t = {times}"
-        raise ValueError(f"{what}\n  values that no readout needs take keep_dead=True, or a later readout")
+        raise NotComputedError(f"'{text}': '{state}' is not computed then, only at t = {times}")
     return found

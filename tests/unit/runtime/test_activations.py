@@ -87,6 +87,7 @@ def test_times_are_named_as_in_specs() -> None:
         ("h3@1", "'h3@1': no state of this net has that name\n  did you mean 'h"),
         ("h1@9", "'h1@9': 'h1' is not computed then, only at t = 0, 1, 2, 3\n  values that no readout needs"),
         ("h1@-1", "'h1@-1': a negative number is not a time"),
+        ("h1@x", "'h1@x': 'x' is no time; only T, the last readout time, has a name\n  write h1@3"),
         ("h1@2-3", "write h1@3, h1@2..4 or h1@*"),
     ],
 )
