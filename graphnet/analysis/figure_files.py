@@ -28,11 +28,11 @@ STYLE: Any = {
 """Settings of matplotlib; use them in `matplotlib.rc_context`, for drawing and for writing."""
 
 
-def new_figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float, layout: str = "constrained") -> Any:
     """Return an empty matplotlib figure; width and height in millimetres."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width / 25.4, height / 25.4), layout="constrained")
+    return Figure(figsize=(width / 25.4, height / 25.4), layout=layout)  # type: ignore[arg-type]
 
 
 def write_figure(figure: Any, stem: Path) -> tuple[Path, ...]:

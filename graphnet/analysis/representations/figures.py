@@ -12,28 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphnet.analysis.figures import COLOURS, MARKS, STYLE
+from graphnet.analysis.figure_files import COLUMN, PAGE, STYLE, new_figure, write_figure
+from graphnet.analysis.figures import COLOURS, MARKS
 from graphnet.analysis.representations.rdm import SYMBOLS, Array, NoiseCeiling, square
 from graphnet.analysis.representations.responses import Key
-from graphnet.atomic_files import replacing
 
-COLUMN, PAGE = 84 / 25.4, 174 / 25.4
-"""Widths of one and two columns of a journal, in inches."""
 MOST_TIMES, MOST_NAMES, MOST_LABELS, MOST_LETTERS = 10, 24, 12, 34
 """Columns of small multiples; names along a matrix; labels of a time axis; letters of an axis label before it wraps."""
 DODGE = 0.06
 """Time steps between error bars at the same time."""
-NARROW: Any = STYLE | {
-    "font.family": "DejaVu Sans",
-    "axes.labelsize": 7,
-    "xtick.labelsize": 6,
-    "ytick.labelsize": 6,
-    "legend.fontsize": 6,
-    "axes.linewidth": 0.6,
-    "pdf.fonttype": 42,
-}
-FORMATS: Mapping[str, Mapping[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
-"""Format → metadata to leave out, as it would differ each time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,16 +49,13 @@ def lines_of(values: Mapping[Key, tuple[float, float]]) -> list[Line]:
 
 @contextmanager
 def _figure(folder: Path, name: str, width: float, height: float) -> Iterator[Any]:
-    """Yield a figure; then write it as `name.svg`, `.pdf` and `.png` into the folder."""
+    """Yield a figure, its size in millimetres; then write it as `name.svg`, `.pdf` and `.png` into the folder."""
     import matplotlib as mpl
-    from matplotlib.figure import Figure
 
-    with mpl.rc_context(NARROW):
-        figure = Figure(figsize=(width, height), layout="compressed")
+    with mpl.rc_context(STYLE):
+        figure = new_figure(width, height, "compressed")
         yield figure
-        for kind, metadata in FORMATS.items():
-            with replacing(folder / f"{name}.{kind}") as temporary:
-                figure.savefig(temporary, format=kind, dpi=300, metadata=metadata)
+        write_figure(figure, folder / name)
 
 
 def plot_rdms(folder: Path, rdms: Mapping[Key, Array], order: NDArray[np.int64], what: str) -> None:
@@ -88,9 +72,9 @@ def plot_rdms(folder: Path, rdms: Mapping[Key, Array], order: NDArray[np.int64],
 
     states = list(dict.fromkeys(state for state, _ in rdms))
     times = thinned(sorted({t for _, t in rdms}), MOST_TIMES)
-    cell = min((PAGE - 0.8) / len(times), 1.2)
-    width = max(COLUMN, cell * len(times) + 0.8)
-    with _figure(folder, "rdms", width, cell * len(states) + 0.45) as figure:
+    cell = min((PAGE - 20) / len(times), 30)
+    width = max(COLUMN, cell * len(times) + 20)
+    with _figure(folder, "rdms", width, cell * len(states) + 11) as figure:
         axes = figure.subplots(len(states), len(times), squeeze=False)
         image = None
         for row, state in enumerate(states):

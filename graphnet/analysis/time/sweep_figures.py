@@ -6,17 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from graphnet.analysis.figures import COLOURS, STYLE
+from graphnet.analysis.figure_files import COLUMN, STYLE, new_figure, write_figure
+from graphnet.analysis.figures import COLOURS
 from graphnet.analysis.time.milliseconds import StepLength
 from graphnet.analysis.time.stopping import Stopping
 from graphnet.analysis.time.sweep import Combine, Sweep
-from graphnet.atomic_files import replacing
 from graphnet.training.tasks import TASKS
 
-WIDTH, HEIGHT = 84 / 25.4, 62 / 25.4
+HEIGHT = 62
+"""Of a figure, in millimetres."""
 MOST_TICKS = 7
-FORMATS: Mapping[str, Mapping[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
-"""Formats, and the metadata that they leave out, so that the same figure has the same bytes."""
 RULES = {
     "threshold": ("largest softmax ≥ θ", COLOURS[0], "-"),
     "entropy": ("entropy ≤ θ", COLOURS[1], "--"),
@@ -64,7 +63,7 @@ def plot_error(stem: Path, sweeps: Mapping[str, Sweep], step: StepLength | None)
             axis.plot([], [], **_marks("0.3", open_=True), linestyle="", label="statistics not trained")
         _legend(figure, axis)
         _times(axis, main.times, step)
-        _save(figure, stem)
+        write_figure(figure, stem)
 
 
 def plot_speed_accuracy(
@@ -95,7 +94,7 @@ def plot_speed_accuracy(
         axis.set(xlabel="mean reaction time (steps)", ylabel="accuracy (%)")
         _legend(figure, axis)
         _times(axis, found.times, step)
-        _save(figure, stem)
+        write_figure(figure, stem)
 
 
 def _curve(axis: Any, found: Sweep, combine: Combine, scale: float, colour: str, line: str, label: str) -> None:
@@ -120,9 +119,7 @@ def _marks(colour: str, open_: bool) -> dict[str, object]:
 
 
 def _panel() -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    figure = new_figure(COLUMN, HEIGHT)
     return figure, figure.subplots()
 
 
@@ -144,9 +141,3 @@ def _times(axis: Any, times: Sequence[int], step: StepLength | None) -> None:
         above.set_xticks(ticks, [step.text(t) for t in ticks])
         above.tick_params(labelsize=6)
         above.set_xlabel("biological time (ms)")
-
-
-def _save(figure: Any, stem: Path) -> None:
-    for kind, without in FORMATS.items():
-        with replacing(stem.with_name(f"{stem.name}.{kind}")) as temporary:
-            figure.savefig(temporary, format=kind, dpi=300, metadata=dict(without))
