@@ -1,7 +1,8 @@
 """Equivalence of two nets: outputs, gradients, running statistics, in training and evaluation, in float64.
 
-`compare` takes specs, compiled nets or any module, and a table of weights; its report names the largest difference, and
-the state and time at which two compiled nets first diverge.
+`compare` takes specs, compiled nets or any module, and a table of weights, and draws random weights; its report names
+the largest difference, and the state and time at which two compiled nets first diverge. `compare_trained` compares two
+nets with the weights that they have. `unrolled` unrolls a net in time with its weights.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def compare(
         for seed in seeds:
             for batch in batches:
                 for training in (True, False):
-                    run = Run(a, b, names, tuple(size), seed, batch, training)
+                    run = Run.drawn(a, b, names, tuple(size), seed, batch, training)
                     found = list(run.differences())
                     differences += found
                     if parting is None and max(each.size for each in found) > tolerance:
