@@ -24,10 +24,7 @@ SEEDS, TOLERANCE = 3, 1e-10
 def compare(
     first: Annotated[
         str,
-        typer.Argument(
-            metavar="SPEC|RUN",
-            help="A spec file (TOML or JSON), a zoo spec's name, or a run folder; '-' is standard input.",
-        ),
+        typer.Argument(metavar="SPEC|RUN", help="A spec's file or zoo name, or a run folder; '-' is standard input."),
     ],
     second: Annotated[str, typer.Argument(metavar="SPEC|RUN", help="What to compare it with.")],
     settings: SettingsOfBoth = None,
@@ -47,8 +44,8 @@ def compare(
 ) -> None:
     """Compare outputs, gradients and statistics of two nets on the same weights, or of trained nets on theirs.
 
-    Two specs get the same random weights and images.
-    A run keeps its trained weights, and is compared on the images of its data set; a spec beside it gets the run's weights.
+    Specs get the same random weights and images.
+    A run keeps its trained weights; a spec compared with it gets them too. The images are those of the run's data set.
     The nets run in training and in evaluation mode.
     Exit status 1 if they differ; the report names the state and time where they part.
     """

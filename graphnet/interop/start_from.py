@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from graphnet.errors import did_you_mean
 from graphnet.interop.checkpoints import read_file, tensors_of
-from graphnet.runtime.loading import is_vector
+from graphnet.runtime.loading import CALIBRATE, CALIBRATE_RUN, is_statistic, is_vector, times_of
 from graphnet.training.errors import CheckpointError
 from graphnet.training.runs.checkpoint import SPEC_KEY, VERSION_KEY, load_into, not_finite, read_checkpoint
 from graphnet.training.runs.checksum import metadata_of
@@ -111,7 +111,14 @@ def _refuse(path: Path, missing: Iterable[str], unused: Iterable[str], patterns:
     patterns = [*patterns, "*num_batches_tracked"]
     lacking = [name for name in missing if not _matches(name, patterns)]
     left = [name for name in unused if not _matches(name, patterns)]
-    faults = [f"{path} holds no {listed(lacking)}"] if lacking else []
+    statistics = [name for name in lacking if is_statistic(name)]
+    weights = [name for name in lacking if not is_statistic(name)]
+    faults = [f"{path} holds no {listed(weights)}"] if weights else []
+    if statistics:
+        faults.append(f"{path} holds no running statistics{times_of(statistics) or f': {listed(statistics)}'}")
     faults += [f"the net has no {listed(left)}, which {path} holds"] if left else []
     if faults:
-        raise CheckpointError("\n".join([*faults, "  --partial takes what fits, and reports the rest"]))
+        hints = ["  --partial takes what fits, and reports the rest"]
+        if statistics:
+            hints.append(f"  of another readout time: calibrate the statistics first, by {CALIBRATE_RUN}, or {CALIBRATE}")
+        raise CheckpointError("\n".join([*faults, *hints]))

@@ -10,6 +10,7 @@ from graphnet.network.network import VECTOR
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 CALIBRATE = "graphnet.calibrate(net, batches of training images)"
+CALIBRATE_RUN = "`graphnet calibrate RUN --readout T`"
 LATER = f"load them by net.load_state_dict(weights, strict=False), then {CALIBRATE}"
 
 
