@@ -155,9 +155,10 @@ def check_shapes(a: nn.Module, b: nn.Module, names: Names) -> None:
     """Raise NoTable if tensors that correspond differ in shape."""
     theirs, ours = dict(floats_of(b)), dict(floats_of(a))
     for name, (source, index) in names.items():
-        if ours[source][index].shape != theirs[name].shape:
-            shapes = f"{list(theirs[name].shape)} and {list(ours[source][index].shape)}"
-            raise NoTable(f"{name} and {source} should correspond, but have shapes {shapes}")
+        one, other = list(ours[source][index].shape), list(theirs[name].shape)
+        if one != other:
+            also = "" if name == source else f"{name} "
+            raise NoTable(f"{source} has shape {one} in one net, {also}{other} in the other")
 
 
 def values_of(net: nn.Module, images: Tensor) -> dict[tuple[str, int], Tensor]:

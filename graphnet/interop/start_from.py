@@ -120,5 +120,5 @@ def _refuse(path: Path, missing: Iterable[str], unused: Iterable[str], patterns:
     if faults:
         hints = ["  --partial takes what fits, and reports the rest"]
         if statistics:
-            hints.append(f"  of another readout time: calibrate the statistics first, by {CALIBRATE_RUN}, or {CALIBRATE}")
+            hints.append(f"  of another readout time: calibrate first, by {CALIBRATE_RUN} or {CALIBRATE}")
         raise CheckpointError("\n".join([*faults, *hints]))

@@ -140,7 +140,7 @@ def test_statistics_of_another_readout_time_name_calibration(trained: Any, tmp_p
     lines = str(caught.value).splitlines()
     assert lines[0] == f"{path} holds no running statistics at t = 3, 4"
     assert lines[-1] == (
-        "  of another readout time: calibrate the statistics first, by `graphnet calibrate RUN --readout T`, "
+        "  of another readout time: calibrate first, by `graphnet calibrate RUN --readout T` "
         "or graphnet.calibrate(net, batches of training images)"
     )
     report = start_from(longer, path, partial=True)
