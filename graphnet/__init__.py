@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graphnet import edits, zoo
+    from graphnet.analysis.time.sweep import sweep
     from graphnet.edits import perturb
     from graphnet.errors import Fault, SpecError
     from graphnet.interop.foreign_weights import import_state_dict
@@ -37,6 +38,7 @@ __all__ = [
     "plan",
     "register_data",
     "register_op",
+    "sweep",
     "unroll",
     "zoo",
 ]
@@ -57,6 +59,7 @@ _HOMES = {
     "plan": "pipeline",
     "register_data": "training.data.registered",
     "register_op": "network.functions.custom_ops",
+    "sweep": "analysis.time.sweep",
     "unroll": "pipeline",
 }
 """Module that defines each public name; `edits` and `zoo` are modules themselves."""

@@ -10,14 +10,11 @@ from torch import Tensor, nn
 
 from graphnet.analysis.interpreter import steps, tensors_of
 from graphnet.analysis.perturb import origin_of
-from graphnet.errors import SpecError
-from graphnet.pipeline import compile, load
+from graphnet.analysis.time.readouts import Times
+from graphnet.analysis.time.sweep import sweep
 from graphnet.planning.plan import IMAGE, Fate, Plan
 from graphnet.spec.model import Spec
-from graphnet.training.calibrate import calibrate
-from graphnet.training.errors import TrainingError
-from graphnet.training.loop.evaluation import EVALUATION_BATCH, evaluate
-from graphnet.training.runs.checkpoint import load_into
+from graphnet.training.loop.evaluation import EVALUATION_BATCH
 
 
 @dataclass(frozen=True)
@@ -27,9 +24,10 @@ class Measures:
     Attributes:
         images: their number.
         accuracy: by readout time, from 0 to 1.
-        calibrated: the readout times that the net was not trained for; their statistics were calibrated.
+        calibrated: the readout times whose statistics were calibrated, as the net lacks them.
         chance: the accuracy of guessing.
         norms: the root mean square of each value, over images and units, by the value's name.
+        left_out: times at which the net cannot be read out.
     """
 
     images: int
@@ -37,31 +35,34 @@ class Measures:
     calibrated: tuple[int, ...]
     chance: float
     norms: dict[str, float]
+    left_out: tuple[int, ...] = ()
 
 
-def measure(net: nn.Module, images: Tensor, labels: Tensor, training: Iterable[Tensor]) -> Measures:
-    """Measure a compiled net in evaluation mode, on images `[N, C, H, W]` of `labels` `[N]`.
+def measure(
+    net: nn.Module, images: Tensor, labels: Tensor, training: Iterable[Tensor], times: Times | None = None
+) -> Measures:
+    """Measure a compiled net in evaluation mode, on images `[N, C, H, W]` of `labels` `[N]`; the net does not change.
 
-    Read it out at every possible time, with its weights. If norms have no trained statistics for a time, calibrate them
-    on batches of `training` images (rule 19); the net itself does not change. If other readout times would need
-    weights that the net does not have, measure only the times it was trained for.
+    Args:
+        training: batches of training images, on which missing statistics are calibrated (rule 19).
+        times: readout times; by default all up to the net's last one. Those that would need weights that the net does
+            not have are left out.
+
+    Raises:
+        EditError: the net cannot be read out at any of the times.
     """
     plan, spec = origin_of(net)
-    times = tuple(t for t, _ in plan.outputs)
-    read = _read_at_all_times(net, plan, spec, training)
-    found = evaluate(read or net, _batches(images, labels)).accuracy
-    accuracy = {times[-1] if t is None else t: value for t, value in found.items()}
-    return Measures(
-        len(labels),
-        accuracy,
-        tuple(t for t in accuracy if t not in times),
-        1 / plan.classes,
-        _norms(net, plan, images),
-    )
+    batches = zip(torch.split(images, EVALUATION_BATCH), torch.split(labels, EVALUATION_BATCH), strict=True)
+    found = sweep(net, batches, _possible(plan, spec) if times is None else times, training)
+    norms, left_out = _norms(net, plan, images), tuple(found.left_out)
+    return Measures(len(labels), found.accuracy, found.calibrated, 1 / plan.classes, norms, left_out)
 
 
-def _batches(images: Tensor, labels: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
-    return zip(torch.split(images, EVALUATION_BATCH), torch.split(labels, EVALUATION_BATCH), strict=True)
+def _possible(plan: Plan, spec: Spec) -> list[int]:
+    """The times up to the last readout at which something arrives at the state that is read."""
+    state, fates = spec.readout.state or plan.areas[-1].name, (Fate.FIRES, Fate.UNREAD)
+    arrivals = {each.t for each in plan.firings if each.target == state and each.fate in fates}
+    return sorted(arrivals | {t for t, _ in plan.outputs})
 
 
 def _norms(net: nn.Module, plan: Plan, images: Tensor) -> dict[str, float]:
@@ -69,20 +70,3 @@ def _norms(net: nn.Module, plan: Plan, images: Tensor) -> dict[str, float]:
     like = next(iter(tensors.values()), images)
     values = steps(plan.lines, tensors, {IMAGE: images.to(like)})
     return {line.name: float(value.square().mean().sqrt()) for line, value in values if line.op.kind == "value"}
-
-
-def _read_at_all_times(net: nn.Module, plan: Plan, spec: Spec, training: Iterable[Tensor]) -> nn.Module | None:
-    """The net with all possible readouts; None if it lacks the weights, or already has them all."""
-    state, fates = spec.readout.state or plan.areas[-1].name, (Fate.FIRES, Fate.UNREAD)
-    times = sorted({each.t for each in plan.firings if each.target == state and each.fate in fates})
-    if times == [t for t, _ in plan.outputs]:
-        return None
-    try:
-        made = compile(load(spec.as_data() | {"readout": {"t": times, "state": state}}))
-        report = load_into(made, net.state_dict(), calibrate=True)
-    except (SpecError, TrainingError):
-        return None
-    made.to(next((each.device for each in net.parameters()), torch.device("cpu")))
-    if report.uncalibrated:
-        calibrate(made, training, report.uncalibrated)
-    return made.eval()

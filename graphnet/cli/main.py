@@ -26,6 +26,8 @@ COMMANDS = {
     "view": "view.view",
     "train": "train.train",
     "runs": "runs.runs",
+    "sweep": "sweep.sweep",
+    "calibrate": "calibrate.calibrate",
     "indices": "indices.indices",
     "analyse": "analyse.analyse",
     "perturb": "perturb.perturb",

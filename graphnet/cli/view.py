@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from graphnet.cli.common.bug import bug_fault
+from graphnet.cli.common.calibration import calibration_batches
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, Settings, Unlimited, pictures_told, show, told
 from graphnet.cli.common.watch import watch
@@ -42,6 +43,14 @@ def view(
     plugins: Plugins = None,
     unlimited: Unlimited = False,
     run: RunOption = None,
+    readout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIMES",
+            help="Readout times of the run to measure, such as 1..12.",
+            show_default="those up to the last one of training",
+        ),
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 picks a free one.")] = 0,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
     checkpoint: WhichCheckpoint = None,
@@ -56,6 +65,8 @@ def view(
 
     if spec == "-":
         raise typer.BadParameter("standard input cannot be watched")
+    if readout is not None and run is None:
+        raise typer.BadParameter("--readout is about the net of --run", param_hint="--readout")
     with told():
         spec = spec_file(spec)
     if not os.path.isfile(spec):
@@ -66,7 +77,7 @@ def view(
     except OSError as fault:
         raise Failure(_refused(port, fault)) from None
     try:
-        measures = None if run is None else measured(run, data_root, device, checkpoint)
+        measures = None if run is None else measured(run, data_root, device, checkpoint, readout)
         look = Look(spec, settings or (), unlimited, measures)
         server.start()
         print(server.url, flush=True)
@@ -111,7 +122,9 @@ class Look:
             return content_of(plan, warnings, self.measures)
 
 
-def measured(run: Path, data_root: Path | None, device: str, checkpoint: str | None = None) -> dict[str, Any]:
+def measured(
+    run: Path, data_root: Path | None, device: str, checkpoint: str | None = None, readout: str | None = None
+) -> dict[str, Any]:
     """Measure a trained net on test images of its run, for the page. Raises Failure."""
     with run_told():
         folder = RunFolder.open(run)
@@ -120,14 +133,16 @@ def measured(run: Path, data_root: Path | None, device: str, checkpoint: str | N
         from graphnet.training.runs.load_run import load_run
 
         net, data = load_run(folder, device, data_root, checkpoint)
-        batches = (images for images, _ in data.train.batches(TRAINING_BATCH, most=MOST_IMAGES))
-        found = measure(net, *data.test.first(MOST_IMAGES), batches)
+        batches = calibration_batches(folder, data, MOST_IMAGES)
+        found = measure(net, *data.test.first(MOST_IMAGES), batches, readout)
     note = f"Run {run}: measured on {found.images} test images of {data.name}."
     if found.calibrated:
         times = ", ".join(map(str, found.calibrated))
         note += (
             f" It was not trained to be read out at t = {times}: statistics there were calibrated on training images."
         )
+    if readout is not None and found.left_out:
+        note += f" It cannot be read out at t = {', '.join(map(str, found.left_out))}."
     return {
         "note": note,
         "accuracy": list(found.accuracy.items()),
@@ -136,7 +151,7 @@ def measured(run: Path, data_root: Path | None, device: str, checkpoint: str | N
     }
 
 
-MOST_IMAGES, TRAINING_BATCH = 512, 64
+MOST_IMAGES = 512
 
 
 def _has_screen() -> bool:

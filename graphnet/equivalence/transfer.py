@@ -10,7 +10,7 @@ from graphnet.equivalence.runs import Names, check_shapes
 from graphnet.equivalence.tensor_tables import NoTable, names_of
 from graphnet.given_specs import SpecLike
 from graphnet.pipeline import compile, unroll
-from graphnet.runtime.loading import CALIBRATE_RUN, is_statistic, uncalibrated
+from graphnet.runtime.loading import for_a_run, is_statistic, uncalibrated
 from graphnet.runtime.net import Net
 
 
@@ -79,4 +79,5 @@ def _check_times(net: Net, made: Net) -> None:
     ours = net.state_dict()
     lacking = [name for name in made.state_dict() if name not in ours]
     if lacking and all(map(is_statistic, lacking)) and {name for name, _ in made.named_parameters()} <= ours.keys():
-        raise NoTable(f"{uncalibrated(lacking)}\n  {CALIBRATE_RUN}")
+        readouts = [t for t, _ in made.meta["plan"].outputs]
+        raise NoTable(f"{uncalibrated(lacking)}\n  {for_a_run(readouts)}")

@@ -10,7 +10,6 @@ from graphnet.network.network import VECTOR
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 CALIBRATE = "graphnet.calibrate(net, batches of training images)"
-CALIBRATE_RUN = "`graphnet calibrate RUN --readout T`"
 LATER = f"load them by net.load_state_dict(weights, strict=False), then {CALIBRATE}"
 
 
@@ -34,13 +33,26 @@ def uncalibrated(names: Sequence[str]) -> str:
     return f"the weights hold no running statistics{times_of(names)}: calibrate them on training images first"
 
 
-def misfits(missing: Sequence[str], left: Sequence[str]) -> Iterator[str]:
-    """The messages about missing and unused tensors of a state dict, a line and a hint per kind."""
+def for_a_run(readouts: Sequence[int]) -> str:
+    """The hint that a run can be calibrated for other readout times from the command line."""
+    times = ",".join(map(str, readouts)) if 0 < len(readouts) <= MOST_LISTED else "TIMES"
+    return f"of a run folder, `graphnet calibrate RUN --readout {times}` writes a checkpoint that holds them"
+
+
+MOST_LISTED = 10
+"""Readout times that a hint lists."""
+
+
+def misfits(missing: Sequence[str], left: Sequence[str], readouts: Sequence[int] = ()) -> Iterator[str]:
+    """The messages about missing and unused tensors of a state dict, a line and hints per kind.
+
+    `readouts` are the readout times of the net, for a hint.
+    """
     made = [name for name in missing if is_statistic(name) or is_vector(name)]
     if weights := [name for name in missing if name not in made]:
         yield f"the weights hold no {and_more(weights)}"
     elif made:
-        yield f"{uncalibrated(made)}\n  {LATER}"
+        yield f"{uncalibrated(made)}\n  {LATER}\n  {for_a_run(readouts)}"
         left = [name for name in left if not is_statistic(name)]
     if left:
         statistics = all(map(is_statistic, left)) and times_of(left)

@@ -154,7 +154,8 @@ class Net(fx.GraphModule):
         """As in PyTorch; for weights trained for other times, the error gives the fix."""
         found = super().load_state_dict(state_dict, strict=False, assign=assign)
         if strict and any(found):
-            raise RuntimeError("\n".join(misfits(*found)))
+            readouts = [t for t, _ in self.meta["plan"].outputs]
+            raise RuntimeError("\n".join(misfits(found.missing_keys, found.unexpected_keys, readouts)))
         return found
 
     # ---- copies

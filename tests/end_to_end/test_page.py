@@ -323,6 +323,17 @@ def test_measurements_are_shown(opened: Callable[..., Any]) -> None:
     assert dot["x"] + dot["width"] / 2 == pytest.approx(thumb["x"] + thumb["width"] - 8, abs=1.5), "under its time"
 
 
+def test_readout_times_beyond_the_picture_widen_the_chart(opened: Callable[..., Any]) -> None:
+    measures = {"note": "", "accuracy": [[3, 0.25], [6, 0.5]], "chance": 0.1, "norms": []}
+    page = opened(content_of(graphnet.plan(small()), measures=measures))
+    assert page.locator("#chart text").all_text_contents() == ["t = 3", "t = 6", "25.0 %", "50.0 %"]
+    chart, dots = page.locator("#chart svg").bounding_box(), page.locator("#chart circle.accuracy")
+    ends = [dots.nth(number).bounding_box() for number in (0, 1)]
+    middles = [end["x"] + end["width"] / 2 for end in ends]
+    assert middles[1] == pytest.approx(chart["x"] + chart["width"] - 8, abs=1.5)
+    assert middles[0] == pytest.approx(chart["x"] + chart["width"] / 2, abs=1.5)
+
+
 def test_without_scripts_the_picture_is_there(opened: Callable[..., Any]) -> None:
     page = opened(small(), java_script_enabled=False)
     assert page.is_visible('[data-view="unrolled"] [data-name="h1_t1"] rect')

@@ -56,7 +56,10 @@ def test_only_compiling_and_training_load_torch(tmp_path: Path) -> None:
         *(["draw", "--view", view, "-o", str(tmp_path / f"{view}.svg"), spec] for view in VIEWS),
         ["show", spec],
         ["runs"],
-        *([name, "--help"] for name in ("check", "plan", "code", "draw", "show", "view", "train", "eval")),
+        *(
+            [name, "--help"]
+            for name in ("check", "plan", "code", "draw", "show", "view", "train", "eval", "sweep", "calibrate")
+        ),
     ]
     script = f"HEAVY, COMMANDS = {HEAVY!r}, {commands!r}\n{WATCH}"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True)

@@ -8,7 +8,8 @@ function drawChart(box, model) {
   box.replaceChildren();
   if (!measures || !box.clientWidth) return;
   const width = box.clientWidth, height = 76, thumb = 8, top = 8, bottom = height - 6;
-  const span = Math.max(1, model.last - model.first);
+  const last = Math.max(model.last, ...measures.accuracy.map(([t]) => t));  // a run may be read out later than the picture
+  const span = Math.max(1, last - model.first);
   const x = (t) => thumb + (width - 2 * thumb) * (t - model.first) / span;
   const y = (share) => bottom - (bottom - top) * share;
   const picture = makeSvg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img" });
@@ -17,6 +18,11 @@ function drawChart(box, model) {
     makeSvg("polyline", { points: points.map(([t, share]) => `${x(t)},${y(share)}`).join(" "), fill: "none", ...attributes }));
   for (const share of [0, 0.5, 1]) {
     picture.append(makeSvg("line", { x1: thumb, x2: width - thumb, y1: y(share), y2: y(share), class: "rule" }));
+  }
+  if (last > model.last) {  // then the chart is wider in time than the slider
+    picture.append(makeSvg("line", { x1: x(model.last), x2: x(model.last), y1: top, y2: bottom, class: "end" }));
+    picture.append(makeSvg("text", { x: x(model.last) + 4, y: bottom - 3, class: "end" }, `t = ${model.last}`));
+    picture.append(makeSvg("text", { x: width - thumb, y: bottom - 3, class: "end", "text-anchor": "end" }, `t = ${last}`));
   }
   const legend = make("p", { class: "legend" });
   let number = 0;
@@ -29,7 +35,7 @@ function drawChart(box, model) {
     for (const value of values) picture.append(makeSvg("circle", { cx: x(value.t), cy: y(value.norm / most), r: 1.8, fill: colour }));
     legend.append(make("span", {}, make("span", { class: "spot", colour }), state.label));
   }
-  if (measures.chance) line([[model.first, measures.chance], [model.last, measures.chance]], { class: "chance" });
+  if (measures.chance) line([[model.first, measures.chance], [last, measures.chance]], { class: "chance" });
   line(measures.accuracy, { class: "accuracy" });
   for (const [t, share] of measures.accuracy) {
     picture.append(makeSvg("circle", { cx: x(t), cy: y(share), r: 3.4, class: "accuracy" }));

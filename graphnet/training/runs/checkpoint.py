@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from graphnet.atomic_files import replacing
 from graphnet.errors import and_more, shortened
-from graphnet.runtime.loading import CALIBRATE, is_statistic, is_vector, uncalibrated
+from graphnet.planning.plan import Plan
+from graphnet.runtime.loading import CALIBRATE, for_a_run, is_statistic, is_vector, uncalibrated
 from graphnet.runtime.parameters import settle_divisors
 from graphnet.training.errors import CheckpointError
 from graphnet.training.runs.checksum import BLANK, CHECKSUM_KEY, is_intact, seal
@@ -198,7 +199,10 @@ def load_into(net: nn.Module, tensors: Mapping[str, Tensor], *, calibrate: bool 
         types = f"{tensors[kinds[0]].dtype} in the weights, {needed[kinds[0]].dtype} in the net".replace("torch.", "")
         faults.append(f"{kinds[0]} is {types}" + (f"; {len(kinds) - 1} more differ in type" if kinds[1:] else ""))
     if statistics and not calibrate:
-        faults.append(f"{uncalibrated(statistics)}\n  load_into(net, tensors, calibrate=True), then {CALIBRATE}")
+        plan = getattr(net, "meta", {}).get("plan")
+        readouts = [t for t, _ in plan.outputs] if isinstance(plan, Plan) else []
+        hint = f"load_into(net, tensors, calibrate=True), then {CALIBRATE}"
+        faults.append(f"{uncalibrated(statistics)}\n  {hint}\n  {for_a_run(readouts)}")
     if faults:
         raise CheckpointError("\n".join(faults))
     with torch.no_grad():

@@ -15,6 +15,7 @@ from graphnet.cli.common.report import Failure
 from graphnet.cli.view import measured
 from graphnet.pictures.page.document import as_json
 from graphnet.training.calibrate import calibrate
+from graphnet.training.data.named import load_dataset
 from graphnet.training.runs.checkpoint import save_checkpoint
 from graphnet.training.runs.creation import create_run
 from tests.small import small
@@ -81,10 +82,16 @@ def test_without_weights_for_other_times_only_the_trained_ones_are_measured() ->
     assert (list(found.accuracy), found.calibrated) == ([3], ())
 
 
+def test_times_beyond_the_last_one_are_measured_if_asked_for() -> None:
+    found = measure(net(), IMAGES, LABELS, [IMAGES], "0..5")
+    assert (list(found.accuracy), found.calibrated, found.left_out) == ([1, 2, 3, 4, 5], (1, 2, 4, 5), (0,))
+
+
 def test_a_run_is_measured_on_its_own_data(tmp_path: Path) -> None:
     spec = graphnet.load(small(post_net={"ops": "BRGL", "classes": 10}))
     folder = create_run(tmp_path / "run", "small")
-    folder.write_record({"dataset": {"name": "digits", "held_out_seed": 0}})
+    held_out = load_dataset("digits").held_out_hash
+    folder.write_record({"dataset": {"name": "digits", "held_out_seed": 0, "held_out_hash": held_out}})
     save_checkpoint(folder.checkpoint, graphnet.compile(spec), json.dumps(spec.as_data()), {})
     found = measured(folder.path, None, "cpu")
     assert found["note"] == (
@@ -94,6 +101,11 @@ def test_a_run_is_measured_on_its_own_data(tmp_path: Path) -> None:
     assert [t for t, _ in found["accuracy"]] == [1, 2, 3]
     assert found["chance"] == pytest.approx(0.1)
     assert json.loads(as_json(found))["norms"][0][0] == "h1_t0"
+    later = measured(folder.path, None, "cpu", readout="0,3,5")
+    assert [t for t, _ in later["accuracy"]] == [3, 5]
+    assert later["note"].endswith("calibrated on training images. It cannot be read out at t = 0.")
+    with pytest.raises(Failure, match=r"readout '5\.\.': "):
+        measured(folder.path, None, "cpu", readout="5..")
 
 
 def test_a_folder_that_is_not_a_run(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_an_unrolled_net_shares_no_memory_with_the_net() -> None:
 
 
 def test_statistics_of_another_readout_time_name_calibration() -> None:
-    with pytest.raises(NoTable, match=r"statistics at t = 3, 4: .*\n  `graphnet calibrate RUN --readout T`"):
+    with pytest.raises(NoTable, match=r"statistics at t = 3, 4: .*\n.*`graphnet calibrate RUN --readout 4`"):
         transferred(graphnet.compile(SMALL), SMALL | {"readout": {"t": 4}})
 
 

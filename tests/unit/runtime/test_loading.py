@@ -28,6 +28,7 @@ def test_weights_of_an_earlier_readout_ask_for_calibration_in_one_line() -> None
         "the weights hold no running statistics at t = 3, 4, 5: calibrate them on training images first",
         "  load them by net.load_state_dict(weights, strict=False), then "
         "graphnet.calibrate(net, batches of training images)",
+        "  of a run folder, `graphnet calibrate RUN --readout 5` writes a checkpoint that holds them",
     ]
 
 
@@ -41,7 +42,7 @@ def test_the_advice_does_what_it_says() -> None:
 
 
 def test_the_post_net_of_an_earlier_readout_was_not_trained_either() -> None:
-    first, hint = said(read_out_at(3), read_out_at(5).state_dict())
+    first, hint, _ = said(read_out_at(3), read_out_at(5).state_dict())
     assert first.startswith("the weights hold no running statistics at t = 3: calibrate them")
     assert hint.startswith("  load them by")
 

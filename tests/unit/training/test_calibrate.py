@@ -158,3 +158,20 @@ def test_errors_change_nothing() -> None:
         calibrate(net, [some * float("nan") for some in batches(1, 8, 8)])
     after = bits(net)
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_in_training_shared_statistics_differ_from_those_per_time_in_the_running_averages_only() -> None:
+    """As the language reference says under normalisation."""
+    (images,) = batches(1, 8, 8, sizes=(6,))
+    nets = [graphnet.compile(one_area(3, statistics=kind), seed=1).double().train() for kind in ("per-time", "shared")]
+    outputs = [net(images) for net in nets]
+    for output in outputs:
+        output.square().sum().backward()
+    own, shared = nets
+    assert torch.equal(*outputs)
+    for name, weight in own.named_parameters():
+        assert torch.allclose(weight.grad, shared.get_parameter(name).grad, rtol=0, atol=1e-10), name
+    mixed = torch.zeros(4, dtype=torch.float64)
+    for t in (1, 2, 3):  # averages start at 0, so that of a time is 0.1 of the mean of its batch
+        mixed = 0.9 * mixed + own.get_buffer(f"h1.from_h1.norm1.t{t}.running_mean")
+    assert torch.allclose(mixed, shared.get_buffer("h1.from_h1.norm1.running_mean"), rtol=0, atol=1e-12)

@@ -88,6 +88,7 @@ def test_statistics_of_times_that_were_not_trained_ask_for_calibration() -> None
     assert str(caught.value).splitlines() == [
         "the weights hold no running statistics at t = 4, 11: calibrate them on training images first",
         "  load_into(net, tensors, calibrate=True), then graphnet.calibrate(net, batches of training images)",
+        "  of a run folder, `graphnet calibrate RUN --readout TIMES` writes a checkpoint that holds them",
     ]
 
 
