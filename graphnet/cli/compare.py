@@ -15,7 +15,7 @@ from graphnet.training.errors import RunError
 from graphnet.training.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from graphnet.equivalence.trained import TrainedReport
+    from graphnet.equivalence import TrainedReport
     from graphnet.runtime.net import Net
 
 SEEDS, TOLERANCE = 3, 1e-10
@@ -77,9 +77,7 @@ def _compare_trained(
     first: str, second: str, images: int | None, tolerance: float, data_root: Path | None, device: str
 ) -> TrainedReport:
     """Compare two runs, or a run with a spec that gets its weights."""
-    from graphnet.equivalence import NoTable
-    from graphnet.equivalence.trained import compare_trained
-    from graphnet.equivalence.transfer import transferred
+    from graphnet.equivalence import NoTable, compare_trained, transferred
     from graphnet.training.data.checks import check_fits
     from graphnet.training.runs.load_run import load_net, load_run
 

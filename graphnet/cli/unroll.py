@@ -47,7 +47,7 @@ def unroll(
 
 
 def _unroll_run(run: RunFolder, output: Path, checkpoint: str | None) -> None:
-    from graphnet.equivalence.transfer import unrolled
+    from graphnet.equivalence import unrolled
     from graphnet.pictures.text import plan_text
     from graphnet.pictures.unrolled.picture import draw_unrolled
     from graphnet.training.runs.creation import new_run

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from graphnet.equivalence.tensor_tables import NoTable, flat, floats_of, plan_of
 from graphnet.rewrite.unroll import origin
 
+TOLERANCE = 1e-10
+"""Default bound on a tensor's largest difference over its largest value, in float64; fits a few hundred layers."""
+
 
 @dataclass(frozen=True)
 class Difference:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from graphnet.equivalence.runs import Difference, Parting, Run, apart
+from graphnet.equivalence.runs import TOLERANCE, Difference, Parting, Run, apart
 from graphnet.equivalence.tensor_tables import floats_of
 from graphnet.equivalence.transfer import Match, match
 from graphnet.runtime.net import Net
@@ -84,7 +84,7 @@ def compare_trained(
     dataset: Dataset,
     *,
     names: tuple[str, str] = ("the first net", "the second net"),
-    tolerance: float,
+    tolerance: float = TOLERANCE,
     most: int | None = None,
 ) -> TrainedReport:
     """Compare two trained nets, each with its own weights, on the images of a data set, in float64.
