@@ -64,10 +64,16 @@ def zoo_files() -> dict[str, Path]:
     return {file.stem: file for folder in GROUPS for file in sorted((FOLDER / folder).glob("*.toml"))}
 
 
-def spec_file(given: str | os.PathLike[str]) -> str:
-    """Return the path of a spec's file, given a path or a zoo name; `-` is standard input.
+def is_run_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is the folder of a run, which holds the run's spec as `spec.json`."""
+    return os.path.isfile(os.path.join(path, "run.json"))
 
-    A file takes precedence over a zoo spec. If a name matches both, a SpecNameWarning names the one that is read.
+
+def spec_file(given: str | os.PathLike[str]) -> str:
+    """Return the path of a spec's file, given a path, a run folder or a zoo name; `-` is standard input.
+
+    A file or a run folder takes precedence over a zoo spec. If a name matches both, a SpecNameWarning names the one
+    that is read.
 
     Raises SpecError if there is no such file and a zoo spec has a similar name.
     """
@@ -78,6 +84,10 @@ def spec_file(given: str | os.PathLike[str]) -> str:
             _warn(f"'{path}' is the file of that name here, not the zoo spec")
         return path
     zoo = zoo_files()
+    if is_run_folder(path):
+        if path in zoo:
+            _warn(f"'{path}' is the run folder of that name here, not the zoo spec")
+        return os.path.join(path, "spec.json")
     if ALIASES.get(path, path) in zoo:
         if beside := next((path + each for each in SUFFIXES if os.path.isfile(path + each)), None):
             _warn(f"'{path}' is the zoo spec, not the file {beside} here")

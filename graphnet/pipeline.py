@@ -104,8 +104,9 @@ def plan(spec: SpecLike, *, settings: Settings = (), keep_dead: bool = False, un
 def unroll(spec: SpecLike, *, settings: Settings = ()) -> Spec:
     """Unroll a net in time: return a feed-forward spec with one state per (state, time), tied by sharing sets.
 
-    It compiles to the same function with the same number of parameters. `spec` and `settings` are as for `load`. Raises
-    SpecError, also where the language cannot express the unrolled net.
+    It compiles to the same function with the same number of parameters; `graphnet.equivalence.unrolled` gives it the
+    weights of a net. `spec` and `settings` are as for `load`. Raises SpecError, also where the language cannot express
+    the unrolled net.
     """
     from graphnet.rewrite.unroll import unroll as unrolled_data
 

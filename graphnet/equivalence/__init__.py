@@ -1,7 +1,9 @@
 """Equivalence of two nets: outputs, gradients, running statistics, in training and evaluation, in float64.
 
-`compare` takes specs, compiled nets or any module, and a table of weights; its report names the largest difference, and
-the state and time at which two compiled nets first diverge.
+`compare` takes specs, compiled nets or any module, and a table of weights, and draws random weights; its report names
+the largest difference, and the state and time at which two compiled nets first diverge. `compare_trained` compares two
+nets with the weights that they have. `unrolled` unrolls a net in time with its weights, and `transferred` compiles any
+spec with them whose transitions correspond.
 """
 
 from __future__ import annotations
@@ -13,16 +15,30 @@ from typing import Any
 
 from torch import nn
 
-from graphnet.equivalence.runs import Difference, Parting, Run, values_of
+from graphnet.equivalence.runs import TOLERANCE, Difference, Parting, Run, values_of
 from graphnet.equivalence.tensor_tables import NoTable, Weights, corresponding, names_of, plan_of
+from graphnet.equivalence.trained import TrainedReport, compare_trained
+from graphnet.equivalence.transfer import transferred, unrolled
 from graphnet.pipeline import compile as compiled
 from graphnet.pipeline import load
 from graphnet.spec.model import Spec
 
-__all__ = ["Difference", "NoTable", "Parting", "Report", "Weights", "compare", "corresponding", "values_of"]
+__all__ = [
+    "Difference",
+    "NoTable",
+    "Parting",
+    "Report",
+    "TrainedReport",
+    "Weights",
+    "compare",
+    "compare_trained",
+    "corresponding",
+    "transferred",
+    "unrolled",
+    "values_of",
+]
 
-TOLERANCE = 1e-10
-"""Default bound on a tensor's largest difference over its largest value, in float64; fits a few hundred layers."""
+
 NetLike = Spec | Mapping[str, Any] | str | os.PathLike[str] | nn.Module
 
 
@@ -92,7 +108,7 @@ def compare(
         for seed in seeds:
             for batch in batches:
                 for training in (True, False):
-                    run = Run(a, b, names, tuple(size), seed, batch, training)
+                    run = Run.drawn(a, b, names, tuple(size), seed, batch, training)
                     found = list(run.differences())
                     differences += found
                     if parting is None and max(each.size for each in found) > tolerance:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from graphnet.equivalence.tensor_tables import NoTable, flat, floats_of, plan_of
 from graphnet.rewrite.unroll import origin
+
+TOLERANCE = 1e-10
+"""Default bound on a tensor's largest difference over its largest value, in float64; fits a few hundred layers."""
 
 
 @dataclass(frozen=True)
@@ -41,36 +44,53 @@ class Parting:
     size: float
 
 
+Names = Mapping[str, tuple[str, Any]]
+"""Tensor of the second net → name of a tensor of the first, and an index into it."""
+Loss = Callable[[Mapping[int | None, Tensor]], Tensor]
+"""Outputs by readout time → a scalar."""
+
+
 class Run:
-    """One run of both nets on the same weights and images."""
+    """One run of copies of both nets, with the weights that they have, on the same images, in float64.
+
+    Args:
+        names: tensor of b → name of a tensor of a, and an index into it.
+        images: `[N, C, H, W]`.
+        seed: of the noise, and of the random weights, if they are.
+        training: whether the nets run in training mode.
+        loss: what the gradients are of.
+    """
 
     def __init__(
         self,
         a: nn.Module,
         b: nn.Module,
-        names: Mapping[str, tuple[str, Any]],
-        size: tuple[int, ...],
+        names: Names,
+        images: Tensor,
         seed: int,
-        batch: int,
         training: bool,
+        loss: Loss | None = None,
     ) -> None:
-        self.names, self.seed, self.batch, self.training = names, seed, batch, training
-        generator = torch.Generator().manual_seed(seed)
+        self.names, self.seed, self.training, self.loss = names, seed, training, loss or _loss
         self.a, self.b = (deepcopy(net).double().train(training) for net in (a, b))
-        _shake(self.a, generator)
-        theirs, ours = dict(floats_of(self.b)), dict(floats_of(self.a))
-        with torch.no_grad():
-            for name, (source, index) in names.items():
-                if ours[source][index].shape != theirs[name].shape:
-                    shapes = f"{list(theirs[name].shape)} and {list(ours[source][index].shape)}"
-                    raise NoTable(f"{name} and {source} should correspond, but have shapes {shapes}")
-                theirs[name].copy_(ours[source][index])
-        self.images = torch.randn(batch, *size, generator=generator, dtype=torch.float64)
+        self.images, self.batch = images.double(), len(images)
+
+    @classmethod
+    def drawn(
+        cls, a: nn.Module, b: nn.Module, names: Names, size: tuple[int, ...], seed: int, batch: int, training: bool
+    ) -> Run:
+        """A run on random weights, statistics and images. Raises NoTable."""
+        generator = torch.Generator().manual_seed(seed)
+        run = cls(a, b, names, torch.empty(batch, *size), seed, training)
+        _shake(run.a, generator)
+        copy_weights(run.a, run.b, names)
+        run.images = torch.randn(batch, *size, generator=generator, dtype=torch.float64)
+        return run
 
     def differences(self) -> Iterator[Difference]:
         """Differences of outputs, of the gradients of images and weights, and of statistics."""
         image_a, image_b = (self.images.clone().requires_grad_() for _ in range(2))
-        outputs_a, outputs_b = _by_time(self.a(image_a)), _by_time(self.b(image_b))
+        outputs_a, outputs_b = self._outputs(self.a, image_a), self._outputs(self.b, image_b)
         if list(outputs_a) != list(outputs_b):
             yield self._found("the readout times", float("inf"))
             return
@@ -79,7 +99,7 @@ class Run:
         if any(output.shape != outputs_b[t].shape for t, output in outputs_a.items()):
             return
         for outputs in (outputs_a, outputs_b):
-            torch.autograd.backward(_loss(outputs))
+            torch.autograd.backward(self.loss(outputs))
         gradients = {name: parameter.grad for name, parameter in self.a.named_parameters()}
         sums = self._gradients_of_b()
         largest = max((float(each.abs().max()) for each in gradients.values() if each is not None), default=0.0)
@@ -92,6 +112,11 @@ class Run:
                 if buffer.is_floating_point() and name in self.names and self.names[name][0] in ours:
                     source, index = self.names[name]
                     yield self._found(f"the statistic {source}", apart(ours[source][index], buffer))
+
+    def _outputs(self, net: nn.Module, images: Tensor) -> dict[int | None, Tensor]:
+        with torch.random.fork_rng([images.device] if images.is_cuda else []):
+            torch.manual_seed(self.seed)  # both nets draw the same noise
+            return _by_time(net(images))
 
     def _gradients_of_b(self) -> dict[str, Tensor]:
         """The gradients of the second net's weights, summed over the copies of each weight of the first."""
@@ -118,6 +143,25 @@ class Run:
             if other is not None and (size := apart(value, other)) > tolerance:
                 return Parting(state, t, size)
         return None
+
+
+def copy_weights(a: nn.Module, b: nn.Module, names: Names) -> None:
+    """Copy weights and statistics of a into b. Raises NoTable if shapes differ."""
+    check_shapes(a, b, names)
+    theirs, ours = dict(floats_of(b)), dict(floats_of(a))
+    with torch.no_grad():
+        for name, (source, index) in names.items():
+            theirs[name].copy_(ours[source][index])
+
+
+def check_shapes(a: nn.Module, b: nn.Module, names: Names) -> None:
+    """Raise NoTable if tensors that correspond differ in shape."""
+    theirs, ours = dict(floats_of(b)), dict(floats_of(a))
+    for name, (source, index) in names.items():
+        one, other = list(ours[source][index].shape), list(theirs[name].shape)
+        if one != other:
+            also = "" if name == source else f"{name} "
+            raise NoTable(f"{source} has shape {one} in one net, {also}{other} in the other")
 
 
 def values_of(net: nn.Module, images: Tensor) -> dict[tuple[str, int], Tensor]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphnet import zoo
 from graphnet.errors import and_more, did_you_mean
+from graphnet.runtime.loading import CALIBRATE, is_statistic, times_of
 from graphnet.training.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _unknown(ours: Mapping[str, Tensor], given: Mapping[str, Foreign], table: Ma
         yield "the table is reversed: its keys must be names of this net, its values foreign names"
         return
     if said_nothing := [name for name in ours if name not in table]:
-        yield f"the table lacks {and_more(said_nothing)}"
+        yield f"the table lacks {and_more(said_nothing)}{_hinted(_calibration(said_nothing))}"
     if extra:
         hint = did_you_mean(extra[0], tuple(ours))
         yield f"the table names {and_more(extra)}, which the net does not have{_hinted(hint)}"
@@ -108,9 +109,17 @@ def _missing(theirs: Mapping[str, Tensor], missing: Mapping[str, str]) -> Iterat
     if not missing:
         return
     (name, source), names = next(iter(missing.items())), list(dict.fromkeys(missing.values()))
-    hint = did_you_mean(source, tuple(theirs)) or f"its names are like {next(iter(theirs))}"
+    hint = _calibration(missing) or did_you_mean(source, tuple(theirs)) or f"its names are like {next(iter(theirs))}"
     what = f" for {name}" if len(names) == 1 else ""
     yield f"the state dict has no {and_more(names)}{what}{_hinted(hint)}"
+
+
+def _calibration(names: Iterable[str]) -> str:
+    """What to do if all that is missing are statistics at some times: the weights are of another readout time."""
+    if not all(map(is_statistic, names)) or not (times := times_of(names)):
+        return ""
+    steps = f"import into a net of the trained readout time, load its state_dict() with strict=False, then {CALIBRATE}"
+    return f"no running statistics{times}? {steps}"
 
 
 def _unfit(ours: Mapping[str, Tensor], taken: Mapping[str, Tensor], table: Mapping[str, Any]) -> Iterator[str]:

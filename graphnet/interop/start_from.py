@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from graphnet.errors import did_you_mean
 from graphnet.interop.checkpoints import read_file, tensors_of
-from graphnet.runtime.loading import is_vector
+from graphnet.planning.plan import Plan
+from graphnet.runtime.loading import CALIBRATE, for_a_run, is_statistic, is_vector, times_of
 from graphnet.training.errors import CheckpointError
 from graphnet.training.runs.checkpoint import SPEC_KEY, VERSION_KEY, load_into, not_finite, read_checkpoint
 from graphnet.training.runs.checksum import metadata_of
@@ -76,7 +77,9 @@ def start_from(net: nn.Module, source: Path | str, ignore: Iterable[str] = (), *
     missing = tuple(name for name in needed if name not in taken and not is_vector(name))
     unused = tuple(name for name in found if name not in needed and not is_vector(name))
     if not partial:
-        _refuse(path, missing, unused, patterns)
+        plan = getattr(net, "meta", {}).get("plan")
+        readouts = [t for t, _ in plan.outputs] if isinstance(plan, Plan) else []
+        _refuse(path, missing, unused, patterns, readouts)
     load_into(net, {name: tensor for name, tensor in needed.items() if not is_vector(name)} | taken)
     return StartReport(path, tuple(taken), missing, unused)
 
@@ -107,11 +110,20 @@ def _check_patterns(patterns: Iterable[str], names: list[str]) -> None:
             raise CheckpointError(f"nothing is called '{pattern}', which is to be ignored{hint and f'; {hint}'}")
 
 
-def _refuse(path: Path, missing: Iterable[str], unused: Iterable[str], patterns: list[str]) -> None:
+def _refuse(
+    path: Path, missing: Iterable[str], unused: Iterable[str], patterns: list[str], readouts: Sequence[int]
+) -> None:
     patterns = [*patterns, "*num_batches_tracked"]
     lacking = [name for name in missing if not _matches(name, patterns)]
     left = [name for name in unused if not _matches(name, patterns)]
-    faults = [f"{path} holds no {listed(lacking)}"] if lacking else []
+    statistics = [name for name in lacking if is_statistic(name)]
+    weights = [name for name in lacking if not is_statistic(name)]
+    faults = [f"{path} holds no {listed(weights)}"] if weights else []
+    if statistics:
+        faults.append(f"{path} holds no running statistics{times_of(statistics) or f': {listed(statistics)}'}")
     faults += [f"the net has no {listed(left)}, which {path} holds"] if left else []
     if faults:
-        raise CheckpointError("\n".join([*faults, "  --partial takes what fits, and reports the rest"]))
+        hints = ["  --partial takes what fits, and reports the rest"]
+        if statistics:
+            hints += [f"  for another readout time, calibrate first: {CALIBRATE}", f"  {for_a_run(readouts)}"]
+        raise CheckpointError("\n".join([*faults, *hints]))

@@ -107,19 +107,13 @@ def same_weights(net: nn.Module, other: nn.Module, table: dict[str, str]) -> Non
                 tensor.copy_(ours[mine])
                 used.add(mine)
     assert used == set(ours), f"the net by hand has no {sorted(set(ours) - used)[:3]}"
-    a, b = deepcopy_of(net).double(), deepcopy(other).double()
+    a, b = deepcopy(net).double(), deepcopy(other).double()
     image = torch.randn(2, *net.meta["plan"].input_shape, dtype=torch.float64)
     for training in (True, False):
         with torch.no_grad():
             one, two = a.train(training)(image), b.train(training)(image)
         apart = float((one - two).abs().max() / two.abs().max())
         assert apart < 1e-10, f"the two nets are not the same: {apart}"
-
-
-def deepcopy_of(net: nn.Module) -> nn.Module:
-    from graphnet.equivalence.runs import copy_of
-
-    return copy_of(net)
 
 
 def run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,20 @@ def test_a_file_with_a_suffix_is_another_name_with_a_warning(here: Path, suffix:
     (here / f"lstm{suffix}").write_text("{}")
     with pytest.warns(SpecNameWarning, match=rf"^'lstm' is the zoo spec, not the file lstm\{suffix} here$"):
         assert graphnet.load("lstm").name == "lstm"
+
+
+def test_a_run_folder_is_the_spec_of_the_run(here: Path) -> None:
+    run = here / "lstm"
+    run.mkdir()
+    (run / "run.json").write_text("{}")
+    (run / "spec.json").write_text(json.dumps(SMALL))
+    with pytest.warns(SpecNameWarning) as said:
+        assert graphnet.plan("lstm").name == "small"
+    assert [str(each.message) for each in said] == ["'lstm' is the run folder of that name here, not the zoo spec"]
+    assert graphnet.load(run).name == "small"
+    (run / "spec.json").unlink()
+    (found,) = faults(run)
+    assert (found.file, found.what) == (str(run / "spec.json"), "there is no such file")
 
 
 def test_a_folder_of_that_name_is_no_file(here: Path) -> None:

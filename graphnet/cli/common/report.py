@@ -23,7 +23,9 @@ from graphnet.spec.read import placed
 
 SpecPath = Annotated[
     str,
-    typer.Argument(metavar="SPEC", help="A spec file (TOML or JSON) or a zoo spec's name; '-' is standard input."),
+    typer.Argument(
+        metavar="SPEC", help="A spec file (TOML or JSON), a zoo spec's name or a run folder; '-' is standard input."
+    ),
 ]
 Other = Annotated[str, typer.Argument(metavar="OTHER", help="The spec to compare it with.")]
 Settings = Annotated[

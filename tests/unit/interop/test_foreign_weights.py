@@ -416,3 +416,17 @@ def test_the_whole_of_bl_net_has_the_published_names() -> None:
     roles = ("gamma", "beta", "moving_mean", "moving_variance")
     norms = {f"BatchNorm_Layer_{n}_Time_{t}/{role}" for n in range(7) for t in range(8) for role in roles}
     assert names == layers | norms | {"ReadoutDense/kernel", "ReadoutDense/bias"}
+
+
+def test_statistics_of_another_readout_time_name_calibration() -> None:
+    longer = graphnet.compile(net().meta["spec"], settings=["readout.t=2"])
+    with pytest.raises(CheckpointError) as caught:
+        graphnet.import_state_dict(longer, foreign(), TABLE)
+    what, hint = str(caught.value).splitlines()
+    assert what == "the table lacks h1.from_h1.norm1.t2.running_mean and 1 more"
+    assert hint.startswith("  no running statistics at t = 2? import into a net of the trained readout time")
+    assert hint.endswith("then graphnet.calibrate(net, batches of training images)")
+    named = TABLE | {f"h1.from_h1.norm1.t2.{role}": f"block.bn2.{role}" for role in ("running_mean", "running_var")}
+    with pytest.raises(CheckpointError) as caught:
+        graphnet.import_state_dict(longer, foreign(), named)
+    assert str(caught.value) == f"the state dict has no block.bn2.running_mean and 1 more\n{hint}"

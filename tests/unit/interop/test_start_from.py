@@ -129,3 +129,19 @@ def test_what_cannot_be_taken_is_told(trained: Any, tmp_path: Path) -> None:
 def test_many_names_are_shortened() -> None:
     assert listed("abc") == "a, b, c"
     assert listed("abcdefg") == "a, b, c, d, e and 2 more"
+
+
+def test_statistics_of_another_readout_time_name_calibration(trained: Any, tmp_path: Path) -> None:
+    path = tmp_path / "others.safetensors"
+    save_file(trained.state_dict(), path)
+    longer = graphnet.compile(SMALL | {"readout": {"t": 4}})
+    with pytest.raises(CheckpointError) as caught:
+        start_from(longer, path)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == f"{path} holds no running statistics at t = 3, 4"
+    assert lines[-2:] == [
+        "  for another readout time, calibrate first: graphnet.calibrate(net, batches of training images)",
+        "  of a run folder, `graphnet calibrate RUN --readout 4` writes a checkpoint that holds them",
+    ]
+    report = start_from(longer, path, partial=True)
+    assert "h1.from_h1.norm1.t3.running_mean" in report.missing
