@@ -55,9 +55,7 @@ def activations(
         str | None,
         typer.Option(metavar="NAME", help="Another data set of images of the same shape.", show_default="the run's"),
     ] = None,
-    images: Annotated[
-        int | None, typer.Option(min=1, help="Number of images, from the first.", show_default="all")
-    ] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="Only the first N images.", show_default="all")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 64,
     dtype: Annotated[Dtype, typer.Option(help="Type of the numbers in the file.")] = Dtype.FLOAT32,
     checkpoint: WhichCheckpoint = None,
@@ -65,11 +63,13 @@ def activations(
     device: Device = "auto",
     plugins: Plugins = None,
 ) -> None:
-    """Write the values of a trained net's states at times, for each image, to a file.
+    """Save the activations of a trained net's states at chosen time steps, for each image.
 
-    Prints the size first; one batch at a time is in memory. Images are standardised as in training.
-    The file has an array V2@3 of shape [N, C, H, W] for each state and time, the outputs logits@t,
-    targets, indices (the place of each image in its source), names, times and milliseconds.
+    An activation is a state's value after its merge and update. The size of the file is printed first; memory holds one
+    batch at a time. Images are standardised as in training.
+    The file has an array for each state and time, such as V2@3 (state V2 at time step 3) of shape [N, C, H, W],
+    the outputs logits@t, targets, indices (of the images in their source), names, times, and milliseconds (20 to 50 a
+    step).
     In Python: numpy.load, or graphnet.analysis.representations.activation_files.read.
     """
     with run_told():

@@ -23,7 +23,7 @@ def calibrate(
         typer.Option("--output", "-o", help="The checkpoint to write.", show_default="RUN/readout-TIMES.safetensors"),
     ] = None,
     all_statistics: Annotated[
-        bool, typer.Option("--all", help="Calibrate all running statistics, not only the missing ones.")
+        bool, typer.Option("--all", help="Estimate all running statistics, not only the missing ones.")
     ] = False,
     calibration_images: CalibrationImages = MOST_IMAGES,
     checkpoint: WhichCheckpoint = None,
@@ -31,10 +31,10 @@ def calibrate(
     device: Device = "auto",
     plugins: Plugins = None,
 ) -> None:
-    """Write a checkpoint of a trained net for other readout times.
+    """Estimate batch-norm statistics for other readout times and save them as a checkpoint.
 
-    The weights stay the same; statistics that the net lacks are calibrated on training images.
-    Test it by `graphnet eval RUN --checkpoint FILE`.
+    The weights stay the same; the statistics come from training images.
+    Test it with `graphnet eval RUN --checkpoint FILE`. `graphnet sweep` does the same for itself.
     """
     path = output or run / f"readout-{readout.replace(' ', '')}.safetensors"
     if path.suffix != ".safetensors":

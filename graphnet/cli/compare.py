@@ -30,24 +30,24 @@ def compare(
     settings: SettingsOfBoth = None,
     seeds: Annotated[
         int | None,
-        typer.Option(min=1, help="Specs: number of random draws of weights and images.", show_default=str(SEEDS)),
+        typer.Option(min=1, help="Number of random draws of weights and images (specs only).", show_default=str(SEEDS)),
     ] = None,
     images: Annotated[
-        int | None, typer.Option(min=1, help="Runs: most test images to compare on.", show_default="all")
+        int | None, typer.Option(min=1, help="Maximum number of test images (runs only).", show_default="all")
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(help="Largest difference allowed, relative to the largest value, in float64.")
+        float, typer.Option(help="Largest difference allowed, relative to the largest value.")
     ] = TOLERANCE,
     data_root: DataRoot = None,
     device: Device = "auto",
     plugins: Plugins = None,
 ) -> None:
-    """Compare outputs, gradients and statistics of two nets on the same weights, or of trained nets on theirs.
+    """Test whether two nets compute the same: outputs, gradients and batch-norm statistics, in float64.
 
-    Specs get the same random weights and images.
-    A run keeps its trained weights; a spec compared with it gets them too. The images are those of the run's data set.
+    Two specs get the same random weights and images.
+    A run keeps its trained weights; a spec compared with it gets the run's weights. The images are the run's.
     The nets run in training and in evaluation mode.
-    Exit status 1 if they differ; the report names the state and time where they part.
+    Exit status 1 if they differ; the report names the first state and time at which they differ.
     """
     if is_run_folder(first) or is_run_folder(second):
         if settings or seeds is not None:

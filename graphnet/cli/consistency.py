@@ -27,8 +27,8 @@ def consistency(
         list[Path],
         typer.Argument(
             metavar="OTHER...",
-            help="Run folders tested on the same images, or CSV tables of people's answers: columns `image` (its place "
-            "among the test images, from 0), `answer` (a class, from 0) or `correct` (0 or 1), and perhaps `observer`.",
+            help="Run folders tested on the same images, or CSV tables of human responses: columns `image` (index "
+            "in the test part, from 0), `answer` (class, from 0) or `correct` (0 or 1); optional: `observer`.",
         ),
     ],
     samples: Annotated[int, typer.Option(min=1, help="Bootstrap samples of the images.")] = 1000,
@@ -40,10 +40,10 @@ def consistency(
     data_root: DataRoot = None,
     plugins: Plugins = None,
 ) -> None:
-    """Measure error consistency with other nets or people: Cohen's kappa of who is right on which image.
+    """Measure error consistency with other nets or people: Cohen's kappa of being right or wrong, image by image.
 
-    0: errors are independent, given both accuracies; 1: both err on the same images.
-    For each readout time of RUN, from the answers that were kept after training, with a 95% bootstrap
+    Kappa is 0 if errors are independent, given both accuracies, and 1 if both err on the same images.
+    It is computed at each readout time of RUN, from the predictions saved after training, with a 95% bootstrap
     interval (Geirhos, Meding & Wichmann 2020).
     Writes consistency.csv and a figure over time as SVG, PDF and PNG.
     """

@@ -15,15 +15,15 @@ from graphnet.training.errors import RunError, TrainingError
 from graphnet.training.runs.run_folder import RunFolder
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder written by `graphnet train`.")]
-DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data.", show_default="as in training")]
+DataRoot = Annotated[Path | None, typer.Option(help="Folder that holds the data.", show_default="as in training")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 WhichCheckpoint = Annotated[
     str | None,
     typer.Option(
         "--checkpoint",
         metavar="last|best|averaged|FILE",
-        help="Which of the run's checkpoints.",
-        show_default="the one that was tested",
+        help="Checkpoint to load; best is that of the smallest validation error.",
+        show_default="the one tested after training",
     ),
 ]
 

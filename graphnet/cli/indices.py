@@ -26,7 +26,7 @@ def indices(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for tables and plots.", show_default="RUN/indices")
     ] = None,
-    more: Annotated[int, typer.Option(min=1, help="Most extra applications of the last block.")] = 16,
+    more: Annotated[int, typer.Option(min=1, help="Maximum number of extra applications of the last block.")] = 16,
     samples: Annotated[int, typer.Option(min=1, help="Bootstrap samples of the test images.")] = 1000,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 64,
     checkpoint: WhichCheckpoint = None,

@@ -37,8 +37,8 @@ def probe(
         int,
         typer.Option(
             min=1,
-            help="Most features of a probe. Larger maps are averaged over patches, then projected at random if they "
-            "have more channels.",
+            help="Maximum number of features of a probe. Larger maps are averaged over patches; if the channels alone "
+            "are more, a random projection follows.",
         ),
     ] = 1000,
     folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 5,
@@ -51,9 +51,9 @@ def probe(
     device: Device = "auto",
     plugins: Plugins = None,
 ) -> None:
-    """Read the targets linearly from each state at each time, cross-validated on test images.
+    """Train linear decoders of the targets on each state at each time, cross-validated over test images.
 
-    Features are standardised; classes take logistic regression (accuracy), values ridge (R²).
+    Features are standardised. Classes: logistic regression, scored by accuracy. Values: ridge regression, scored by R².
     Writes probes.csv and a figure over time as SVG, PDF and PNG; for a run also the unrolled net,
     coloured by score.
     """

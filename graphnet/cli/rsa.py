@@ -70,8 +70,9 @@ def rsa(
         typer.Option(
             "--with",
             metavar="FILE",
-            help="Compare with a dissimilarity matrix in a .csv or .npy file, of the conditions in conditions.csv; "
-            "repeat it for several subjects, which gives a noise ceiling.",
+            help="Compare with a dissimilarity matrix in a .csv or .npy file; its rows and columns follow "
+            "conditions.csv, which a first run without it writes. Several subjects, by repeating it, give a noise "
+            "ceiling.",
         ),
     ] = None,
     output: Annotated[

@@ -27,17 +27,17 @@ def stats(
     checkpoint: WhichCheckpoint = None,
     plugins: Plugins = None,
 ) -> None:
-    """Show how the running statistics of a trained net's batch norms change over time (Liao & Poggio 2016, Figure 5 B).
+    """Plot how the running statistics of a trained net's batch norms change over time (Liao & Poggio 2016, Figure 5 B).
 
     Needs the checkpoint only, no data. Writes three things:
 
     statistics.csv: mean, variance and gain 1/σ of each norm, time and channel; σ² = variance + eps.
-    Weights of an affine part are not included.
+    The gain excludes the affine weight.
 
     gain-STATE.svg, .pdf, .png: gain over time of the norms in the transitions to each state.
 
-    fits.csv: least-squares fits to each norm's median gain over channels, with R².
-    The models are a·exp(-n/tau) + c and a·(n+1)^b; n counts steps after the norm's first time.
+    fits.csv: least-squares fits to the median over channels of each norm's gain, with R².
+    The models are a·exp(-n/tau) + c and a·(n+1)^b; n is 0 at the norm's first time.
     """
     from graphnet.analysis.time.norm_statistics import norm_statistics, write_statistics
     from graphnet.training.runs.load_run import load_net

@@ -28,7 +28,7 @@ ReadoutTimes = Annotated[
     typer.Option(
         "--readout",
         metavar="TIMES",
-        help="Readout times as in a spec: 1..30, or 3,6,9..T+4; T is the last one of training.",
+        help="Readout times in steps, as in a spec: 1..30, or 3,6 and 9 to T+4: 3,6,9..T+4; T is the last trained one.",
     ),
 ]
 
@@ -58,32 +58,36 @@ def sweep(
     calibrate: Annotated[
         Calibrate,
         typer.Option(
-            help="Statistics to calibrate on training images: those that the net lacks, all, or none; "
-            "missing ones then have mean 0 and variance 1."
+            help="Batch-norm statistics to estimate on training images: the missing ones, all, or none; "
+            "with none, missing means are 0 and missing variances 1."
         ),
     ] = Calibrate.MISSING,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Also measure without calibration, as a second curve.")
-    ] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Also plot the error without calibration.")] = False,
     combine: Annotated[
         Combined,
         typer.Option(
             metavar="WORD",
-            help="What stopping rules see: each output (none), the mean (cumulative) "
-            "or the sum (cumulative-sum) of the outputs so far.",
+            help="What stopping rules see: the logits at each time (none), or the mean (cumulative) "
+            "or sum (cumulative-sum) of the logits so far.",
         ),
     ] = Combined.NONE,
     threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Largest softmax at which the net stops, for the reaction times.")
+        float, typer.Option(min=0, max=1, help="Softmax probability at which the net stops, for reaction_times.csv.")
     ] = 0.9,
     entropy: Annotated[
-        float, typer.Option(min=0, help="Entropy in nats at which the net stops, for the reaction times.")
+        float, typer.Option(min=0, help="Entropy in nats at which the net stops, for reaction_times.csv.")
     ] = 0.3,
     step: Annotated[
         float | None,
-        typer.Option(metavar="MS", help="Milliseconds per step, for tables and time axes.", show_default="20 to 50"),
+        typer.Option(
+            metavar="MS",
+            help="Milliseconds per time step, for tables and axes; by default a range.",
+            show_default="20 to 50",
+        ),
     ] = None,
-    images: Annotated[int | None, typer.Option(min=1, help="Most test images.", show_default="all")] = None,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of test images.", show_default="all")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Test images per batch.")] = 256,
     calibration_images: CalibrationImages = MOST_IMAGES,
     checkpoint: WhichCheckpoint = None,
@@ -91,11 +95,11 @@ def sweep(
     device: Device = "auto",
     plugins: Plugins = None,
 ) -> None:
-    """Test a trained net at other readout times: error, loss, confidence, reaction times.
+    """Evaluate a trained net at a range of readout times: error, loss, confidence, reaction times.
 
-    The weights stay the same. Statistics that the net lacks are calibrated on training images.
-    Stopping rules tell when the net would answer: once its largest softmax is high enough,
-    once the entropy of the softmax is low enough, or when it is most confident.
+    The weights stay the same. Batch-norm statistics of times that were not trained are estimated on training images.
+    Stopping rules define the reaction time: the first time at which the maximum softmax probability is high enough,
+    or its entropy is low enough; or the time of maximum confidence.
 
     Writes sweep.csv (a line per time), stopping.csv (per stopping rule and threshold),
     reaction_times.csv (per image), responses.npz (the outputs at all times), sweep.json (which

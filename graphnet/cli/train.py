@@ -68,17 +68,22 @@ def train(
     channels_last: ChannelsLast = False,
     freeze: Annotated[
         list[str] | None,
-        typer.Option(metavar="MEMBER", help='Do not train these weights, such as "V1->*"; may be repeated.'),
+        typer.Option(
+            metavar="MEMBER",
+            help='Do not train these weights: transitions, "V1->*", or tensors, "pre_net.*"; may be repeated.',
+        ),
     ] = None,
     start_from: Annotated[
         Path | None, typer.Option(metavar="RUN|FILE", help="Start from the weights of a run or a file.")
     ] = None,
-    partial: Annotated[bool, typer.Option("--partial", help="Take the weights that fit; report the rest.")] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="With --start-from: take what fits, report the rest.")
+    ] = False,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with a run, from where it stopped.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Run folder to create.", show_default="runs/NAME-N")
     ] = None,
-    data_root: Annotated[Path | None, typer.Option(help="Folder of the data.")] = None,
+    data_root: Annotated[Path | None, typer.Option(help="Folder that holds the data.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that read images from files.")] = 0,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Use deterministic algorithms only.")] = False,
@@ -88,7 +93,7 @@ def train(
     save_every: Annotated[
         str, typer.Option(metavar="TIME", help="Also save within an epoch, after a time such as 10m.")
     ] = "10m",
-    keep_every: Annotated[int, typer.Option(min=0, help="Keep the checkpoint of every n-th epoch.")] = 0,
+    keep_every: Annotated[int, typer.Option(min=0, help="Also keep the checkpoint of every n-th epoch.")] = 0,
     tracker: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Also send numbers to tensorboard, wandb or mlflow; may be repeated."),
@@ -98,8 +103,9 @@ def train(
 ) -> None:
     """Train a spec's net on images and write all results to a run folder.
 
-    Every entry of a training recipe can be set: --train.KEY=VALUE, such as --train.schedule=cosine.
-    Ctrl-C, SIGTERM, SIGHUP and --max-time save the state and stop; --resume goes on bit for bit.
+    Every entry of a training recipe can be set: --train.KEY=VALUE, such as --train.schedule=cosine; specs/README.md and
+    `graphnet schema --of recipe` list the keys.
+    Ctrl-C, SIGTERM, SIGHUP and --max-time save the state and stop; a run resumed on a CPU ends bit for bit the same.
     """
     short = {
         "data": data,

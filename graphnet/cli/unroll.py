@@ -26,10 +26,10 @@ def unroll(
     checkpoint: WhichCheckpoint = None,
     plugins: Plugins = None,
 ) -> None:
-    """Write the net unrolled in time as a feed-forward spec, tied by sharing sets.
+    """Write the net unrolled in time as a feed-forward spec, with weights shared over time by sharing sets.
 
     The new spec has one state for each state and time.
-    Of a run, the output can be a folder: it holds the spec with the run's weights, and is used like a run.
+    For a run folder, -o may name a new folder: it gets the spec and the trained weights, and is used like a run.
     """
     if is_run_folder(spec) and output.suffix not in SUFFIXES:
         if settings:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from graphnet.training.data.dataset import Dataset
 
 CalibrationImages = Annotated[
-    int, typer.Option(metavar="N", min=2, help="Most training images to calibrate statistics on.")
+    int, typer.Option(metavar="N", min=2, help="Maximum number of training images for calibration.")
 ]
 MOST_IMAGES = 10_000
 USUAL_BATCH = 64
