@@ -433,7 +433,7 @@ def test_which_checkpoint_is_read(command: tuple[str, ...], runs: dict[str, Path
     for which, said in (
         ("best", "has no checkpoint 'best'\n  it has: last, previous; or give the path of one"),
         (empty, f"{empty} is not a safetensors file"),
-        ("../../etc/passwd", "has no checkpoint"),
+        ("../../etc/nothing", "has no checkpoint"),
     ):
         refused(name, folder, *more, "--checkpoint", which, said=said)
     (folder / "last.safetensors").rename(folder / "best.safetensors")

@@ -93,7 +93,7 @@ def test_a_plugin_brings_data_to_train_on(tmp_path: Path) -> None:
     assert "no data set is called 'blobs'" in run(*arguments, cwd=tmp_path).stderr
     done = run(*arguments, "--plugin", "my_data", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "(a linear classifier: 100.00%)" in done.stdout
+    assert "(a linear classifier on 200 images: 100.00%)" in done.stdout
     assert "200 of 200 predictions" in run("eval", "run", "--plugin", "my_data", cwd=tmp_path).stdout
 
 

@@ -479,9 +479,9 @@ MUTANTS = [
     ),
     Mutant(
         "statistics are not put back after a divergence",
-        "training/loop.py",
-        "buffer.copy_(before)",
-        "before.copy_(buffer)",
-        named("test_after_a_divergence_statistics_are_as_before_the_step", "tests/unit/training/test_loop.py"),
+        "training/loop/stepper.py",
+        "torch._foreach_copy_(self._buffers, self._before)",
+        "torch._foreach_copy_(self._before, self._buffers)",
+        named("test_a_divergence_names_state_and_time_and_statistics_stay", "tests/unit/training/test_train.py"),
     ),
 ]
