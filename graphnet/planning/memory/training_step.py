@@ -88,7 +88,8 @@ class _Backward:
     """Follows the bytes in use through a backward pass.
 
     A gradient lives until the line that made its value has used it; a saved storage, until all lines that saved it are
-    done. Gradients of parameters stay. Values that share a gradient refer to it by number.
+    done. Gradients of parameters are summed over the lines that use them, and stay; with accumulation, a finished sum
+    is added to the gradient of the batches before, and goes. Values that share a gradient refer to it by number.
     """
 
     tape: Tape
@@ -100,6 +101,7 @@ class _Backward:
     users: Counter[int] = field(default_factory=Counter)
     gradient_of: dict[str, int] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
+    left: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.may_learn = {tensor.name for tensor in self.learning}
@@ -107,9 +109,9 @@ class _Backward:
     def peak(self) -> int:
         """Run the pass and return the most bytes in use."""
         saves = Counter(name for _, names in self.tape.steps for name in names)
+        self.left = Counter(name for line, _ in self.tape.steps for name in line.tensors)
         self.in_use = sum(self._size(*storage[:2]) for storage in self.tape.saved.values())
         if self.accumulates:  # the gradients of the batch before
-            self.known |= self.may_learn
             self.in_use += self.tape.of_parameters * _elements(self.learning)
         for _, name in self.tape.plan.outputs:
             self._give(name, self._make(self._bytes(name)))
@@ -143,6 +145,10 @@ class _Backward:
                 transient += size * (tensor.name in self.known)  # beside the sum of the gradients so far
                 self.in_use += size * (tensor.name not in self.known)
                 self.known.add(tensor.name)
+                self.left[tensor.name] -= 1
+                if self.accumulates and not self.left[tensor.name]:
+                    self.in_use -= size
+                    transient += size
         return transient
 
     def _bytes(self, name: str) -> int:
