@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 import graphnet.zoo as zoo_of
-from graphnet.cli.common.flattened import flattened
 from graphnet.cli.common.report import Failure
 from graphnet.cli.zoo import known
+from graphnet.flattened import flattened
 from graphnet.pipeline import load
 from graphnet.spec.write import to_toml
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graphnet.cli.common.flattened import flattened
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import write
 from graphnet.cli.evaluate import DataRoot, Device, RunPath, WhichCheckpoint, run_told
+from graphnet.flattened import flattened
 from graphnet.rewrite.perturbations import (
     AddNoise,
     DropBlock,

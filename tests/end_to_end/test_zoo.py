@@ -10,8 +10,8 @@ import pytest
 
 import graphnet
 from graphnet import zoo
-from graphnet.cli.common.flattened import flattened
 from graphnet.cli.new import _copy
+from graphnet.flattened import flattened
 from tests.end_to_end.test_cli import run
 
 

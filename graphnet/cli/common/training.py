@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from graphnet.cli.common.flattened import flattened
 from graphnet.cli.common.report import told
 from graphnet.compile_options import Options
+from graphnet.flattened import flattened
 from graphnet.pipeline import compile_net, load
 from graphnet.planning.plan import Plan
 from graphnet.spec.model import Spec
@@ -48,6 +48,7 @@ def start_run(
     from graphnet.pictures.text import plan_text
     from graphnet.pictures.unrolled.picture import draw_unrolled
     from graphnet.training.data.checks import check_data, check_fits
+    from graphnet.training.data.named import load_recipe_data
     from graphnet.training.devices import choose_device
     from graphnet.training.runs.creation import new_run
 
@@ -81,6 +82,7 @@ def resume_run(run: Path, machine: Machine, data_root: Path | None, max_seconds:
     """Go on with a run. Raises TrainingError, and Stopped on request."""
     import sys
 
+    from graphnet.training.data.named import load_recipe_data
     from graphnet.training.runs.creation import resumed_run
     from graphnet.training.runs.keeper import recipe_in
     from graphnet.training.runs.load_run import data_root_of
@@ -101,16 +103,6 @@ def resume_run(run: Path, machine: Machine, data_root: Path | None, max_seconds:
         notes = {"data_root": str(root.resolve()) if root else ""}
         text = found.checkpoint.spec_text
         _train(folder, net, dataset, recipe, text, machine, max_seconds, quiet, notes, found.checkpoint)
-
-
-def load_recipe_data(recipe: Recipe, data_root: Path | None) -> Dataset:
-    """Load the data set of a recipe. Raises DataError."""
-    from graphnet.training.data.named import load_dataset
-
-    validation = recipe.validation
-    return load_dataset(
-        recipe.data, data_root, train_size=recipe.train_size, validation=validation, seed=recipe.split_seed
-    )
 
 
 def _compiled(spec: Spec, recipe: Recipe) -> Net:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from graphnet.errors import did_you_mean, printable, shortened
+from graphnet.spec.recipe import Recipe
 from graphnet.training.data.dataset import Dataset, resized
 from graphnet.training.data.from_torch import as_dataset
 from graphnet.training.data.images import unreadable
@@ -61,6 +62,13 @@ def load_dataset(
     root = None if data_root is None else Path(data_root).expanduser()
     dataset = _loaded(name, root, seed)
     return with_train_size(with_validation(dataset, validation, seed), train_size, seed)
+
+
+def load_recipe_data(recipe: Recipe, data_root: Path | None) -> Dataset:
+    """Load the data set of a recipe. Raises DataError."""
+    return load_dataset(
+        recipe.data, data_root, train_size=recipe.train_size, validation=recipe.validation, seed=recipe.split_seed
+    )
 
 
 def names() -> list[str]:

@@ -10,8 +10,8 @@ import pytest
 
 import graphnet
 from graphnet import zoo
-from graphnet.cli.common.flattened import flattened
 from graphnet.errors import dotted
+from graphnet.flattened import flattened
 from graphnet.spec.write import to_toml
 from tests.small import small
 
