@@ -16,12 +16,13 @@ from graphnet.pipeline import compile_net
 from graphnet.pipeline import plan as plan_of
 from graphnet.planning.plan import Line, Plan
 from graphnet.planning.time_expansion import expand_in_time
-from graphnet.rewrite.perturbations import Edit, Override, edited
+from graphnet.rewrite.perturbations import Edit, Override, ShowAnother, edited
 from graphnet.rewrite.spec_editor import EditError, Moved, Slab
 from graphnet.runtime.loading import uncalibrated
 from graphnet.runtime.net import Net
 from graphnet.spec.model import Spec
 from graphnet.training.calibrate import Batch, calibrate
+from graphnet.training.data.dataset import Part
 
 
 def perturbed(net: nn.Module, edits: Iterable[Edit | Slab], batches: Iterable[Batch] | None) -> Net:
@@ -138,6 +139,27 @@ def _layers(plan: Plan) -> Iterator[tuple[Line, str, tuple[str, ...]]]:
 
 def _role(name: str) -> str:
     return name.rpartition(".")[2]
+
+
+def shown_to(
+    spec: Spec, edits: Sequence[Edit], part: Part, batch_size: int, most: int | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the input of an edited net, and targets: if another image is shown from some time on, the one before.
+
+    Args:
+        spec: of the net without the edits.
+        part: of the data.
+        most: number of images after which to stop.
+    """
+    other = next((edit.t for edit in edits if isinstance(edit, ShowAnother)), None)
+    if other is None:
+        yield from part.batches(batch_size, most=most)
+        return
+    masked = edited(spec, edits)[0]
+    before = part.subset([len(part) - 1]).first(1)[0]
+    for images, targets in part.batches(batch_size, most=most):
+        yield sequence(masked, images, torch.cat([before, images[:-1]]), other), targets
+        before = images[-1:]
 
 
 def sequence(net: nn.Module | Spec, images: Tensor, others: Tensor, t: int) -> Tensor:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -13,25 +12,14 @@ from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import write
 from graphnet.cli.evaluate import DataRoot, Device, RunPath, WhichCheckpoint, run_told
 from graphnet.flattened import flattened
-from graphnet.rewrite.perturbations import (
-    AddNoise,
-    DropBlock,
-    Edit,
-    Lesion,
-    Override,
-    ReadOutEarly,
-    RepeatLastBlock,
-    ShowAnother,
-    Silence,
-)
+from graphnet.rewrite.edit_texts import edits_of
+from graphnet.rewrite.perturbations import Edit
 from graphnet.rewrite.spec_editor import EditError
 from graphnet.spec.write import to_json, to_toml
 from graphnet.training.runs.run_folder import RunFolder
 
-if TYPE_CHECKING:
-    from graphnet.training.data.dataset import Part
-
 Many = list[str] | None
+CALIBRATION_BATCH = 64
 
 
 def perturb(
@@ -71,14 +59,8 @@ def perturb(
     The spec written by -o can be drawn and compared like any other.
     """
     with run_told():
-        edits: list[Edit] = [ReadOutEarly(*_block(text)) for text in early or ()]
-        edits += [DropBlock(*_block(text)) for text in drop or ()]
-        edits += [RepeatLastBlock(*_block(text)) for text in repeat or ()]
-        edits += [Lesion(text) for text in lesion or ()]
-        edits += [Silence(text) for text in silence or ()]
-        edits += [_noise(text) for text in noise or ()]
-        edits += [ShowAnother(mask)] if mask is not None else []
-        edits += [Override((_slab(text),)) for text in slab or ()]
+        given = {"early": early, "drop": drop, "repeat": repeat, "lesion": lesion, "silence": silence, "noise": noise}
+        edits = edits_of(given | {"mask": mask, "slab": [_slab(text) for text in slab or ()]})
         if not edits:
             raise EditError("give at least one edit, such as --drop h1:3")
         _perturb(RunFolder.open(run), edits, calibrate, output, checkpoint, data_root, device)
@@ -93,33 +75,16 @@ def _perturb(
     data_root: Path | None,
     device: str,
 ) -> None:
-    import torch
-    from torch import Tensor
-
-    from graphnet.analysis.perturb import perturbed, sequence
-    from graphnet.rewrite.perturbations import edited as made
+    from graphnet.analysis.perturb import perturbed, shown_to
     from graphnet.training.loop.evaluation import EVALUATION_BATCH, evaluate
     from graphnet.training.progress import accuracies, agreement
     from graphnet.training.runs.load_run import load_run
 
     net, dataset = load_run(folder, device, data_root, checkpoint)
-    other = next((edit.t for edit in edits if isinstance(edit, ShowAnother)), None)
-
-    def shown(part: Part, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the input of the edited net, and labels: with --mask, the image before is shown from then on."""
-        if other is None:
-            yield from part.batches(batch_size)
-            return
-        before = part.subset([len(part) - 1]).first(1)[0]
-        for images, labels in part.batches(batch_size):
-            yield sequence(spec, images, torch.cat([before, images[:-1]]), other), labels
-            before = images[-1:]
-
-    spec = made(net.meta["spec"], edits)[0]
-    batches = (images for images, _ in shown(dataset.train, 64))
-    edited = perturbed(net, edits, batches if calibrate else None)
+    spec = net.meta["spec"]
+    edited = perturbed(net, edits, shown_to(spec, edits, dataset.train, CALIBRATION_BATCH) if calibrate else None)
     before = evaluate(net, dataset.test.batches(EVALUATION_BATCH))
-    after = evaluate(edited, shown(dataset.test, EVALUATION_BATCH))
+    after = evaluate(edited, shown_to(spec, edits, dataset.test, EVALUATION_BATCH))
     print(f"test accuracy {accuracies(after.accuracy)}, unperturbed {accuracies(before.accuracy)}")
     now, then = after.predictions.tolist(), before.predictions.tolist()
     print(agreement(now, then, after.accuracy, "of the unperturbed net"))
@@ -128,21 +93,6 @@ def _perturb(
         is_json = output.suffix == ".json"
         write(output, to_json(data) if is_json else to_toml(data))
         print(f"the edited spec is in {output}")
-
-
-def _block(text: str) -> tuple[str, int]:
-    state, _, number = text.rpartition(":")
-    if not state or not number.isdecimal() or len(number) > 9:
-        raise EditError(f"'{text}' names no block\n  write STATE:NUMBER, such as h1:3")
-    return state, int(number)
-
-
-def _noise(text: str) -> AddNoise:
-    where, _, std = text.rpartition(":")
-    try:
-        return AddNoise(where, float(std))
-    except ValueError:
-        raise EditError(f"'{text}' has no standard deviation\n  write h1->h2:0.1") from None
 
 
 def _slab(text: str) -> dict[str, Any]:
