@@ -63,20 +63,22 @@ def load_recipe(given: str | os.PathLike[str] | Source, settings: Sequence[str] 
 
 def resolve_recipe(
     spec: Spec | None = None,
-    recipe: str | os.PathLike[str] | RecipeFile | None = None,
+    recipe: str | os.PathLike[str] | RecipeFile | Sequence[RecipeFile] | None = None,
     settings: Sequence[str] = (),
 ) -> Recipe:
     """Return the recipe that layers make up; it holds every entry that one of them says, and names no other recipe.
 
     Args:
         spec: its `[train]` is the lowest layer, on top of the recipe that it names.
-        recipe: the path or name of a recipe file, or one already read: the next layer, on top of the recipe it names.
+        recipe: the path or name of a recipe file, or one already read, or several: the next layers, each on top of the
+            recipe that it names.
         settings: each is a `train.KEY=VALUE`; together they are the last layer.
 
     Raises SpecError with the faults of a layer, or of the layers together.
     """
     whole = Merged({"train": {}}, None)
-    for given in (spec, load_recipe(recipe) if isinstance(recipe, str | os.PathLike) else recipe):
+    read = load_recipe(recipe) if isinstance(recipe, str | os.PathLike) else recipe
+    for given in (spec, *(read if isinstance(read, Sequence) else (read,))):
         for layer in _layers(given):
             _supersede(whole, layer.train)
             whole.lay({"train": layer.train}, layer.source)

@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graphnet.cli.common.report import told
-from graphnet.compile_options import Options
-from graphnet.flattened import flattened
-from graphnet.pipeline import compile_net, load
+from graphnet.pipeline import load
 from graphnet.planning.plan import Plan
 from graphnet.spec.model import Spec
 from graphnet.spec.recipe import DEFAULT_EPOCHS, Recipe
-from graphnet.spec.write import recipe_toml, to_json
 from graphnet.training.errors import OutOfMemory, Stopped
 
 if TYPE_CHECKING:
@@ -45,12 +42,12 @@ def start_run(
 
     Raises TrainingError, and Stopped on request.
     """
-    from graphnet.pictures.text import plan_text
-    from graphnet.pictures.unrolled.picture import draw_unrolled
     from graphnet.training.data.checks import check_data, check_fits
     from graphnet.training.data.named import load_recipe_data
     from graphnet.training.devices import choose_device
     from graphnet.training.runs.creation import new_run
+    from graphnet.training.runs.texts import write_texts
+    from graphnet.training.runs.train_run import compile_for
 
     choose_device(machine.device)
     if data_root is None and recipe.data.startswith("folder:"):
@@ -58,7 +55,7 @@ def start_run(
     dataset = load_recipe_data(recipe, data_root)
     check_fits(dataset, plan.input_shape, plan.output_shape)
     check_data(dataset)
-    net = _compiled(spec, recipe)
+    net = compile_for(spec, recipe)
     if start is not None:
         from graphnet.interop.start_from import start_from
 
@@ -69,11 +66,7 @@ def start_run(
         print(estimate_text(_estimate(net, recipe, dataset, machine, timed=True), dataset.name))
         return
     with new_run(output, spec.name) as folder:
-        text = to_json({key: value for key, value in flattened(spec).items() if key != "train"})
-        folder.write_text("spec.json", text)
-        folder.write_text("recipe.toml", recipe_toml(recipe))
-        folder.write_text("plan.txt", plan_text(plan))
-        folder.write_text("diagram.svg", draw_unrolled(plan))
+        text = write_texts(folder, spec, plan, recipe)
         notes = {"data_root": str(data_root.resolve()) if data_root else ""}
         _train(folder, net, dataset, recipe, text, machine, max_seconds, quiet, notes)
 
@@ -86,6 +79,7 @@ def resume_run(run: Path, machine: Machine, data_root: Path | None, max_seconds:
     from graphnet.training.runs.creation import resumed_run
     from graphnet.training.runs.keeper import recipe_in
     from graphnet.training.runs.load_run import data_root_of
+    from graphnet.training.runs.train_run import compile_for
 
     with resumed_run(run) as folder:
         if folder.read_record().get("status") == "finished":
@@ -98,17 +92,11 @@ def resume_run(run: Path, machine: Machine, data_root: Path | None, max_seconds:
         root = data_root or data_root_of(folder)
         with told():
             spec = load(found.checkpoint.spec_data)
-            net = _compiled(spec, recipe)
+            net = compile_for(spec, recipe)
         dataset = load_recipe_data(recipe, root)
         notes = {"data_root": str(root.resolve()) if root else ""}
         text = found.checkpoint.spec_text
         _train(folder, net, dataset, recipe, text, machine, max_seconds, quiet, notes, found.checkpoint)
-
-
-def _compiled(spec: Spec, recipe: Recipe) -> Net:
-    return compile_net(
-        spec, Options(seed=recipe.seed, unlimited=True, backend="inductor" if recipe.compile else "eager")
-    )
 
 
 def _train(

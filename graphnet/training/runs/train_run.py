@@ -16,6 +16,10 @@ import torch
 from torch import nn
 
 from graphnet.atomic_files import replacing
+from graphnet.compile_options import Options
+from graphnet.pipeline import compile_net
+from graphnet.runtime.net import Net
+from graphnet.spec.model import Spec
 from graphnet.spec.recipe import Recipe, resolved_data
 from graphnet.training.data.baseline import Baseline, linear_baseline
 from graphnet.training.data.dataset import Dataset
@@ -61,6 +65,12 @@ class Machine:
     keep_every: int = 0
     save_seconds: float = SAVE_SECONDS
     trackers: Sequence[str] = ()
+
+
+def compile_for(spec: Spec, recipe: Recipe) -> Net:
+    """Compile the net of a run, with the recipe's seed and backend."""
+    options = Options(seed=recipe.seed, unlimited=True, backend="inductor" if recipe.compile else "eager")
+    return compile_net(spec, options)
 
 
 def train_into(

@@ -1,0 +1,135 @@
+"""`graphnet run`: all runs, tables, figures and verdicts of an experiment."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphnet.cli.common.plugins import Plugins
+from graphnet.cli.common.report import Failure, folder_for, told
+from graphnet.cli.evaluate import run_told
+from graphnet.cli.train import INTERRUPTED, seconds_of
+from graphnet.errors import clean
+from graphnet.given_experiments import load_experiment
+from graphnet.spec.experiment.model import Experiment
+from graphnet.training.errors import Stopped
+
+if TYPE_CHECKING:
+    from graphnet.experiments.run import Progress
+    from graphnet.experiments.work import Work
+
+ExperimentPath = Annotated[
+    str, typer.Argument(metavar="EXPERIMENT", help="An experiment file, or the name of one that comes with graphnet.")
+]
+Looks = Annotated[
+    str,
+    typer.Option(
+        metavar="N,N,…", help="Numbers of seeds at which results are looked at, such as 3,5,8; intervals get wider."
+    ),
+]
+
+
+def run(
+    experiment: ExperimentPath,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Run the small form of the experiment.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Runs at once.", show_default="one for each core, or for each GPU")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Estimate runs, time and memory; train nothing.")] = False,
+    tflops: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="With --dry-run: also the time on a device that sustains so many TFLOP/s."),
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="With --dry-run: training images of data that are not here.")
+    ] = None,
+    looks: Looks = "",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for tables and figures.", show_default="results or results/smoke"),
+    ] = None,
+    runs: Annotated[Path, typer.Option(help="Folder of the runs of all experiments.")] = Path("runs/experiments"),
+    data_root: Annotated[Path | None, typer.Option(help="Folder that holds the data.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    max_time: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Save and stop after a time such as 90m or 11h30m.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdicts only.")] = False,
+    plugins: Plugins = None,
+) -> None:
+    """Train what is missing of an experiment, measure, and write table, figures and verdicts.
+
+    A run is found again by the hash of its spec, recipe, data and seed, also by other experiments; a stopped run goes
+    on where it was.
+    """
+    with told():
+        loaded = load_experiment(experiment, smoke)
+    seconds = None if max_time is None else seconds_of("--max-time", max_time)
+    try:
+        with run_told():
+            _run(loaded, smoke, jobs, dry_run, tflops, images, looks, output, runs, data_root, device, seconds, quiet)
+    except Stopped as stopped:
+        raise Failure(f"{stopped}\n  the same command goes on", stopped.status) from None
+    except KeyboardInterrupt:
+        raise Failure("interrupted", INTERRUPTED) from None
+
+
+def _run(
+    experiment: Experiment,
+    smoke: bool,
+    jobs: int | None,
+    dry_run: bool,
+    tflops: float | None,
+    images: int | None,
+    looks: str,
+    output: Path | None,
+    root: Path,
+    data_root: Path | None,
+    device: str,
+    max_seconds: float | None,
+    quiet: bool,
+) -> None:
+    from graphnet.experiments.run import devices_of, prepared, run_experiment
+    from graphnet.training.loop.stops import stop_requests
+
+    devices, threads = devices_of(device, jobs)
+    work = prepared(experiment, root, data_root, needs_data=not dry_run)
+    if dry_run:
+        _estimate(work, devices, tflops, images)
+        return
+    with stop_requests(max_seconds) as stop:
+        results = run_experiment(work, smoke, devices, threads, _Lines(quiet), stop)
+    _write(experiment, results, output or Path("results/smoke" if smoke else "results"), looks)
+
+
+class _Lines:
+    """Prints a line for each run that is done."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet, self.started = quiet, time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        outcome, case = progress.outcome, progress.case
+        where = f"[{progress.done}/{progress.of}] {case.condition}, seed {case.seed}"
+        if outcome.kind == "failed":
+            print(f"{where}: {clean(outcome.what)}", file=sys.stderr, flush=True)
+        elif not self.quiet:
+            left = (time.monotonic() - self.started) / progress.done * (progress.of - progress.done)
+            more = f"; about {left / 60:.0f} min left" if progress.done < progress.of else ""
+            print(f"{where}: {_errors(progress.values)}{outcome.seconds:.0f} s{more}", flush=True)
+
+
+def _errors(values: Mapping[str, Any]) -> str:
+    found = [f"{value:.2%}" for _, value in values.get("test_error", ())]
+    return f"test error {found[-1]}, " if found else ""
+
+
+def _estimate(work: Work, devices: tuple[str, ...], tflops: float | None, images: int | None) -> None:
+    from graphnet.experiments.estimate import costs, costs_text
+
+    print(costs_text(costs(work, images, devices[0]), len(devices), tflops))

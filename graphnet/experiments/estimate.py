@@ -1,0 +1,130 @@
+"""What an experiment would take: runs, work, memory and time on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphnet.experiments.conditions import Condition
+from graphnet.experiments.work import Work
+from graphnet.experiments.worker import is_finished
+from graphnet.training.devices import choose_device
+from graphnet.training.dry_run import Estimate, dry_run, duration
+from graphnet.training.errors import DataError
+from graphnet.training.runs.train_run import compile_for
+
+BUDGET = 4.0
+"""Seconds of timing for each condition."""
+PASSES = 3
+"""Work of a training step over that of a forward pass: the backward pass does two of the same size (gradients of maps
+and of weights)."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Costs of the runs of one condition.
+
+    Attributes:
+        missing, runs: of all seeds.
+        each: the estimate of one run.
+        work: floating-point operations of one run, 2 per multiply-add.
+    """
+
+    condition: Condition
+    missing: int
+    runs: int
+    each: Estimate
+    work: float
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of training of one run."""
+        per_epoch = self.each.seconds_per_epoch
+        return None if per_epoch is None else per_epoch * self.each.epochs
+
+
+def costs(work: Work, images: int | None, device: str) -> list[Cost]:
+    """Return the costs of each condition that needs runs of its own.
+
+    Args:
+        images: number of training images of data that are not here; None if it is a published one.
+
+    Raises:
+        TrainingError: the device is not here, or the number of images is not known.
+    """
+    found: list[Cost] = []
+    seen: set[str] = set()
+    for condition in dict.fromkeys(map(id, (case.condition for case in work.cases))):
+        cases = [case for case in work.cases if id(case.condition) == condition]
+        runs = {case.run.key: case.run for case in cases if case.run.key not in seen}
+        seen |= set(runs)
+        if not runs:
+            continue
+        made = cases[0].condition
+        net = compile_for(made.spec, made.recipe)
+        count = _images(work, made, images)
+        shape = made.plan.input_shape
+        executed = net.meta["executed"]
+        each = dry_run(net, executed, made.recipe, count, shape, choose_device(device), budget=BUDGET)
+        seen_images = each.steps * made.recipe.accumulate * made.recipe.batch_size
+        missing = sum(not is_finished(run.folder) for run in runs.values())
+        found.append(Cost(made, missing, len(runs), each, PASSES * made.plan.flops * seen_images))
+    return found
+
+
+PUBLISHED = {"cifar10": 50_000, "cifar100": 50_000, "mnist": 60_000, "fashion-mnist": 60_000}
+"""Training images of data sets that need not be here."""
+
+
+def _images(work: Work, condition: Condition, given: int | None) -> int:
+    from graphnet.training.data.named import load_recipe_data
+
+    recipe = condition.recipe
+    try:
+        return len(load_recipe_data(recipe, work.data_root).train)
+    except DataError:
+        name = recipe.data.partition("@")[0]
+        known = given or PUBLISHED.get(name)
+        if known is None:
+            raise DataError(f"{recipe.data} is not here; say how many training images it has with --images") from None
+        return recipe.train_size or known
+
+
+def costs_text(found: Sequence[Cost], processes: int, tflops: float | None) -> str:
+    """Format costs for a terminal.
+
+    Args:
+        processes: at once.
+        tflops: work per second, in 10^12 operations, that another device is assumed to sustain; None says nothing.
+    """
+    lines = [_row(cost, tflops) for cost in found]
+    missing = sum(cost.missing for cost in found)
+    total = f"{missing:,} of {sum(cost.runs for cost in found):,} runs are missing"
+    work = sum(cost.missing * cost.work for cost in found)
+    lines.append(f"{total}: {work:.2e} floating-point operations")
+    if all(cost.seconds is not None for cost in found) and missing:
+        seconds = sum(cost.missing * (cost.seconds or 0.0) for cost in found)
+        at_once = f", {processes} at once" if processes > 1 else ""
+        lines.append(f"about {duration(seconds / processes)} here{at_once}, without data loading and measuring")
+    if tflops is not None:
+        lines.append(f"about {duration(work / tflops / 1e12)} on a device that sustains {tflops:g} TFLOP/s (assumed)")
+    peak = max((cost.each.memory.peak for cost in found), default=0)
+    lines.append(f"at most {_gigabytes(peak)} of memory in each process, without PyTorch itself and the data")
+    return "\n".join(lines)
+
+
+def _row(cost: Cost, tflops: float | None) -> str:
+    each = cost.each
+    time = "" if cost.seconds is None else f", {duration(cost.seconds)} here"
+    there = "" if tflops is None else f", {duration(cost.work / tflops / 1e12)} at {tflops:g} TFLOP/s"
+    return (
+        f"{cost.condition}: {cost.missing} of {cost.runs} runs missing, each {each.parameters:,} parameters, "
+        f"{each.steps:,} steps of {each.recipe.batch_size * each.recipe.accumulate} images, {cost.work:.2e} operations, "
+        f"{_gigabytes(each.memory.peak)}{time}{there}"
+    )
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.2g} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"
+
+
