@@ -26,6 +26,7 @@ COMMANDS = {
     "view": "view.view",
     "train": "train.train",
     "runs": "runs.runs",
+    "run": "run.run",
     "sweep": "sweep.sweep",
     "calibrate": "calibrate.calibrate",
     "indices": "indices.indices",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from graphnet.cli.common.plugins import Plugins
-from graphnet.cli.common.report import Failure, folder_for, told
+from graphnet.cli.common.report import Failure, folder_for, told, write
 from graphnet.cli.evaluate import run_told
 from graphnet.cli.train import INTERRUPTED, seconds_of
 from graphnet.errors import clean
@@ -20,6 +20,7 @@ from graphnet.spec.experiment.model import Experiment
 from graphnet.training.errors import Stopped
 
 if TYPE_CHECKING:
+    from graphnet.experiments.results import Results
     from graphnet.experiments.run import Progress
     from graphnet.experiments.work import Work
 
@@ -133,3 +134,40 @@ def _estimate(work: Work, devices: tuple[str, ...], tflops: float | None, images
     from graphnet.experiments.estimate import costs, costs_text
 
     print(costs_text(costs(work, images, devices[0]), len(devices), tflops))
+
+
+def _write(experiment: Experiment, results: Results, folder: Path, looks: str) -> None:
+    """Write numbers, tables and figures, and print the verdicts."""
+    from graphnet.experiments.figures import write_figures
+    from graphnet.experiments.results import write_results
+    from graphnet.experiments.tables import result_table, table_markdown, verdict_markdown
+
+    count = looks_of(looks, len(results.seeds))
+    table = result_table(experiment, results)
+    parts = [f"# {experiment.name}", "" if table is None else table_markdown(table)]
+    verdicts = verdict_markdown(experiment, results, count)
+    csv, markdown = folder / f"{experiment.name}.csv", folder / f"{experiment.name}.md"
+    folder_for(csv)
+    try:
+        write_results(csv, results)
+        write(markdown, "\n\n".join(filter(None, (*parts, verdicts))).rstrip() + "\n")
+        (folder / experiment.name).mkdir(exist_ok=True)
+        figures = write_figures(folder / experiment.name, experiment, results)
+    except OSError as fault:
+        raise Failure(f"cannot write {fault.filename or folder}: {fault.strerror}") from None
+    print(verdicts)
+    print("results in", ", ".join(map(str, (csv, markdown, *(path for path in figures if path.suffix == ".svg")))))
+    if results.failed:
+        raise Failure(f"error: {len(results.failed)} runs failed; the table has no numbers there")
+
+
+def looks_of(text: str, seeds: int) -> int:
+    """Return the number of looks from numbers of seeds such as `3,5,8`; "" is one look. Raises Failure."""
+    if not text:
+        return 1
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() for word in words) or list(map(int, words)) != sorted(set(map(int, words))):
+        raise Failure(f"error: --looks {text}\n  write growing numbers of seeds, such as 3,5,8", 2)
+    if str(seeds) not in words:
+        raise Failure(f"error: --looks {text} has no look at {seeds} seeds\n  plan all looks before anything runs", 2)
+    return len(words)

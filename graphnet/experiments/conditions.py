@@ -104,4 +104,3 @@ def _recipe(experiment: Experiment, spec: Spec, layers: Sequence[Mapping[str, An
 
 def _file(train: Mapping[str, Any]) -> RecipeFile:
     return RecipeFile.model_validate({RecipeFile.kind: 1, "train": train})
-

@@ -119,12 +119,11 @@ def _row(cost: Cost, tflops: float | None) -> str:
     there = "" if tflops is None else f", {duration(cost.work / tflops / 1e12)} at {tflops:g} TFLOP/s"
     return (
         f"{cost.condition}: {cost.missing} of {cost.runs} runs missing, each {each.parameters:,} parameters, "
-        f"{each.steps:,} steps of {each.recipe.batch_size * each.recipe.accumulate} images, {cost.work:.2e} operations, "
+        f"{each.steps:,} steps of {each.recipe.batch_size * each.recipe.accumulate} images, "
+        f"{cost.work:.2e} operations, "
         f"{_gigabytes(each.memory.peak)}{time}{there}"
     )
 
 
 def _gigabytes(size: int) -> str:
     return f"{size / 1e9:.2g} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"
-
-
