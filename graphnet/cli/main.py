@@ -36,6 +36,7 @@ COMMANDS = {
     "probe": "probe.probe",
     "consistency": "consistency.consistency",
     "perturb": "perturb.perturb",
+    "report": "report.report",
     "bench": "bench.bench",
     "compare": "compare.compare",
     "diff": "diff.diff",
