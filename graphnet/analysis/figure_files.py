@@ -10,6 +10,9 @@ from graphnet.atomic_files import replacing
 COLUMN, PAGE = 84, 174
 """Widths in millimetres: one column, and two."""
 FORMATS = ("svg", "pdf", "png")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's colour-blind-safe palette."""
+MARKS = "osD^vP"
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 6,

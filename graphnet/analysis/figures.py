@@ -12,6 +12,7 @@ from typing import Any, ParamSpec
 import numpy as np
 
 from graphnet.analysis.error_curves import KINDS, IterativeConvergence
+from graphnet.analysis.figure_files import COLOURS, MARKS
 from graphnet.analysis.indices import Interval
 from graphnet.atomic_files import replacing
 from graphnet.planning.plan import Plan
@@ -24,9 +25,6 @@ TITLES = {
     "divergence": ("last block repeated", "further applications", "divergence index"),
 }
 """Kind → titles of the perturbation, of its axis, of the index."""
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Okabe and Ito's colour-blind-safe palette."""
-MARKS = "osD^vP"
 
 
 @dataclass(frozen=True, eq=False)

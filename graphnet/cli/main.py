@@ -37,6 +37,7 @@ COMMANDS = {
     "probe": "probe.probe",
     "consistency": "consistency.consistency",
     "perturb": "perturb.perturb",
+    "report": "report.report",
     "bench": "bench.bench",
     "compare": "compare.compare",
     "diff": "diff.diff",

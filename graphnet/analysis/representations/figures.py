@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphnet.analysis.figure_files import COLUMN, PAGE, STYLE, new_figure, write_figure
-from graphnet.analysis.figures import COLOURS, MARKS
+from graphnet.analysis.figure_files import COLOURS, COLUMN, MARKS, PAGE, STYLE, new_figure, write_figure
 from graphnet.analysis.representations.rdm import SYMBOLS, Array, NoiseCeiling, square
 from graphnet.analysis.representations.responses import Key
 

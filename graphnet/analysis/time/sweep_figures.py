@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from graphnet.analysis.figure_files import COLUMN, STYLE, new_figure, write_figure
-from graphnet.analysis.figures import COLOURS
+from graphnet.analysis.figure_files import COLOURS, COLUMN, STYLE, new_figure, write_figure
 from graphnet.analysis.time.milliseconds import StepLength
 from graphnet.analysis.time.stopping import Stopping
 from graphnet.analysis.time.sweep import Combine, Sweep

@@ -1,0 +1,272 @@
+"""Figures of experiments at the width of a column: means with 95 % intervals, and each seed as a thin line or a dot."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+import numpy as np
+
+from graphnet.analysis.figure_files import COLOURS, COLUMN, MARKS, STYLE, new_figure, write_figure
+from graphnet.errors import clean
+from graphnet.experiments.curves import Chart, Curve, Level, chart, spaced
+from graphnet.experiments.results import Results
+from graphnet.spec.experiment.model import Experiment
+
+DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.2)))
+"""Line styles of the expressions of y, in order."""
+LONGEST_NAME = 26
+LONGEST_LABEL = 46
+"""Of a name in a legend, and of a line of an axis label, in characters."""
+MOST_TICKS = 9
+LOGARITHMIC = 30
+"""Ratio of the largest to the smallest x from which the axis is logarithmic."""
+GREY = "0.35"
+
+
+def write_figures(folder: Path, experiment: Experiment, results: Results) -> tuple[Path, ...]:
+    """Write each figure as `NAME.svg`, `.pdf` and `.png` into a folder.
+
+    Raises:
+        EffectError: the results do not hold what a figure needs.
+        OSError: a file cannot be written.
+    """
+    paths: list[Path] = []
+    for each in experiment.figure:
+        found = chart(each, experiment, results)
+        with _style():
+            paths += write_figure(drawn(found), folder / each.name)
+    return tuple(paths)
+
+
+def figure_svg(found: Chart) -> str:
+    """Return a figure as SVG text, the same bytes each time."""
+    out = io.StringIO()
+    with _style():
+        drawn(found).savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
+    return out.getvalue()
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    """Draw text as it is: a `$` is no formula, and a letter that the font has not is a box."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(STYLE | {"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
+def drawn(found: Chart) -> Any:
+    """Return a matplotlib figure; call it in the style of figures."""
+    columns = min(len(found.panels), 2)
+    rows = -(-len(found.panels) // columns)
+    keys = _keys(found)
+    height = (52 if rows == 1 else 40 * rows) + 3.2 * _legend_rows(keys) + (4 if found.title else 0)
+    figure = new_figure(COLUMN, height)
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for axis in axes.flat[len(found.panels) :]:
+        axis.set_axis_off()
+    for place, (title, curves) in enumerate(found.panels.items()):
+        axis = axes.flat[place]
+        for curve in curves:
+            _draw(axis, curve, found)
+        if title:
+            axis.set_title(_cut(title))
+        for level in found.levels:
+            axis.axhline(level.value, color=GREY, linewidth=0.7, linestyle=(0, (5, 2)), zorder=1)
+        if place + columns >= len(found.panels):
+            axis.set_xlabel(_wrapped(found.x_label, columns))
+            axis.tick_params(labelbottom=True)
+        _x_axis(axis, found, columns)
+    _y_label(figure, axes, found)
+    if found.title:
+        figure.suptitle(_wrapped(found.title), fontsize=7)
+    if len(keys) > 1 or found.line:
+        above: dict[str, Any] = {"loc": "outside upper left", "ncols": _columns(keys), "borderpad": 0}
+        figure.legend(*_handles(keys), fontsize=6, **above)
+    if found.levels:
+        _name_levels(figure, axes[0][columns - 1], found.levels)
+    return figure
+
+
+# ---- curves
+
+
+def _draw(axis: Any, curve: Curve, found: Chart) -> None:
+    colour, mark = _look(curve.line, curve.y, found)
+    x = _dodged(axis, curve, found)
+    joined = not found.categories and len(x) > 1
+    dash = DASHES[curve.y % len(DASHES)]
+    if joined:
+        axis.plot(x, curve.seeds, color=colour, linewidth=0.4, alpha=0.4, linestyle=dash, zorder=2)
+    else:
+        spread = np.linspace(-1, 1, curve.seeds.shape[1]) * 0.35 * _gap(found) if curve.seeds.shape[1] > 1 else 0
+        axis.plot(x[:, None] + spread, curve.seeds, color=colour, alpha=0.45, zorder=2, **_dots())
+    axis.errorbar(
+        x, curve.mean, np.nan_to_num(curve.half_width), color=colour, linewidth=1.1 if joined else 0, linestyle=dash,
+        marker=mark, markersize=3, markeredgewidth=0, elinewidth=0.8, capsize=1.5, capthick=0.8, zorder=3,
+    )  # fmt: skip
+
+
+def _dots() -> dict[str, Any]:
+    return {"linestyle": "", "marker": "o", "markersize": 1.6, "markeredgewidth": 0}
+
+
+def _look(line: int, y: int, found: Chart) -> tuple[str, str]:
+    """Colour and mark: by the factor of lines, or else by expression."""
+    number = line if found.line else y
+    return COLOURS[number % len(COLOURS)], MARKS[number % len(MARKS)]
+
+
+def _dodged(axis: Any, curve: Curve, found: Chart) -> Any:
+    """Move the curves of a panel apart, so that intervals at one x do not cover each other."""
+    many = max(len(found.lines), 1) * len(found.y)
+    shift = (curve.line * len(found.y) + curve.y - (many - 1) / 2) * _gap(found)
+    if _is_logarithmic(found):
+        return curve.x * (1 + shift)
+    return curve.x + shift
+
+
+def _gap(found: Chart) -> float:
+    """The distance between curves at one x, in the unit of x."""
+    many = max(len(found.lines), 1) * len(found.y)
+    if found.categories:
+        return min(0.6 / many, 0.22)
+    if _is_logarithmic(found):
+        return 0.02
+    x = np.concatenate([curve.x for curves in found.panels.values() for curve in curves])
+    spread = float(np.nanmax(x) - np.nanmin(x))
+    return 0.008 * (spread or 1.0)
+
+
+# ---- axes
+
+
+def _is_logarithmic(found: Chart) -> bool:
+    x = np.concatenate([curve.x for curves in found.panels.values() for curve in curves])
+    x = x[np.isfinite(x)]
+    return not found.categories and bool(x.min() > 0 and x.max() / x.min() >= LOGARITHMIC)
+
+
+def _x_axis(axis: Any, found: Chart, columns: int) -> None:
+    from matplotlib.ticker import EngFormatter, NullFormatter
+
+    if found.categories:
+        names = [_cut(label) for label in found.categories]
+        turned = sum(map(len, names)) > 44 // columns
+        axis.set_xticks(range(len(names)), names, rotation=35 if turned else 0, ha="right" if turned else "center")
+        if turned:
+            for text in axis.get_xticklabels():
+                text.set_rotation_mode("anchor")
+        axis.set_xlim(-0.6, len(names) - 0.4)
+        return
+    if _is_logarithmic(found):
+        axis.set_xscale("log")
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+    if found.ticks:
+        ticks = _thinned(sorted(found.ticks), MOST_TICKS // columns + 1)
+        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.minorticks_off()
+
+
+def _thinned(ticks: Sequence[float], most: int) -> list[float]:
+    """At most so many of the ticks, with the first and the last."""
+    if len(ticks) <= most:
+        return list(ticks)
+    return [ticks[round(k * (len(ticks) - 1) / (most - 1))] for k in range(most)]
+
+
+def _y_label(figure: Any, axes: Any, found: Chart) -> None:
+    text = _wrapped(found.y_label)
+    if axes.shape[0] > 1:
+        figure.supylabel(text, fontsize=7)
+    else:
+        axes[0][0].set_ylabel(text)
+
+
+# ---- names of curves and levels
+
+Key = tuple[str, dict[str, Any]]
+"""A name in the legend, and the style of its line."""
+
+
+def _keys(found: Chart) -> list[Key]:
+    keys: list[Key] = []
+    for number, label in enumerate(found.lines):
+        colour, mark = _look(number, 0, found)
+        style = {"color": colour, "marker": mark, "linestyle": "" if found.categories else "-"}
+        keys.append((f"{found.line} = {label}", style))
+    for number, text in enumerate(found.y if len(found.y) > 1 else ()):
+        colour, mark = (GREY, "") if found.line else _look(0, number, found)
+        keys.append((spaced(text), {"color": colour, "marker": mark, "linestyle": DASHES[number % len(DASHES)]}))
+    return keys
+
+
+def _handles(keys: Sequence[Key]) -> tuple[list[Any], list[str]]:
+    from matplotlib.lines import Line2D
+
+    lines = [Line2D([], [], linewidth=1.1, markersize=3, markeredgewidth=0, **style) for _, style in keys]
+    return lines, [_cut(name) for name, _ in keys]
+
+
+def _columns(keys: Sequence[Key]) -> int:
+    """As many columns as fit beside each other."""
+    longest = max((len(_cut(name)) for name, _ in keys), default=1)
+    return max(1, min(len(keys), 66 // (longest + 7)))
+
+
+def _legend_rows(keys: Sequence[Key]) -> int:
+    return -(-len(keys) // _columns(keys)) if keys else 0
+
+
+def _name_levels(figure: Any, axis: Any, levels: Sequence[Level]) -> None:
+    """Name published numbers on the right of a panel, moved apart where they are close."""
+    figure.draw_without_rendering()
+    size = 5.5
+    gap = 1.2 * size / 72 / (axis.get_position().height * figure.get_figheight())
+    low, high = axis.get_ylim()
+    ordered = sorted(levels, key=lambda level: level.value)
+    wanted = [(level.value - low) / (high - low) for level in ordered]
+    for level, start, place in zip(ordered, wanted, apart(wanted, gap), strict=True):
+        leader = {"transform": axis.transAxes, "clip_on": False, "color": GREY, "linewidth": 0.4}
+        axis.plot([1, 1.03, 1.04], [start, place, place], **leader)
+        axis.annotate(
+            f"{_cut(level.label, 18)} {level.value:.4g}", (1.05, place), xycoords="axes fraction", fontsize=size,
+            va="center", ha="left", color=GREY, annotation_clip=False,
+        )  # fmt: skip
+
+
+def apart(places: Sequence[float], gap: float) -> list[float]:
+    """Move ascending places apart to at least `gap`, as little as can be, each group about its own middle."""
+    groups: list[list[float]] = []
+    for place in places:
+        groups.append([place])
+        while len(groups) > 1 and _first(groups[-1], gap) - _last(groups[-2], gap) < gap:
+            groups[-2:] = [[*groups[-2], *groups[-1]]]
+    return [_first(group, gap) + k * gap for group in groups for k in range(len(group))]
+
+
+def _first(group: Sequence[float], gap: float) -> float:
+    return sum(group) / len(group) - gap * (len(group) - 1) / 2
+
+
+def _last(group: Sequence[float], gap: float) -> float:
+    return _first(group, gap) + gap * (len(group) - 1)
+
+
+def _cut(text: str, most: int = LONGEST_NAME) -> str:
+    """A name in one line; matplotlib would leave out one that begins with `_`."""
+    text = clean(text)
+    text = text if len(text) <= most else f"{text[: most - 1]}…"
+    return f" {text}" if text.startswith("_") else text
+
+
+def _wrapped(text: str, columns: int = 1) -> str:
+    return "\n".join(wrap(clean(text), LONGEST_LABEL // columns, max_lines=3, placeholder=" …"))
