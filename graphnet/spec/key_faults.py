@@ -182,10 +182,10 @@ RECIPE_KEYS = tuple(keys_of(Recipe))
 
 def _below(model: Any, part: int | str) -> Any:
     fields = getattr(model, "model_fields", None)
-    annotation = fields[part].annotation if fields and part in fields else model
     if fields is None:
         return model
-    return next(_models(annotation), None)
+    field = next((field for name, field in fields.items() if part in (name, field.alias)), None)
+    return next(_models(field.annotation if field else model), None)
 
 
 def _models(annotation: Any) -> Iterator[Any]:
