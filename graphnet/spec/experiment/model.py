@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import product
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
@@ -83,12 +84,10 @@ def _like(pattern: str, saying: str) -> AfterValidator:
 
 MeasureName = Annotated[str, _like(_NAME, "a name of letters, digits, '_' and '.'")]
 FactorName = Annotated[str, _like(_NAME, "a name of letters, digits, '_' and '.'")]
-Skip = Annotated[dict[str, str | int | float | bool], Field(min_length=1)]
+Skip = Annotated[dict[str, Annotated[Any, one_of(str, int, float, bool, saying="a label")]], Field(min_length=1)]
 """Factor → label of conditions that are left out."""
 FileName = Annotated[str, _like(_FILE_NAME, "a file's name of letters, digits, '-', '_' and '.'")]
-Settings = Annotated[
-    Mapping[str, Any], BeforeValidator(lambda value: dict(value) if isinstance(value, Mapping) else value)
-]
+Settings = dict[str, Any]
 """Dotted keys of a spec → values, as with `--set`."""
 Layer = Annotated[Recipe, Field(alias="train", default_factory=Recipe)]
 """What a recipe's `[train]` says differently."""
@@ -117,7 +116,7 @@ class Edit(Table):
     silence: Words = ()
     noise: Words = ()
     mask: Annotated[int, Field(ge=0, lt=FOREVER)] | None = None
-    slab: Mapping[str, Any] | None = None
+    slab: dict[str, Any] | None = None
 
     @property
     def every_block_of(self) -> tuple[str, str] | None:
@@ -328,6 +327,15 @@ class Experiment(Keys, Document):
     def factors(self) -> dict[str, dict[str, Variant]]:
         """Factor → label → what differs, in the order of the file."""
         return {name: factor.variants for name, factor in self.vary.items()}
+
+    @property
+    def conditions(self) -> Iterator[dict[str, str]]:
+        """Yield each combination of labels, factor → label, that is not skipped; the last factor varies fastest."""
+        skips = [{factor: label_of(label) for factor, label in skip.items()} for skip in self.skip]
+        for labels in product(*self.factors.values()):
+            condition = dict(zip(self.factors, labels, strict=True))
+            if not any(skip.items() <= condition.items() for skip in skips):
+                yield condition
 
     def path_of(self, given: str) -> str:
         """Return the path of a file that this one names, of a spec or a recipe; a name without suffix is unchanged."""

@@ -1,0 +1,226 @@
+"""The shipped experiments: their headers, that each net and recipe of theirs holds, and which files share runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any, NamedTuple
+
+import pytest
+
+import graphnet
+from graphnet.given_experiments import EXPERIMENTS, experiment_files, load_experiment
+from graphnet.given_recipes import resolve_recipe
+from graphnet.planning.plan import Plan
+from graphnet.planning.time_expansion import expand_in_time
+from graphnet.rewrite.perturbations import DropBlock, Edit, ShowAnother, edited
+from graphnet.rewrite.spec_editor import Draft, EditError
+from graphnet.spec.experiment.model import Edit as WrittenEdit
+from graphnet.spec.experiment.model import Experiment
+from graphnet.spec.model import Spec
+from graphnet.spec.recipe import Recipe, RecipeFile
+
+FILES = experiment_files()
+FORMS = pytest.mark.parametrize("smoke", [False, True], ids=["full", "smoke"])
+EACH = pytest.mark.parametrize("name", FILES)
+IN_MINUTES = {
+    "lp-resnet-is-rnn",
+    "lp-identity",
+    "lp-figure-4a",
+    "lp-figure-4c",
+    "lp-figure-4d",
+    "lp-figure-5a",
+    "lp-table-1",
+    "lp-mean-or-sum",
+    "lp-statistics-over-time",
+    "lp-dropped-blocks",
+    "lp-mask",
+}
+"""Experiments whose smoke form has five seeds; the others are exploratory there."""
+
+
+class Run(NamedTuple):
+    """What a condition trains: labels → spec and recipe, and the edits of the trained net."""
+
+    spec: Spec
+    recipe: Recipe
+    edits: tuple[WrittenEdit, ...]
+
+
+def runs(experiment: Experiment) -> Iterator[tuple[tuple[str, ...], Run]]:
+    """Yield the labels of each condition, and what it trains."""
+    for labels in product(*experiment.factors.values()):
+        variants = [factor[label] for factor, label in zip(experiment.factors.values(), labels, strict=True)]
+        files = [file for file in (experiment.spec, *(each.spec for each in variants)) if file]
+        settings = dict(experiment.set)
+        train: dict[str, Any] = dict(experiment.train)
+        for variant in variants:
+            settings |= variant.set
+            train |= variant.train
+        spec = graphnet.load(experiment.path_of(files[-1]), settings=[f"{k}={toml(v)}" for k, v in settings.items()])
+        schedule = {"schedule": dict(experiment.train.get("schedule", {})) | dict(train.get("schedule", {}))}
+        file = RecipeFile.model_validate({RecipeFile.kind: 1, "train": train | schedule})
+        yield labels, Run(spec, resolve_recipe(spec, file), tuple(each.edit for each in variants if each.edit))
+
+
+def toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{json.dumps(key)} = {toml(entry)}' for key, entry in value.items())} }}"
+    return f"[{', '.join(map(toml, value))}]" if isinstance(value, list | tuple) else json.dumps(value)
+
+
+def all_runs(name: str, smoke: bool) -> dict[str, Run]:
+    """Return the runs of a file by their labels, joined by commas."""
+    return {",".join(labels): run for labels, run in runs(load_experiment(name, smoke))}
+
+
+def written(edit: WrittenEdit, spec: Spec) -> list[list[Edit]]:
+    """Return the edits that an edit stands for: one, or one for each block."""
+    if edit.mask is not None:
+        return [[ShowAnother(edit.mask)]]
+    if state := edit.every_block_of:
+        blocks = len(Draft(spec, expand_in_time(spec)).blocks(state[1]))
+        return [[DropBlock(state[1], number)] for number in range(1, blocks + 1)]
+    return [[DropBlock(word.partition(":")[0], int(word.partition(":")[2])) for word in edit.drop]]
+
+
+@EACH
+@FORMS
+def test_each_net_compiles_and_each_recipe_resolves(name: str, smoke: bool) -> None:
+    found = all_runs(name, smoke)
+    assert found
+    for run in found.values():
+        plan = graphnet.plan(run.spec)
+        assert plan.parameters > 0
+        assert {warning.code for warning in plan.warnings} <= {"GN501"}, "only connections that are too late to be read"
+
+
+@EACH
+@FORMS
+def test_each_measure_fits_each_net(name: str, smoke: bool) -> None:
+    experiment = load_experiment(name, smoke)
+    for _, run in runs(experiment):
+        for edit in run.edits + tuple(each.edit for each in experiment.measure if each.edit):
+            for edits in written(edit, run.spec):
+                edited(run.spec, edits)
+        for measure in experiment.measure:
+            for t in measure.times:
+                graphnet.plan(run.spec.as_data() | {"readout": {**run.spec.as_data()["readout"], "t": t}})
+            if measure.at:
+                assert any(measure.at in tensor.name for tensor in graphnet.plan(run.spec).tensors)
+
+
+@EACH
+def test_the_small_form_takes_minutes(name: str) -> None:
+    experiment = load_experiment(name, smoke=True)
+    few = name not in IN_MINUTES
+    assert (len(experiment.seeds), experiment.exploratory) == ((3, True) if few else (5, False))
+    for _, run in runs(experiment):
+        plan: Plan = graphnet.plan(run.spec)
+        assert run.recipe.data == "mnist-5k@16"
+        assert (run.recipe.train_size, run.recipe.augment) == (1000, ("none",))
+        assert plan.flops * 3 * 1000 * (run.recipe.epochs or 0) < 4e12
+
+
+@EACH
+def test_the_full_form_is_the_papers(name: str) -> None:
+    experiment = load_experiment(name)
+    data, seeds = ("folder:imagenet", 3) if name == "lp-figure-6" else ("cifar10", 5)
+    assert (len(experiment.seeds), experiment.exploratory) == (seeds, False)
+    assert experiment.train["recipe"] == ("lp-imagenet" if name == "lp-figure-6" else "lp-cifar")
+    assert all(run.recipe.data == data for _, run in runs(experiment))
+
+
+@EACH
+@FORMS
+def test_each_experiment_claims_and_shows_something(name: str, smoke: bool) -> None:
+    experiment = load_experiment(name, smoke)
+    assert experiment.claims
+    assert experiment.figure
+    assert experiment.table
+    assert all(claim.says.endswith(".") and claim.cite for claim in experiment.claims)
+    assert all(figure.title for figure in experiment.figure)
+
+
+def test_claims_that_training_decides_have_a_guard() -> None:
+    without = {
+        (name, claim.effect)
+        for name in FILES
+        for smoke in (False, True)
+        for claim in load_experiment(name, smoke).claims
+        if not claim.guard
+    }
+    assert without == {
+        ("lp-table-1", "test_error[t=5] - 0.0744"),
+        ("lp-table-1", "test_error[t=10] - 0.0686"),
+        ("lp-statistics-over-time", "train_accuracy[statistics=shared] - train_accuracy[statistics=per-time]"),
+    }
+
+
+def test_one_experiment_is_the_headline() -> None:
+    assert [name for name in FILES if load_experiment(name).headline] == ["lp-resnet-is-rnn"]
+
+
+@EACH
+def test_headers_say_what_is_the_papers_and_what_is_ours(name: str) -> None:
+    text = FILES[name].read_text(encoding="utf-8")
+    first, *lines = text.splitlines()
+    assert first == "#:schema ./graphnet-experiment.schema.json"
+    header = " ".join(line for line in lines if line.startswith("#"))
+    assert lines[0].endswith(".")
+    assert len(lines[0]) <= 105
+    for words in ("Liao & Poggio 2016", "From the paper:", "Ours:", "smoke"):
+        assert words in header
+    assert load_experiment(name).name == name
+    assert load_experiment(name).cite.startswith("Liao & Poggio 2016, ")
+    assert max(map(len, text.splitlines())) <= 140
+
+
+SHARED_RUNS = {
+    "4 A, shared, t = 9": (
+        {"lp-figure-4a": "shared,9", "lp-figure-4d": "shared,9", "lp-statistics-over-time": "resnet,per-time"}
+        | {"lp-dropped-blocks": "", "lp-mask": "none", "lp-initialisation": "he"},
+        {"lp-figure-5a": "", "lp-figure-5b": ""},
+    ),
+    "4 A, shared, t = 13": ({"lp-figure-4a": "shared,13", "lp-figure-5a": ""}, None),
+    "4 B, shared": ({"lp-figure-4b": "shared", "lp-sharing-early-or-late": "all"}, {}),
+    "4 B, unshared": ({"lp-figure-4b": "unshared", "lp-sharing-early-or-late": "none"}, {}),
+    "4 C, shared": (
+        {"lp-figure-4c": "shared", "lp-mean-or-sum": "mean", "lp-statistics-over-time": "frnn,per-time"},
+        {"lp-figure-4e": "5", "lp-figure-3": "2-full"},
+    ),
+    "4 C, shared, t = 10": ({"lp-figure-4c": "shared", "lp-figure-4e": "10"}, None),
+    "4 E, t = 5": ({"lp-figure-4e": "5", "lp-figure-3": "2-full"}, {}),
+    "3 states": ({"lp-figure-3": "3-full", "lp-pre-net": "three"}, {}),
+    "identity": ({"lp-identity": "with", "lp-resnet-is-rnn": "two-state"}, {}),
+}
+"""Runs that several files share, as file → labels: in both forms, and more in smoke form; None: only in full form."""
+
+
+@pytest.mark.parametrize(
+    ("what", "smoke"),
+    [
+        (what, smoke)
+        for what, (_, more) in SHARED_RUNS.items()
+        for smoke in (False, True)
+        if more is not None or not smoke
+    ],
+)
+def test_files_share_runs_as_their_headers_say(what: str, smoke: bool) -> None:
+    both, more = SHARED_RUNS[what]
+    found = [all_runs(name, smoke)[labels] for name, labels in {**both, **((smoke and more) or {})}.items()]
+    assert all(run.spec.as_data() == found[0].spec.as_data() for run in found)
+    assert all(run.recipe == found[0].recipe for run in found)
+    assert len(found) > 1
+
+
+def test_a_mask_later_than_the_last_one_tested_reaches_no_readout() -> None:
+    spec = all_runs("lp-mask", smoke=True)["7"].spec
+    with pytest.raises(EditError, match="up to t = 7"):
+        edited(spec, [ShowAnother(8)])
+
+
+def test_every_file_of_the_folder_is_an_experiment() -> None:
+    assert sorted(path.name for path in EXPERIMENTS.glob("*.toml")) == sorted(f"{name}.toml" for name in FILES)
+    assert len(FILES) == 22
