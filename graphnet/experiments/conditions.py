@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 from graphnet.errors import SpecError
@@ -46,7 +45,8 @@ def conditions(experiment: Experiment) -> tuple[Condition, ...]:
     """
     found: list[Condition] = []
     faults: list[Any] = []
-    for labels, variants in _combinations(experiment):
+    for labels in experiment.conditions:
+        variants = [experiment.factors[factor][label] for factor, label in labels.items()]
         try:
             found.append(_condition(experiment, labels, variants))
         except SpecError as error:
@@ -55,14 +55,6 @@ def conditions(experiment: Experiment) -> tuple[Condition, ...]:
     if faults:
         raise SpecError(faults)
     return tuple(found)
-
-
-def _combinations(experiment: Experiment) -> Iterator[tuple[dict[str, str], list[Variant]]]:
-    factors = experiment.factors
-    for chosen in product(*(variants.items() for variants in factors.values())):
-        labels = {factor: label for factor, (label, _) in zip(factors, chosen, strict=True)}
-        if not any(all(labels.get(factor) == label for factor, label in each.items()) for each in experiment.skip):
-            yield labels, [variant for _, variant in chosen]
 
 
 def _condition(experiment: Experiment, labels: Mapping[str, str], variants: Sequence[Variant]) -> Condition:

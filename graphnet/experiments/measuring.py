@@ -55,8 +55,10 @@ def _points(choose: Callable[[Evaluation], ByTime]) -> Callable[[Trained, Reques
 
     def found(trained: Trained, request: Request) -> Iterator[tuple[dict[str, str], float]]:
         for labels, edits in _edits(trained.net, request.edit):
-            for t, value in _by_time(trained, request, edits, choose).items():
-                yield labels | ({} if t is None else {"t": str(t)}), value
+            found = _by_time(trained, request, edits, choose)
+            one = request.readout is None or request.readout.isdecimal()
+            for t, value in found.items():
+                yield labels | ({} if t is None or (one and len(found) == 1) else {"t": str(t)}), value
 
     return found
 

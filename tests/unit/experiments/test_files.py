@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from itertools import product
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 
 import graphnet
+from graphnet.experiments.conditions import conditions
 from graphnet.given_experiments import EXPERIMENTS, experiment_files, load_experiment
-from graphnet.given_recipes import resolve_recipe
 from graphnet.planning.plan import Plan
 from graphnet.planning.time_expansion import expand_in_time
 from graphnet.rewrite.perturbations import DropBlock, Edit, ShowAnother, edited
@@ -19,7 +17,7 @@ from graphnet.rewrite.spec_editor import Draft, EditError
 from graphnet.spec.experiment.model import Edit as WrittenEdit
 from graphnet.spec.experiment.model import Experiment
 from graphnet.spec.model import Spec
-from graphnet.spec.recipe import Recipe, RecipeFile
+from graphnet.spec.recipe import Recipe
 
 FILES = experiment_files()
 FORMS = pytest.mark.parametrize("smoke", [False, True], ids=["full", "smoke"])
@@ -50,24 +48,10 @@ class Run(NamedTuple):
 
 def runs(experiment: Experiment) -> Iterator[tuple[tuple[str, ...], Run]]:
     """Yield the labels of each condition, and what it trains."""
-    for labels in product(*experiment.factors.values()):
-        variants = [factor[label] for factor, label in zip(experiment.factors.values(), labels, strict=True)]
-        files = [file for file in (experiment.spec, *(each.spec for each in variants)) if file]
-        settings = dict(experiment.set)
-        train: dict[str, Any] = dict(experiment.train)
-        for variant in variants:
-            settings |= variant.set
-            train |= variant.train
-        spec = graphnet.load(experiment.path_of(files[-1]), settings=[f"{k}={toml(v)}" for k, v in settings.items()])
-        schedule = {"schedule": dict(experiment.train.get("schedule", {})) | dict(train.get("schedule", {}))}
-        file = RecipeFile.model_validate({RecipeFile.kind: 1, "train": train | schedule})
-        yield labels, Run(spec, resolve_recipe(spec, file), tuple(each.edit for each in variants if each.edit))
-
-
-def toml(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{json.dumps(key)} = {toml(entry)}' for key, entry in value.items())} }}"
-    return f"[{', '.join(map(toml, value))}]" if isinstance(value, list | tuple) else json.dumps(value)
+    for each in conditions(experiment):
+        variants = [experiment.factors[factor][label] for factor, label in each.labels.items()]
+        edits = tuple(variant.edit for variant in variants if variant.edit)
+        yield tuple(each.labels.values()), Run(each.spec, each.recipe, edits)
 
 
 def all_runs(name: str, smoke: bool) -> dict[str, Run]:
