@@ -10,11 +10,7 @@ import pytest
 
 import graphnet
 from graphnet import zoo
-<<<<<<< HEAD
 from graphnet.given_experiments import EXPERIMENTS, experiment_files
-=======
-from graphnet.given_experiments import EXPERIMENTS
->>>>>>> e8affa9adfa50614cae78180899bf66fcca4cafe
 from graphnet.given_recipes import RECIPES, recipe_files
 
 ALL = zoo.names()
