@@ -21,7 +21,7 @@ from graphnet.spec.experiment.model import Experiment
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.2)))
 """Line styles of the expressions of y, in order."""
 LONGEST_NAME = 26
-LONGEST_LABEL = 46
+LONGEST_LABEL = {"x": 46, "y": 34}
 """Of a name in a legend, and of a line of an axis label, in characters."""
 MOST_TICKS = 9
 LOGARITHMIC = 30
@@ -81,15 +81,16 @@ def drawn(found: Chart) -> Any:
         for level in found.levels:
             axis.axhline(level.value, color=GREY, linewidth=0.7, linestyle=(0, (5, 2)), zorder=1)
         if place + columns >= len(found.panels):
-            axis.set_xlabel(_wrapped(found.x_label, columns))
+            axis.set_xlabel(_wrapped(found.x_label, LONGEST_LABEL["x"] // columns))
             axis.tick_params(labelbottom=True)
         _x_axis(axis, found, columns)
     _y_label(figure, axes, found)
-    if found.title:
-        figure.suptitle(_wrapped(found.title), fontsize=7)
-    if len(keys) > 1 or found.line:
+    title = _wrapped(found.title, 60)
+    if keys:
         above: dict[str, Any] = {"loc": "outside upper left", "ncols": _columns(keys), "borderpad": 0}
-        figure.legend(*_handles(keys), fontsize=6, **above)
+        figure.legend(*_handles(keys), title=title or None, title_fontsize=7, alignment="left", fontsize=6, **above)
+    elif title:
+        figure.suptitle(title, fontsize=7)
     if found.levels:
         _name_levels(figure, axes[0][columns - 1], found.levels)
     return figure
@@ -100,7 +101,7 @@ def drawn(found: Chart) -> Any:
 
 def _draw(axis: Any, curve: Curve, found: Chart) -> None:
     colour, mark = _look(curve.line, curve.y, found)
-    x = _dodged(axis, curve, found)
+    x = _dodged(curve, found)
     joined = not found.categories and len(x) > 1
     dash = DASHES[curve.y % len(DASHES)]
     if joined:
@@ -110,7 +111,7 @@ def _draw(axis: Any, curve: Curve, found: Chart) -> None:
         axis.plot(x[:, None] + spread, curve.seeds, color=colour, alpha=0.45, zorder=2, **_dots())
     axis.errorbar(
         x, curve.mean, np.nan_to_num(curve.half_width), color=colour, linewidth=1.1 if joined else 0, linestyle=dash,
-        marker=mark, markersize=3, markeredgewidth=0, elinewidth=0.8, capsize=1.5, capthick=0.8, zorder=3,
+        marker=mark, markersize=2.5, elinewidth=0.8, capsize=1.5, capthick=0.8, zorder=3,
     )  # fmt: skip
 
 
@@ -124,7 +125,7 @@ def _look(line: int, y: int, found: Chart) -> tuple[str, str]:
     return COLOURS[number % len(COLOURS)], MARKS[number % len(MARKS)]
 
 
-def _dodged(axis: Any, curve: Curve, found: Chart) -> Any:
+def _dodged(curve: Curve, found: Chart) -> Any:
     """Move the curves of a panel apart, so that intervals at one x do not cover each other."""
     many = max(len(found.lines), 1) * len(found.y)
     shift = (curve.line * len(found.y) + curve.y - (many - 1) / 2) * _gap(found)
@@ -155,7 +156,7 @@ def _is_logarithmic(found: Chart) -> bool:
 
 
 def _x_axis(axis: Any, found: Chart, columns: int) -> None:
-    from matplotlib.ticker import EngFormatter, NullFormatter
+    from matplotlib.ticker import EngFormatter, MaxNLocator, NullFormatter
 
     if found.categories:
         names = [_cut(label) for label in found.categories]
@@ -170,6 +171,10 @@ def _x_axis(axis: Any, found: Chart, columns: int) -> None:
         axis.set_xscale("log")
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+    elif not found.ticks:
+        axis.xaxis.set_major_locator(MaxNLocator(6 // columns))
+        if max(axis.get_xlim()) >= 1e4:
+            axis.xaxis.set_major_formatter(EngFormatter(sep=""))
     if found.ticks:
         ticks = _thinned(sorted(found.ticks), MOST_TICKS // columns + 1)
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -184,7 +189,7 @@ def _thinned(ticks: Sequence[float], most: int) -> list[float]:
 
 
 def _y_label(figure: Any, axes: Any, found: Chart) -> None:
-    text = _wrapped(found.y_label)
+    text = _wrapped(found.y_label, LONGEST_LABEL["y"])
     if axes.shape[0] > 1:
         figure.supylabel(text, fontsize=7)
     else:
@@ -268,5 +273,5 @@ def _cut(text: str, most: int = LONGEST_NAME) -> str:
     return f" {text}" if text.startswith("_") else text
 
 
-def _wrapped(text: str, columns: int = 1) -> str:
-    return "\n".join(wrap(clean(text), LONGEST_LABEL // columns, max_lines=3, placeholder=" …"))
+def _wrapped(text: str, most: int) -> str:
+    return "\n".join(wrap(clean(text), most, max_lines=3, placeholder=" …"))

@@ -85,7 +85,7 @@ def chance_text(verdicts: Sequence[Verdict]) -> str:
     """How many "seen" chance would give, as a sentence."""
     directional = sum(each.directional and each.word in ("seen", "opposite", "undecided") for each in verdicts)
     return (
-        f"If there were no effect at all, chance would give about {chance_seen(verdicts):.2g} “seen” "
+        f"If there were no effect at all, chance would give at most about {chance_seen(verdicts):.2g} “seen” "
         f"among the {directional} verdicts that expect a direction."
     )
 
