@@ -20,6 +20,7 @@ FAMILIES = {
     "GN5": "warnings",
     "GN6": "budgets",
     "GN7": "training recipes",
+    "GN8": "experiments",
 }
 """Code prefixes and their topics."""
 

@@ -78,7 +78,7 @@ def resolve_recipe(
     whole = Merged({"train": {}}, None)
     for given in (spec, load_recipe(recipe) if isinstance(recipe, str | os.PathLike) else recipe):
         for layer in _layers(given):
-            _supersede(whole, layer.train)
+            supersede(whole, layer.train)
             whole.lay({"train": layer.train}, layer.source)
     _set_all(whole, settings)
     document, faults = validated({RecipeFile.kind: 1, **whole.data}, RecipeFile)
@@ -151,8 +151,8 @@ def _unknown(name: str, path: KeyPath) -> Fault:
 # ---- what a layer supersedes
 
 
-def _supersede(whole: Merged, over: Mapping[str, Any]) -> None:
-    """Drop the entries that a layer supersedes."""
+def supersede(whole: Merged, over: Mapping[str, Any]) -> None:
+    """Drop the entries of `train` that a layer supersedes."""
     _lengthen(whole, over)
     for key in list(_superseded(whole.data["train"], over)):
         whole.drop(("train", key))
@@ -197,7 +197,7 @@ def _set_all(whole: Merged, settings: Sequence[str]) -> None:
             _set(together, given[-1])
         except SpecError as error:
             faults += error.faults
-    _supersede(whole, together.data.get("train", {}))
+    supersede(whole, together.data.get("train", {}))
     for setting in given if not faults else ():
         try:
             _set(whole, setting)

@@ -10,7 +10,11 @@ from pydantic import PrivateAttr
 from graphnet.spec.table import Table
 from graphnet.spec.text.source import Located
 
-KINDS = {"graphnet": "a spec", "graphnet-recipe": "a training recipe"}
+KINDS = {
+    "graphnet": "a spec",
+    "graphnet-recipe": "a training recipe",
+    "graphnet-experiment": "an experiment",
+}
 """Key that a kind of file begins with → what the file is."""
 
 

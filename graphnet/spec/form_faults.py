@@ -11,8 +11,8 @@ from pydantic_core import ErrorDetails
 from graphnet.errors import Fault, KeyPath, did_you_mean
 from graphnet.spec.document import Document
 from graphnet.spec.forms import FORMS, OUT_OF_BOUNDS, WORDS, as_table, shown
-from graphnet.spec.key_faults import ALIKE, astray, missing, no_row, unknown_key
-from graphnet.synonyms import ELSEWHERE, IN_A_RECIPE, plain
+from graphnet.spec.key_faults import ALIKE, astray, elsewhere_of, missing, no_row, unknown_key
+from graphnet.synonyms import plain
 
 
 def form_faults(errors: Iterable[ErrorDetails], data: Any, root: type[Document]) -> list[Fault]:
@@ -49,7 +49,7 @@ def _fault(details: ErrorDetails, data: Any, root: type[Document]) -> Fault:
     if loc[-2:-1] == ("rows",):
         return no_row(path, given, data)
     if kind == "literal_error":
-        return _unknown_word(path, details)
+        return _unknown_word(path, details, root)
     if kind in ("dict_type", "kind") and (stray := astray(path, given, data)):
         return stray
     what, context = details["msg"], details.get("ctx", {})
@@ -62,17 +62,22 @@ def _fault(details: ErrorDetails, data: Any, root: type[Document]) -> Fault:
     return Fault(path, what, _form(path, kind, given), code="GN012" if kind in OUT_OF_BOUNDS else "GN010")
 
 
-def _unknown_word(path: KeyPath, details: ErrorDetails) -> Fault:
+VERSIONS: dict[KeyPath, str] = {
+    ("graphnet",): "graphnet = 1 is the only version of the language",
+    ("graphnet-recipe",): "graphnet-recipe = 1 is the only version of recipes",
+    ("graphnet-experiment",): "graphnet-experiment = 1 is the only version of experiments",
+}
+"""Key that tells a kind of file → its versions."""
+
+
+def _unknown_word(path: KeyPath, details: ErrorDetails, root: type[Document]) -> Fault:
     """Return the fault of a value that is none of its allowed words."""
     expected, given = str(details.get("ctx", {})["expected"]), details["input"]
     options = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
     what = f"{shown(given)} is not known here"
-    if path == ("graphnet",):
-        return Fault(path, what, "graphnet = 1 is the only version of the language", code="GN011")
-    if path == ("graphnet-recipe",):
-        return Fault(path, what, "graphnet-recipe = 1 is the only version of recipes", code="GN011")
-    elsewhere = IN_A_RECIPE if path[:1] == ("train",) else ELSEWHERE
-    hint = elsewhere.get(plain(str(given))) or did_you_mean(str(given), options, ALIKE)
+    if only := VERSIONS.get(path):
+        return Fault(path, what, only, code="GN011")
+    hint = elsewhere_of(path, root).get(plain(str(given))) or did_you_mean(str(given), options, ALIKE)
     return Fault(path, what, hint, code="GN011")
 
 

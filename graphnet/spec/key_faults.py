@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from graphnet.errors import MOST_LISTED, Fault, KeyPath, closest, did_you_mean
 from graphnet.spec.document import Document
+from graphnet.spec.experiment import model as experiment
 from graphnet.spec.forms import EXAMPLES, as_table, json_text, shown
 from graphnet.spec.model import SLAB_WORDS, Cell, Norm, PostNet, PreNet, Readout, SharingSet, Spec, State
 from graphnet.spec.notation.op_words import OPS
@@ -27,6 +28,8 @@ ALIKE = 0.6
 def unknown_key(path: KeyPath, loc: tuple[int | str, ...], data: Any, root: type[Document]) -> Fault:
     """Return the fault of an unknown key: misspelt, of another table, or of another tool."""
     key, known, holder = str(path[-1]), _keys(loc, root), _at(data, path[:-1])
+    if path[0] == "vary" and (fault := _unquoted(path, holder, known)):
+        return fault
     what, meant = f"no key is called '{key}' here", closest(key, known, 0.75)
     entry: KeyPath = (*path[:-1], meant) if meant else ()
     if meant and meant not in holder:
@@ -41,14 +44,15 @@ def unknown_key(path: KeyPath, loc: tuple[int | str, ...], data: Any, root: type
         fix = f'write ops as a list: ops = [{{ {key} = {settings} }}], or as a string: ops = "BRC"'
         return Fault(path, what, fix, on="key", code="GN008", meant=(*path[:-1], "ops"))
     if len(path) > 1 and key in keys_of(root):
-        return _top_level(path, holder[key], data)
+        return _top_level(path, holder[key], data, "spec" if root is Spec else "file")
     if len(path) == 1 and (setting := synonym(key, RECIPE_KEYS)) and setting not in HOMES["[norm]"]:
         fix = f"how a net is trained stands in a table of its own: [train] with {setting} = {json_text(holder[key])}"
         return Fault(path, what, fix, on="key", code="GN008")
-    elsewhere = IN_A_RECIPE if path[0] == "train" or root is RecipeFile else ELSEWHERE
+    elsewhere = elsewhere_of(path, root)
     if hint := elsewhere.get(plain(key), ""):
         return Fault(path, what, hint, on="key", code="GN008")
-    homes = [] if elsewhere is IN_A_RECIPE else [home for home, keys in HOMES.items() if home and key in keys]
+    homes = [home for home, keys in HOMES_OF[root.kind].items() if home and key in keys]
+    homes = [] if elsewhere is IN_A_RECIPE else homes
     if homes and not closest(key, known, ALIKE):
         return Fault(path, what, f"it is a key of {' and of '.join(homes)}", on="key", code="GN008")
     hint = did_you_mean(key, known, ALIKE)
@@ -57,12 +61,31 @@ def unknown_key(path: KeyPath, loc: tuple[int | str, ...], data: Any, root: type
     return Fault(path, what, hint, on="key", code="GN008")
 
 
-def _top_level(path: KeyPath, value: Any, data: Mapping[str, Any]) -> Fault:
+def elsewhere_of(path: KeyPath, root: type[Document]) -> Mapping[str, str]:
+    """Return what other tools call the keys at a path, and what to write instead."""
+    if path[0] == "train" or root is RecipeFile or (root is experiment.Experiment and "train" in path[:-1]):
+        return IN_A_RECIPE
+    return ELSEWHERE if root is Spec else {}
+
+
+def _unquoted(path: KeyPath, holder: Any, known: list[str]) -> Fault | None:
+    """Return the fault of a label such as 0.9, which TOML reads as a key in a table; None if it is no such label."""
+    key = str(path[-1])
+    words = [str(word) for word in path[2:]]
+    numbers = all(word.isdecimal() for word in words)
+    if len(path) != 4 or not (numbers or isinstance(holder.get(key), Mapping)) or closest(key, known, ALIKE):
+        return None
+    label = ".".join(words)
+    fix = f'quote the label: "{label}" = {{ … }}'
+    return Fault(path, f"TOML reads {label} as the key {words[1]} in a table {words[0]}", fix, on="key", code="GN802")
+
+
+def _top_level(path: KeyPath, value: Any, data: Mapping[str, Any], whole: str = "spec") -> Fault:
     """Return the fault of a top-level key inside a table: in TOML a key belongs to the last header above it."""
     key, table = str(path[-1]), _header(path[:-1])
     what = f"here '{key}' is a key of {table}: in TOML a key belongs to the header above it"
     write = as_table(key, value)
-    top = f"move it to the top level, in TOML above the first [table]: '{key}' is a key of the whole spec"
+    top = f"move it to the top level, in TOML above the first [table]: '{key}' is a key of the whole {whole}"
     fix = f"write {write}" if write else top
     return Fault(path, what, fix, on="key", code="GN008", meant=() if key in data else (key,))
 
@@ -177,15 +200,29 @@ HOMES = {"": keys_of(Spec), "[readout]": keys_of(Readout), "[[transitions]]": li
     "[[sharing.sets]]": keys_of(SharingSet),
 }
 """Keys of each kind of table; "" holds those of the top level."""
+HOMES_OF = {
+    Spec.kind: HOMES,
+    RecipeFile.kind: HOMES,
+    experiment.Experiment.kind: {
+        "a factor's label": keys_of(experiment.Variant),
+        "[[measure]]": keys_of(experiment.Measure),
+        "an edit": keys_of(experiment.Edit),
+        "[[claims]]": keys_of(experiment.Claim),
+        "[[figure]]": keys_of(experiment.Figure),
+        "[table]": keys_of(experiment.TableOf),
+        "[train]": keys_of(Recipe),
+    },
+}
+"""Kind of file → keys of its kinds of table."""
 RECIPE_KEYS = tuple(keys_of(Recipe))
 
 
 def _below(model: Any, part: int | str) -> Any:
     fields = getattr(model, "model_fields", None)
-    annotation = fields[part].annotation if fields and part in fields else model
     if fields is None:
         return model
-    return next(_models(annotation), None)
+    field = next((field for name, field in fields.items() if part in (name, field.alias)), None)
+    return next(_models(field.annotation if field else model), None)
 
 
 def _models(annotation: Any) -> Iterator[Any]:

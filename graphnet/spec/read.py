@@ -1,4 +1,4 @@
-"""Text or dict → Spec or RecipeFile, with all faults of form; places of faults in the text."""
+"""Text or dict → Spec, RecipeFile or Experiment, with all faults of form; places of faults in the text."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from graphnet.errors import Fault, KeyPath, SpecError
 from graphnet.spec.document import KINDS, Document, kind_of
 from graphnet.spec.doubtful_faults import doubtful
+from graphnet.spec.experiment.model import Experiment
 from graphnet.spec.form_faults import data_path, form_faults, one_each
 from graphnet.spec.forms import EXAMPLES
 from graphnet.spec.model import SLAB_WORDS, Spec
@@ -30,7 +31,7 @@ MOST_ENTRIES = 200_000
 
 
 Root = TypeVar("Root", bound=Document)
-"""A kind of file: Spec or RecipeFile."""
+"""A kind of file: Spec, RecipeFile or Experiment."""
 
 
 class Reading(NamedTuple, Generic[Root]):
@@ -69,13 +70,11 @@ def read_document(
         text = given if isinstance(given, Source) else read_file(given)
         source, data, name = text, text.data, text.file if isinstance(given, Source) else os.fspath(given)
     if text is not None and not data and not settings:
-        what, fix = ("the recipe is empty", EXAMPLES["train"]) if root is RecipeFile else ("the spec is empty", NEW)
-        raise SpecError([text.locate(Fault((), what, fix, code="GN009"))])
+        raise SpecError([text.locate(Fault((), *EMPTY[root.kind], code="GN009"))])
     if settings or ("extends" in root.model_fields and isinstance(data.get("extends"), str)):
         source = merge(data, text, name, settings)
         data = source.data
-    if (kind := kind_of(data)) and kind != root.kind:
-        raise SpecError(placed([_of_another_kind(kind, root)], source))
+    refuse_another_kind(data, root, source)
     if _entries(data) > MOST_ENTRIES:
         what = f"this net is too large: over {MOST_ENTRIES:,} states and cells"
         raise SpecError([Fault(("states",), what, "a spec has at most a few hundred lines", on="key", code="GN601")])
@@ -85,11 +84,29 @@ def read_document(
     return Reading(document, faults, source)
 
 
-def _of_another_kind(kind: str, root: type[Document]) -> Fault:
-    fix = "give the spec, and the recipe with --recipe: graphnet train SPEC --recipe FILE"
-    if root is RecipeFile:
-        fix = "a recipe file begins with graphnet-recipe = 1; a spec has its recipe in [train]"
-    return Fault((kind,), f"this is {KINDS[kind]}, not {KINDS[root.kind]}", fix, on="key", code="GN701")
+EMPTY = {
+    Spec.kind: ("the spec is empty", NEW),
+    RecipeFile.kind: ("the recipe is empty", EXAMPLES["train"]),
+    Experiment.kind: ("the experiment is empty", 'such as graphnet-experiment = 1 and spec = "resnet-2-state-once"'),
+}
+"""Kind of file → what is said of an empty one."""
+
+
+def refuse_another_kind(data: Mapping[str, Any], root: type[Document], source: Located | None) -> None:
+    """Raise SpecError if a file's data is of another kind than `root`."""
+    if (kind := kind_of(data)) and kind != root.kind:
+        what = f"this is {KINDS[kind]}, not {KINDS[root.kind]}"
+        raise SpecError(
+            placed([Fault((kind,), what, INSTEAD.get(kind, INSTEAD[root.kind]), on="key", code="GN701")], source)
+        )
+
+
+INSTEAD = {
+    Experiment.kind: "an experiment begins with graphnet-experiment = 1; `graphnet run FILE` runs it",
+    RecipeFile.kind: "give the spec, and the recipe with --recipe: graphnet train SPEC --recipe FILE",
+    Spec.kind: "a recipe file begins with graphnet-recipe = 1; a spec has its recipe in [train]",
+}
+"""Kind of file that was given, or else is wanted → what would be right."""
 
 
 def _entries(data: Mapping[str, Any]) -> int:
@@ -163,7 +180,7 @@ def _formed(data: Mapping[str, Any], root: type[Root]) -> tuple[Root | None, lis
             found = form_faults(error.errors(include_url=False), left, root)
             faults += unrelated(one_each(found), faults)
             for fault in sorted(found, key=lambda fault: (bool(fault.meant), -len(fault.path))):  # moves come last
-                _mend(left, fault)
+                _mend(left, fault, STANDINS | STANDINS_OF.get(root.kind, {}))
     return None, faults
 
 
@@ -172,9 +189,17 @@ STANDINS: dict[str, Any] = {
     **{"graphnet-recipe": 1, "train": {}},
 }
 """Placeholders for required entries that are missing or wrong, so that the rest can be checked."""
+STANDINS_OF: dict[str, dict[str, Any]] = {
+    Experiment.kind: {
+        **{"graphnet-experiment": 1, "seeds": [0, 1, 2], "says": "", "effect": "test_error", "expect": "> 0"},
+        **{"name": "unnamed", "of": "test_error", "x": "test_error", "y": "test_error", "label": ""},
+        **{"rows": [], "columns": "test_error", "readout": 0},
+    }
+}
+"""Placeholders of some kinds of file, which take precedence."""
 
 
-def _mend(data: Any, fault: Fault) -> None:
+def _mend(data: Any, fault: Fault, standins: Mapping[str, Any]) -> None:
     """Move an entry to where it was meant, drop it, or replace it by a placeholder; lists are repaired as a whole."""
     path = fault.path
     if path[:2] == ("train", "groups") and len(path) > 2 and isinstance(path[2], int):
@@ -196,8 +221,8 @@ def _mend(data: Any, fault: Fault) -> None:
         data[last] = {"members": []} if "sets" in path else {}
     elif path[-3:-2] == ("transitions",) and last not in SLAB_WORDS:
         data.pop(last, None)
-    elif last in STANDINS:
-        data[last] = STANDINS[last]
+    elif last in standins and path[:1] != ("vary",):
+        data[last] = standins[str(last)]
     elif inner[:1] == ("states",) and len(inner) == 2:
         data[last] = {}
     elif inner[:1] == ("transitions",) and len(inner) == 4:

@@ -1,24 +1,27 @@
-"""Check a file of any kind: a spec or a training recipe."""
+"""Check a file of any kind: a spec, a training recipe or an experiment."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 
-from graphnet.errors import Fault
+from graphnet.errors import Fault, SpecError
+from graphnet.given_experiments import experiment_files, load_experiment
 from graphnet.given_recipes import load_recipe, recipe_files, resolve_recipe
 from graphnet.given_specs import spec_file, zoo_files
 from graphnet.pipeline import load, plan
 from graphnet.spec.document import kind_of
+from graphnet.spec.experiment.model import Experiment
 from graphnet.spec.read import placed
 from graphnet.spec.recipe import Recipe, RecipeFile, resolved_data
-from graphnet.spec.text.source import read_file
+from graphnet.spec.text.source import Source, read_file
 
 
 def checked_file(given: str) -> str:
-    """Return the path of a spec or a recipe file, given a path or a name; files take precedence, then specs."""
-    is_recipe = given in recipe_files() and given not in zoo_files() and not os.path.isfile(given)
-    return str(recipe_files()[given]) if is_recipe else spec_file(given)
+    """Return the path of a file, given a path or a name; files take precedence, then specs, then recipes."""
+    others = experiment_files() | recipe_files()
+    is_other = given in others and given not in zoo_files() and not os.path.isfile(given)
+    return str(others[given]) if is_other else spec_file(given)
 
 
 def check_file(path: str, settings: Sequence[str] = (), unlimited: bool = False) -> tuple[str, list[Fault]]:
@@ -26,7 +29,12 @@ def check_file(path: str, settings: Sequence[str] = (), unlimited: bool = False)
     named = checked_file(path)
     text = read_file(named)
     file = text if named == "-" else named  # standard input can be read only once
-    if kind_of(text.data) == RecipeFile.kind:
+    kind = kind_of(text.data)
+    if kind == Experiment.kind:
+        if settings:
+            raise SpecError([Fault((), "--set changes no experiment", "write it in the file", file=path, code="GN015")])
+        return _experiment_line(file), []
+    if kind == RecipeFile.kind:
         return _recipe_line(resolve_recipe(recipe=load_recipe(file, settings))), []
     spec = load(file, settings=settings)
     compiled = plan(spec, unlimited=unlimited)
@@ -36,6 +44,14 @@ def check_file(path: str, settings: Sequence[str] = (), unlimited: bool = False)
         f"depth {compiled.depth} at t = {compiled.last_time}"
     )
     return line, placed(compiled.warnings, spec.source)
+
+
+def _experiment_line(file: str | Source) -> str:
+    experiment, small = load_experiment(file), load_experiment(file, smoke=True)
+    claims = len(experiment.claims)
+    lines = [f"{sum(1 for _ in each.conditions)} conditions, {len(each.seeds)} seeds" for each in (experiment, small)]
+    smoke = f", or {lines[1]} with --smoke" if lines[0] != lines[1] else ""
+    return f"{lines[0]}{smoke}; {claims} {'claim' if claims == 1 else 'claims'}"
 
 
 def _recipe_line(recipe: Recipe) -> str:
