@@ -39,7 +39,7 @@ def write_figures(folder: Path, experiment: Experiment, results: Results) -> tup
     paths: list[Path] = []
     for each in experiment.figure:
         found = chart(each, experiment, results)
-        with _style():
+        with style():
             paths += write_figure(drawn(found), folder / each.name)
     return tuple(paths)
 
@@ -47,13 +47,13 @@ def write_figures(folder: Path, experiment: Experiment, results: Results) -> tup
 def figure_svg(found: Chart) -> str:
     """Return a figure as SVG text, the same bytes each time."""
     out = io.StringIO()
-    with _style():
+    with style():
         drawn(found).savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     return out.getvalue()
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
     """Draw text as it is: a `$` is no formula, and a letter that the font has not is a box."""
     import matplotlib as mpl
 
@@ -63,7 +63,7 @@ def _style() -> Iterator[None]:
 
 
 def drawn(found: Chart) -> Any:
-    """Return a matplotlib figure; call it in the style of figures."""
+    """Return a matplotlib figure; call it inside `style`."""
     columns = min(len(found.panels), 2)
     rows = -(-len(found.panels) // columns)
     keys = _keys(found)

@@ -51,11 +51,11 @@ def test_cells_are_means_and_half_widths_of_t_intervals(made: Results) -> None:
     low, high = stats.t.interval(0.95, 4, np.mean(BY_SEED), stats.sem(BY_SEED))
     cell = table.rows[0].cells[0]
     assert (cell.mean, cell.half_width) == pytest.approx((np.mean(BY_SEED), (high - low) / 2))
-    half = f"{100 * (high - low) / 2:.2f}"
+    half = f"{100 * (high - low) / 2:.1f}"
     assert table_markdown(table).splitlines()[:3] == [
         "| sharing | t | test\\_error (%) | parameters | test\\_error - chance (%) |",
         "| --- | --- | ---: | ---: | ---: |",
-        f"| shared | 5 | 11.00 ± {half} | 21,000 | −79.00 ± {half} |",
+        f"| shared | 5 | 11.0 ± {half} | 21,000 | −79.0 ± {half} |",
     ]
 
 
@@ -103,7 +103,7 @@ def test_verdicts_as_markdown(made: Results) -> None:
     lines = verdict_markdown(experiment(**FILE), made).splitlines()
     assert lines[0] == "| claim | at | effect | 95 % interval | seeds | guard | verdict |"
     assert lines[2] == (
-        "| shared weights \\| do better | t = 5 | +2.00 points | [+2.00, +2.00] | 5 "
+        "| shared weights \\| do better | t = 5 | +2.00 points | \\[+2.00, +2.00\\] | 5 "
         "| train\\_accuracy\\[sharing=shared\\] \\> 0.98: 98.60 % (seed 4), holds | seen |"
     )
     assert [line.split("| ")[-1] for line in lines[2:]] == ["seen |", "no result |", "no result |"]
