@@ -19,7 +19,8 @@ from graphnet.given_recipes import supersede
 from graphnet.given_specs import ALIASES, FOLDER, zoo_files
 from graphnet.spec.doubtful_faults import doubtful
 from graphnet.spec.experiment.faults import experiment_faults
-from graphnet.spec.experiment.model import SHORT_FORM, Experiment, is_file
+from graphnet.spec.experiment.model import SHORT_FORM, Experiment, Smoke, is_file
+from graphnet.spec.key_faults import keys_of
 from graphnet.spec.read import EMPTY, placed, refuse_another_kind, unrelated, validated
 from graphnet.spec.text.extends import Merged
 from graphnet.spec.text.source import Located, Source, read_file
@@ -63,6 +64,9 @@ def load_experiment(given: str | os.PathLike[str] | Source | Mapping[str, Any], 
     layers = list(_layers(given))[::-1]
     found: dict[bool, Experiment] = {}
     faults: dict[tuple[object, ...], Fault] = {}
+    for layer in layers:
+        for fault in placed(_smoke_faults(layer), layer.source):
+            faults.setdefault((fault.path, fault.what), fault)
     for is_smoke in (False, True):
         whole = _merged(layers, is_smoke)
         document, wrong = validated(whole.data, Experiment)
@@ -72,7 +76,8 @@ def load_experiment(given: str | os.PathLike[str] | Source | Mapping[str, Any], 
             more = [*experiment_faults(document), *_file_faults(document)]
             wrong = [*wrong, *(fault for fault in unrelated(more, wrong) if not doubtful(fault, wrong))]
         for fault in placed(wrong, whole):
-            faults.setdefault((fault.path, fault.what), fault)
+            noted = replace(fault, note=fault.note or SMALL) if is_smoke else fault
+            faults.setdefault((fault.path, fault.what), noted)
     if faults:
         raise SpecError(_in_order(faults.values()))
     return found[smoke]
@@ -251,6 +256,19 @@ def _is_short(factor: Mapping[str, Any]) -> bool:
 def _is_whole(factor: Mapping[str, Any]) -> bool:
     """Whether a factor is more than a part of the short form."""
     return not _is_short(factor) or set(SHORT_FORM) <= set(factor)
+
+
+def _smoke_faults(layer: _Layer) -> Iterator[Fault]:
+    """Yield faults of keys that the small form of an experiment shares with the file."""
+    smoke = layer.data.get("smoke")
+    for key in smoke if isinstance(smoke, Mapping) else ():
+        if key in OF_BOTH:
+            what, fix = f"'{key}' holds for both forms of the experiment", "move it to the top of the file"
+            yield Fault(("smoke", key), what, fix, on="key", code="GN008")
+
+
+OF_BOTH = tuple(set(keys_of(Experiment)) - set(keys_of(Smoke)))
+"""Keys that `[smoke]` cannot have."""
 
 
 # ---- the files that it names

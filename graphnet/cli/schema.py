@@ -1,4 +1,4 @@
-"""`graphnet schema`: the JSON Schema of specs and of recipe files."""
+"""`graphnet schema`: the JSON Schema of specs, recipe files and experiments."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import write
+from graphnet.spec.schema.experiment_schema import experiment_schema
 from graphnet.spec.schema.json_schema import recipe_schema, schema_text
 from graphnet.spec.schema.json_schema import schema as spec_schema
 
@@ -19,9 +20,10 @@ class Kind(StrEnum):
 
     SPEC = "spec"
     RECIPE = "recipe"
+    EXPERIMENT = "experiment"
 
 
-SCHEMAS = {Kind.SPEC: spec_schema, Kind.RECIPE: recipe_schema}
+SCHEMAS = {Kind.SPEC: spec_schema, Kind.RECIPE: recipe_schema, Kind.EXPERIMENT: experiment_schema}
 
 
 def schema(
@@ -29,7 +31,7 @@ def schema(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the schema to this file.")] = None,
     plugins: Plugins = None,
 ) -> None:
-    """Print the JSON Schema of specs or training recipes; editors use it to check and complete them."""
+    """Print the JSON Schema of specs, training recipes or experiments; editors use it to check and complete them."""
     text = schema_text(SCHEMAS[kind]())
     if output is None:
         print(text, end="")

@@ -34,7 +34,7 @@ def unknown_key(path: KeyPath, loc: tuple[int | str, ...], data: Any, root: type
     entry: KeyPath = (*path[:-1], meant) if meant else ()
     if meant and meant not in holder:
         hint = did_you_mean(key, known, ALIKE)
-        if example := as_table(meant, holder[key]):
+        if root is not experiment.Experiment and (example := as_table(meant, holder[key])):
             hint = f"did you mean '{meant}'? write {example}"
         elif meant == "shape" and not isinstance(holder[key], list):
             hint = f"did you mean '{meant}'? {EXAMPLES[meant]}"

@@ -96,17 +96,20 @@ def refuse_another_kind(data: Mapping[str, Any], root: type[Document], source: L
     """Raise SpecError if a file's data is of another kind than `root`."""
     if (kind := kind_of(data)) and kind != root.kind:
         what = f"this is {KINDS[kind]}, not {KINDS[root.kind]}"
-        raise SpecError(
-            placed([Fault((kind,), what, INSTEAD.get(kind, INSTEAD[root.kind]), on="key", code="GN701")], source)
-        )
+        fix = BEGINS.get(root.kind) or INSTEAD[kind]
+        raise SpecError(placed([Fault((kind,), what, fix, on="key", code="GN701")], source))
 
 
-INSTEAD = {
-    Experiment.kind: "an experiment begins with graphnet-experiment = 1; `graphnet run FILE` runs it",
-    RecipeFile.kind: "give the spec, and the recipe with --recipe: graphnet train SPEC --recipe FILE",
-    Spec.kind: "a recipe file begins with graphnet-recipe = 1; a spec has its recipe in [train]",
+BEGINS = {
+    Experiment.kind: "an experiment begins with graphnet-experiment = 1, and names its spec",
+    RecipeFile.kind: "a recipe file begins with graphnet-recipe = 1; a spec has its recipe in [train]",
 }
-"""Kind of file that was given, or else is wanted → what would be right."""
+"""Kind of file that is wanted → how it begins."""
+INSTEAD = {
+    Experiment.kind: "graphnet run FILE runs an experiment; give the spec that it names",
+    RecipeFile.kind: "give the spec, and the recipe with --recipe: graphnet train SPEC --recipe FILE",
+}
+"""Kind of file that was given where a spec is wanted → what to do with it."""
 
 
 def _entries(data: Mapping[str, Any]) -> int:

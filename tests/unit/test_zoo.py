@@ -10,6 +10,7 @@ import pytest
 
 import graphnet
 from graphnet import zoo
+from graphnet.given_experiments import EXPERIMENTS
 from graphnet.given_recipes import RECIPES, recipe_files
 
 ALL = zoo.names()
@@ -140,7 +141,7 @@ def test_the_first_line_tells_editors_where_the_schema_is(name: str) -> None:
 
 
 def test_names_groups_and_files() -> None:
-    files = [file for file in sorted(zoo.FOLDER.rglob("*.toml")) if file.parent != RECIPES]
+    files = [file for file in sorted(zoo.FOLDER.rglob("*.toml")) if file.parent not in (RECIPES, EXPERIMENTS)]
     assert recipe_files().keys().isdisjoint(ALL)
     assert sorted(map(zoo.path, ALL)) == files, "every file is in a known folder"
     assert len(set(ALL)) == len(files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from graphnet.errors import Fault, KeyPath, did_you_mean
@@ -10,10 +11,12 @@ from graphnet.spec.experiment.expressions import (
     Condition,
     Expression,
     Name,
+    Selection,
     names_in,
     read_expect,
     read_expression,
     read_guard,
+    written,
 )
 from graphnet.spec.experiment.meaning_faults import Scope, expression_faults, name_faults
 from graphnet.spec.experiment.model import Experiment, Figure
@@ -63,13 +66,14 @@ def _left_open(condition: Condition, effect: Expression, scope: Scope) -> Iterat
     for factor in experiment.open_in(condition.of):
         if factor in given:
             continue
-        labels = scope.labels(factor) or ()
-        name = condition.of.name
+        labels = scope.labels(factor) or ("…",)
+        one, all_of_them = Selection(factor, labels[0]), Selection(factor, labels[0], labels[-1])
+        shown = [written(replace(condition.of, selected=(*condition.of.selected, each))) for each in (one, all_of_them)]
         what = f"the guard leaves '{factor}' open, and the effect does not"
-        fix = f"name the labels that must pass: {name}[{factor}={labels[0] if labels else '…'}]"
-        if len(labels) > 1:
-            fix += f", or all of them: {name}[{factor}={labels[0]}..{labels[-1]}]"
-        yield Fault(scope.path, what, fix, span=scope.span(name), code="GN807", given=GIVEN)
+        fix = f"name the labels that must pass: {shown[0]}"
+        fix += f", or all of them: {shown[1]}" if len(labels) > 1 else ""
+        span = scope.span(written(condition.of)) or scope.span(condition.of.name)
+        yield Fault(scope.path, what, fix, span=span, code="GN807", given=GIVEN)
 
 
 # ---- figures and tables
@@ -123,7 +127,13 @@ def _across(
                 faults.append(Fault(here, what, did_you_mean(given, known), code="GN803", given=GIVEN))
                 continue
             faults += expression_faults(expression, scope)
-            yield from (*experiment.open_in(expression), *scope.doubtful(expression))
+            for factor in experiment.open_in(expression):
+                if not any(factor in scope.open(y) for y in ys):
+                    what = f"x leaves '{factor}' open, and no y has it"
+                    fix = f"name a label in x: {factor}=…"
+                    faults.append(Fault(here, what, fix, code="GN806", given=GIVEN))
+                yield factor
+            yield from scope.doubtful(expression)
 
 
 def _not_among(expression: Expression, among: Sequence[str], scope: Scope, what: str, fix: str) -> Iterator[Fault]:

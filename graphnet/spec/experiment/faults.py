@@ -37,8 +37,9 @@ def _spec_faults(experiment: Experiment) -> Iterator[Fault]:
 
 def _seed_faults(experiment: Experiment) -> Iterator[Fault]:
     seeds = experiment.seeds
-    if twice := next((seed for seed in seeds if seeds.count(seed) > 1), None):
+    twice = next((seed for seed in seeds if seeds.count(seed) > 1), None)
+    if twice is not None:
         yield Fault(("seeds",), f"the seed {twice} is there twice", "leave one out", code="GN809")
-    if experiment.claims and len(set(seeds)) < FEWEST_SEEDS:
+    elif experiment.claims and len(seeds) < FEWEST_SEEDS:
         what = f"a claim needs at least {FEWEST_SEEDS} seeds, and there {'is 1' if len(seeds) == 1 else 'are 2'}"
         yield Fault(("seeds",), what, 'such as seeds = "0..4"', code="GN809", given=(("seeds",),))

@@ -61,25 +61,25 @@ class Scope:
         own = next((each for each in self.experiment.measure if each.name == name.name), None)
         return bool(kind and kind.by_readout and not (own and own.readout)) and "t" not in self.experiment.vary
 
-    def span(self, word: str) -> tuple[int, int] | None:
-        """Return the place of a word in the expression."""
-        match = re.search(rf"(?<![\w.]){re.escape(word)}(?![\w.])", self.text)
-        return match.span() if match else None
+    def span(self, word: str, after: str = "") -> tuple[int, int] | None:
+        """Return the place of a word in the expression, behind what matches `after`."""
+        match = re.search(rf"{after}(?<!\w)(?<!\w\.)({re.escape(word)})(?!\w|\.\w)", self.text)
+        return match.span(1) if match else None
 
-    def fault(self, word: str, what: str, fix: str, code: str) -> Fault:
-        return Fault(self.path, what, fix, span=self.span(word), code=code, given=GIVEN)
+    def fault(self, word: str, what: str, fix: str, code: str, after: str = "") -> Fault:
+        return Fault(self.path, what, fix, span=self.span(word, after), code=code, given=GIVEN)
 
-    def unknown_factor(self, factor: str, of: Sequence[Expression]) -> Iterator[Fault]:
+    def unknown_factor(self, factor: str, of: Sequence[Expression], after: str = "") -> Iterator[Fault]:
         """Yield the fault of a factor that none of some expressions has."""
         if factor == "seed":
-            yield self.fault(factor, "'seed' is no factor", WITHIN_A_SEED, MEANING)
+            yield self.fault(factor, "'seed' is no factor", WITHIN_A_SEED, MEANING, after)
             return
         known = tuple(dict.fromkeys(each for expression in of for each in self.open(expression)))
         what = f"no factor is called '{factor}'"
         if factor in self.factors:
             what = f"'{written(of[0])}' has no factor '{factor}'" if of else f"nothing has the factor '{factor}'"
         fix = did_you_mean(factor, known) or "there are no factors here: they are made in [vary]"
-        yield self.fault(factor, what, fix, UNKNOWN)
+        yield self.fault(factor, what, fix, UNKNOWN, after)
 
 
 def expression_faults(expression: Expression, scope: Scope) -> Iterator[Fault]:
@@ -107,7 +107,7 @@ def name_faults(name: Name, scope: Scope) -> Iterator[Fault]:
         if factor in experiment.factors_of(name.name):
             yield from _label_faults(selection, scope)
         elif not (factor == "t" and scope.may_have_t(name)):
-            yield from scope.unknown_factor(factor, [Name(name.name)])
+            yield from scope.unknown_factor(factor, [Name(name.name)], r"[\[,]\s*")
 
 
 def _label_faults(selection: Selection, scope: Scope) -> Iterator[Fault]:
@@ -117,7 +117,9 @@ def _label_faults(selection: Selection, scope: Scope) -> Iterator[Fault]:
         if factor in NUMBERED and factor not in scope.experiment.vary:
             wrong = [label for label in (first, last) if label is not None and number_of(label) is None]
             for label in wrong:
-                yield scope.fault(label, f"the labels of '{factor}' are numbers, not '{label}'", "such as 3", UNKNOWN)
+                yield scope.fault(
+                    label, f"the labels of '{factor}' are numbers, not '{label}'", "such as 3", UNKNOWN, _behind(factor)
+                )
         return
     ends = (number_of(first), number_of(last or first))
     if last is not None and ends[0] is not None and ends[1] is not None:
@@ -125,7 +127,9 @@ def _label_faults(selection: Selection, scope: Scope) -> Iterator[Fault]:
         return
     unknown = [label for label in (first, last) if label is not None and label not in labels]
     for label in unknown:
-        yield scope.fault(label, f"'{factor}' has no label '{label}'", did_you_mean(label, labels), UNKNOWN)
+        yield scope.fault(
+            label, f"'{factor}' has no label '{label}'", did_you_mean(label, labels), UNKNOWN, _behind(factor)
+        )
     if last is not None and not unknown and labels.index(first) > labels.index(last):
         yield _backwards(selection, scope, f"the order of the labels is {', '.join(labels)}")
 
@@ -138,19 +142,28 @@ def _number_range_faults(
         yield _backwards(selection, scope, f"did you mean {selection.factor}={selection.last}..{selection.first}?")
     elif not any(first <= number <= last for number in numbers):
         what = f"'{selection.factor}' has no label from {selection.first} to {selection.last}"
-        yield scope.fault(selection.first, what, f"known: {', '.join(labels)}", UNKNOWN)
+        yield scope.fault(_range(selection), what, f"known: {', '.join(labels)}", UNKNOWN, _behind(selection.factor))
 
 
 def _backwards(selection: Selection, scope: Scope, fix: str) -> Fault:
-    what = f"'{selection.first}..{selection.last}' runs backwards"
-    return scope.fault(selection.first, what, fix, MEANING)
+    what = f"'{_range(selection)}' runs backwards"
+    return scope.fault(_range(selection), what, fix, MEANING, _behind(selection.factor))
+
+
+def _range(selection: Selection) -> str:
+    return f"{selection.first}..{selection.last}"
+
+
+def _behind(factor: str) -> str:
+    """Return the pattern of what stands before a label of a factor."""
+    return rf'{re.escape(factor)}\s*=\s*(?:[^,\]]*\.\.)?\s*"?'
 
 
 def _function_faults(apply: Apply, scope: Scope) -> Iterator[Fault]:
     factor, labels = apply.over, scope.labels(apply.over)
     if factor not in scope.open(apply.argument):
         if not (factor == "t" and scope.doubtful(apply.argument)):
-            yield from scope.unknown_factor(factor, [apply.argument])
+            yield from scope.unknown_factor(factor, [apply.argument], r"over\s*=\s*")
         return
     if apply.function not in OF_NUMBERS:
         return

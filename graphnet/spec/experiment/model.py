@@ -286,7 +286,21 @@ class Smoke(Keys):
     spec: str | None = None
 
 
-class Experiment(Keys, Document):
+class Head(Document):
+    """What stands at the top of an experiment file."""
+
+    kind: ClassVar[str] = "graphnet-experiment"
+
+    graphnet_experiment: Annotated[Literal[1], one_of(int, saying="1, the version of experiments"), Field(alias=kind)]
+    schema_: Annotated[str | None, Field(alias="$schema")] = None
+    name: FileName = "experiment"
+    cite: str = ""
+    headline: bool = False
+    spec: str | None = None
+    uses: str | None = None
+
+
+class Experiment(Keys, Head):
     """An experiment file, in one of its two forms: with `[smoke]` laid over it, or without.
 
     Attributes:
@@ -299,15 +313,6 @@ class Experiment(Keys, Document):
         exploratory: its verdicts are marked as such.
     """
 
-    kind: ClassVar[str] = "graphnet-experiment"
-
-    graphnet_experiment: Annotated[Literal[1], one_of(int, saying="1, the version of experiments"), Field(alias=kind)]
-    schema_: Annotated[str | None, Field(alias="$schema")] = None
-    name: FileName = "experiment"
-    cite: str = ""
-    headline: bool = False
-    spec: str | None = None
-    uses: str | None = None
     smoke: Smoke | None = None
 
     _folder: str = PrivateAttr(default="")

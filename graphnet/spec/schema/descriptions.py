@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphnet.spec.schema import recipe_descriptions
+from graphnet.spec.schema import experiment_descriptions, recipe_descriptions
 
 SPEC = "A net for graphnet to compile: its states, and the transition functions between them over time."
 
@@ -21,6 +21,7 @@ TABLES = {
     "Sharing": "Weight sharing.",
     "Readout": "When and how the net is read out.",
     **recipe_descriptions.TABLES,
+    **experiment_descriptions.TABLES,
 }
 
 KEYS = {
@@ -122,6 +123,7 @@ KEYS = {
         "weights": "Loss weights, one per readout time; at least 0, not all 0.",
     },
     **recipe_descriptions.KEYS,
+    **experiment_descriptions.KEYS,
 }
 
 ROW = "The state that the transitions come from: { to = function, ... }."

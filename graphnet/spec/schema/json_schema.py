@@ -26,6 +26,8 @@ from graphnet.spec.schema import descriptions, patterns, recipe_descriptions
 from graphnet.spec.state_names import MODULE_ATTRIBUTES, OWN
 
 Schema = dict[str, Any]
+Forms = dict[tuple[str, str], Schema]
+"""Schemas that replace the model's, by (table, key); an empty table name means all tables."""
 
 LARGEST = 1 << 40
 """Largest size of a state."""
@@ -38,7 +40,7 @@ _NOTHING: Schema = {"not": {}}
 def schema() -> Schema:
     """Return the JSON Schema of specs, with the currently registered ops."""
     spec = Spec.model_json_schema()
-    tables = {name: _table(name, table) for name, table in spec.pop("$defs").items()}
+    tables = {name: table_schema(name, table) for name, table in spec.pop("$defs").items()}
     tables["Slab"] |= {
         "propertyNames": {"anyOf": [{"enum": list(SLAB_WORDS)}, _ref("state_or_inner")]},
         "additionalProperties": _ref("row"),
@@ -50,7 +52,7 @@ def schema() -> Schema:
     tables["Noise"] |= {"type": ["number", "object"], "exclusiveMinimum": 0, "required": ["std"]}
     tables["Cell"] |= {"type": ["string", "array", "object"], **_ops(patterns.cell())}
     tables["Cell"]["required"] = ["ops"]
-    tables |= _recipe_tables(tables)
+    tables |= recipe_tables(tables)
     tables["SharingSet"]["required"] = ["members"]
     tables["Readout"] |= {
         "if": {"required": ["combine"], "properties": {"combine": {"const": "mean"}}},
@@ -59,7 +61,7 @@ def schema() -> Schema:
     return {
         "$schema": GenerateJsonSchema.schema_dialect,
         "title": "graphnet spec",
-        **_table("Spec", spec),
+        **table_schema("Spec", spec),
         "if": {"not": {"required": ["extends"]}},
         "then": _whole_spec(),
         "$defs": dict(sorted((tables | _definitions()).items())),
@@ -69,18 +71,18 @@ def schema() -> Schema:
 def recipe_schema() -> Schema:
     """Return the JSON Schema of recipe files."""
     recipe = RecipeFile.model_json_schema()
-    tables = {name: _table(name, table) for name, table in recipe.pop("$defs").items()}
+    tables = {name: table_schema(name, table) for name, table in recipe.pop("$defs").items()}
     return {
         "$schema": GenerateJsonSchema.schema_dialect,
         "title": "graphnet recipe",
-        **_table("RecipeFile", recipe),
+        **table_schema("RecipeFile", recipe),
         "description": recipe_descriptions.FILE,
         "required": ["graphnet-recipe", "train"],
-        "$defs": dict(sorted((tables | _recipe_tables(tables)).items())),
+        "$defs": dict(sorted((tables | recipe_tables(tables)).items())),
     }
 
 
-def _recipe_tables(tables: dict[str, Schema]) -> dict[str, Schema]:
+def recipe_tables(tables: dict[str, Schema]) -> dict[str, Schema]:
     """Return the tables of a recipe that have short forms or required keys."""
     kinds = tables["Schedule"]["properties"]["kind"]["enum"]
     short = {"type": ["string", "object"], "if": {"type": "string"}, "then": {"enum": kinds}}
@@ -92,11 +94,12 @@ def schema_text(given: Schema) -> str:
     return json.dumps(given, indent=2, ensure_ascii=False) + "\n"
 
 
-def _table(name: str, given: Schema) -> Schema:
-    """Extend a model's table with the forms of this module; no key is required yet."""
+def table_schema(name: str, given: Schema, forms: Forms | None = None) -> Schema:
+    """Extend a model's table with short forms, of this module and others; no key is required yet."""
     properties = {}
+    known = _short_forms() | (forms or {})
     for key, entry in given["properties"].items():
-        found = _short_forms().get((name, key)) or _short_forms().get(("", key)) or _without_null(entry)
+        found = known.get((name, key)) or known.get(("", key)) or _without_null(entry)
         text = descriptions.KEYS[name].get(key)
         properties[key] = found | ({"description": text} if text else {}) | _default(entry)
     return {
@@ -107,8 +110,8 @@ def _table(name: str, given: Schema) -> Schema:
     }
 
 
-def _short_forms() -> dict[tuple[str, str], Schema]:
-    """Return schemas that replace the model's, by (table, key); an empty table name means all tables."""
+def _short_forms() -> Forms:
+    """Return the short forms of specs and recipes."""
     states = {"type": "object", "propertyNames": _ref("state"), "additionalProperties": _ref("State")}
     members = {"type": "array", "items": _ref("member")}
     words = {"type": ["string", "array"], "items": {"type": "string"}}
@@ -119,10 +122,10 @@ def _short_forms() -> dict[tuple[str, str], Schema]:
         ("Cell", "ops"): _ref("function_or_block"),
         ("", "update"): _ref("function"),
         ("", "states"): states,
-        ("Slab", "t"): _times(),
-        ("Input", "t"): _times(refused=[patterns.NAMES_READOUT]),
-        ("Noise", "t"): _times(refused=[patterns.NAMES_READOUT]),
-        ("Readout", "t"): _times(FOREVER - 1, [patterns.NAMES_READOUT, patterns.OPEN]),
+        ("Slab", "t"): times_schema(),
+        ("Input", "t"): times_schema(refused=[patterns.NAMES_READOUT]),
+        ("Noise", "t"): times_schema(refused=[patterns.NAMES_READOUT]),
+        ("Readout", "t"): times_schema(FOREVER - 1, [patterns.NAMES_READOUT, patterns.OPEN]),
         ("Input", "state"): _ref("state_or_inner"),
         ("Readout", "state"): _ref("state_or_inner"),
         ("Readout", "weights"): {"type": "array", "minItems": 1, "items": {"type": "number", "minimum": 0}},
@@ -243,7 +246,7 @@ def _time(most: int | None = None, refused: list[str] | None = None) -> Schema:
     return {"type": ["integer", "string"], "minimum": 0, **more, **string, **unlike}
 
 
-def _times(most: int | None = None, refused: list[str] | None = None) -> Schema:
+def times_schema(most: int | None = None, refused: list[str] | None = None) -> Schema:
     """Return the schema of a time or a list of times."""
     one = _time(most, refused)
     return one | {"type": ["integer", "string", "array"], "minItems": 1, "items": one}

@@ -22,6 +22,7 @@ from graphnet.spec.notation.op_words import OPS
 from graphnet.spec.read import validated
 from graphnet.spec.recipe import Recipe, RecipeFile, resolved_data
 from graphnet.spec.schema import descriptions
+from graphnet.spec.schema.experiment_schema import experiment_schema
 from graphnet.spec.schema.json_schema import recipe_schema, schema, schema_text
 from tests.conftest import ROOT
 from tests.property.strategies import specs
@@ -63,11 +64,12 @@ def test_it_is_a_schema_and_the_file_is_current() -> None:
 
 
 def test_every_key_is_explained() -> None:
-    tables = SCHEMA["$defs"] | {"Spec": SCHEMA, "RecipeFile": recipe_schema()}
+    whole = {"Spec": SCHEMA, "RecipeFile": recipe_schema(), "Experiment": experiment_schema()}
+    tables = SCHEMA["$defs"] | whole["Experiment"]["$defs"] | whole
     for name, keys in descriptions.KEYS.items():
         assert list(tables[name]["properties"]) == list(keys)
         assert {key for key, entry in tables[name]["properties"].items() if not entry["description"]} == set()
-    assert set(descriptions.KEYS) == set(descriptions.TABLES) | {"Spec", "RecipeFile"}
+    assert set(descriptions.KEYS) == set(descriptions.TABLES) | set(whole)
     assert list(descriptions.OPS) == list(OPS)
     settings = {name for word, rule in OPS.items() if word != "norm" for name in rule.settings}
     assert settings == set(descriptions.SETTINGS)
