@@ -14,7 +14,8 @@ from matplotlib.text import Text
 
 from graphnet.experiments.curves import Chart, chart
 from graphnet.experiments.effects import EffectError
-from graphnet.experiments.figures import apart, drawn, figure_svg, style, write_figures
+from graphnet.experiments.figure_labels import apart
+from graphnet.experiments.figures import drawn, figure_svg, style, write_figures
 from graphnet.experiments.results import Results, Values
 from tests.unit.experiments.made_up import experiment, results, values
 
@@ -101,19 +102,35 @@ FIGURES = [
     {"x": "sharing", "y": "test_error", "panel": "t"},
     {"x": "parameters", "y": "test_error", "line": "sharing"},
     {"x": "t", "y": "test_error[sharing=unshared] - test_error[sharing=shared]"},
+    {"x": "sharing", "y": "test_error", "line": "t", "title": "Marks beside each other"},
 ]
 
 
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure["x"])
 def test_no_texts_overlap(figure: dict[str, Any]) -> None:
-    found = charted(published=PUBLISHED, **figure)
+    assert_no_texts_overlap(charted(published=PUBLISHED, **figure))
+
+
+@pytest.mark.parametrize("panel", [None, "kind"])
+@pytest.mark.parametrize("published", [(), PUBLISHED])
+def test_long_names_of_categories_do_not_overlap(panel: str | None, published: Any) -> None:
+    names = ("three convolutions and identity", "none", "one convolution", "both, with a very long name")
+    error = values(lambda at, seed: 0.1 + 0.01 * seed, pre=names, kind=("full", "adjacent"))
+    vary = {"pre": {name: {} for name in names}, "kind": {"full": {}, "adjacent": {}}}
+    look = {"x": "pre", "y": "test_error"} | ({"panel": "kind"} if panel else {"line": "kind"})
+    file = experiment(vary=vary, figure=[look], reference=list(published))
+    assert_no_texts_overlap(chart(file.figure[0], file, results(test_error=error)))
+
+
+def assert_no_texts_overlap(found: Chart) -> None:
+    """Check that texts lie beside each other and inside the page; turned ones are left out."""
     with style():
         picture = drawn(found)
         picture.draw_without_rendering()
     hidden = set(_not_drawn(picture))
     texts = [text for text in picture.findobj(Text) if text.get_text().strip() and text.get_visible()]
     texts = [text for text in texts if text not in hidden]
-    boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts if not text.get_rotation() % 90]
     over = [(a, b) for k, (a, one) in enumerate(boxes) for b, other in boxes[:k] if one.padded(-0.5).overlaps(other)]
     assert over == []
     page = picture.bbox
@@ -158,3 +175,16 @@ def test_labels_are_moved_apart_as_little_as_can_be() -> None:
     moved = apart([0.5, 0.51, 0.6, 0.61, 0.9], 0.1)
     assert (np.diff(moved) >= 0.1 - 1e-12).all()
     assert np.mean(moved[:4]) == pytest.approx(np.mean([0.5, 0.51, 0.6, 0.61]))
+
+
+def test_many_lines_are_a_scale_of_colours_with_three_names() -> None:
+    channels = tuple(map(str, range(20)))
+    gain = values(lambda at, seed: 0.1 * float(at["channel"]) - 0.01 * float(at["t"]), channel=channels, t=LABELS["t"])
+    vary = {"channel": {name: {} for name in channels}, "t": {name: {} for name in LABELS["t"]}}
+    file = experiment(vary=vary, figure=[{"x": "t", "y": "chance", "line": "channel"}])
+    found = chart(file.figure[0], file, results(chance=gain))
+    with style():
+        picture = drawn(found)
+    names = [text.get_text() for text in picture.legends[0].get_texts()]
+    assert names == ["channel = 0", "channel = 10", "channel = 19"]
+    assert len({line.get_color() for line in picture.axes[0].lines}) == 20
