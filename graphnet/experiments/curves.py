@@ -10,8 +10,8 @@ import numpy as np
 from graphnet.experiments.effects import EffectError, aligned, evaluate
 from graphnet.experiments.intervals import Array, means
 from graphnet.experiments.results import Results, Values
-from graphnet.experiments.units import Unit, unit_of
-from graphnet.spec.experiment.expressions import Binary, Expression, Name, read_expression
+from graphnet.experiments.units import Unit, is_difference, unit_of
+from graphnet.spec.experiment.expressions import Expression, Name, read_expression
 from graphnet.spec.experiment.model import Experiment, Figure, number_of
 
 
@@ -192,7 +192,7 @@ def _y_label(texts: Sequence[str], expressions: Sequence[Expression], units: Seq
 def _percent(expression: Expression, unit: Unit) -> str:
     if unit != "fraction":
         return ""
-    return " (points)" if isinstance(expression, Binary) else " (%)"
+    return " (points)" if is_difference(expression) else " (%)"
 
 
 def spaced(text: str) -> str:

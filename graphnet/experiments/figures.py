@@ -13,20 +13,22 @@ from typing import Any
 import numpy as np
 
 from graphnet.analysis.figure_files import COLOURS, COLUMN, MARKS, STYLE, new_figure, write_figure
-from graphnet.errors import clean
-from graphnet.experiments.curves import Chart, Curve, Level, chart, spaced
+from graphnet.experiments.curves import Chart, Curve, chart, spaced
+from graphnet.experiments.figure_labels import GREY, cut, name_levels, wrapped
 from graphnet.experiments.results import Results
 from graphnet.spec.experiment.model import Experiment
 
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.2)))
 """Line styles of the expressions of y, in order."""
-LONGEST_NAME = 26
-LONGEST_LABEL = 46
-"""Of a name in a legend, and of a line of an axis label, in characters."""
+LONGEST_LABEL = {"x": 46, "y": 34}
+"""Of a line of an axis label, in characters."""
 MOST_TICKS = 9
+MOST_LINES = 8
+"""More lines, such as those of channels, are a scale of colours, without seeds and intervals."""
+MOST_POINTS = 12
+"""Of a curve whose marks and intervals are large."""
 LOGARITHMIC = 30
 """Ratio of the largest to the smallest x from which the axis is logarithmic."""
-GREY = "0.35"
 
 
 def write_figures(folder: Path, experiment: Experiment, results: Results) -> tuple[Path, ...]:
@@ -39,7 +41,7 @@ def write_figures(folder: Path, experiment: Experiment, results: Results) -> tup
     paths: list[Path] = []
     for each in experiment.figure:
         found = chart(each, experiment, results)
-        with _style():
+        with style():
             paths += write_figure(drawn(found), folder / each.name)
     return tuple(paths)
 
@@ -47,13 +49,13 @@ def write_figures(folder: Path, experiment: Experiment, results: Results) -> tup
 def figure_svg(found: Chart) -> str:
     """Return a figure as SVG text, the same bytes each time."""
     out = io.StringIO()
-    with _style():
+    with style():
         drawn(found).savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     return out.getvalue()
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
     """Draw text as it is: a `$` is no formula, and a letter that the font has not is a box."""
     import matplotlib as mpl
 
@@ -63,7 +65,7 @@ def _style() -> Iterator[None]:
 
 
 def drawn(found: Chart) -> Any:
-    """Return a matplotlib figure; call it in the style of figures."""
+    """Return a matplotlib figure; call it inside `style`."""
     columns = min(len(found.panels), 2)
     rows = -(-len(found.panels) // columns)
     keys = _keys(found)
@@ -77,21 +79,22 @@ def drawn(found: Chart) -> Any:
         for curve in curves:
             _draw(axis, curve, found)
         if title:
-            axis.set_title(_cut(title))
+            axis.set_title(cut(title))
         for level in found.levels:
             axis.axhline(level.value, color=GREY, linewidth=0.7, linestyle=(0, (5, 2)), zorder=1)
         if place + columns >= len(found.panels):
-            axis.set_xlabel(_wrapped(found.x_label, columns))
+            axis.set_xlabel(wrapped(found.x_label, LONGEST_LABEL["x"] // columns))
             axis.tick_params(labelbottom=True)
         _x_axis(axis, found, columns)
     _y_label(figure, axes, found)
-    if found.title:
-        figure.suptitle(_wrapped(found.title), fontsize=7)
-    if len(keys) > 1 or found.line:
+    title = wrapped(found.title, 60)
+    if keys:
         above: dict[str, Any] = {"loc": "outside upper left", "ncols": _columns(keys), "borderpad": 0}
-        figure.legend(*_handles(keys), fontsize=6, **above)
+        figure.legend(*_handles(keys), title=title or None, title_fontsize=7, alignment="left", fontsize=6, **above)
+    elif title:
+        figure.suptitle(title, fontsize=7)
     if found.levels:
-        _name_levels(figure, axes[0][columns - 1], found.levels)
+        name_levels(figure, axes[0][columns - 1], found.levels)
     return figure
 
 
@@ -100,18 +103,23 @@ def drawn(found: Chart) -> Any:
 
 def _draw(axis: Any, curve: Curve, found: Chart) -> None:
     colour, mark = _look(curve.line, curve.y, found)
-    x = _dodged(axis, curve, found)
+    x = _dodged(curve, found)
     joined = not found.categories and len(x) > 1
     dash = DASHES[curve.y % len(DASHES)]
+    if len(found.lines) > MOST_LINES:
+        look = {"linewidth": 0.6} if joined else {"linestyle": "", "marker": ".", "markersize": 3}
+        axis.plot(x, curve.mean, color=colour, **look)
+        return
     if joined:
         axis.plot(x, curve.seeds, color=colour, linewidth=0.4, alpha=0.4, linestyle=dash, zorder=2)
     else:
         spread = np.linspace(-1, 1, curve.seeds.shape[1]) * 0.35 * _gap(found) if curve.seeds.shape[1] > 1 else 0
         axis.plot(x[:, None] + spread, curve.seeds, color=colour, alpha=0.45, zorder=2, **_dots())
-    axis.errorbar(
-        x, curve.mean, np.nan_to_num(curve.half_width), color=colour, linewidth=1.1 if joined else 0, linestyle=dash,
-        marker=mark, markersize=3, markeredgewidth=0, elinewidth=0.8, capsize=1.5, capthick=0.8, zorder=3,
-    )  # fmt: skip
+    few = len(x) <= MOST_POINTS
+    line = {"color": colour, "linestyle": dash, "linewidth": 1.1 if joined else 0}
+    marks = {"marker": mark, "markersize": 2.5 if few else 1.5}
+    bars = {"elinewidth": 0.8, "capthick": 0.8, "capsize": 1.5 if few else 0}
+    axis.errorbar(x, curve.mean, np.nan_to_num(curve.half_width), zorder=3, **line, **marks, **bars)
 
 
 def _dots() -> dict[str, Any]:
@@ -120,13 +128,20 @@ def _dots() -> dict[str, Any]:
 
 def _look(line: int, y: int, found: Chart) -> tuple[str, str]:
     """Colour and mark: by the factor of lines, or else by expression."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
     number = line if found.line else y
+    if len(found.lines) > MOST_LINES:
+        return to_hex(colormaps["viridis"](0.9 * line / (len(found.lines) - 1))), ""
     return COLOURS[number % len(COLOURS)], MARKS[number % len(MARKS)]
 
 
-def _dodged(axis: Any, curve: Curve, found: Chart) -> Any:
+def _dodged(curve: Curve, found: Chart) -> Any:
     """Move the curves of a panel apart, so that intervals at one x do not cover each other."""
     many = max(len(found.lines), 1) * len(found.y)
+    if len(found.lines) > MOST_LINES:
+        return curve.x
     shift = (curve.line * len(found.y) + curve.y - (many - 1) / 2) * _gap(found)
     if _is_logarithmic(found):
         return curve.x * (1 + shift)
@@ -155,36 +170,45 @@ def _is_logarithmic(found: Chart) -> bool:
 
 
 def _x_axis(axis: Any, found: Chart, columns: int) -> None:
-    from matplotlib.ticker import EngFormatter, NullFormatter
+    from matplotlib.ticker import EngFormatter, MaxNLocator, NullFormatter
 
     if found.categories:
-        names = [_cut(label) for label in found.categories]
-        turned = sum(map(len, names)) > 44 // columns
-        axis.set_xticks(range(len(names)), names, rotation=35 if turned else 0, ha="right" if turned else "center")
-        if turned:
-            for text in axis.get_xticklabels():
-                text.set_rotation_mode("anchor")
-        axis.set_xlim(-0.6, len(names) - 0.4)
+        _name_categories(axis, found.categories, (36 if found.levels else 46) // columns)
         return
     if _is_logarithmic(found):
         axis.set_xscale("log")
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+    elif not found.ticks:
+        axis.xaxis.set_major_locator(MaxNLocator(6 // columns))
+        if max(axis.get_xlim()) >= 1e4:
+            axis.xaxis.set_major_formatter(EngFormatter(sep=""))
     if found.ticks:
         ticks = _thinned(sorted(found.ticks), MOST_TICKS // columns + 1)
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.minorticks_off()
 
 
-def _thinned(ticks: Sequence[float], most: int) -> list[float]:
-    """At most so many of the ticks, with the first and the last."""
-    if len(ticks) <= most:
-        return list(ticks)
-    return [ticks[round(k * (len(ticks) - 1) / (most - 1))] for k in range(most)]
+def _name_categories(axis: Any, labels: Sequence[str], letters: int) -> None:
+    """Write names below an axis as wide as so many letters: in lines if each fits its place, or else turned."""
+    room = max(letters // len(labels), 1)
+    names = [cut(label) for label in labels]
+    fits = all(len(word) <= room for name in names for word in name.split())
+    if fits:
+        axis.set_xticks(range(len(names)), ["\n".join(wrap(name, room)) or name for name in names])
+    else:
+        names = [cut(label, 20) for label in labels]
+        axis.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
+    axis.set_xlim(-0.6, len(names) - 0.4)
+
+
+def _thinned(ticks: Sequence[float], most: int) -> Sequence[float]:
+    """Every second, third … tick, so that there are at most so many."""
+    return ticks[:: -(-len(ticks) // most)]
 
 
 def _y_label(figure: Any, axes: Any, found: Chart) -> None:
-    text = _wrapped(found.y_label)
+    text = wrapped(found.y_label, LONGEST_LABEL["y"])
     if axes.shape[0] > 1:
         figure.supylabel(text, fontsize=7)
     else:
@@ -199,7 +223,8 @@ Key = tuple[str, dict[str, Any]]
 
 def _keys(found: Chart) -> list[Key]:
     keys: list[Key] = []
-    for number, label in enumerate(found.lines):
+    for number in _named_lines(found):
+        label = found.lines[number]
         colour, mark = _look(number, 0, found)
         style = {"color": colour, "marker": mark, "linestyle": "" if found.categories else "-"}
         keys.append((f"{found.line} = {label}", style))
@@ -209,64 +234,24 @@ def _keys(found: Chart) -> list[Key]:
     return keys
 
 
+def _named_lines(found: Chart) -> Sequence[int]:
+    """All lines; of many, the first, the middle and the last."""
+    many = len(found.lines)
+    return (0, many // 2, many - 1) if many > MOST_LINES else range(many)
+
+
 def _handles(keys: Sequence[Key]) -> tuple[list[Any], list[str]]:
     from matplotlib.lines import Line2D
 
     lines = [Line2D([], [], linewidth=1.1, markersize=3, markeredgewidth=0, **style) for _, style in keys]
-    return lines, [_cut(name) for name, _ in keys]
+    return lines, [cut(name) for name, _ in keys]
 
 
 def _columns(keys: Sequence[Key]) -> int:
     """As many columns as fit beside each other."""
-    longest = max((len(_cut(name)) for name, _ in keys), default=1)
+    longest = max((len(cut(name)) for name, _ in keys), default=1)
     return max(1, min(len(keys), 66 // (longest + 7)))
 
 
 def _legend_rows(keys: Sequence[Key]) -> int:
     return -(-len(keys) // _columns(keys)) if keys else 0
-
-
-def _name_levels(figure: Any, axis: Any, levels: Sequence[Level]) -> None:
-    """Name published numbers on the right of a panel, moved apart where they are close."""
-    figure.draw_without_rendering()
-    size = 5.5
-    gap = 1.2 * size / 72 / (axis.get_position().height * figure.get_figheight())
-    low, high = axis.get_ylim()
-    ordered = sorted(levels, key=lambda level: level.value)
-    wanted = [(level.value - low) / (high - low) for level in ordered]
-    for level, start, place in zip(ordered, wanted, apart(wanted, gap), strict=True):
-        leader = {"transform": axis.transAxes, "clip_on": False, "color": GREY, "linewidth": 0.4}
-        axis.plot([1, 1.03, 1.04], [start, place, place], **leader)
-        axis.annotate(
-            f"{_cut(level.label, 18)} {level.value:.4g}", (1.05, place), xycoords="axes fraction", fontsize=size,
-            va="center", ha="left", color=GREY, annotation_clip=False,
-        )  # fmt: skip
-
-
-def apart(places: Sequence[float], gap: float) -> list[float]:
-    """Move ascending places apart to at least `gap`, as little as can be, each group about its own middle."""
-    groups: list[list[float]] = []
-    for place in places:
-        groups.append([place])
-        while len(groups) > 1 and _first(groups[-1], gap) - _last(groups[-2], gap) < gap:
-            groups[-2:] = [[*groups[-2], *groups[-1]]]
-    return [_first(group, gap) + k * gap for group in groups for k in range(len(group))]
-
-
-def _first(group: Sequence[float], gap: float) -> float:
-    return sum(group) / len(group) - gap * (len(group) - 1) / 2
-
-
-def _last(group: Sequence[float], gap: float) -> float:
-    return _first(group, gap) + gap * (len(group) - 1)
-
-
-def _cut(text: str, most: int = LONGEST_NAME) -> str:
-    """A name in one line; matplotlib would leave out one that begins with `_`."""
-    text = clean(text)
-    text = text if len(text) <= most else f"{text[: most - 1]}…"
-    return f" {text}" if text.startswith("_") else text
-
-
-def _wrapped(text: str, columns: int = 1) -> str:
-    return "\n".join(wrap(clean(text), LONGEST_LABEL // columns, max_lines=3, placeholder=" …"))

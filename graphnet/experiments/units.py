@@ -41,11 +41,13 @@ def _combined(operator: str, units: tuple[Unit, Unit], plain: tuple[bool, bool])
 
 
 def is_difference(expression: Expression) -> bool:
-    """Whether an expression has a sign that means something: a difference, a slope, a correlation."""
+    """Whether an expression has a sign that means something: a slope, a correlation, a difference of measures."""
     match expression:
         case Binary():
-            inner = is_difference(expression.left) or is_difference(expression.right)
-            return expression.operator in "+-" or inner
+            sides = expression.left, expression.right
+            signed_side = any(map(is_difference, sides))
+            plain = any(isinstance(side, Number) for side in sides)
+            return signed_side or (expression.operator in "+-" and not plain)
         case Apply():
             return expression.function in ("slope", "spearman") or is_difference(expression.argument)
         case _:

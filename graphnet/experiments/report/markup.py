@@ -44,9 +44,10 @@ def table(header: Sequence[str], rows: Iterable[str], kind: str = "") -> str:
     return f'<div class="wide"><table{named}><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
-def cell(markup: str, kind: str = "", rows: int = 1) -> str:
-    """A cell; `kind` is its class."""
+def cell(markup: str, kind: str = "", rows: int = 1, name: str = "") -> str:
+    """A cell; `kind` is its class, `name` that of its column, shown where rows are stacked on a narrow screen."""
     named = f' class="{kind}"' if kind else ""
+    named += f' data-name="{text(name)}"' if name and markup else ""
     span = f' rowspan="{rows}"' if rows > 1 else ""
     return f"<td{named}{span}>{markup}</td>"
 

@@ -67,7 +67,7 @@ def _summary(reported: Sequence[Reported], anchors: Sequence[str]) -> str:
     verdicts = [verdict for each in reported for verdict in each.verdicts]
     header = ("experiment", "claim", "at", "effect", verdict_header(verdicts), "seeds", "guard", "verdict")
     rows = (row for each, anchor in zip(reported, anchors, strict=True) for row in _rows(each, anchor))
-    shown = table(header, rows, "summary")
+    shown = table(header, rows, "stacked")
     return f"<h2>All claims</h2>{_counts(reported, verdicts)}{shown}{_not_run(reported, anchors)}"
 
 
@@ -85,7 +85,7 @@ def chance_text(verdicts: Sequence[Verdict]) -> str:
     """How many "seen" chance would give, as a sentence."""
     directional = sum(each.directional and each.word in ("seen", "opposite", "undecided") for each in verdicts)
     return (
-        f"If there were no effect at all, chance would give about {chance_seen(verdicts):.2g} “seen” "
+        f"If there were no effect at all, chance would give at most about {chance_seen(verdicts):.2g} “seen” "
         f"among the {directional} verdicts that expect a direction."
     )
 
@@ -105,9 +105,10 @@ def _rows(reported: Reported, anchor: str) -> Iterator[str]:
 def _cells(verdict: Verdict | None) -> str:
     if verdict is None:
         return '<td colspan="5"></td><td>not run</td>'
-    numeric = "".join(cell(text(each), "number") for each in numbers(verdict))
-    guard = cell(text(guard_text(verdict.guard)) or "none", "small")
-    return f"{cell(text(where(verdict)))}{numeric}{guard}{cell(word(verdict.word))}"
+    names = ("effect", "interval", "seeds")
+    numeric = (cell(text(each), "number", name=name) for name, each in zip(names, numbers(verdict), strict=True))
+    guard = cell(text(guard_text(verdict.guard)) or "none", "small", name="guard")
+    return f"{cell(text(where(verdict)), 'at')}{''.join(numeric)}{guard}{cell(word(verdict.word))}"
 
 
 def _not_run(reported: Sequence[Reported], anchors: Sequence[str]) -> str:

@@ -62,7 +62,7 @@ def _verdicts(reported: Reported) -> Iterator[str]:
         return
     header = ("claim", "at", "effect", verdict_header(reported.verdicts), "seeds", "guard", "verdict")
     rows = (row for each in reported.judged for row in _rows(each, reported.experiment))
-    yield f"<h3>Claims</h3>{table(header, rows, 'verdicts')}"
+    yield f"<h3>Claims</h3>{table(header, rows, 'stacked')}"
 
 
 def _rows(judged: Judged, experiment: Experiment) -> Iterator[str]:
@@ -70,10 +70,15 @@ def _rows(judged: Judged, experiment: Experiment) -> Iterator[str]:
         first = cell(_claim(judged), "claim", len(judged.verdicts)) if not number else ""
         effect, interval, seeds = map(text, numbers(verdict))
         small = "".join(f'<div class="small">{text(each)}</div>' for each in _more(verdict))
-        cells = (cell(effect + small, "number"), cell(interval, "number"), cell(seeds, "number"))
-        guard = cell(text(guard_text(verdict.guard)) or "none", "small")
-        why = f'<div class="small">{text(verdict.why)}</div>' if verdict.why else ""
-        yield f"<tr>{first}{cell(text(where(verdict)))}{''.join(cells)}{guard}{cell(word(verdict.word) + why)}</tr>"
+        cells = (
+            cell(text(where(verdict)), "at"),
+            cell(effect + small, "number", name="effect"),
+            cell(interval, "number", name="interval"),
+            cell(seeds, "number", name="seeds"),
+            cell(text(guard_text(verdict.guard)) or "none", "small", name="guard"),
+            cell(word(verdict.word) + (f'<div class="small">{text(verdict.why)}</div>' if verdict.why else "")),
+        )
+        yield f"<tr>{first}{''.join(cells)}</tr>"
 
 
 def _claim(judged: Judged) -> str:
