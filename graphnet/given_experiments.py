@@ -18,8 +18,9 @@ from graphnet.errors import Fault, KeyPath, SpecError, did_you_mean
 from graphnet.given_recipes import supersede
 from graphnet.given_specs import ALIASES, FOLDER, zoo_files
 from graphnet.spec.doubtful_faults import doubtful
+from graphnet.spec.experiment.entries import SHORT_FORM
 from graphnet.spec.experiment.faults import experiment_faults
-from graphnet.spec.experiment.model import SHORT_FORM, Experiment, Smoke, is_file
+from graphnet.spec.experiment.model import Experiment, Smoke, is_file
 from graphnet.spec.key_faults import keys_of
 from graphnet.spec.read import EMPTY, placed, refuse_another_kind, unrelated, validated
 from graphnet.spec.text.extends import Merged

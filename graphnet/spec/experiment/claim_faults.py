@@ -66,7 +66,7 @@ def _left_open(condition: Condition, effect: Expression, scope: Scope) -> Iterat
     for factor in experiment.open_in(condition.of):
         if factor in given:
             continue
-        labels = scope.labels(factor) or ("…",)
+        labels = scope.labels(factor, [condition.of]) or ("…",)
         one, all_of_them = Selection(factor, labels[0]), Selection(factor, labels[0], labels[-1])
         shown = [written(replace(condition.of, selected=(*condition.of.selected, each))) for each in (one, all_of_them)]
         what = f"the guard leaves '{factor}' open, and the effect does not"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from graphnet.errors import Fault, KeyPath
-from graphnet.spec.experiment.expressions import NUMBER
+from graphnet.spec.experiment.expression_reader import NUMBER
 from graphnet.spec.experiment.model import Edit
 
 CODE = "GN808"

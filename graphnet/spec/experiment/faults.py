@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from graphnet.errors import Fault
 from graphnet.spec.experiment.claim_faults import claim_faults, figure_faults, reference_faults, table_faults
+from graphnet.spec.experiment.entries import FEWEST_SEEDS
 from graphnet.spec.experiment.factor_faults import factor_faults, layer_faults, skip_faults
 from graphnet.spec.experiment.measure_faults import measure_faults
-from graphnet.spec.experiment.model import FEWEST_SEEDS, Experiment
+from graphnet.spec.experiment.model import Experiment
 
 
 def experiment_faults(experiment: Experiment) -> list[Fault]:

@@ -45,9 +45,13 @@ class Scope:
         of_measures = (each for measure in self.experiment.measures for each in self.experiment.added_by(measure))
         return tuple(dict.fromkeys((*self.experiment.vary, *of_measures)))
 
-    def labels(self, factor: str) -> tuple[str, ...] | None:
-        """Return the labels of a factor; None if they are known only from the net, or wrong."""
-        return tuple(self.experiment.factors.get(factor, ())) or None
+    def labels(self, factor: str, of: Sequence[Name]) -> tuple[str, ...] | None:
+        """Return the labels of a factor of some measures; None if they are known only from the net, or wrong."""
+        if factor in self.experiment.vary:
+            return tuple(self.experiment.factors[factor]) or None
+        names = {name.name for name in of}
+        times = {t for own in self.experiment.measure if own.name in names for t in own.times}
+        return tuple(map(str, sorted(times))) if factor == "t" and times else None
 
     def open(self, expression: Expression) -> tuple[str, ...]:
         return self.experiment.open_in(expression)
@@ -105,14 +109,14 @@ def name_faults(name: Name, scope: Scope) -> Iterator[Fault]:
     for selection in name.selected:
         factor = selection.factor
         if factor in experiment.factors_of(name.name):
-            yield from _label_faults(selection, scope)
+            yield from _label_faults(selection, name, scope)
         elif not (factor == "t" and scope.may_have_t(name)):
             yield from scope.unknown_factor(factor, [Name(name.name)], r"[\[,]\s*")
 
 
-def _label_faults(selection: Selection, scope: Scope) -> Iterator[Fault]:
+def _label_faults(selection: Selection, name: Name, scope: Scope) -> Iterator[Fault]:
     factor, first, last = selection.factor, selection.first, selection.last
-    labels = scope.labels(factor)
+    labels = scope.labels(factor, [name])
     if labels is None:
         if factor in NUMBERED and factor not in scope.experiment.vary:
             wrong = [label for label in (first, last) if label is not None and number_of(label) is None]
@@ -160,7 +164,7 @@ def _behind(factor: str) -> str:
 
 
 def _function_faults(apply: Apply, scope: Scope) -> Iterator[Fault]:
-    factor, labels = apply.over, scope.labels(apply.over)
+    factor, labels = apply.over, scope.labels(apply.over, names_in(apply.argument))
     if factor not in scope.open(apply.argument):
         if not (factor == "t" and scope.doubtful(apply.argument)):
             yield from scope.unknown_factor(factor, [apply.argument], r"over\s*=\s*")

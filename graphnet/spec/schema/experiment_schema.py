@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from graphnet.spec.experiment.entries import MOST_SEEDS
 from graphnet.spec.experiment.measures import MEASURES
-from graphnet.spec.experiment.model import MOST_SEEDS, Experiment
+from graphnet.spec.experiment.model import Experiment
 from graphnet.spec.schema import experiment_descriptions, patterns
 from graphnet.spec.schema.json_schema import Forms, Schema, recipe_tables, table_schema, times_schema
 

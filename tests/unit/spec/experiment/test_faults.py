@@ -127,6 +127,10 @@ WRONG: list[tuple[dict[str, Any], str, str, str]] = [
         measure(edit={"drop": "h1"}) | claim(D, guard=f"own[{'sharing=shared'}] < 1"),
         *("claims[0].guard", "GN807", "leaves 'block'"),
     ),
+    (
+        {"vary": {}} | measure(readout="7..9") | claim("own[t=10] - mean(own[t=8..20], over=t)"),
+        *("claims[0].effect", "GN803", "'t' has no label '10'"),
+    ),
     # figures, tables, references
     (figure(x="time"), "figure[0].x", "GN803", "no factor and no measure is called 'time'"),
     (figure(x="block"), "figure[0].x", "GN803", "called 'block'"),
