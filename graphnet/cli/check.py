@@ -21,9 +21,7 @@ from graphnet.errors import Fault, SpecError
 def check(
     specs: Annotated[
         list[str],
-        typer.Argument(
-            metavar="SPEC", help="Files or names of specs, training recipes and experiments; '-' is standard input."
-        ),
+        typer.Argument(metavar="SPEC", help="Files or names of specs, recipes and experiments; '-' is standard input."),
     ],
     settings: Settings = None,
     plugins: Plugins = None,
@@ -34,7 +32,7 @@ def check(
     unlimited: Unlimited = False,
     again: Annotated[bool, typer.Option("--watch", help="Check again when a file is saved.")] = False,
 ) -> None:
-    """Report errors and warnings of specs, training recipes and experiments; exit status 1 on errors."""
+    """Report errors and warnings of specs, recipes and experiments; exit status 1 on errors."""
     checker = _Checker(settings or (), format, strict, unlimited)
     if again:
         if "-" in specs:

@@ -31,7 +31,7 @@ def schema(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the schema to this file.")] = None,
     plugins: Plugins = None,
 ) -> None:
-    """Print the JSON Schema of specs, training recipes or experiments; editors use it to check and complete them."""
+    """Print the JSON Schema of specs, recipes or experiments; editors use it to check and complete them."""
     text = schema_text(SCHEMAS[kind]())
     if output is None:
         print(text, end="")

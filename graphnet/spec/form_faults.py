@@ -112,6 +112,8 @@ def data_path(loc: tuple[int | str, ...], data: Any, keep_last: bool) -> KeyPath
         if inside:
             data = data[part]
             path.append(part)
-        elif last and keep_last and not (isinstance(part, int) and isinstance(data, str)):  # the short form of a list
+        elif (
+            last and keep_last and not (isinstance(part, int) and isinstance(data, str | int))
+        ):  # the short form of a list
             path.append(part)
     return tuple(path)

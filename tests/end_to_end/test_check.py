@@ -312,6 +312,26 @@ def test_recipes_are_checked(tmp_path: Path) -> None:
     )
 
 
+def test_experiments_are_checked(tmp_path: Path) -> None:
+    text = (
+        'graphnet-experiment = 1\nspec = "quickstart"\nseeds = "0..2"\n[smoke]\nseeds = 5\n[vary.a]\nb = {}\nc = {}\n'
+    )
+    (tmp_path / "own.toml").write_text(text)
+    (tmp_path / "wrong.toml").write_text(text.replace("[vary.a]", "[varied.a]"))
+    done = run("check", "own.toml", "wrong.toml", cwd=tmp_path)
+    assert done.returncode == 1
+    line = "fine: 2 conditions, 3 seeds, or 2 conditions, 1 seed with --smoke; 0 claims\n"
+    assert done.stdout == f"own.toml: {line}"
+    assert "wrong.toml:6:2: error[GN008]: varied" in done.stderr
+    assert run("check", "-", stdin=text).stdout == f"-: {line}"
+    done = run("check", "--set", "seeds=3", "own.toml", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "--set changes no experiment" in done.stderr
+    done = run("plan", "own.toml", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "this is an experiment, not a spec" in done.stderr
+
+
 def test_a_recipe_from_standard_input_and_in_place_of_a_spec(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text("graphnet-recipe = 1\n[train]\nsteps = 5\n")

@@ -9,6 +9,7 @@ from tests.conftest import ROOT
 from tests.end_to_end.test_cli import run
 
 CURRENT = ROOT / "specs/graphnet.schema.json"
+OF_EXPERIMENTS = ROOT / "specs/experiments/graphnet-experiment.schema.json"
 OF_RECIPES = ROOT / "specs/recipes/graphnet-recipe.schema.json"
 
 
@@ -25,6 +26,11 @@ def test_the_schema_of_recipes(tmp_path: Path) -> None:
     done = run("schema", "--of", "recipe")
     assert (done.returncode, done.stdout, done.stderr) == (0, OF_RECIPES.read_text(encoding="utf-8"), "")
     assert run("schema", "--of", "net").returncode == 2
+
+
+def test_the_schema_of_experiments() -> None:
+    done = run("schema", "--of", "experiment")
+    assert (done.returncode, done.stdout, done.stderr) == (0, OF_EXPERIMENTS.read_text(encoding="utf-8"), "")
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 import graphnet
 from graphnet import zoo
+from graphnet.given_experiments import load_experiment
 from graphnet.given_recipes import resolve_recipe
 from graphnet.pictures.recurrent.picture import draw_recurrent, layout
 from graphnet.pictures.text import plan_text
@@ -184,6 +185,58 @@ def test_errors_of_wrong_recipes(path: Path, golden: Any, monkeypatch: pytest.Mo
         assert fault.line
         assert fault.excerpt or fault.code == MISSING
     golden(f"recipes/{path.stem}.txt", f"{error.value}\n")
+
+
+EXPERIMENTS = sorted(path.stem for path in (HERE / "experiments").glob("*.toml"))
+EXPERIMENT_PLACES = {
+    "cycle": "2:8",
+    "edits": "6:24 7:25 7:40 8:17 12:17 16:17 16:22 16:45",
+    "expect": "12:11 17:20 22:11 27:18 31:10",
+    "factor-names": "4:7 7:7 9:7 11:7",
+    "functions": "15:11 20:38 25:33 30:32",
+    "guard": "17:10 29:10 35:45 41:10",
+    "keys": "2:1 3:1 4:1 6:11 6:35 7:3 9:1 11:1 12:1 14:1",
+    "measures": "11:6 14:1 14:6 15:1 17:8 22:1 23:1 25:8 27:1 27:11 31:12 31:21 32:13",
+    "no-file": "2:8 4:14 5:14",
+    "no-spec": "1:1",
+    "not-an-experiment": "1:1",
+    "open-factors": "15:6 17:8 18:5 24:10 27:12",
+    "ranges": "15:29 20:29 25:35 30:43",
+    "seed-range": "3:9",
+    "seeds": "3:9 5:1 7:30",
+    "settings": "4:9 6:19 7:35 9:7",
+    "short-form": "5:1 7:1 8:7 11:17 15:1",
+    "skip-all": "4:1",
+    "smoke": "14:1 15:9 16:11 21:40",
+    "syntax": "15:39 20:11 25:26 30:27 35:26 40:23 45:11",
+    "tables": "4:10 5:8 6:8 7:1 9:1 12:6 13:21 16:14 17:1",
+    "unknown-names": "4:11 4:44 4:57 16:11 16:52 16:69 20:5 22:9 26:27 29:1",
+    "unquoted-labels": "5:3 6:3 7:4",
+    "uses-absolute": "2:8",
+    "uses-another": "4:7 7:7 9:7 6:27",
+    "uses-nothing": "2:8",
+    "version": "1:23",
+}
+"""Place of each fault of the wrong experiments."""
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_errors_of_wrong_experiments(name: str, golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Typical mistakes in experiments, in both forms of the file."""
+    monkeypatch.chdir(HERE / "experiments")
+    with pytest.raises(graphnet.SpecError) as error:
+        load_experiment(f"{name}.toml")
+    faults = error.value.faults
+    assert " ".join(f"{fault.line}:{fault.column}" for fault in faults) == EXPERIMENT_PLACES[name]
+    for fault in faults:
+        assert fault.fix or fault.code in (*SAYING_IT_ALREADY, "GN805")
+        assert fault.excerpt or fault.code == MISSING
+    golden(f"experiments/{name}.txt", f"{error.value}\n")
+
+
+def test_every_wrong_experiment_has_places() -> None:
+    assert list(EXPERIMENT_PLACES) == EXPERIMENTS
+    assert {path.stem for path in (HERE / "experiments").glob("*.txt")} == set(EXPERIMENTS)
 
 
 def test_every_command_has_a_golden_help(help_texts: dict[str, str]) -> None:

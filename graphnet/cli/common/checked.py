@@ -48,10 +48,17 @@ def check_file(path: str, settings: Sequence[str] = (), unlimited: bool = False)
 
 def _experiment_line(file: str | Source) -> str:
     experiment, small = load_experiment(file), load_experiment(file, smoke=True)
-    claims = len(experiment.claims)
-    lines = [f"{sum(1 for _ in each.conditions)} conditions, {len(each.seeds)} seeds" for each in (experiment, small)]
-    smoke = f", or {lines[1]} with --smoke" if lines[0] != lines[1] else ""
-    return f"{lines[0]}{smoke}; {claims} {'claim' if claims == 1 else 'claims'}"
+    sizes = [
+        f"{counted(sum(1 for _ in each.conditions), 'condition')}, {counted(len(each.seeds), 'seed')}"
+        for each in (experiment, small)
+    ]
+    smoke = f", or {sizes[1]} with --smoke" if sizes[0] != sizes[1] else ""
+    return f"{sizes[0]}{smoke}; {counted(len(experiment.claims), 'claim')}"
+
+
+def counted(number: int, word: str) -> str:
+    """Return a number of things: `1 seed`, `3 seeds`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def _recipe_line(recipe: Recipe) -> str:

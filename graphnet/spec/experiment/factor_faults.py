@@ -60,9 +60,11 @@ def _form_faults(factor: Factor, path: KeyPath) -> Iterator[Fault]:
         what = f"'{label}' is a label, and a factor has either labels or 'set' and 'values'"
         yield Fault((*path, label), what, f"keep one form, {SHORT}", on="key", code=CODE)
     elif factor.set is not None and factor.values is None:
-        yield Fault((*path, "set"), "'set' has no 'values'", SHORT, on="key", code=CODE)
+        given = ((*path, "values"),)
+        yield Fault((*path, "set"), "'set' has no 'values'", SHORT, on="key", code=CODE, given=given)
     elif factor.values is not None and factor.set is None:
-        yield Fault((*path, "values"), "'values' has no 'set': the key of the spec", SHORT, on="key", code=CODE)
+        what, given = "'values' has no 'set': the key of the spec", ((*path, "set"),)
+        yield Fault((*path, "values"), what, SHORT, on="key", code=CODE, given=given)
     elif not short and not factor.labels:
         fix = f"{SHORT}, or a table for each label: shared = {{}}"
         yield Fault(path, "this factor has no labels", fix, on="key", code=CODE)
@@ -101,7 +103,7 @@ def _setting_faults(settings: Mapping[str, Any], path: KeyPath, at: KeyPath = ()
 
 
 def skip_faults(experiment: Experiment) -> Iterator[Fault]:
-    """Yield faults of the conditions that are left out."""
+    """Yield faults of the conditions that are left out; the small form may lack some of them anyway."""
     factors, before = experiment.factors, None
     for number, skip in enumerate(experiment.skip):
         for factor, given in skip.items():
@@ -110,7 +112,7 @@ def skip_faults(experiment: Experiment) -> Iterator[Fault]:
                 fix = did_you_mean(factor, tuple(factors)) or "vary it in [vary], or leave this out"
                 what = f"no factor is called '{factor}'"
                 yield (before := Fault(path, what, fix, on="key", code="GN803", given=(("vary",),)))
-            elif factors[factor] and label not in factors[factor]:
+            elif factors[factor] and label not in factors[factor] and not experiment.is_smoke:
                 what, fix = f"'{factor}' has no label '{label}'", did_you_mean(label, tuple(factors[factor]))
                 yield (before := Fault(path, what, fix, code="GN803", given=(("vary",),)))
     if before is None and experiment.skip and all(factors.values()) and not any(experiment.conditions):
