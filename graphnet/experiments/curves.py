@@ -184,9 +184,13 @@ AXES = {"t": "readout time t", "block": "block", "channel": "channel"}
 
 def _y_label(texts: Sequence[str], expressions: Sequence[Expression], units: Sequence[Unit]) -> str:
     labels = [_percent(each, unit) for each, unit in zip(expressions, units, strict=True)]
-    same = len(set(labels)) == 1
-    named = [f"{spaced(text)}{'' if same else label}" for text, label in zip(texts, labels, strict=True)]
-    return f"{', '.join(dict.fromkeys(named))}{labels[0] if same else ''}"
+    if len(texts) > 1 and len(set(labels)) == 1 and labels[0]:
+        return NAMED_IN_LEGEND[labels[0]]
+    return ", ".join(f"{spaced(text)}{label}" for text, label in zip(texts, labels, strict=True))
+
+
+NAMED_IN_LEGEND = {" (%)": "per cent", " (points)": "percentage points"}
+"""Unit → label of an axis of several expressions."""
 
 
 def _percent(expression: Expression, unit: Unit) -> str:

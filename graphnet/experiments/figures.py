@@ -19,11 +19,11 @@ from graphnet.experiments.results import Results
 from graphnet.spec.experiment.model import Experiment
 
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.2)))
-"""Line styles of the expressions of y, in order."""
+"""Line styles of the expressions of y, in order. Where colours tell lines apart, only marks of the first are filled."""
 LONGEST_LABEL = {"x": 46, "y": 34}
 """Of a line of an axis label, in characters."""
 MOST_TICKS = 9
-MOST_LINES = 8
+MOST_LINES = len(COLOURS)
 """More lines, such as those of channels, are a scale of colours, without seeds and intervals."""
 MOST_POINTS = 12
 """Of a curve whose marks and intervals are large."""
@@ -117,8 +117,9 @@ def _draw(axis: Any, curve: Curve, found: Chart) -> None:
         axis.plot(x[:, None] + spread, curve.seeds, color=colour, alpha=0.45, zorder=2, **_dots())
     few = len(x) <= MOST_POINTS
     line = {"color": colour, "linestyle": dash, "linewidth": 1.1 if joined else 0}
-    marks = {"marker": mark, "markersize": 2.5 if few else 1.5}
-    bars = {"elinewidth": 0.8, "capthick": 0.8, "capsize": 1.5 if few else 0}
+    face = "white" if found.line and curve.y else colour
+    marks = {"marker": mark, "markersize": 2.5 if few else 1.5, "markerfacecolor": face, "markeredgewidth": 0.8}
+    bars = {"elinewidth": 0.8, "capsize": 1.5 if few else 0}
     axis.errorbar(x, curve.mean, np.nan_to_num(curve.half_width), zorder=3, **line, **marks, **bars)
 
 
@@ -229,8 +230,10 @@ def _keys(found: Chart) -> list[Key]:
         style = {"color": colour, "marker": mark, "linestyle": "" if found.categories else "-"}
         keys.append((f"{found.line} = {label}", style))
     for number, text in enumerate(found.y if len(found.y) > 1 else ()):
-        colour, mark = (GREY, "") if found.line else _look(0, number, found)
-        keys.append((spaced(text), {"color": colour, "marker": mark, "linestyle": DASHES[number % len(DASHES)]}))
+        colour, mark = (GREY, "o") if found.line else _look(0, number, found)
+        face = "white" if found.line and number else colour
+        dash = "" if found.categories else DASHES[number % len(DASHES)]
+        keys.append((spaced(text), {"color": colour, "marker": mark, "markerfacecolor": face, "linestyle": dash}))
     return keys
 
 
@@ -243,7 +246,7 @@ def _named_lines(found: Chart) -> Sequence[int]:
 def _handles(keys: Sequence[Key]) -> tuple[list[Any], list[str]]:
     from matplotlib.lines import Line2D
 
-    lines = [Line2D([], [], linewidth=1.1, markersize=3, markeredgewidth=0, **style) for _, style in keys]
+    lines = [Line2D([], [], linewidth=1.1, markersize=3, markeredgewidth=0.8, **style) for _, style in keys]
     return lines, [cut(name) for name, _ in keys]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from graphnet.experiments.curves import chart
 from graphnet.experiments.effects import EffectError
-from graphnet.experiments.figures import figure_svg
+from graphnet.experiments.figures import MOST_LINES, figure_svg
 from graphnet.experiments.report.content import Judged, Reported
 from graphnet.experiments.report.markup import cell, inline_svg, lines, table, text, word
 from graphnet.experiments.results import Results
@@ -130,7 +130,9 @@ def _figures(experiment: Experiment, results: Results, anchor: str) -> Iterator[
             continue
         name = f"{', '.join(figure.y)} over {figure.x}"
         svg = inline_svg(figure_svg(found), f"{anchor}-figure-{number}", name)
-        seeds = f"means over {len(results.seeds)} seeds with 95 % intervals; each seed is pale"
+        seeds = f"means over {len(results.seeds)} seeds"
+        if len(found.lines) <= MOST_LINES:
+            seeds += " with 95 % intervals; each seed is pale"
         yield f"<figure>{svg}<figcaption>{text(figure.title or name)}: {seeds}.</figcaption></figure>"
 
 

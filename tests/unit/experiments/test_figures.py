@@ -80,6 +80,7 @@ def test_published_numbers_stand_only_at_their_measure() -> None:
         (["1 - train_accuracy"], "1 - train_accuracy (%)"),
         (["parameters"], "parameters"),
         (["test_error", "parameters"], "test error (%), parameters"),
+        (["test_error", "1 - train_accuracy"], "per cent"),
     ],
 )
 def test_units_stand_at_the_axis(y: list[str], label: str) -> None:
