@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from graphnet.cli.common.failure import Failure
+from graphnet.cli.common.looks import Looks, looks_of
 from graphnet.cli.common.report import folder_for, told, write
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ def report(
         Path, typer.Option(metavar="FOLDER", help="Folder of the results, FOLDER/NAME.csv.", file_okay=False)
     ] = Path("results"),
     output: Annotated[Path, typer.Option("--output", "-o", help="The page to write.")] = Path("report.html"),
-    looks: Annotated[
-        int, typer.Option(min=1, max=1000, help="How often the results are looked at: intervals at 1 - 0.05/LOOKS.")
-    ] = 1,
+    looks: Looks = "",
 ) -> None:
     """Judge the claims of experiments by their results, and write one self-contained HTML page.
 
@@ -43,12 +42,13 @@ def report(
     from graphnet.experiments.report.page import chance_text, page
     from graphnet.given_experiments import experiment_files
 
+    count = looks_of(looks)
     with told():
-        reported = [gather(each, results, looks) for each in files or map(str, experiment_files().values())]
+        reported = [gather(each, results, count) for each in files or map(str, experiment_files().values())]
     if not reported:
         raise Failure("error: there are no experiments to report")
     folder_for(output)
-    write(output, page(reported, looks))
+    write(output, page(reported, count))
     _show(reported)
     print(chance_text([verdict for each in reported for verdict in each.verdicts]))
     print(output)

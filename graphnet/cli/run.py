@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphnet.cli.common.looks import Looks, looks_of
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, folder_for, told, write
 from graphnet.cli.evaluate import run_told
@@ -20,18 +21,13 @@ from graphnet.spec.experiment.model import Experiment
 from graphnet.training.errors import Stopped
 
 if TYPE_CHECKING:
+    from graphnet.experiments.pool import Machine
     from graphnet.experiments.results import Results
     from graphnet.experiments.run import Progress
     from graphnet.experiments.work import Work
 
 ExperimentPath = Annotated[
     str, typer.Argument(metavar="EXPERIMENT", help="An experiment file, or the name of one that comes with graphnet.")
-]
-Looks = Annotated[
-    str,
-    typer.Option(
-        metavar="N,N,…", help="Numbers of seeds at which results are looked at, such as 3,5,8; intervals get wider."
-    ),
 ]
 
 
@@ -68,44 +64,34 @@ def run(
     A run is found again by the hash of its spec, recipe, data and seed, also by other experiments; a stopped run goes
     on where it was.
     """
+    from graphnet.experiments.estimate import costs, costs_text
+    from graphnet.experiments.run import machine_of, prepared
+
     with told():
         loaded = load_experiment(experiment, smoke)
     seconds = None if max_time is None else seconds_of("--max-time", max_time)
     try:
         with run_told():
-            _run(loaded, smoke, jobs, dry_run, tflops, images, looks, output, runs, data_root, device, seconds, quiet)
+            work = prepared(loaded, runs, data_root, needs_data=not dry_run)
+            machine = machine_of(device, jobs, plugins or ())
+            if dry_run:
+                print(costs_text(costs(work, images, machine.devices[0]), len(machine.devices), tflops))
+            else:
+                folder = output or Path("results/smoke" if smoke else "results")
+                _run(work, machine, looks_of(looks, len(loaded.seeds)), folder, seconds, quiet)
     except Stopped as stopped:
         raise Failure(f"{stopped}\n  the same command goes on", stopped.status) from None
     except KeyboardInterrupt:
         raise Failure("interrupted", INTERRUPTED) from None
 
 
-def _run(
-    experiment: Experiment,
-    smoke: bool,
-    jobs: int | None,
-    dry_run: bool,
-    tflops: float | None,
-    images: int | None,
-    looks: str,
-    output: Path | None,
-    root: Path,
-    data_root: Path | None,
-    device: str,
-    max_seconds: float | None,
-    quiet: bool,
-) -> None:
-    from graphnet.experiments.run import devices_of, prepared, run_experiment
+def _run(work: Work, machine: Machine, looks: int, folder: Path, max_seconds: float | None, quiet: bool) -> None:
+    from graphnet.experiments.run import run_experiment
     from graphnet.training.loop.stops import stop_requests
 
-    devices, threads = devices_of(device, jobs)
-    work = prepared(experiment, root, data_root, needs_data=not dry_run)
-    if dry_run:
-        _estimate(work, devices, tflops, images)
-        return
     with stop_requests(max_seconds) as stop:
-        results = run_experiment(work, smoke, devices, threads, _Lines(quiet), stop)
-    _write(experiment, results, output or Path("results/smoke" if smoke else "results"), looks)
+        results = run_experiment(work, machine, _Lines(quiet), stop)
+    _write(work.experiment, results, folder, looks)
 
 
 class _Lines:
@@ -130,22 +116,15 @@ def _errors(values: Mapping[str, Any]) -> str:
     return f"test error {found[-1]}, " if found else ""
 
 
-def _estimate(work: Work, devices: tuple[str, ...], tflops: float | None, images: int | None) -> None:
-    from graphnet.experiments.estimate import costs, costs_text
-
-    print(costs_text(costs(work, images, devices[0]), len(devices), tflops))
-
-
-def _write(experiment: Experiment, results: Results, folder: Path, looks: str) -> None:
+def _write(experiment: Experiment, results: Results, folder: Path, looks: int) -> None:
     """Write numbers, tables and figures, and print the verdicts."""
     from graphnet.experiments.figures import write_figures
     from graphnet.experiments.results import write_results
     from graphnet.experiments.tables import result_table, table_markdown, verdict_markdown
 
-    count = looks_of(looks, len(results.seeds))
     table = result_table(experiment, results)
     parts = [f"# {experiment.name}", "" if table is None else table_markdown(table)]
-    verdicts = verdict_markdown(experiment, results, count)
+    verdicts = verdict_markdown(experiment, results, looks)
     csv, markdown = folder / f"{experiment.name}.csv", folder / f"{experiment.name}.md"
     folder_for(csv)
     try:
@@ -159,15 +138,3 @@ def _write(experiment: Experiment, results: Results, folder: Path, looks: str) -
     print("results in", ", ".join(map(str, (csv, markdown, *(path for path in figures if path.suffix == ".svg")))))
     if results.failed:
         raise Failure(f"error: {len(results.failed)} runs failed; the table has no numbers there")
-
-
-def looks_of(text: str, seeds: int) -> int:
-    """Return the number of looks from numbers of seeds such as `3,5,8`; "" is one look. Raises Failure."""
-    if not text:
-        return 1
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() for word in words) or list(map(int, words)) != sorted(set(map(int, words))):
-        raise Failure(f"error: --looks {text}\n  write growing numbers of seeds, such as 3,5,8", 2)
-    if str(seeds) not in words:
-        raise Failure(f"error: --looks {text} has no look at {seeds} seeds\n  plan all looks before anything runs", 2)
-    return len(words)

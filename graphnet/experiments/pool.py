@@ -8,8 +8,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
 
 from graphnet.experiments.worker import Outcome, Task, work
 from graphnet.training.errors import Stopped
@@ -21,14 +23,42 @@ PATIENCE = 120.0
 """Seconds that processes have to save their run after a stop."""
 
 
+@dataclass(frozen=True)
+class Machine:
+    """What runs are trained on.
+
+    Attributes:
+        devices: one for each process.
+        threads: of PyTorch in each process; on a CPU results depend on it in their last bits.
+        plugins: modules that register ops and data sets; each process imports them.
+    """
+
+    devices: tuple[str, ...]
+    threads: int = 1
+    plugins: tuple[str, ...] = ()
+
+
+def _context() -> SpawnContext | ForkServerContext:
+    """How processes start: from a server that has imported PyTorch once, where the system has such a thing.
+
+    It has begun no threads and no CUDA, so that a process may fork from it.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["graphnet.experiments.measuring", "graphnet.training.runs.train_run"])
+    return context
+
+
 class _Worker:
     """A process and its task."""
 
-    def __init__(self, device: str, threads: int) -> None:
-        context = multiprocessing.get_context("spawn")
+    def __init__(self, device: str, machine: Machine) -> None:
+        context = _context()
         self.device = device
         self.connection, theirs = context.Pipe()
-        self.process: SpawnProcess = context.Process(target=work, args=(theirs, device, threads), daemon=True)
+        arguments = (theirs, device, machine.threads, machine.plugins)
+        self.process: BaseProcess = context.Process(target=work, args=arguments, daemon=True)
         self.process.start()
         theirs.close()
         self.task: Task | None = None
@@ -55,16 +85,13 @@ class _Worker:
 
 def carry_out(
     tasks: Sequence[Task],
-    devices: Sequence[str],
-    threads: int,
+    machine: Machine,
     told: Callable[[Outcome], None],
     stop: StopRequest,
 ) -> None:
     """Carry out all tasks, several at once, and tell each outcome but `busy` when it is known.
 
     Args:
-        devices: one for each process.
-        threads: of PyTorch in each process.
         told: called in this process.
         stop: asked twice a second.
 
@@ -72,7 +99,7 @@ def carry_out(
         Stopped: on request, once all processes have saved their runs.
     """
     todo, waiting = deque(tasks), deque[tuple[float, Task]]()
-    with _workers(devices[: max(1, len(tasks))], threads) as workers:
+    with _workers(machine, len(tasks)) as workers:
         while todo or waiting or any(worker.task for worker in workers):
             if (why := stop()) is not None:
                 raise why
@@ -81,7 +108,7 @@ def carry_out(
             for k, worker in enumerate(workers):
                 if worker.task is None and todo:
                     if not worker.process.is_alive():
-                        workers[k] = worker = _Worker(worker.device, threads)
+                        workers[k] = worker = _Worker(worker.device, machine)
                     worker.give(todo.popleft())
             for worker in _ready(workers):
                 task = worker.task
@@ -102,9 +129,9 @@ def _ready(workers: Sequence[_Worker]) -> list[_Worker]:
 
 
 @contextmanager
-def _workers(devices: Sequence[str], threads: int) -> Iterator[list[_Worker]]:
-    """Start processes; at the end, ask those that work to save and stop, and wait for them."""
-    workers = [_Worker(device, threads) for device in devices]
+def _workers(machine: Machine, most: int) -> Iterator[list[_Worker]]:
+    """Start at most so many processes; at the end, ask those that work to save and stop, and wait for them."""
+    workers = [_Worker(device, machine) for device in machine.devices[:most]]
     try:
         yield workers
     finally:

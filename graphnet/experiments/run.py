@@ -12,7 +12,7 @@ from typing import Any
 
 from graphnet.experiments.assemble import assembled
 from graphnet.experiments.conditions import Condition, conditions
-from graphnet.experiments.pool import carry_out
+from graphnet.experiments.pool import Machine, carry_out
 from graphnet.experiments.results import Results
 from graphnet.experiments.work import Case, Work, data_of, work_of
 from graphnet.experiments.worker import Outcome
@@ -57,17 +57,13 @@ def prepared(experiment: Experiment, root: Path, data_root: Path | None, *, need
 
 def run_experiment(
     work: Work,
-    smoke: bool,
-    devices: Sequence[str],
-    threads: int,
+    machine: Machine,
     told: Callable[[Progress], None],
     stop: StopRequest,
 ) -> Results:
     """Train what is missing, measure, and return the numbers.
 
     Args:
-        devices: one for each process.
-        threads: of PyTorch in each process; on a CPU results depend on it in their last bits.
         told: called after each task.
 
     Raises:
@@ -90,11 +86,11 @@ def run_experiment(
         told(Progress(outcome, done, len(tasks), case, values))
 
     if tasks:
-        carry_out(tasks, devices, threads, note, stop)
-    return gathered(work, smoke, tuple(failed.values()))
+        carry_out(tasks, machine, note, stop)
+    return gathered(work, tuple(failed.values()))
 
 
-def gathered(work: Work, smoke: bool, failed: tuple[str, ...] = ()) -> Results:
+def gathered(work: Work, failed: tuple[str, ...] = ()) -> Results:
     """Return the numbers that are there. Raises RunError if a run is damaged."""
     values = [(case, work.values_of(case)) for case in work.cases]
     names = dict.fromkeys(name for _, each in values for name in each)
@@ -106,7 +102,7 @@ def gathered(work: Work, smoke: bool, failed: tuple[str, ...] = ()) -> Results:
         )
         for name in names
     }
-    return Results(work.experiment.name, seeds, smoke, measures, _facts(work), failed)
+    return Results(work.experiment.name, seeds, work.experiment.is_smoke, measures, _facts(work), failed)
 
 
 def _facts(work: Work) -> dict[str, str]:
@@ -148,8 +144,8 @@ def _hashes(made: Sequence[Condition], data_root: Path | None, needs_data: bool)
     return found
 
 
-def devices_of(device: str, jobs: int | None) -> tuple[tuple[str, ...], int]:
-    """Return a device for each process, and PyTorch's threads in each.
+def machine_of(device: str, jobs: int | None, plugins: Sequence[str] = ()) -> Machine:
+    """Return what runs are trained on.
 
     On CPUs there is a process for each core, with one thread, so that the number of processes changes no result; on
     CUDA one for each GPU.
@@ -163,8 +159,10 @@ def devices_of(device: str, jobs: int | None) -> tuple[tuple[str, ...], int]:
 
     chosen = choose_device(device)
     if chosen.type == "cpu":
-        return ("cpu",) * (jobs or os.cpu_count() or 1), 1
-    if chosen.type == "cuda" and chosen.index is None:
+        devices = ("cpu",) * (jobs or os.cpu_count() or 1)
+    elif chosen.type == "cuda" and chosen.index is None:
         count = torch.cuda.device_count()
-        return tuple(f"cuda:{k % count}" for k in range(jobs or count)), 1
-    return (str(chosen),) * (jobs or 1), 1
+        devices = tuple(f"cuda:{k % count}" for k in range(jobs or count))
+    else:
+        devices = (str(chosen),) * (jobs or 1)
+    return Machine(devices, 1, tuple(plugins))

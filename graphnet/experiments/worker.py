@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -63,10 +64,16 @@ class Outcome:
     seconds: float = 0.0
 
 
-def work(connection: Connection, device: str, threads: int) -> None:
-    """Carry out tasks until the parent sends None or is gone. A stop by signal saves the run that is being trained."""
+def work(connection: Connection, device: str, threads: int, plugins: Sequence[str]) -> None:
+    """Carry out tasks until the parent sends None or is gone. A stop by signal saves the run that is being trained.
+
+    Args:
+        plugins: modules that register ops and data sets.
+    """
     import torch
 
+    for module in plugins:
+        import_module(module)
     torch.set_num_threads(threads)
     parent, data = os.getppid(), dict[Any, Any]()
     with stop_requests() as asked:
