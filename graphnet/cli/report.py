@@ -14,7 +14,7 @@ from graphnet.cli.common.looks import Looks, looks_of
 from graphnet.cli.common.report import folder_for, told, write
 
 if TYPE_CHECKING:
-    from graphnet.experiments.report.content import Reported
+    from graphnet.experiments.shown.report.content import Reported
 
 
 def report(
@@ -38,8 +38,8 @@ def report(
     Experiments without results are listed as not run; nothing is trained.
     Exit status 1 if results are damaged; the page is written all the same.
     """
-    from graphnet.experiments.report.content import gather
-    from graphnet.experiments.report.page import chance_text, page
+    from graphnet.experiments.shown.report.content import gather
+    from graphnet.experiments.shown.report.page import chance_text, page
     from graphnet.given_experiments import experiment_files
 
     count = looks_of(looks)
@@ -63,7 +63,7 @@ def _show(reported: Sequence[Reported]) -> None:
     from rich.text import Text
 
     from graphnet.errors import clean
-    from graphnet.experiments.tables import numbers, verdict_header, where
+    from graphnet.experiments.shown.tables import numbers, verdict_header, where
 
     verdicts = [verdict for each in reported for verdict in each.verdicts]
     table = Table("experiment", "claim", "at", "effect", verdict_header(verdicts), "seeds", "verdict")

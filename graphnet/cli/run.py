@@ -21,10 +21,10 @@ from graphnet.spec.experiment.model import Experiment
 from graphnet.training.errors import Stopped
 
 if TYPE_CHECKING:
-    from graphnet.experiments.pool import Machine
     from graphnet.experiments.results import Results
-    from graphnet.experiments.run import Progress
-    from graphnet.experiments.work import Work
+    from graphnet.experiments.running.pool import Machine
+    from graphnet.experiments.running.run import Progress
+    from graphnet.experiments.running.work import Work
 
 ExperimentPath = Annotated[
     str, typer.Argument(metavar="EXPERIMENT", help="An experiment file, or the name of one that comes with graphnet.")
@@ -64,8 +64,8 @@ def run(
     A run is found again by the hash of its spec, recipe, data and seed, also by other experiments; a stopped run goes
     on where it was.
     """
-    from graphnet.experiments.estimate import costs, costs_text
-    from graphnet.experiments.run import machine_of, prepared
+    from graphnet.experiments.running.estimate import costs, costs_text
+    from graphnet.experiments.running.run import machine_of, prepared
 
     with told():
         loaded = load_experiment(experiment, smoke)
@@ -86,7 +86,7 @@ def run(
 
 
 def _run(work: Work, machine: Machine, looks: int, folder: Path, max_seconds: float | None, quiet: bool) -> None:
-    from graphnet.experiments.run import run_experiment
+    from graphnet.experiments.running.run import run_experiment
     from graphnet.training.loop.stops import stop_requests
 
     with stop_requests(max_seconds) as stop:
@@ -118,9 +118,9 @@ def _errors(values: Mapping[str, Any]) -> str:
 
 def _write(experiment: Experiment, results: Results, folder: Path, looks: int) -> None:
     """Write numbers, tables and figures, and print the verdicts."""
-    from graphnet.experiments.figures import write_figures
     from graphnet.experiments.results import write_results
-    from graphnet.experiments.tables import result_table, table_markdown, verdict_markdown
+    from graphnet.experiments.shown.figures import write_figures
+    from graphnet.experiments.shown.tables import result_table, table_markdown, verdict_markdown
 
     table = result_table(experiment, results)
     parts = [f"# {experiment.name}", "" if table is None else table_markdown(table)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graphnet.experiments.assemble import assembled
+from graphnet.experiments.running.assemble import assembled
 from graphnet.training.errors import RunError
 
 FACTORS = {"a": ("x", "y")}

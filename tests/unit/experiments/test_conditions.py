@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graphnet.errors import SpecError
-from graphnet.experiments.conditions import conditions
+from graphnet.experiments.running.conditions import conditions
 from graphnet.given_experiments import load_experiment
 from tests.unit.experiments.experiments import tiny
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from graphnet.experiments.effects import EffectError, evaluate
+from graphnet.experiments.judging.effects import EffectError, evaluate
 from graphnet.experiments.results import Values
 from graphnet.spec.experiment.expressions import read_expression
 from tests.unit.experiments.made_up import results

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from graphnet.experiments.curves import Chart, chart
-from graphnet.experiments.effects import EffectError
-from graphnet.experiments.figure_labels import apart
-from graphnet.experiments.figures import drawn, figure_svg, style, write_figures
+from graphnet.experiments.judging.effects import EffectError
 from graphnet.experiments.results import Results, Values
+from graphnet.experiments.shown.curves import Chart, chart
+from graphnet.experiments.shown.figure_labels import apart
+from graphnet.experiments.shown.figures import drawn, figure_svg, style, write_figures
 from tests.unit.experiments.made_up import experiment, results, values
 
 LABELS = {"sharing": ("shared", "unshared"), "t": ("5", "9", "13")}

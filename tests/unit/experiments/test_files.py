@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 import graphnet
-from graphnet.experiments.conditions import conditions
+from graphnet.experiments.running.conditions import conditions
 from graphnet.given_experiments import EXPERIMENTS, experiment_files, load_experiment
 from graphnet.planning.plan import Plan
 from graphnet.planning.time_expansion import expand_in_time

@@ -9,8 +9,8 @@ import torch
 
 import graphnet
 from graphnet.edits import DropBlock, ShowAnother, perturb
-from graphnet.experiments.measuring import MEASURES, Trained, measure
-from graphnet.experiments.runs import Request
+from graphnet.experiments.running.measuring import MEASURES, Trained, measure
+from graphnet.experiments.running.runs import Request
 from graphnet.rewrite.spec_editor import EditError
 from graphnet.spec.experiment.measures import MEASURES as KINDS
 from graphnet.training.data.named import load_dataset

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphnet.experiments.report.content import gather, header_of
-from graphnet.experiments.report.markup import inline_svg
-from graphnet.experiments.report.page import page
+from graphnet.experiments.judging.verdicts import WORDS
 from graphnet.experiments.results import Results, Values, write_results
-from graphnet.experiments.verdicts import WORDS
+from graphnet.experiments.shown.report.content import gather, header_of
+from graphnet.experiments.shown.report.markup import inline_svg
+from graphnet.experiments.shown.report.page import page
 from tests.conftest import ROOT
 from tests.unit.experiments.made_up import FACTS
 

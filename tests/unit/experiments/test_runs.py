@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import graphnet
-from graphnet.experiments.measured import file_of, read_points, write_points
-from graphnet.experiments.runs import Request, training_run
+from graphnet.experiments.running.measured import file_of, read_points, write_points
+from graphnet.experiments.running.runs import Request, training_run
 from graphnet.spec.recipe import Recipe
 from graphnet.training.errors import RunError
 from tests.unit.experiments.experiments import SPEC

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from graphnet.experiments.judging.units import effect_text, interval_text, measured_text
 from graphnet.experiments.results import Results, Values
-from graphnet.experiments.tables import result_table, table_csv, table_markdown, verdict_markdown
-from graphnet.experiments.units import effect_text, interval_text, measured_text
+from graphnet.experiments.shown.tables import result_table, table_csv, table_markdown, verdict_markdown
 from tests.unit.experiments.made_up import experiment, results, values
 
 COLUMNS = ["test_error", "parameters", "test_error - chance"]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from graphnet.experiments.judging.verdicts import Verdict, chance_seen, judge
 from graphnet.experiments.results import Results, Values
-from graphnet.experiments.verdicts import Verdict, chance_seen, judge
 from graphnet.spec.experiment.model import Claim
 from tests.unit.experiments.made_up import experiment, results, values
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from graphnet.experiments.measured import Points
+from graphnet.experiments.running.measured import Points
 from graphnet.pipeline import plan as plan_of
 from graphnet.planning.plan import Plan
 from graphnet.spec.model import Spec

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
-from graphnet.experiments.report.content import Judged, Reported
-from graphnet.experiments.report.markup import cell, table, text, word
-from graphnet.experiments.report.sections import badges, section
-from graphnet.experiments.tables import guard_text, numbers, verdict_header, where
-from graphnet.experiments.verdicts import WORDS, Verdict, chance_seen
+from graphnet.experiments.judging.verdicts import WORDS, Verdict, chance_seen
+from graphnet.experiments.shown.report.content import Judged, Reported
+from graphnet.experiments.shown.report.markup import cell, table, text, word
+from graphnet.experiments.shown.report.sections import badges, section
+from graphnet.experiments.shown.tables import guard_text, numbers, verdict_header, where
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 TITLE = "Experiments"

@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from graphnet.experiments.built_in import of_plan, of_run
-from graphnet.experiments.conditions import Condition, texts_of
-from graphnet.experiments.measured import Points, file_of, read_points
-from graphnet.experiments.runs import Request, TrainingRun, training_run
-from graphnet.experiments.worker import Task, is_finished
+from graphnet.experiments.running.built_in import of_plan, of_run
+from graphnet.experiments.running.conditions import Condition, texts_of
+from graphnet.experiments.running.measured import Points, file_of, read_points
+from graphnet.experiments.running.runs import Request, TrainingRun, training_run
+from graphnet.experiments.running.worker import Task, is_finished
 from graphnet.flattened import flattened
 from graphnet.spec.experiment.measures import MEASURES
 from graphnet.spec.experiment.model import Experiment, Measure

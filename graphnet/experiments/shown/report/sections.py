@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from graphnet.experiments.curves import chart
-from graphnet.experiments.effects import EffectError
-from graphnet.experiments.figures import MOST_LINES, figure_svg
-from graphnet.experiments.report.content import Judged, Reported
-from graphnet.experiments.report.markup import cell, inline_svg, lines, table, text, word
+from graphnet.experiments.judging.effects import EffectError
+from graphnet.experiments.judging.units import effect_text
+from graphnet.experiments.judging.verdicts import Verdict
 from graphnet.experiments.results import Results
-from graphnet.experiments.tables import (
+from graphnet.experiments.shown.curves import chart
+from graphnet.experiments.shown.figures import MOST_LINES, figure_svg
+from graphnet.experiments.shown.report.content import Judged, Reported
+from graphnet.experiments.shown.report.markup import cell, inline_svg, lines, table, text, word
+from graphnet.experiments.shown.tables import (
     ResultTable,
     Row,
     guard_text,
@@ -20,8 +22,6 @@ from graphnet.experiments.tables import (
     verdict_header,
     where,
 )
-from graphnet.experiments.units import effect_text
-from graphnet.experiments.verdicts import Verdict
 from graphnet.spec.experiment.model import Experiment
 
 SHOWN_FACTS = {"test_images": "test images", "trainer_version": "trainer version"}

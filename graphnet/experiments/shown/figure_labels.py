@@ -7,7 +7,7 @@ from textwrap import wrap
 from typing import Any
 
 from graphnet.errors import clean
-from graphnet.experiments.curves import Level
+from graphnet.experiments.shown.curves import Level
 
 GREY = "0.35"
 """Of published numbers and their names."""

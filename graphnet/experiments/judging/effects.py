@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from graphnet.errors import did_you_mean
-from graphnet.experiments.intervals import Array
+from graphnet.experiments.judging.intervals import Array
 from graphnet.experiments.results import Results, Values
 from graphnet.spec.experiment.expressions import Apply, Binary, Expression, Name, Number, Selection
 from graphnet.spec.experiment.model import number_of

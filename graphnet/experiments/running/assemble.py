@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from graphnet.experiments.measured import Points
 from graphnet.experiments.results import Values
+from graphnet.experiments.running.measured import Points
 from graphnet.training.errors import RunError
 
 Found = tuple[Mapping[str, str], int, Points]

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from graphnet.errors import SpecError
-from graphnet.experiments.measured import read_points, write_points
-from graphnet.experiments.runs import Request
+from graphnet.experiments.running.measured import read_points, write_points
+from graphnet.experiments.running.runs import Request
 from graphnet.pipeline import load
 from graphnet.pipeline import plan as plan_of
 from graphnet.rewrite.spec_editor import EditError
@@ -112,7 +112,7 @@ def _outcome(task: Task, device: str, stop: StopRequest, data: dict[Any, Any]) -
 
 
 def _carry_out(task: Task, device: str, stop: StopRequest, data: dict[Any, Any]) -> None:
-    from graphnet.experiments.measuring import Trained, measure
+    from graphnet.experiments.running.measuring import Trained, measure
     from graphnet.training.data.named import load_recipe_data
     from graphnet.training.runs.load_run import load_net
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from itertools import product
 
 from graphnet.errors import clean
-from graphnet.experiments.effects import EffectError, evaluate
-from graphnet.experiments.intervals import Array, means
+from graphnet.experiments.judging.effects import EffectError, evaluate
+from graphnet.experiments.judging.intervals import Array, means
+from graphnet.experiments.judging.units import Unit, effect_text, interval_text, measured_text, unit_of, value_text
+from graphnet.experiments.judging.verdicts import Checked, Verdict, judge
 from graphnet.experiments.results import Results, Values
-from graphnet.experiments.units import Unit, effect_text, interval_text, measured_text, unit_of, value_text
-from graphnet.experiments.verdicts import Checked, Verdict, judge
 from graphnet.spec.experiment.expressions import read_expression
 from graphnet.spec.experiment.model import Experiment, Reference
 

@@ -26,7 +26,7 @@ class Request:
     """A measurement of a trained net.
 
     Attributes:
-        of: name in `graphnet.experiments.measuring.MEASURES`.
+        of: name in `graphnet.experiments.running.measuring.MEASURES`.
         edit: words and texts of `graphnet.rewrite.edit_texts`; a block that is left out means each block.
         readout: times as in `graphnet sweep`; None keeps those of the net.
         calibrate: which running statistics: `missing`, `all` or `none`.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from graphnet.experiments.conditions import Condition
-from graphnet.experiments.work import Work
-from graphnet.experiments.worker import is_finished
+from graphnet.experiments.running.conditions import Condition
+from graphnet.experiments.running.work import Work
+from graphnet.experiments.running.worker import is_finished
 from graphnet.training.devices import choose_device
 from graphnet.training.dry_run import Estimate, dry_run, duration
 from graphnet.training.errors import DataError

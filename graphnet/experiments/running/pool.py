@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 
-from graphnet.experiments.worker import Outcome, Task, work
+from graphnet.experiments.running.worker import Outcome, Task, work
 from graphnet.training.errors import Stopped
 from graphnet.training.loop.stops import StopRequest
 
@@ -46,7 +46,7 @@ def _context() -> SpawnContext | ForkServerContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["graphnet.experiments.measuring", "graphnet.training.runs.train_run"])
+    context.set_forkserver_preload(["graphnet.experiments.running.measuring", "graphnet.training.runs.train_run"])
     return context
 
 

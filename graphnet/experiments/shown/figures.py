@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from graphnet.analysis.figure_files import COLOURS, COLUMN, MARKS, STYLE, new_figure, write_figure
-from graphnet.experiments.curves import Chart, Curve, chart, spaced
-from graphnet.experiments.figure_labels import GREY, cut, name_levels, wrapped
 from graphnet.experiments.results import Results
+from graphnet.experiments.shown.curves import Chart, Curve, chart, spaced
+from graphnet.experiments.shown.figure_labels import GREY, cut, name_levels, wrapped
 from graphnet.spec.experiment.model import Experiment
 
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.2)))

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from graphnet.experiments.judging.verdicts import Verdict, judge
 from graphnet.experiments.results import Results, ResultsError, read_results
-from graphnet.experiments.verdicts import Verdict, judge
 from graphnet.given_experiments import experiment_file, load_experiment
 from graphnet.spec.experiment.model import Claim, Experiment
 

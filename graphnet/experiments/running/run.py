@@ -10,12 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from graphnet.experiments.assemble import assembled
-from graphnet.experiments.conditions import Condition, conditions
-from graphnet.experiments.pool import Machine, carry_out
 from graphnet.experiments.results import Results
-from graphnet.experiments.work import Case, Work, data_of, work_of
-from graphnet.experiments.worker import Outcome
+from graphnet.experiments.running.assemble import assembled
+from graphnet.experiments.running.conditions import Condition, conditions
+from graphnet.experiments.running.pool import Machine, carry_out
+from graphnet.experiments.running.work import Case, Work, data_of, work_of
+from graphnet.experiments.running.worker import Outcome
 from graphnet.spec.experiment.model import Experiment
 from graphnet.training.errors import DataError
 from graphnet.training.loop.stops import StopRequest

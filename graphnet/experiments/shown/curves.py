@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graphnet.experiments.effects import EffectError, aligned, evaluate
-from graphnet.experiments.intervals import Array, means
+from graphnet.experiments.judging.effects import EffectError, aligned, evaluate
+from graphnet.experiments.judging.intervals import Array, means
+from graphnet.experiments.judging.units import Unit, is_difference, unit_of
 from graphnet.experiments.results import Results, Values
-from graphnet.experiments.units import Unit, is_difference, unit_of
 from graphnet.spec.experiment.expressions import Expression, Name, read_expression
 from graphnet.spec.experiment.model import Experiment, Figure, number_of
 

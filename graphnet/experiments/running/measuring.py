@@ -14,8 +14,8 @@ from graphnet.analysis.time.norm_statistics import norm_statistics
 from graphnet.analysis.time.readouts import Calibration, read_out
 from graphnet.equivalence import compare_trained, unrolled
 from graphnet.errors import did_you_mean
-from graphnet.experiments.measured import Points
-from graphnet.experiments.runs import Request
+from graphnet.experiments.running.measured import Points
+from graphnet.experiments.running.runs import Request
 from graphnet.planning.time_expansion import expand_in_time
 from graphnet.rewrite.edit_texts import edits_of
 from graphnet.rewrite.perturbations import Edit

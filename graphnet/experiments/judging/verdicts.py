@@ -14,10 +14,10 @@ from typing import Literal
 
 import numpy as np
 
-from graphnet.experiments.effects import EffectError, evaluate
-from graphnet.experiments.intervals import Array, interval
+from graphnet.experiments.judging.effects import EffectError, evaluate
+from graphnet.experiments.judging.intervals import Array, interval
+from graphnet.experiments.judging.units import Unit, is_difference, unit_of
 from graphnet.experiments.results import Results, Values
-from graphnet.experiments.units import Unit, is_difference, unit_of
 from graphnet.spec.experiment.expressions import (
     Condition,
     Expect,

@@ -8,7 +8,7 @@ from html import escape
 from xml.etree import ElementTree
 
 from graphnet.errors import clean
-from graphnet.experiments.verdicts import Word
+from graphnet.experiments.judging.verdicts import Word
 
 SYMBOLS: dict[Word, str] = {
     "seen": "✓",

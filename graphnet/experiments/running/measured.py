@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 from graphnet.atomic_files import write_text
-from graphnet.experiments.runs import Request, digest
+from graphnet.experiments.running.runs import Request, digest
 from graphnet.training.errors import RunError
 from graphnet.training.runs.json_files import parsed, read_text
 
