@@ -75,7 +75,7 @@ def run(
             work = prepared(loaded, runs, data_root, needs_data=not dry_run)
             machine = machine_of(device, jobs, plugins or ())
             if dry_run:
-                print(costs_text(costs(work, images, machine.devices[0]), len(machine.devices), tflops))
+                print(costs_text(costs(work, images, machine), len(machine.devices), tflops, work.absent))
             else:
                 folder = output or Path("results/smoke" if smoke else "results")
                 _run(work, machine, looks_of(looks, len(loaded.seeds)), folder, seconds, quiet)

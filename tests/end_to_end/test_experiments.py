@@ -89,6 +89,19 @@ def test_another_experiment_takes_runs_that_are_there(undisturbed: Path) -> None
     assert "[2/2]" in finished(undisturbed, "more.json")
 
 
+def test_a_dry_run_estimates_and_writes_nothing(undisturbed: Path, tmp_path: Path) -> None:
+    assert "0 of 6 runs are missing" in finished(undisturbed, "tiny.json", "--dry-run")
+    written(
+        tmp_path, train=DATA["train"] | {"data": "cifar10"}, set={"input.shape": [3, 32, 32], "states.h1": [4, 32, 32]}
+    )
+    before = sorted(tmp_path.iterdir())
+    said = finished(tmp_path, "tiny.json", "--dry-run", "--tflops", "10")
+    assert "6 of 6 runs are missing" in said
+    assert "sustains 10 TFLOP/s" in said
+    assert "cifar10 is not here" in said
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_a_damaged_measurement_is_made_again(undisturbed: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(undisturbed, folder)

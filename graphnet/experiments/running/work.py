@@ -43,12 +43,14 @@ class Work:
     Attributes:
         root: folder of the runs and measurements of all experiments.
         data_root: folder of the data.
+        absent: names of data sets that are not here.
     """
 
     experiment: Experiment
     cases: tuple[Case, ...]
     root: Path
     data_root: Path | None
+    absent: tuple[str, ...] = ()
 
     @cached_property
     def requests(self) -> dict[str, dict[Path, Request]]:
@@ -128,7 +130,7 @@ def work_of(
     """Return all cases.
 
     Args:
-        hashes: data as in `data_of` → the hash of its test part.
+        hashes: data as in `data_of` → the hash of its test part; without data that are not here.
     """
     cases = []
     for condition in made:
@@ -136,7 +138,8 @@ def work_of(
             recipe = condition.recipe.model_copy(update={"seed": seed})
             run = training_run(condition.spec, recipe, hashes.get(data_of(condition), ""), root / RUNS)
             cases.append(Case(condition, seed, run))
-    return Work(experiment, tuple(cases), root, data_root)
+    absent = dict.fromkeys(condition.recipe.data for condition in made if data_of(condition) not in hashes)
+    return Work(experiment, tuple(cases), root, data_root, tuple(absent))
 
 
 def data_of(condition: Condition) -> tuple[Any, ...]:
