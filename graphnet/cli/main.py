@@ -17,37 +17,37 @@ from graphnet.cli.common.bug import bug_fault
 from graphnet.cli.common.failure import Failure
 
 COMMANDS = {
-    "check": "check.check",
-    "explain": "explain.explain",
-    "plan": "plan.plan",
-    "code": "code.code",
-    "draw": "draw.draw",
-    "show": "show.show",
-    "view": "view.view",
-    "train": "train.train",
-    "runs": "runs.runs",
-    "run": "run.run",
-    "report": "report.report",
-    "sweep": "sweep.sweep",
-    "calibrate": "calibrate.calibrate",
-    "indices": "indices.indices",
-    "analyse": "analyse.analyse",
-    "stats": "stats.stats",
-    "activations": "activations.activations",
-    "rsa": "rsa.rsa",
-    "probe": "probe.probe",
-    "consistency": "consistency.consistency",
-    "perturb": "perturb.perturb",
-    "bench": "bench.bench",
-    "compare": "compare.compare",
-    "diff": "diff.diff",
-    "unroll": "unroll.unroll",
-    "zoo": "zoo.zoo",
-    "new": "new.new",
-    "schema": "schema.schema",
-    "eval": "evaluate.evaluate",
+    "check": "nets.check.check",
+    "explain": "nets.explain.explain",
+    "plan": "nets.plan.plan",
+    "code": "nets.code.code",
+    "draw": "nets.draw.draw",
+    "show": "nets.show.show",
+    "view": "nets.view.view",
+    "train": "training.train.train",
+    "runs": "training.runs.runs",
+    "run": "training.run.run",
+    "report": "training.report.report",
+    "sweep": "measuring.sweep.sweep",
+    "calibrate": "training.calibrate.calibrate",
+    "indices": "measuring.indices.indices",
+    "analyse": "measuring.analyse.analyse",
+    "stats": "measuring.stats.stats",
+    "activations": "measuring.activations.activations",
+    "rsa": "measuring.rsa.rsa",
+    "probe": "measuring.probe.probe",
+    "consistency": "measuring.consistency.consistency",
+    "perturb": "measuring.perturb.perturb",
+    "bench": "nets.bench.bench",
+    "compare": "measuring.compare.compare",
+    "diff": "nets.diff.diff",
+    "unroll": "nets.unroll.unroll",
+    "zoo": "nets.zoo.zoo",
+    "new": "nets.new.new",
+    "schema": "nets.schema.schema",
+    "eval": "training.evaluate.evaluate",
 }
-"""The commands in help order: name → module.function, or module.group of commands."""
+"""The commands in help order: name → room.module.function, or room.module.group of commands."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -78,7 +78,7 @@ def program(names: Iterable[str] = COMMANDS) -> typer.Typer:
     )
     app.callback()(root)
     for name in names:
-        module, _, function = COMMANDS[name].partition(".")
+        module, _, function = COMMANDS[name].rpartition(".")
         command = getattr(import_module(f"graphnet.cli.{module}"), function)
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
@@ -101,7 +101,7 @@ _PLAIN = warnings.showwarning
 
 
 def main() -> None:
-    """Run the command line. Exit status: 0 success, 1 a wrong spec or run, 2 wrong usage; more in `cli.train`."""
+    """Run the command line. Exit status: 0 success, 1 a wrong spec or run, 2 wrong usage; more in `graphnet train`."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and "utf" not in stream.encoding.lower():
             stream.reconfigure(errors="replace")  # arrows and boxes become question marks, not tracebacks

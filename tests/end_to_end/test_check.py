@@ -144,7 +144,7 @@ def test_colours_on_a_terminal_only_and_never_with_no_color() -> None:
 
 BUG = """
 import graphnet.cli.common.checked as checked
-import graphnet.cli.view as view
+import graphnet.cli.nets.view as view
 
 def broken(spec, compile_plan=checked.plan, **options):
     if spec.name == "bug":

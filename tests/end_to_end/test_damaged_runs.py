@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from graphnet.cli.common.failure import Failure
-from graphnet.cli.view import measured
+from graphnet.cli.nets.view import measured
 from graphnet.training.runs.checkpoint import read_checkpoint
 from tests.end_to_end.test_analysis_commands import STAGED, run
 from tests.old_runs import as_version_1

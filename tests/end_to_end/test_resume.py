@@ -27,7 +27,7 @@ MEASURED = ("seconds", "images_per_second", "memory_bytes")
 """Entries of a metrics line that differ from run to run."""
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
-    ["graphnet.cli.train", "graphnet.cli.common.training", "graphnet.training.runs.train_run"]
+    ["graphnet.cli.training.train", "graphnet.cli.common.training", "graphnet.training.runs.train_run"]
 )
 """Processes begin with all modules imported, which takes ten seconds otherwise."""
 

@@ -10,7 +10,7 @@ import pytest
 
 import graphnet
 from graphnet import zoo
-from graphnet.cli.new import _copy
+from graphnet.cli.nets.new import _copy
 from graphnet.flattened import flattened
 from tests.end_to_end.test_cli import run
 

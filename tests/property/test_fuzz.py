@@ -27,7 +27,7 @@ from rich.console import Console
 
 import graphnet
 from graphnet import zoo
-from graphnet.cli.show import show_plan
+from graphnet.cli.nets.show import show_plan
 from graphnet.pictures.elements import PictureWarning
 from graphnet.pictures.text import plan_data, plan_text
 from graphnet.runtime.python_source import write_source

@@ -72,7 +72,7 @@ def test_only_compiling_and_training_load_torch(tmp_path: Path) -> None:
 VIEW = """
 import sys
 from graphnet.cli.common.page_server import Board, Server
-from graphnet.cli.view import Look
+from graphnet.cli.nets.view import Look
 board = Board()
 board.put(Look("specs/quickstart.toml", (), False, None)())
 assert len(board.page()) > 10_000
@@ -111,12 +111,12 @@ except SystemExit:
         (["--version"], []),
         (["plan", "specs/quickstart.toml"], ["pydantic", "graphnet.pipeline"]),
         (["diff", "--help"], ["pydantic", "graphnet.pipeline"]),
-        (["--help"], ["pydantic", "graphnet.pipeline", "graphnet.cli.train"]),
+        (["--help"], ["pydantic", "graphnet.pipeline", "graphnet.cli.training.train"]),
     ],
     ids=lambda value: value[0] if value else "nothing",
 )
 def test_a_command_loads_what_it_uses(command: list[str], loaded: list[str]) -> None:
-    names = ["pydantic", "graphnet.pipeline", "graphnet.edits", "graphnet.cli.train", "networkx"]
+    names = ["pydantic", "graphnet.pipeline", "graphnet.edits", "graphnet.cli.training.train", "networkx"]
     script = f"COMMAND, NAMES = {command!r}, {names!r}\n{LOADED}"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True, text=True)
     assert done.stderr.split() == loaded

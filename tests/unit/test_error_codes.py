@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from graphnet.cli.explain import try_out
+from graphnet.cli.nets.explain import try_out
 from graphnet.error_codes import FAMILIES, Code, base, codes, spelt
 from tests.conftest import ROOT
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from graphnet.cli.common.report import Failure
-from graphnet.cli.evaluate import run_told
+from graphnet.cli.training.evaluate import run_told
 from graphnet.training.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:

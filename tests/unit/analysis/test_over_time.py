@@ -12,7 +12,7 @@ import torch
 import graphnet
 from graphnet.analysis.over_time import measure
 from graphnet.cli.common.report import Failure
-from graphnet.cli.view import measured
+from graphnet.cli.nets.view import measured
 from graphnet.pictures.page.document import as_json
 from graphnet.training.calibrate import calibrate
 from graphnet.training.data.named import load_dataset

@@ -13,7 +13,7 @@ import pytest
 
 import graphnet
 from graphnet.cli.common.page_server import Board, Server
-from graphnet.cli.view import Look
+from graphnet.cli.nets.view import Look
 from graphnet.pictures.page.content import Content, content_of
 from tests.small import faults, small
 
@@ -103,7 +103,7 @@ def test_a_bug_of_the_compiler_is_shown_and_the_page_stays(
     path.write_text(json.dumps(small()))
     board, look = Board(), Look(str(path), (), False, None)
     board.put(look())
-    for name in ("graphnet.cli.view.plan_of", "graphnet.pictures.page.content.net_data"):
+    for name in ("graphnet.cli.nets.view.plan_of", "graphnet.pictures.page.content.net_data"):
         with monkeypatch.context() as broken:
             broken.setattr(name, lambda *_, **__: 1 / 0)
             board.put(look())

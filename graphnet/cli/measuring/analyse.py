@@ -11,7 +11,7 @@ import typer
 
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, write
-from graphnet.cli.evaluate import DataRoot, Device, RunPath, WhichCheckpoint, run_told
+from graphnet.cli.training.evaluate import DataRoot, Device, RunPath, WhichCheckpoint, run_told
 from graphnet.training.runs.run_folder import RunFolder
 
 SHOWN = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)

@@ -10,7 +10,7 @@ import typer
 
 import graphnet.zoo as zoo_of
 from graphnet.cli.common.report import Failure
-from graphnet.cli.zoo import known
+from graphnet.cli.nets.zoo import known
 from graphnet.flattened import flattened
 from graphnet.pipeline import load
 from graphnet.spec.write import to_toml

@@ -9,7 +9,7 @@ import typer
 
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, Settings, SpecPath, planned, told, write
-from graphnet.cli.evaluate import WhichCheckpoint, run_told
+from graphnet.cli.training.evaluate import WhichCheckpoint, run_told
 from graphnet.given_specs import SUFFIXES, is_run_folder
 from graphnet.pipeline import unroll as unrolled_spec
 from graphnet.spec.write import to_json, to_toml

@@ -11,7 +11,7 @@ import typer
 
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, Settings, SpecPath, planned
-from graphnet.cli.evaluate import Device
+from graphnet.cli.training.evaluate import Device
 from graphnet.compile_options import Options
 from graphnet.errors import clean
 from graphnet.passes import Mode

@@ -12,7 +12,7 @@ import typer
 
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure
-from graphnet.cli.evaluate import DataRoot, Device, WhichCheckpoint, run_told
+from graphnet.cli.training.evaluate import DataRoot, Device, WhichCheckpoint, run_told
 from graphnet.training.runs.run_folder import RunFolder
 
 BY_COUPLING = "by-coupling.svg"

@@ -10,7 +10,7 @@ import typer
 
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure
-from graphnet.cli.evaluate import RunPath, WhichCheckpoint, run_told
+from graphnet.cli.training.evaluate import RunPath, WhichCheckpoint, run_told
 from graphnet.training.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import typer
 
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, folder_for
-from graphnet.cli.evaluate import DataRoot, Device, RunPath, WhichCheckpoint, run_told
+from graphnet.cli.training.evaluate import DataRoot, Device, RunPath, WhichCheckpoint, run_told
 from graphnet.training.errors import DataError
 from graphnet.training.runs.run_folder import RunFolder
 

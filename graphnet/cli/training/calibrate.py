@@ -10,8 +10,8 @@ import typer
 from graphnet.cli.common.calibration import MOST_IMAGES, CalibrationImages, calibration_batches
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, folder_for
-from graphnet.cli.evaluate import DataRoot, Device, RunPath, WhichCheckpoint, run_told
-from graphnet.cli.sweep import ReadoutTimes
+from graphnet.cli.measuring.sweep import ReadoutTimes
+from graphnet.cli.training.evaluate import DataRoot, Device, RunPath, WhichCheckpoint, run_told
 from graphnet.training.runs.run_folder import RunFolder
 
 

@@ -9,7 +9,7 @@ import typer
 
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, SettingsOfBoth, planned
-from graphnet.cli.evaluate import DataRoot, Device, run_told
+from graphnet.cli.training.evaluate import DataRoot, Device, run_told
 from graphnet.given_specs import is_run_folder
 from graphnet.training.errors import RunError
 from graphnet.training.runs.run_folder import RunFolder

@@ -13,8 +13,8 @@ import typer
 from graphnet.cli.common.looks import Looks, looks_of
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, folder_for, told, write
-from graphnet.cli.evaluate import run_told
-from graphnet.cli.train import INTERRUPTED, seconds_of
+from graphnet.cli.training.evaluate import run_told
+from graphnet.cli.training.train import INTERRUPTED, seconds_of
 from graphnet.errors import clean
 from graphnet.given_experiments import load_experiment
 from graphnet.spec.experiment.model import Experiment

@@ -10,7 +10,7 @@ import typer
 
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import write
-from graphnet.cli.evaluate import DataRoot, Device, RunPath, WhichCheckpoint, run_told
+from graphnet.cli.training.evaluate import DataRoot, Device, RunPath, WhichCheckpoint, run_told
 from graphnet.flattened import flattened
 from graphnet.rewrite.edit_texts import edits_of
 from graphnet.rewrite.perturbations import Edit

@@ -21,7 +21,7 @@ from graphnet.cli.common.responses import (
     responses_of,
     writing,
 )
-from graphnet.cli.evaluate import DataRoot, Device, WhichCheckpoint
+from graphnet.cli.training.evaluate import DataRoot, Device, WhichCheckpoint
 
 if TYPE_CHECKING:
     from graphnet.analysis.representations.similarity import Analysis

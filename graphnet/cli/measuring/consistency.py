@@ -11,7 +11,7 @@ import typer
 
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.responses import analysis_told, folder_of_results, writing
-from graphnet.cli.evaluate import DataRoot, RunPath
+from graphnet.cli.training.evaluate import DataRoot, RunPath
 from graphnet.pictures.states import takes_time
 from graphnet.pipeline import load, plan
 from graphnet.training.errors import RunError

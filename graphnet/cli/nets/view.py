@@ -18,7 +18,7 @@ from graphnet.cli.common.calibration import calibration_batches
 from graphnet.cli.common.plugins import Plugins
 from graphnet.cli.common.report import Failure, Settings, Unlimited, pictures_told, show, told
 from graphnet.cli.common.watch import watch
-from graphnet.cli.evaluate import DataRoot, Device, WhichCheckpoint, run_told
+from graphnet.cli.training.evaluate import DataRoot, Device, WhichCheckpoint, run_told
 from graphnet.errors import SpecError
 from graphnet.given_specs import spec_file
 from graphnet.pipeline import load
