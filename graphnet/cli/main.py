@@ -24,6 +24,7 @@ COMMANDS = {
     "draw": "draw.draw",
     "show": "show.show",
     "view": "view.view",
+    "data": "data.data",
     "train": "train.train",
     "runs": "runs.runs",
     "run": "run.run",
