@@ -25,8 +25,8 @@ SMALLEST, LARGEST = 9, 28
 def draw_images(path: Path, dataset: Dataset, part: str, images: int) -> None:
     """Draw the first images of a part, with the target above each; the file's ending is svg, pdf or png.
 
-    Images are shown as they are read, without standardising. Grey and RGB are shown as such, of other numbers of channels
-    the mean. Real numbers are scaled to the smallest and largest of all images shown.
+    Images are shown as they are read, without standardising. Grey and RGB are shown as such; of other numbers of
+    channels, their mean. Real numbers are scaled to the smallest and largest of all images shown.
 
     Raises:
         DataError: an image cannot be read.

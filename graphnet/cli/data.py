@@ -74,13 +74,14 @@ def _text(found: Summary) -> str:
     from graphnet.errors import clean
 
     what = "classes of pixels" if found.task == "pixels" else found.task
+    constants = f"{_numbers(found.means)}, deviation {_numbers(found.deviations)}"
     lines = [
         f"name          {clean(found.name)}",
         f"task          {found.task}, {found.classes} {what}",
         f"images        {', '.join(f'{count:,} {part}' for part, count in found.images.items())}",
         f"shape         {' x '.join(map(str, found.shape))} (channels, rows, columns)",
         *_counts(found),
-        f"mean          {_numbers(found.means)}, deviation {_numbers(found.deviations)}: images are standardised by these",
+        f"mean          {constants}; images are standardised by them",
         f"chance        {found.error_name} {found.chance:.4g} on the test part",
         f"test part     SHA-256 {found.held_out_hash}",
     ]

@@ -60,8 +60,8 @@ class Labels(Task):
     """Labels: any of K for each image, float32 `[N, K]` of 0 and 1 (multi-label classification).
 
     Loss: binary cross-entropy in nats, averaged over the labels. Error: share of images whose n highest logits are not
-    exactly their n labels. Chance: the error of naming any n labels, 1 - 1/C(K, n), averaged over the images: 0.9, 0.978,
-    0.992, 0.995 and 0.996 for 1 to 5 of ten digits.
+    exactly their n labels. Chance: the error of naming any n labels, 1 - 1/C(K, n), averaged over the images: 0.9,
+    0.978, 0.992, 0.995 and 0.996 for 1 to 5 of ten digits.
     """
 
     def losses(self, output: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:

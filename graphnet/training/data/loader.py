@@ -24,7 +24,8 @@ class TrainingBatches:
     of (seed, epoch), a row for each image. So the batches are the same for any number of workers, for images in memory
     and in files, and after a start in mid-epoch. The global random state stays as it is.
 
-    Images in memory and drawn ones are moved to the device once. An incomplete last batch is left out, unless it is the only one.
+    Images in memory and drawn ones are moved to the device once. An incomplete last batch is left out, unless it is the
+    only one.
 
     Attributes:
         steps: batches in an epoch.

@@ -52,7 +52,8 @@ def load_dataset(
 
     Args:
         name: one of `SOURCES`, `fake`, `folder:PATH` (relative to the data root, if there is one), `digitclutter-N`
-            (see `data.clutter.options`), or a name given to `register_data`. `NAME@16` resizes its images to 16 x 16 pixels, `NAME@16x24` to H x W.
+            (see `data.clutter.options`), or a name given to `register_data`. `NAME@16` resizes its images to 16 x 16
+            pixels, `NAME@16x24` to H x W.
         data_root: folder of the data; `digits`, `mnist-5k`, `fake` and `digitclutter-N` need none.
         train_size: number of training images, drawn after the validation part, stratified; smaller ones are subsets.
         validation: share of the training images for validation, stratified, or "published"; None is no such part.

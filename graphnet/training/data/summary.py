@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,8 +18,8 @@ class Summary:
 
     Attributes:
         images: number of images of each part.
-        counts: of each part, for classes and labels the images that have each; for pixels the pixels of each class; None
-            for values.
+        counts: of each part, for classes and labels the images that have each; for pixels the pixels of each class;
+            None for values.
         means, deviations: of each channel, by which images are standardised.
         chance: error of guessing on the test part, as the task defines it.
     """
@@ -71,9 +72,9 @@ def target_text(target: Tensor, task: str) -> str:
         return shortened(target.nonzero().flatten().tolist(), 8)
     if task == "values":
         return shortened([f"{value:.3g}" for value in target.tolist()], 3)
-    return shortened(target[target != IGNORED].unique().tolist(), 8)
+    return shortened(sorted(set(target[target != IGNORED].tolist())), 8)
 
 
-def shortened(items: list[object], most: int) -> str:
+def shortened(items: Sequence[object], most: int) -> str:
     """The first items, with an ellipsis if there are more."""
     return " ".join(map(str, items[:most])) + (" …" if len(items) > most else "")

@@ -68,7 +68,9 @@ class DrawnImages(Images):
             is_drawn[:] = True
         return TensorImages(torch.from_numpy(pixels))
 
-    def subset(self, indices: Sequence[int]) -> DrawnImages:
+    def subset(self, indices: Sequence[int]) -> Images:
+        if "_memory" in self.__dict__ and self._memory[1].all():
+            return TensorImages(self.read(indices))
         return replace(self, chosen=self.chosen[np.asarray(indices, dtype=np.int64)])
 
     def resized(self, height: int, width: int) -> DrawnImages:

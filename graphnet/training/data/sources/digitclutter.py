@@ -29,7 +29,7 @@ def load_digitclutter(name: str, size: tuple[int, int] | None, seed: int) -> Dat
         DataError: the name has another form, the size is no square, or Pillow has no FreeType.
     """
     clutter = read_clutter(name.partition("@")[0], size)
-    train, test = (_part(clutter, part, count, seed) for part, count in (("train", TRAIN), ("test", TEST)))
+    train, test = _part(clutter, "train", TRAIN, seed), _part(clutter, "test", TEST, seed)
     identity = hashlib.sha256(test[0].painter.identity.encode() + test[1].numpy().tobytes()).hexdigest()
     return build(
         name,
