@@ -62,7 +62,7 @@ def linear_baseline(dataset: Dataset) -> Baseline | None:
     seen, shown = _features(train), _features(test)
     if dataset.task == "labels":
         scores = torch.stack([_scores(seen, label.numpy(), shown) for label in train.targets.unbind(1)], 1)
-        return Baseline(1 - float(TASKS["labels"].errors(scores, test.targets).mean()), len(train))
+        return Baseline(1 - float(TASKS["labels"].errors(scores, test.targets).double().mean()), len(train))
     classifier = _fitted(seen, train.targets.numpy())
     return Baseline(float(classifier.score(shown, test.targets.numpy())), len(train))
 

@@ -246,7 +246,7 @@ def _closing(folder: RunFolder, trainer: Trainer, result: Result, baseline: Base
         results |= {"final_accuracy": evaluation.final_accuracy, "accuracy": evaluation.accuracy}
     if trainer.dataset.task == "labels":
         last = list(evaluation.outputs.values())[-1]
-        results["label_error"] = float(label_errors(last, trainer.dataset.test.targets).mean())
+        results["label_error"] = float(label_errors(last, trainer.dataset.test.targets).double().mean())
     if baseline is not None:
         results["linear_baseline"] = {"accuracy": baseline.accuracy, "images": baseline.images}
     return {
