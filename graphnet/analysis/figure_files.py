@@ -41,8 +41,14 @@ def new_figure(width: float, height: float, layout: str = "constrained") -> Any:
 def write_figure(figure: Any, stem: Path) -> tuple[Path, ...]:
     """Write `stem.svg`, `.pdf` and `.png` (300 dots per inch). Raises OSError."""
     paths = tuple(stem.with_name(f"{stem.name}.{kind}") for kind in FORMATS)
-    dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": None}
-    for kind, path in zip(FORMATS, paths, strict=True):
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format=kind, dpi=300, metadata=dates[kind])
+    for path in paths:
+        write_figure_as(figure, path)
     return paths
+
+
+def write_figure_as(figure: Any, path: Path) -> None:
+    """Write one file in the format of its ending, one of `FORMATS`. Raises OSError."""
+    kind = path.suffix.removeprefix(".")
+    dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": None}
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=kind, dpi=300, metadata=dates[kind])

@@ -24,6 +24,7 @@ COMMANDS = {
     "draw": "nets.draw.draw",
     "show": "nets.show.show",
     "view": "nets.view.view",
+    "data": "training.data.data",
     "train": "training.train.train",
     "runs": "training.runs.runs",
     "run": "training.run.run",

@@ -155,9 +155,17 @@ def _processor() -> str:
     return found[1] if found else platform.processor() or platform.machine()
 
 
+def cache_folder() -> Path:
+    """The folder of graphnet's caches: `graphnet/` below `$XDG_CACHE_HOME` or `~/.cache`; it may not exist.
+
+    Raises:
+        RuntimeError: there is no home folder.
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "graphnet"
+
+
 def _place(device: torch.device) -> Path:
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return folder / "graphnet" / (re.sub(r"[^A-Za-z0-9.]+", "-", _name(device)) + ".json")
+    return cache_folder() / (re.sub(r"[^A-Za-z0-9.]+", "-", _name(device)) + ".json")
 
 
 def _read(path: Path) -> Machine | None:

@@ -17,7 +17,7 @@ from graphnet.training.events import ByTime, EpochDone, Event, Report, Started, 
 PERIOD = 60.0
 """Seconds between two plain lines within an epoch."""
 
-ERRORS = {"labels": "label error", "values": "rmse", "pixels": "pixel error"}
+ERRORS = {"labels": "set error", "values": "rmse", "pixels": "pixel error"}
 """Task → name of its error; for classes the accuracy is shown instead."""
 
 
@@ -162,7 +162,7 @@ def epoch_line(event: EpochDone, epochs: int, task: str = "classes") -> str:
 
 
 def measured(errors: ByTime, task: str) -> str:
-    """Format the errors of a task: accuracies of classes, `rmse 0.1234`, `label error 3.20%`."""
+    """Format the errors of a task: accuracies of classes, `rmse 0.1234`, `set error 3.20%`."""
     if task == "classes":
         return accuracies({t: 1 - error for t, error in errors.items()})
     if task == "values":

@@ -60,16 +60,15 @@ class Labels(Task):
     """Labels: any of K for each image, float32 `[N, K]` of 0 and 1 (multi-label classification).
 
     Loss: binary cross-entropy in nats, averaged over the labels. Error: share of images whose n highest logits are not
-    exactly their n labels. Chance: the error of naming any n labels, 1 - 1/C(K, n), averaged over the images.
+    exactly their n labels. Chance: the error of naming any n labels, 1 - 1/C(K, n), averaged over the images: 0.9,
+    0.978, 0.992, 0.995 and 0.996 for 1 to 5 of ten digits.
     """
 
     def losses(self, output: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         return F.binary_cross_entropy_with_logits(output, targets.to(output.dtype), reduction="none").mean(1)
 
     def errors(self, output: Tensor, targets: Tensor) -> Tensor:
-        rank = output.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-        named = rank < targets.sum(1, keepdim=True)
-        return (named != targets.bool()).any(1).to(torch.float32)
+        return _wrong_labels(output, targets).any(1).to(torch.float32)
 
     def predictions(self, output: Tensor) -> Tensor:
         """Whether each label is more likely than not, `[N, K]`."""
@@ -78,6 +77,21 @@ class Labels(Task):
     def chance(self, targets: Tensor) -> float:
         counts = targets.sum(1).long().tolist()
         return 1 - sum(1 / math.comb(targets.shape[1], count) for count in counts) / len(counts)
+
+
+def label_errors(output: Tensor, targets: Tensor) -> Tensor:
+    """Share of each image's labels that are wrong if its n highest logits are named, `[N]`, for `Labels`.
+
+    Each label that is missed stands against one that is named wrongly. Chance: 2 n (K - n) / K², the mean of naming any
+    n labels: 0.18, 0.32, 0.42, 0.48 and 0.5 for 1 to 5 of ten digits.
+    """
+    return _wrong_labels(output, targets).to(torch.float32).mean(1)
+
+
+def _wrong_labels(output: Tensor, targets: Tensor) -> Tensor:
+    """Where the n highest logits of an image differ from its n labels, `[N, K]`."""
+    rank = output.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+    return (rank < targets.sum(1, keepdim=True)) != targets.bool()
 
 
 class Values(Task):

@@ -166,7 +166,8 @@ def _results(folder: RunFolder, result: Result) -> list[str]:
     line = f"{what} {measured(result.evaluation.error, record['dataset']['task'])}"
     facts = [f"after {result.seconds:.1f} s"]
     if linear := record["results"].get("linear_baseline"):
-        facts.append(f"a linear classifier on {linear['images']:,} images: {linear['accuracy']:.2%}")
+        found = measured({None: 1 - linear["accuracy"]}, record["dataset"]["task"])
+        facts.append(f"a linear classifier on {linear['images']:,} images: {found}")
     else:
         facts.append(f"chance: {record['dataset']['chance_error']:.4g}")
     weights = "" if result.tested == "last" else f" of the {result.tested} weights"

@@ -138,6 +138,9 @@ def _hashes(made: Sequence[Condition], data_root: Path | None, needs_data: bool)
                 raise
             continue
         check_data(dataset)
+        if needs_data:
+            for part in dataset.parts.values():
+                part.images.loaded()  # drawn images, by all cores: workers have one each
         for condition in users:
             check_fits(dataset, condition.plan.input_shape, condition.plan.output_shape)
         found[sort] = dataset.held_out_hash

@@ -58,10 +58,11 @@ class Part:
         keys: list[Key] = [(list(batch), None) for batch in ranges]
         place = torch.device(device)
         mean, deviation = self.mean.to(place), self.deviation.to(place)
-        with closing(BatchReader(self.images, workers, pin=place.type == "cuda")) as reader:
+        images = self.images.loaded(workers) if count == len(self) else self.images
+        with closing(BatchReader(images, workers, pin=place.type == "cuda")) as reader:
             for batch, raw in zip(ranges, reader.read(keys), strict=True):
-                images = standardised(raw.to(place, non_blocking=True), mean, deviation)
-                yield images, self.targets[batch.start : batch.stop].to(place, non_blocking=True)
+                shown = standardised(raw.to(place, non_blocking=True), mean, deviation)
+                yield shown, self.targets[batch.start : batch.stop].to(place, non_blocking=True)
 
     def first(self, count: int) -> tuple[Tensor, Tensor]:
         """Return the first images, standardised, float `[count, C, H, W]`, and their targets, on the CPU."""

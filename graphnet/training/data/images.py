@@ -60,6 +60,17 @@ class Images(ABC):
             DataError: a file cannot be read; the message names it.
         """
 
+    def loaded(self, workers: int = 0) -> Images:
+        """Return all images in memory if they are drawn ones; others stay where they are.
+
+        Args:
+            workers: processes that draw; 0 chooses.
+
+        Raises:
+            DataError: a worker died.
+        """
+        return self
+
     @abstractmethod
     def subset(self, indices: Sequence[int]) -> Images:
         """Return these images only, in this order."""

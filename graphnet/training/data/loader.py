@@ -24,7 +24,8 @@ class TrainingBatches:
     of (seed, epoch), a row for each image. So the batches are the same for any number of workers, for images in memory
     and in files, and after a start in mid-epoch. The global random state stays as it is.
 
-    Images in memory are moved to the device once. An incomplete last batch is left out, unless it is the only one.
+    Images in memory and drawn ones are moved to the device once. An incomplete last batch is left out, unless it is the
+    only one.
 
     Attributes:
         steps: batches in an epoch.
@@ -50,7 +51,7 @@ class TrainingBatches:
     ) -> None:
         part = dataset.train
         self._crop, self._batchwise = augmentations(augment, dataset)
-        images = part.images
+        images = part.images.loaded(workers)
         if isinstance(images, TensorImages):
             images = replace(images, pixels=images.pixels.to(device))
         self._part = replace(part, images=images, mean=part.mean.to(device), deviation=part.deviation.to(device))

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from graphnet.errors import did_you_mean, printable, shortened
 from graphnet.spec.recipe import Recipe
+from graphnet.training.data.clutter.options import FORM, is_clutter
 from graphnet.training.data.dataset import Dataset, resized
 from graphnet.training.data.from_torch import as_dataset
 from graphnet.training.data.images import unreadable
 from graphnet.training.data.registered import BUILT_IN, REGISTERED
 from graphnet.training.data.sources.cifar import CifarSource
+from graphnet.training.data.sources.digitclutter import load_digitclutter
 from graphnet.training.data.sources.digits import load_digits
 from graphnet.training.data.sources.fake import load_fake
 from graphnet.training.data.sources.folder import load_folder
@@ -35,7 +37,7 @@ SOURCES: dict[str, Callable[[Path | None, int], Dataset]] = {
     "cifar10": lambda root, seed: CifarSource("cifar10", "CIFAR10", "cifar-10-batches-py", 10).load(root),
     "cifar100": lambda root, seed: CifarSource("cifar100", "CIFAR100", "cifar-100-python", 100).load(root),
 }
-"""Name → (data root, seed) → data set. `fake` and `folder:PATH` are made at the size wanted, not resized."""
+"""Name → (data root, seed) → data set. `fake`, `folder:PATH` and `digitclutter-N` are made at the size wanted."""
 
 
 def load_dataset(
@@ -49,9 +51,10 @@ def load_dataset(
     """Load a data set by its name; nothing is downloaded.
 
     Args:
-        name: one of `SOURCES`, `fake`, `folder:PATH` (relative to the data root, if there is one), or a name given to
-            `register_data`. `NAME@16` resizes its images to 16 x 16 pixels, `NAME@16x24` to H x W.
-        data_root: folder of the data; `digits`, `mnist-5k` and `fake` need none.
+        name: one of `SOURCES`, `fake`, `folder:PATH` (relative to the data root, if there is one), `digitclutter-N`
+            (see `data.clutter.options`), or a name given to `register_data`. `NAME@16` resizes its images to 16 x 16
+            pixels, `NAME@16x24` to H x W.
+        data_root: folder of the data; `digits`, `mnist-5k`, `fake` and `digitclutter-N` need none.
         train_size: number of training images, drawn after the validation part, stratified; smaller ones are subsets.
         validation: share of the training images for validation, stratified, or "published"; None is no such part.
         seed: draws the held-out parts and the smaller training part.
@@ -73,7 +76,7 @@ def load_recipe_data(recipe: Recipe, data_root: Path | None) -> Dataset:
 
 def names() -> list[str]:
     """Return all names, and the form of a folder's."""
-    return [*BUILT_IN, f"{FOLDER}PATH", *REGISTERED]
+    return [*BUILT_IN, f"{FOLDER}PATH", FORM, *REGISTERED]
 
 
 def _loaded(name: str, root: Path | None, seed: int) -> Dataset:
@@ -84,6 +87,8 @@ def _loaded(name: str, root: Path | None, seed: int) -> Dataset:
             return load_folder(name, path if root is None else root / path, size, seed)
         if word == "fake":
             return load_fake(name, size, seed)
+        if is_clutter(word):
+            return load_digitclutter(name, size, seed)
         if word not in SOURCES and word not in REGISTERED:
             raise DataError(f"no data set is called '{_shown(word)}'\n  {did_you_mean(word, names())}")
         dataset = SOURCES[word](root, seed) if word in SOURCES else _registered(word)

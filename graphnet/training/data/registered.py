@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from graphnet.training.data.clutter.options import is_clutter
+
 BUILT_IN = ("digits", "mnist", "fashion-mnist", "mnist-5k", "cifar10", "cifar100", "fake")
-"""Names of the data sets that come with graphnet, besides `folder:PATH`."""
+"""Names of the data sets that come with graphnet, besides `folder:PATH` and `digitclutter-N`."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,6 @@ def register_data(name: str, source: Any, *, task: str = "classes", classes: int
     """
     if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name == "folder":
         raise ValueError(f"{name!r} is no name for a data set: use lower-case letters, digits and hyphens")
-    if name in BUILT_IN or name in REGISTERED:
+    if name in BUILT_IN or name in REGISTERED or is_clutter(name):
         raise ValueError(f"a data set called {name!r} already exists")
     REGISTERED[name] = Registered(source, task, classes)

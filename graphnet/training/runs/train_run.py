@@ -35,7 +35,7 @@ from graphnet.training.runs.checkpoint import Checkpoint, read_checkpoint
 from graphnet.training.runs.keeper import DATA, RECIPE, THREADS, FolderKeeper, resume
 from graphnet.training.runs.run_folder import AVERAGED, BEST, SUFFIX, RunFolder
 from graphnet.training.runs.trackers import Trackers
-from graphnet.training.tasks import TASKS
+from graphnet.training.tasks import TASKS, label_errors
 
 PACKAGES = ("graphnet-compiler", "torch", "torchvision", "numpy", "scikit-learn", "safetensors")
 INTERRUPTED = 130
@@ -244,6 +244,9 @@ def _closing(folder: RunFolder, trainer: Trainer, result: Result, baseline: Base
     }
     if trainer.dataset.task == "classes":
         results |= {"final_accuracy": evaluation.final_accuracy, "accuracy": evaluation.accuracy}
+    if trainer.dataset.task == "labels":
+        last = list(evaluation.outputs.values())[-1]
+        results["label_error"] = float(label_errors(last, trainer.dataset.test.targets).double().mean())
     if baseline is not None:
         results["linear_baseline"] = {"accuracy": baseline.accuracy, "images": baseline.images}
     return {

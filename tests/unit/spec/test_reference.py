@@ -204,8 +204,16 @@ def test_names_of_tensors_are_those_of_the_net_below(tmp_path: Path) -> None:
     assert {code for row in rows("Tensor names") for code in codes(row[1])} <= names
 
 
+def test_digitclutter_works_as_shown() -> None:
+    (python,) = [block.text for block in BLOCKS if block.language == "python" and "Digitclutter" in block.text]
+    names: dict[str, Any] = {}
+    exec(python, names)
+    assert (names["image"].size, names["image"].mode) == ((32, 32), "L")
+    assert names["target"].sum() == 3
+
+
 def test_a_custom_op_works_as_shown(tmp_path: Path) -> None:
-    (python,) = [block.text for block in BLOCKS if block.language == "python"]
+    (python,) = [block.text for block in BLOCKS if block.language == "python" and "contrast" in block.text]
     refused = next(block for block in EXAMPLES if "contrast" in block.mark)
     exec(python, {"__name__": "my_ops"})
     try:

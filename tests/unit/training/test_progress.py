@@ -129,7 +129,7 @@ def test_the_bar_is_ended_by_an_interrupt() -> None:
     ("task", "train", "validation"),
     [
         ("classes", "train 87.50%", "validation 75.00%"),
-        ("labels", "train label error 12.50%", "validation label error 25.00%"),
+        ("labels", "train set error 12.50%", "validation set error 25.00%"),
         ("values", "train rmse 0.1250", "validation rmse 0.2500"),
         ("pixels", "train pixel error 12.50%", "validation pixel error 25.00%"),
     ],

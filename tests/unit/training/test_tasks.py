@@ -8,7 +8,7 @@ from torch import Tensor
 
 from graphnet.training.errors import DataError, RecipeError
 from graphnet.training.progress import agreement
-from graphnet.training.tasks import TASKS, check_output, readout_loss
+from graphnet.training.tasks import TASKS, check_output, label_errors, readout_loss
 
 LOGITS = {
     2: torch.tensor([[math.log(3.0), 0.0], [0.0, 0.0]]),
@@ -72,6 +72,12 @@ def test_labels() -> None:
     assert task.losses(output, targets)[0].item() == pytest.approx(sum(by_hand) / 4, rel=1e-6)
     assert task.chance(targets) == pytest.approx(1 - (1 / 6 + 1 / 6 + 1 / 4) / 3)
     assert task.predictions(output)[2].tolist() == [False] * 4
+
+
+def test_label_errors_count_missed_and_wrongly_named_labels() -> None:
+    targets = torch.tensor([[1.0, 1, 0, 0], [0, 1, 0, 1], [0, 0, 1, 0]])
+    output = torch.tensor([[3.0, 2, 1, 0], [0, 5, 1, 0.5], [-3, -2, -4, -4]])
+    assert label_errors(output, targets).tolist() == [0, 0.5, 0.5]
 
 
 def test_a_tie_of_labels_is_an_error_for_one_of_the_sets() -> None:

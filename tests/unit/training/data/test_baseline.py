@@ -56,5 +56,18 @@ def test_files_are_sampled_and_one_class_each_is_too_few(tmp_path: Path) -> None
     assert linear_baseline(many) is None
 
 
+def test_labels_have_a_classifier_each() -> None:
+    """Two of five pixels are bright, those of the two labels; the fifth label is on no image."""
+    draws = torch.Generator().manual_seed(0)
+    chosen = torch.rand(300, 4, generator=draws).argsort(1)[:, :2]
+    labels = torch.zeros(300, 5).scatter_(1, chosen, 1.0)
+    images = (labels + 0.1 * torch.rand(300, 5, generator=draws)).reshape(300, 1, 1, 5)
+    found = linear_baseline(of(images, labels, "labels"))
+    assert found == baseline.Baseline(1.0, 300)
+    noise = linear_baseline(of(torch.rand(images.shape, generator=draws), labels, "labels"))
+    assert noise is not None
+    assert noise.accuracy < 0.5
+
+
 def test_other_tasks_have_no_baseline() -> None:
     assert linear_baseline(of(torch.rand(4, 1, 2, 2), torch.rand(4, 2), "values")) is None
