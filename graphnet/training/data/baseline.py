@@ -6,6 +6,7 @@ import math
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
@@ -37,6 +38,10 @@ class Baseline:
     images: int
 
 
+_known: WeakKeyDictionary[Dataset, Baseline | None] = WeakKeyDictionary()
+"""Of data sets in use: several runs of one process may share a data set, and a fit takes seconds."""
+
+
 def linear_baseline(dataset: Dataset) -> Baseline | None:
     """Fit a linear classifier (logistic regression) to a part of the training images, and test it.
 
@@ -50,6 +55,12 @@ def linear_baseline(dataset: Dataset) -> Baseline | None:
     Raises:
         DataError: an image cannot be read, or a worker that draws images died.
     """
+    if dataset not in _known:
+        _known[dataset] = _linear_baseline(dataset)
+    return _known[dataset]
+
+
+def _linear_baseline(dataset: Dataset) -> Baseline | None:
     if dataset.task not in ("classes", "labels"):
         return None
     found = replace(dataset.train, images=dataset.train.images.loaded())

@@ -53,12 +53,11 @@ class Painter:
     def identity(self) -> str:
         """SHA-256 of all that the images follow from: options, draws and the pixels of the glyphs."""
         digest = hashlib.sha256(f"{VERSION}/{self.clutter.name}/{self.seed}/{self.part}/".encode())
-        canvas = self.clutter.side * self.factor
-        drawings = [font_glyph(digit, canvas).picture.tobytes() for digit in range(LABELS)]
+        for digit in range(LABELS):
+            digest.update(_glyph_of(self, digit, 0).picture.tobytes())
         if self.clutter.handwritten:
-            drawings = [each.tobytes() for each in _drawings(self.seed, self.part)]
-        for each in drawings:
-            digest.update(each)
+            for each in _drawings(self.seed, self.part):
+                digest.update(each.tobytes())
         digest.update(digits_of(self.clutter, self.seed, self.part, 100).astype("<i8").tobytes())
         return digest.hexdigest()
 

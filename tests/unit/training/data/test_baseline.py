@@ -1,5 +1,6 @@
 """The linear classifier that trained nets are held against."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -44,7 +45,7 @@ def test_a_large_set_is_sampled_and_averaged() -> None:
     assert found.images == 2000
     assert found.accuracy > 0.9
     assert baseline._features(dataset.train.subset(range(5))).shape == (5, 3 * 16 * 16)
-    assert linear_baseline(dataset) == found
+    assert linear_baseline(replace(dataset)) == found
 
 
 def test_files_are_sampled_and_one_class_each_is_too_few(tmp_path: Path) -> None:

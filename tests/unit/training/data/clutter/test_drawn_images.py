@@ -2,6 +2,7 @@
 
 import math
 import multiprocessing
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from graphnet.training.data.baseline import linear_baseline
 from graphnet.training.data.checks import check_data, check_fits
+from graphnet.training.data.clutter import drawn_images
 from graphnet.training.data.clutter.digitclutter import Digitclutter
 from graphnet.training.data.clutter.drawn_images import DrawnImages
 from graphnet.training.data.clutter.options import Clutter
@@ -182,21 +184,40 @@ def _load(count: int, results: "multiprocessing.Queue[tuple[int, bytes]]") -> No
     results.put((len(drawn), pixels.numpy().tobytes()))
 
 
-def test_of_two_processes_one_draws(cache: Path) -> None:
+def test_many_images_are_drawn_by_several_processes(monkeypatch: pytest.MonkeyPatch, drawn: list[int]) -> None:
+    expected = of(600).read(range(600))
+    drawn.clear()
+    monkeypatch.setattr(drawn_images, "MANY", 400)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1}, raising=False)
+    assert torch.equal(of(600).loaded().read(range(600)), expected)
+    assert not drawn
+
+
+def test_images_too_large_for_memory_are_drawn_anew(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    expected = of(6).read(range(6))
+    monkeypatch.setattr(drawn_images, "MOST_BYTES", 5 * 32 * 32)
+    images = of(6)
+    assert images.loaded() is images
+    assert torch.equal(images.read([5, 0]), expected[[5, 0]])
+    assert not cache.exists()
+
+
+def test_of_two_processes_one_draws(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
-    processes = [context.Process(target=_load, args=(2000, results)) for _ in range(2)]
+    processes = [context.Process(target=_load, args=(500, results)) for _ in range(2)]
     for process in processes:
         process.start()
-    (first, pixels), (second, same) = results.get(timeout=120), results.get(timeout=120)
+    (first, pixels), (second, same) = results.get(timeout=300), results.get(timeout=300)
     for process in processes:
         process.join()
     assert pixels == same
-    assert sorted([first, second]) == [0, 2000]
+    assert sorted([first, second]) == [0, 500]
     assert [each.suffix for each in cache.iterdir()] == [".pixels"]
 
 
-def test_a_linear_classifier_of_one_digit_and_of_three() -> None:
+def test_a_linear_classifier_of_one_digit_and_of_three(one_thread: None) -> None:
     """With one digit it is far above chance; of three it seldom finds all."""
     for count, low, high in ((1, 0.3, 0.99), (3, 0.85, 0.99)):
         dataset = load_dataset(f"digitclutter-{count}@8", train_size=600)
