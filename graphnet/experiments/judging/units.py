@@ -76,6 +76,8 @@ def effect_text(value: float, *, fraction: bool, difference: bool = True, unit: 
         return MISSING
     if value == 0:
         text = "0"
+    elif fraction and abs(value) < ROUNDING:
+        text = "0.00"
     elif fraction and abs(value) >= SMALLEST:
         text = f"{100 * value:+.2f}"
     else:
@@ -84,6 +86,8 @@ def effect_text(value: float, *, fraction: bool, difference: bool = True, unit: 
     return f"{text} {'points' if difference else '%'}" if fraction and unit else text
 
 
+ROUNDING = 1e-12
+"""Of a fraction: a mean over seeds below this is 0 but for rounding; one image of a million is 1e-6."""
 SMALLEST = 0.0001
 """Of the fractions that have two decimals as per cent."""
 

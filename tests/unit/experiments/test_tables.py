@@ -132,6 +132,7 @@ def test_effects_have_signs_and_units() -> None:
     assert effect_text(-0.0231, fraction=True) == "−2.31 points"
     assert effect_text(0.091, fraction=True, difference=False) == "9.10 %"
     assert effect_text(3e-15, fraction=False, difference=False) == "3e-15"
+    assert effect_text(1e-18, fraction=True) == "0.00 points"
     assert effect_text(0.00001, fraction=True) == "+0.001 points"
     assert interval_text(-0.01, 0.02, fraction=True) == "[−1.00, +2.00]"
     assert interval_text(math.nan, 0.02, fraction=True) == "–"
