@@ -22,7 +22,7 @@ from graphnet.spec.recipe import Recipe
 FILES = experiment_files()
 FORMS = pytest.mark.parametrize("smoke", [False, True], ids=["full", "smoke"])
 EACH = pytest.mark.parametrize("name", FILES)
-TWO_FORMS = pytest.mark.parametrize("name", [name for name in FILES if name != "lp-fashion-mnist"])
+TWO_FORMS = pytest.mark.parametrize("name", [name for name in FILES if "fashion" not in name])
 IN_MINUTES = {
     "lp-resnet-is-rnn",
     "lp-identity",
