@@ -30,12 +30,15 @@ def of_run(folder: RunFolder) -> dict[str, Points]:
     record, lines = folder.read_record(), folder.read_metrics()
     try:
         results, last = record["results"], lines[-1]
+        baseline = results.get("linear_baseline")
+        linear: Points = [] if baseline is None else [({}, 1 - float(baseline["accuracy"]))]
         return {
             "test_error": _by_time(results["errors"]),
             "loss": _by_time(results["loss"]),
             "train_accuracy": [({}, 1 - float(last["train_error"]))],
             "train_loss": [({}, float(last["train_loss"]))],
             "chance": [({}, float(record["dataset"]["chance_error"]))],
+            **({"linear_error": linear} if linear else {}),
         }
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as fault:
         raise RunError(f"{folder.path} is damaged: it does not hold the results of a finished run") from fault

@@ -25,7 +25,7 @@ def file_of(folder: Path, run_key: str, request: Request) -> Path:
 def write_points(path: Path, run_key: str, request: Request, points: Points) -> None:
     """Write what was measured, atomically. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = {"version": VERSION, "run": run_key, "request": vars(request), "points": _plain(points)}
+    data = {"version": VERSION, "run": run_key, "request": request.data, "points": _plain(points)}
     write_text(path, json.dumps(data | {"sha256": digest(data)}, indent=1) + "\n")
 
 
@@ -40,7 +40,7 @@ def read_points(path: Path, run_key: str, request: Request) -> Points | None:
     data = parsed(read_text(path), path)
     if not isinstance(data, dict) or data.pop("sha256", None) != digest(data):
         raise RunError(f"{path} is damaged: its checksum is wrong")
-    if data["version"] != VERSION or (data["run"], data["request"]) != (run_key, vars(request)):
+    if data["version"] != VERSION or (data["run"], data["request"]) != (run_key, request.data):
         return None
     return [(labels, math.nan if value is None else value) for labels, value in data["points"]]
 

@@ -3,41 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from graphnet.analysis.error_curves import KINDS, iterative_convergence
+from graphnet.analysis.blocks.residual_norms import residual_norms
+from graphnet.analysis.blocks.weight_similarity import weight_similarity
 from graphnet.analysis.perturb import origin_of, perturbed, shown_to
 from graphnet.analysis.time.norm_statistics import norm_statistics
 from graphnet.analysis.time.readouts import Calibration, read_out
 from graphnet.equivalence import compare_trained, unrolled
 from graphnet.errors import did_you_mean
 from graphnet.experiments.running.measured import Points
+from graphnet.experiments.running.measuring_indices import INDICES
 from graphnet.experiments.running.runs import Request
+from graphnet.experiments.running.trained import Trained
 from graphnet.planning.time_expansion import expand_in_time
 from graphnet.rewrite.edit_texts import edits_of
 from graphnet.rewrite.perturbations import Edit
 from graphnet.rewrite.spec_editor import EditError, stages
 from graphnet.runtime.net import Net
-from graphnet.training.data.dataset import Dataset
 from graphnet.training.events import ByTime
 from graphnet.training.loop.evaluation import EVALUATION_BATCH, Evaluation, evaluate
 from graphnet.training.tasks import TASKS
-
-
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """A trained net and its data.
-
-    Attributes:
-        batch_size: of its training; statistics are calibrated with batches of this size.
-    """
-
-    net: Net
-    dataset: Dataset
-    batch_size: int
 
 
 def measure(trained: Trained, request: Request) -> Points:
@@ -122,22 +110,21 @@ def _statistics(values: Callable[[Any], Any]) -> Callable[[Trained, Request], It
     return found
 
 
-def _index(kind: str) -> Callable[[Trained, Request], Iterator[tuple[Any, float]]]:
-    """One of LPK's indices, by stage."""
-
-    def found(trained: Trained, request: Request) -> Iterator[tuple[dict[str, str], float]]:
-        test = trained.dataset.test.batches(EVALUATION_BATCH, most=request.images)
-        curves = iterative_convergence(trained.net, test, samples=1)
-        for stage in curves.stages:
-            value = KINDS[kind](stage.errors(kind), chance=curves.chance, final=curves.final_error)
-            yield {"stage": stage.state}, value
-
-    return found
-
-
 def _unrolled_difference(trained: Trained, request: Request) -> Iterator[tuple[dict[str, str], float]]:
     report = compare_trained(trained.net, unrolled(trained.net), trained.dataset, most=request.images)
     yield {}, report.worst.size
+
+
+def _similarity(trained: Trained, request: Request) -> Iterator[tuple[dict[str, str], float]]:
+    for stage, value in weight_similarity(trained.net).items():
+        yield {"stage": stage}, value
+
+
+def _residual_norm(trained: Trained, request: Request) -> Iterator[tuple[dict[str, str], float]]:
+    test = trained.dataset.test.batches(EVALUATION_BATCH, most=request.images)
+    for stage, norms in residual_norms(trained.net, test).items():
+        for block, value in enumerate(norms, start=1):
+            yield {"stage": stage, "block": str(block)}, value
 
 
 MEASURES: Mapping[str, Callable[[Trained, Request], Iterator[tuple[dict[str, str], float]]]] = {
@@ -146,7 +133,9 @@ MEASURES: Mapping[str, Callable[[Trained, Request], Iterator[tuple[dict[str, str
     "running_mean": _statistics(lambda norm: norm.mean),
     "running_var": _statistics(lambda norm: norm.variance),
     "gain": _statistics(lambda norm: norm.gain),
-    **{f"indices.{kind}": _index(kind) for kind in KINDS},
+    **INDICES,
+    "similarity": _similarity,
+    "residual_norm": _residual_norm,
     "unrolled_difference": _unrolled_difference,
 }
 """Name → what it measures."""

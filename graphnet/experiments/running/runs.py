@@ -32,6 +32,7 @@ class Request:
         calibrate: which running statistics: `missing`, `all` or `none`.
         at: a layer; "" where none is needed.
         images: number of test images; None takes all.
+        repeats: maximum number of further applications of a stage's last block; None is the default.
     """
 
     of: str
@@ -40,11 +41,17 @@ class Request:
     calibrate: str = "missing"
     at: str = ""
     images: int | None = None
+    repeats: int | None = None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it, as plain data; without `repeats` as before there were any, so that older measurements hold."""
+        return {name: value for name, value in vars(self).items() if name != "repeats" or value is not None}
 
     @property
     def key(self) -> str:
         """Hash of all of it, as 16 hexadecimal digits."""
-        return digest(vars(self))[:16]
+        return digest(self.data)[:16]
 
 
 @dataclass(frozen=True)

@@ -152,4 +152,4 @@ def _request(measure: Measure, condition: Condition) -> Request:
     """What a measure asks of a condition: the edits of both, the readout times as a text."""
     times = None if measure.readout is None else ", ".join(map(str, measure.readout))
     edit = {**condition.edit, **texts_of(measure.edit)}
-    return Request(measure.of, edit, times, measure.calibrate, measure.at or "", measure.images)
+    return Request(measure.of, edit, times, measure.calibrate, measure.at or "", measure.images, measure.repeats)

@@ -112,7 +112,8 @@ def _outcome(task: Task, device: str, stop: StopRequest, data: dict[Any, Any]) -
 
 
 def _carry_out(task: Task, device: str, stop: StopRequest, data: dict[Any, Any]) -> None:
-    from graphnet.experiments.running.measuring import Trained, measure
+    from graphnet.experiments.running.measuring import measure
+    from graphnet.experiments.running.trained import Trained
     from graphnet.training.data.named import load_recipe_data
     from graphnet.training.runs.load_run import load_net
 
@@ -126,7 +127,9 @@ def _carry_out(task: Task, device: str, stop: StopRequest, data: dict[Any, Any])
     missing = {path: request for path, request in task.requests.items() if not _is_there(path, task.key, request)}
     if not missing:
         return
-    trained = Trained(load_net(RunFolder.open(task.folder), device), data[sort], recipe.batch_size)
+    trained = Trained(
+        load_net(RunFolder.open(task.folder), device), data[sort], recipe.batch_size, tuple(missing.values())
+    )
     for path, request in missing.items():
         if (why := stop()) is not None:
             raise why

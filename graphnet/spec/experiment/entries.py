@@ -185,6 +185,7 @@ class Measure(Table):
         calibrate: which running statistics are estimated on training images first.
         at: a layer, such as `"h1.from_h1.norm1"`.
         images: how many test images are used; by default all.
+        repeats: how often the last block is applied again at most.
     """
 
     name: MeasureName
@@ -194,6 +195,7 @@ class Measure(Table):
     calibrate: Literal["missing", "all", "none"] = "missing"
     at: str | None = None
     images: Annotated[int, Field(ge=1)] | None = None
+    repeats: Annotated[int, Field(ge=1)] | None = None
 
     @property
     def times(self) -> tuple[int, ...]:

@@ -34,6 +34,18 @@ class MeasureKind:
     by_readout: bool = False
 
 
+def _index(kind: str, says: str) -> tuple[MeasureKind, MeasureKind, MeasureKind]:
+    """One of LPK's indices, its interval over images, and the curve that it summarises."""
+    takes = ("images", "repeats") if kind == "divergence" else ("images",)
+    width = f"half width of the 95 % bootstrap interval of indices.{kind} over images"
+    return (
+        MeasureKind(f"indices.{kind}", says, "number", takes, ("stage",)),
+        MeasureKind(f"indices.{kind}.half_width", width, "number", takes, ("stage",)),
+        MeasureKind(f"curves.{kind}", f"errors that indices.{kind} summarises", "fraction", takes, BY_BLOCK),
+    )
+
+
+BY_BLOCK = ("stage", "block")
 _TESTED = ("edit", "readout", "calibrate", "images")
 MEASURES = {
     kind.name: kind
@@ -45,16 +57,19 @@ MEASURES = {
         MeasureKind("parameters", "trained numbers", "count", built_in=True),
         MeasureKind("depth", "layers with weights on the longest path", "count", built_in=True, by_readout=True),
         MeasureKind("chance", "error of a guess that knows no image", "fraction", built_in=True),
+        MeasureKind("linear_error", "error of a linear classifier on the pixels", "fraction", built_in=True),
         MeasureKind("running_mean", "running means of a norm", "number", ("at",), ("t", "channel"), needs=("at",)),
         MeasureKind("running_var", "running variances of a norm", "number", ("at",), ("t", "channel"), needs=("at",)),
         MeasureKind("gain", "1/sqrt(variance + eps) of a norm", "number", ("at",), ("t", "channel"), needs=("at",)),
+        *_index("convergence", "how early a stage reaches its final error"),
+        *_index("recurrence", "how little it matters which block is dropped"),
+        *_index("divergence", "how much repeating the last block harms"),
         MeasureKind(
-            "indices.convergence", "how early a stage reaches its final error", "number", ("images",), ("stage",)
+            "similarity", "mean cosine of the weights of a stage's blocks, over all pairs", "number", adds=("stage",)
         ),
         MeasureKind(
-            "indices.recurrence", "how little it matters which block is dropped", "number", ("images",), ("stage",)
+            "residual_norm", "mean norm of a block's update, relative to its input", "number", ("images",), BY_BLOCK
         ),
-        MeasureKind("indices.divergence", "how much repeating the last block harms", "number", ("images",), ("stage",)),
         MeasureKind(
             "unrolled_difference",
             "largest relative difference, outputs and gradients in float64, to the same net unrolled",
@@ -63,10 +78,12 @@ MEASURES = {
     )
 }
 """Measures by name."""
-OPTIONS = ("edit", "readout", "calibrate", "at", "images")
+OPTIONS = ("edit", "readout", "calibrate", "at", "images", "repeats")
 """Options of a `[[measure]]`."""
 BUILT_IN = tuple(name for name, kind in MEASURES.items() if kind.built_in)
 ADDED = ("t", "block", "stage", "channel")
 """Factors that measures add."""
+REPEATS = 16
+"""Further applications of a stage's last block, unless `repeats` says otherwise (LPK: up to sixteen)."""
 NUMBERED = ("t", "block", "channel")
 """Those of them whose labels are numbers."""

@@ -71,6 +71,7 @@ KEYS = {
         "calibrate": "Which running statistics are first estimated on training images.",
         "at": 'A layer, such as "h1.from_h1.norm1".',
         "images": "How many test images are used; by default all.",
+        "repeats": "Maximum number of further applications of a stage's last block; by default 16.",
     },
     "Claim": {
         "says": "The claim in words.",
