@@ -112,6 +112,18 @@ def test_a_damaged_measurement_is_made_again(undisturbed: Path, tmp_path: Path) 
     assert table(folder) == before
 
 
+def test_a_measure_that_a_net_lacks_leaves_the_others(undisturbed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(undisturbed, folder)
+    gain = {"name": "gain_9", "of": "gain", "at": "h1.from_h1.norm9"}
+    written(folder, measure=[gain, *DATA["measure"]])
+    assert "gain is not measured: no batch norm is called 'h1.from_h1.norm9'" in finished(folder, status=1)
+    results = read_results(folder / "results" / "tiny.csv")
+    assert "gain_9" not in results.measures
+    assert "later" in results.measures
+    assert len(results.failed) == 6
+
+
 @pytest.mark.thorough
 def test_the_number_of_jobs_changes_nothing(undisturbed: Path, tmp_path: Path) -> None:
     written(tmp_path)

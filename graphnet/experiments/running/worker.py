@@ -130,10 +130,16 @@ def _carry_out(task: Task, device: str, stop: StopRequest, data: dict[Any, Any])
     trained = Trained(
         load_net(RunFolder.open(task.folder), device), data[sort], recipe.batch_size, tuple(missing.values())
     )
+    faults: dict[str, None] = {}
     for path, request in missing.items():
         if (why := stop()) is not None:
             raise why
-        write_points(path, task.key, request, measure(trained, request))
+        try:
+            write_points(path, task.key, request, measure(trained, request))
+        except (EditError, SpecError, ValueError) as fault:  # the net has no such measure; it may have the others
+            faults[f"{request.of} is not measured: {fault}"] = None
+    if faults:
+        raise EditError("\n".join(faults))
 
 
 def is_finished(path: Path) -> bool:
