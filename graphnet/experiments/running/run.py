@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from graphnet.experiments.definition import definition_of
 from graphnet.experiments.results import Results
 from graphnet.experiments.running.assemble import assembled
 from graphnet.experiments.running.conditions import Condition, conditions
@@ -116,6 +117,7 @@ def _facts(work: Work) -> dict[str, str]:
         "graphnet": version("graphnet-compiler"),
         "torch": version("torch"),
         "trainer_version": str(TRAINER_VERSION),
+        "definition": definition_of(work.experiment),
         "date": datetime.now(UTC).date().isoformat(),
         "device": ", ".join(devices),
         "data": ", ".join(data),

@@ -6,17 +6,20 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from graphnet.experiments.definition import definition_of
 from graphnet.experiments.judging.verdicts import WORDS
 from graphnet.experiments.results import Results, Values, write_results
 from graphnet.experiments.shown.report.content import gather, header_of
 from graphnet.experiments.shown.report.markup import inline_svg
 from graphnet.experiments.shown.report.page import page
+from graphnet.given_experiments import load_experiment
 from tests.conftest import ROOT
 from tests.unit.experiments.made_up import FACTS
 
@@ -196,6 +199,23 @@ def test_results_of_the_given_folder_come_first(tmp_path: Path) -> None:
     found = gather(path, tmp_path / "mine").results
     assert found is not None
     assert found.seeds == (5, 6)
+
+
+def test_results_of_an_older_file_are_said_to_be_such(tmp_path: Path) -> None:
+    path = written(tmp_path, "one")
+    definition = definition_of(load_experiment(path))
+    for made, outdated in ((definition, False), ("0" * 16, True)):
+        write_results(tmp_path / "one.csv", Results("one", (5, 6), False, {}, {"definition": made}, ()))
+        assert gather(path, tmp_path).is_outdated == outdated
+        assert ("the file has changed since" in page([gather(path, tmp_path)])) == outdated
+
+
+def test_a_claim_changes_no_definition_and_a_measure_does(tmp_path: Path) -> None:
+    data = tomllib.loads(written(tmp_path, "one").read_text(encoding="utf-8"))
+    data["spec"] = "quickstart"
+    other = data | {"measure": [*data.get("measure", []), {"name": "again", "of": "loss", "images": 10}]}
+    first, claimed, measured = (definition_of(load_experiment(each)) for each in (data, data | {"claims": []}, other))
+    assert first == claimed != measured
 
 
 def test_results_of_another_experiment_are_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from graphnet.experiments.definition import definition_of
 from graphnet.experiments.judging.verdicts import Verdict, judge
 from graphnet.experiments.results import Results, ResultsError, read_results
 from graphnet.given_experiments import experiment_file, load_experiment
@@ -40,6 +41,12 @@ class Reported:
     results: Results | None
     fault: str
     judged: tuple[Judged, ...]
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the results are not of the runs and measures that the file now describes."""
+        made = self.results.facts.get("definition") if self.results else None
+        return made is not None and made != definition_of(self.experiment)
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:

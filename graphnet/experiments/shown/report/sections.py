@@ -24,7 +24,7 @@ from graphnet.experiments.shown.tables import (
 )
 from graphnet.spec.experiment.model import Experiment
 
-SHOWN_FACTS = {"test_images": "test images", "trainer_version": "trainer version"}
+SHOWN_FACTS = {"test_images": "test images", "trainer_version": "trainer version", "definition": "file"}
 """Facts with another name in the report."""
 
 
@@ -49,6 +49,8 @@ def badges(reported: Reported) -> str:
         words.append("results damaged" if reported.fault else "not run")
     elif reported.results.smoke:
         words.append("smoke: small nets and little data")
+    if reported.is_outdated:
+        words.append("the file has changed since these runs")
     if reported.experiment.exploratory:
         words.append("exploratory")
     return "".join(f'<span class="badge">{each}</span>' for each in words)
