@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 settings.register_profile("dev", max_examples=20, derandomize=True, **SLOW)
-settings.register_profile("ci", max_examples=40, derandomize=True, **SLOW)
+settings.register_profile("ci", max_examples=30, derandomize=True, **SLOW)
 settings.register_profile("thorough", max_examples=2000, **SLOW)
 
 
