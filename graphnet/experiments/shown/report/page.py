@@ -17,8 +17,11 @@ TITLE = "Experiments"
 
 
 def page(reported: Sequence[Reported], looks: int = 1) -> str:
-    """Return the HTML text of a report on experiments: headline, all claims, and a section for each experiment."""
-    ordered = sorted(reported, key=lambda each: not each.experiment.headline)
+    """Return the HTML text of a report on experiments: headline, all claims, and a section for each experiment.
+
+    Experiments that were not run stand last.
+    """
+    ordered = sorted(reported, key=lambda each: (not each.experiment.headline, each.results is None))
     anchors = [f"experiment-{number}" for number in range(1, len(ordered) + 1)]
     body = [
         f"<h1>{TITLE}</h1>",
@@ -65,7 +68,7 @@ def _value(verdict: Verdict) -> str:
 
 def _summary(reported: Sequence[Reported], anchors: Sequence[str]) -> str:
     verdicts = [verdict for each in reported for verdict in each.verdicts]
-    header = ("experiment", "claim", "at", "effect", verdict_header(verdicts), "seeds", "guard", "verdict")
+    header = ("experiment", "claim", "at", "verdict", "effect", verdict_header(verdicts), "seeds", "guard")
     rows = (row for each, anchor in zip(reported, anchors, strict=True) for row in _rows(each, anchor))
     shown = table(header, rows, "stacked")
     return f"<h2>All claims</h2>{_counts(reported, verdicts)}{shown}{_not_run(reported, anchors)}"
@@ -104,11 +107,11 @@ def _rows(reported: Reported, anchor: str) -> Iterator[str]:
 
 def _cells(verdict: Verdict | None) -> str:
     if verdict is None:
-        return '<td colspan="5"></td><td>not run</td>'
+        return '<td></td><td>not run</td><td colspan="4"></td>'
     names = ("effect", "interval", "seeds")
     numeric = (cell(text(each), "number", name=name) for name, each in zip(names, numbers(verdict), strict=True))
     guard = cell(text(guard_text(verdict.guard)) or "none", "small", name="guard")
-    return f"{cell(text(where(verdict)), 'at')}{''.join(numeric)}{guard}{cell(word(verdict.word))}"
+    return f"{cell(text(where(verdict)), 'at')}{cell(word(verdict.word))}{''.join(numeric)}{guard}"
 
 
 def _not_run(reported: Sequence[Reported], anchors: Sequence[str]) -> str:

@@ -62,7 +62,7 @@ def badges(reported: Reported) -> str:
 def _verdicts(reported: Reported) -> Iterator[str]:
     if not reported.judged:
         return
-    header = ("claim", "at", "effect", verdict_header(reported.verdicts), "seeds", "guard", "verdict")
+    header = ("claim", "at", "verdict", "effect", verdict_header(reported.verdicts), "seeds", "guard")
     rows = (row for each in reported.judged for row in _rows(each, reported.experiment))
     yield f"<h3>Claims</h3>{table(header, rows, 'stacked')}"
 
@@ -74,11 +74,11 @@ def _rows(judged: Judged, experiment: Experiment) -> Iterator[str]:
         small = "".join(f'<div class="small">{text(each)}</div>' for each in _more(verdict))
         cells = (
             cell(text(where(verdict)), "at"),
+            cell(word(verdict.word) + (f'<div class="small">{text(verdict.why)}</div>' if verdict.why else "")),
             cell(effect + small, "number", name="effect"),
             cell(interval, "number", name="interval"),
             cell(seeds, "number", name="seeds"),
             cell(text(guard_text(verdict.guard)) or "none", "small", name="guard"),
-            cell(word(verdict.word) + (f'<div class="small">{text(verdict.why)}</div>' if verdict.why else "")),
         )
         yield f"<tr>{first}{''.join(cells)}</tr>"
 
