@@ -35,8 +35,26 @@ IN_MINUTES = {
     "lp-statistics-over-time",
     "lp-dropped-blocks",
     "lp-mask",
+    "lpk-figure-2",
+    "lpk-figure-3a",
+    "lpk-figure-3b",
+    "lpk-figure-3c",
+    "lpk-figure-4",
+    "lpk-figure-s1",
+    "lpk-figure-s2",
 }
 """Experiments whose smoke form has five seeds; the others are exploratory there."""
+
+
+SECOND = "lpk-"
+"""Prefix of the experiments of the second paper, Lippl et al. 2024."""
+OTHER_DATA = {
+    "lpk-figure-3b": {"cifar10", "digitclutter-5"},
+    "lpk-figure-s3a": {f"digitclutter-{count}" for count in (2, 3, 4, 5)},
+    "lpk-figure-s3b": {"cifar100"},
+    "lpk-figure-s3d": {"mnist"},
+}
+"""Experiments of the second paper with other data than CIFAR-10 in their full form."""
 
 
 class Run(NamedTuple):
@@ -103,18 +121,31 @@ def test_the_small_form_takes_minutes(name: str) -> None:
     assert (len(experiment.seeds), experiment.exploratory) == ((3, True) if few else (5, False))
     for _, run in runs(experiment):
         plan: Plan = graphnet.plan(run.spec)
-        assert run.recipe.data == "mnist-5k@16"
-        assert (run.recipe.train_size, run.recipe.augment) == (1000, ("none",))
-        assert plan.flops * 3 * 1000 * (run.recipe.epochs or 0) < 4e12
+        if name.startswith(SECOND) and name != "lpk-figure-s3d":
+            assert run.recipe.data in ("digitclutter-2", "digitclutter-3")
+            assert (run.recipe.train_size or 0) * (run.recipe.epochs or 0) <= EPOCHS_OF_CLUTTER * 10_000
+        else:
+            assert (run.recipe.data, run.recipe.train_size) == ("mnist-5k@16", 1000)
+            assert plan.flops * 3 * 1000 * (run.recipe.epochs or 0) < 4e12
+        assert run.recipe.augment == ("none",)
+
+
+EPOCHS_OF_CLUTTER = 10
 
 
 @TWO_FORMS
 def test_the_full_form_is_the_papers(name: str) -> None:
     experiment = load_experiment(name)
-    data, seeds = ("folder:imagenet", 3) if name == "lp-figure-6" else ("cifar10", 5)
+    found = {run.recipe.data for _, run in runs(experiment)}
+    if name.startswith(SECOND):
+        data, seeds, recipe = OTHER_DATA.get(name, {"cifar10"}), 6, "lpk-cifar"
+    elif name == "lp-figure-6":
+        data, seeds, recipe = {"folder:imagenet"}, 3, "lp-imagenet"
+    else:
+        data, seeds, recipe = {"cifar10"}, 5, "lp-cifar"
     assert (len(experiment.seeds), experiment.exploratory) == (seeds, False)
-    assert experiment.train["recipe"] == ("lp-imagenet" if name == "lp-figure-6" else "lp-cifar")
-    assert all(run.recipe.data == data for _, run in runs(experiment))
+    assert experiment.train["recipe"] == recipe
+    assert found == data
 
 
 @EACH
@@ -155,10 +186,11 @@ def test_headers_say_what_is_the_papers_and_what_is_ours(name: str) -> None:
     header = " ".join(line for line in lines if line.startswith("#"))
     assert lines[0].endswith(".")
     assert len(lines[0]) <= 105
-    for words in ("Liao & Poggio 2016", "From the paper:", "Ours:", "smoke"):
+    paper = "Lippl, Peters & Kriegeskorte 2024" if name.startswith(SECOND) else "Liao & Poggio 2016"
+    for words in (paper, "From the paper:", "Ours:", "smoke"):
         assert words in header
     assert load_experiment(name).name == name
-    assert load_experiment(name).cite.startswith("Liao & Poggio 2016, ")
+    assert load_experiment(name).cite.startswith(f"{paper}, ")
     assert max(map(len, text.splitlines())) <= 140
 
 
@@ -178,6 +210,29 @@ SHARED_RUNS = {
     "4 C, shared, t = 10": ({"lp-figure-4c": "shared", "lp-figure-4e": "10"}, None),
     "4 E, t = 5": ({"lp-figure-4e": "5", "lp-figure-3": "2-full"}, {}),
     "3 states": ({"lp-figure-3": "3-full", "lp-pre-net": "three"}, {}),
+    "LPK, non-recurrent": (
+        {"lpk-figure-3a": "non-recurrent,8", "lpk-figure-3b": "non-recurrent,8,main"},
+        {"lpk-figure-2": ""},
+    ),
+    "LPK, 16 channels": ({"lpk-figure-3a": "non-recurrent,16", "lpk-figure-2": ""}, None),
+    **{
+        f"LPK, coupling {coupling}": (
+            {"lpk-figure-3a": f"{coupling},8", "lpk-figure-3b": f"{coupling},8,main", "lpk-figure-3c": f"{coupling},8"}
+            | {"lpk-figure-4": f"{coupling},8,none", "lpk-figure-s1": f"{coupling},8,none"},
+            more,
+        )
+        for coupling, more in (("0", {}), ("0.9", {}), ("1", {}), ("0.5", None))
+    },
+    "LPK, variations": (
+        {"lpk-figure-3a": "0.9,8", "lpk-figure-s4": "0.9,8,uniform", "lpk-figure-s5": "0.9,8,uniform"},
+        {},
+    ),
+    "LPK, constraint": ({f"lpk-figure-{each}": "1,8,icr" for each in ("4", "s1", "s2")}, {}),
+    "LPK, more digits": (
+        {},
+        {"lpk-figure-3b": "0.9,8,clutter", "lpk-figure-s3a": "0.9,8,3,all", "lpk-figure-s3b": "0.9,8"},
+    ),
+    "LPK, two digits": ({}, {"lpk-figure-3a": "0.9,8", "lpk-figure-s3a": "0.9,8,2,all"}),
     "identity": ({"lp-identity": "with", "lp-resnet-is-rnn": "two-state"}, {}),
 }
 """Runs that several files share, as file → labels: in both forms, and more in smoke form; None: only in full form."""
@@ -187,9 +242,9 @@ SHARED_RUNS = {
     ("what", "smoke"),
     [
         (what, smoke)
-        for what, (_, more) in SHARED_RUNS.items()
+        for what, (both, more) in SHARED_RUNS.items()
         for smoke in (False, True)
-        if more is not None or not smoke
+        if (more is not None if smoke else both)
     ],
 )
 def test_files_share_runs_as_their_headers_say(what: str, smoke: bool) -> None:
