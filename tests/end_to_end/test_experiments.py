@@ -23,7 +23,8 @@ from tests.unit.experiments.experiments import DATA, SPEC
 
 RUN = "from graphnet.cli.main import main; main()"
 SLOWER = {"epochs": 20, "train_size": 256}
-"""Long enough to be killed while it trains."""
+LONGER = {"epochs": 150, "train_size": 256}
+"""Long enough to be killed once, or several times, while it trains."""
 
 
 def written(folder: Path, **changes: object) -> None:
@@ -156,25 +157,30 @@ def test_a_stopped_experiment_goes_on_to_the_same_table(tmp_path: Path, number: 
 def _stop_and_go_on(folder: Path, number: signal.Signals, times: int) -> None:
     """Stop an experiment at random moments, go on each time, and compare with one that was not stopped."""
     whole, broken = folder / "whole", folder / "broken"
+    longer = {"vary": DATA["vary"], "train": DATA["train"] | LONGER} if times > 1 else {"vary": {}}
     for each in (whole, broken):
         each.mkdir()
-        written(each, train=DATA["train"] | SLOWER, vary={}, claims=[])
+        written(each, **({"train": DATA["train"] | SLOWER, "claims": []} | longer))
     finished(whole)
     draws = random.Random(0)
     for _ in range(times):
+        before = epochs_done(broken)
         process = start(broken)
-        runs = broken / "runs/experiments/runs"
         until = time.monotonic() + 120
-        known = len(list(runs.iterdir())) if runs.exists() else 0
-        while time.monotonic() < until and (not runs.exists() or len(list(runs.iterdir())) <= known):
+        while time.monotonic() < until and epochs_done(broken) <= before:
             time.sleep(0.05)
-        time.sleep(draws.uniform(0, 1))
+        time.sleep(draws.uniform(0, 3 if times > 1 else 1))
         if number == signal.SIGTERM:
             process.send_signal(number)
         else:
             os.killpg(process.pid, number)
         _, err = process.communicate(timeout=120)
-        assert process.returncode != 0
+        assert process.returncode != 0, "it was done before the stop"
         assert "Traceback" not in err
     finished(broken)
     assert table(broken) == table(whole)
+
+
+def epochs_done(folder: Path) -> int:
+    """The epochs of all runs that are on the disk."""
+    return sum(path.read_bytes().count(b"\n") for path in folder.glob("runs/experiments/runs/*/metrics.jsonl"))
