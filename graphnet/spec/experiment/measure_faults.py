@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from graphnet.errors import Fault, KeyPath, did_you_mean
 from graphnet.spec.experiment.edit_faults import edit_faults
 from graphnet.spec.experiment.factor_faults import WORDS
-from graphnet.spec.experiment.measures import ADDED, BUILT_IN, MEASURES, OPTIONS, MeasureKind
+from graphnet.spec.experiment.measures import ADDED, BUILT_IN, INDEX_KINDS, MEASURES, OPTIONS, MeasureKind
 from graphnet.spec.experiment.model import Experiment, Measure
 from graphnet.spec.notation.integers import Misspelt
 from graphnet.spec.notation.times import FOREVER, parse_times
@@ -28,8 +29,13 @@ def measure_faults(experiment: Experiment) -> Iterator[Fault]:
             yield from _option_faults(measure, kind, path)
             yield from _factor_faults(experiment, measure, kind, path)
         else:
-            what, fix = f"no measure is called '{measure.of}'", did_you_mean(measure.of, tuple(MEASURES))
-            yield Fault((*path, "of"), what, fix, code="GN804")
+            what, close = f"no measure is called '{measure.of}'", did_you_mean(measure.of, tuple(MEASURES))
+            yield Fault((*path, "of"), what, f"{close} known: {LISTED}".strip(), code="GN804")
+
+
+_ONE_OF = "|".join(INDEX_KINDS)
+LISTED = ", ".join(dict.fromkeys(re.sub(rf"\.({_ONE_OF})", ".KIND", name) for name in MEASURES))
+LISTED += f"; KIND is one of {', '.join(INDEX_KINDS)}"
 
 
 def _name_faults(name: str, before: list[str], path: KeyPath) -> Iterator[Fault]:

@@ -46,6 +46,12 @@ def _index(kind: str, says: str) -> tuple[MeasureKind, MeasureKind, MeasureKind]
 
 
 BY_BLOCK = ("stage", "block")
+INDEX_KINDS = {
+    "convergence": "how early a stage reaches its final error",
+    "recurrence": "how little it matters which block is dropped",
+    "divergence": "how much repeating the last block harms",
+}
+"""LPK's indices, and what they say."""
 _TESTED = ("edit", "readout", "calibrate", "images")
 MEASURES = {
     kind.name: kind
@@ -61,9 +67,7 @@ MEASURES = {
         MeasureKind("running_mean", "running means of a norm", "number", ("at",), ("t", "channel"), needs=("at",)),
         MeasureKind("running_var", "running variances of a norm", "number", ("at",), ("t", "channel"), needs=("at",)),
         MeasureKind("gain", "1/sqrt(variance + eps) of a norm", "number", ("at",), ("t", "channel"), needs=("at",)),
-        *_index("convergence", "how early a stage reaches its final error"),
-        *_index("recurrence", "how little it matters which block is dropped"),
-        *_index("divergence", "how much repeating the last block harms"),
+        *(each for kind, says in INDEX_KINDS.items() for each in _index(kind, says)),
         MeasureKind(
             "similarity", "mean cosine of the weights of a stage's blocks, over all pairs", "number", adds=("stage",)
         ),
