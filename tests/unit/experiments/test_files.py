@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 import graphnet
+from graphnet.experiments.definition import definition_of
+from graphnet.experiments.results import read_results
 from graphnet.experiments.running.conditions import conditions
 from graphnet.given_experiments import EXPERIMENTS, experiment_files, load_experiment
 from graphnet.planning.plan import Plan
@@ -263,3 +266,13 @@ def test_a_mask_later_than_the_last_one_tested_reaches_no_readout() -> None:
 
 def test_every_file_of_the_folder_is_an_experiment() -> None:
     assert sorted(path.name for path in EXPERIMENTS.glob("*.toml")) == sorted(f"{name}.toml" for name in FILES)
+
+
+@pytest.mark.parametrize("path", sorted((EXPERIMENTS / "results").glob("*.csv")), ids=lambda path: path.stem)
+def test_shipped_results_are_whole_and_of_the_files_as_they_are(path: Path) -> None:
+    results = read_results(path)
+    experiment = load_experiment(path.stem, results.smoke)
+    assert results.name == experiment.name
+    assert results.seeds == experiment.seeds
+    assert not results.failed
+    assert results.facts["definition"] == definition_of(experiment)
