@@ -117,4 +117,4 @@ def test_the_reference_names_every_key_measure_and_verdict() -> None:
         assert f"`{measure}`" in README
     for verdict in ("seen", "opposite", "undecided", "under-trained", "equal by construction", "no result"):
         assert f"| {verdict} |" in README
-    assert len(README.splitlines()) <= 160
+    assert len(README.splitlines()) <= 165
