@@ -142,14 +142,8 @@ def test_a_run_that_fails_is_said_and_leaves_the_others(tmp_path: Path) -> None:
     assert len(results.failed) == 3
 
 
-@pytest.mark.parametrize(
-    ("number", "times"),
-    [
-        (signal.SIGTERM, 1),
-        pytest.param(signal.SIGKILL, 3, marks=pytest.mark.thorough),
-        pytest.param(signal.SIGINT, 3, marks=pytest.mark.thorough),
-    ],
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGTERM, 1), (signal.SIGKILL, 3), (signal.SIGINT, 3)])
 def test_a_stopped_experiment_goes_on_to_the_same_table(tmp_path: Path, number: signal.Signals, times: int) -> None:
     _stop_and_go_on(tmp_path, number, times)
 

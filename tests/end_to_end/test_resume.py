@@ -114,10 +114,11 @@ def jpegs(folder: Path) -> list[str]:
     return [*spec, *sizes, "--validation", "0.2"]
 
 
-@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.thorough)])
-def test_kills_lose_nothing(workers: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+@pytest.mark.thorough
+@pytest.mark.parametrize("workers", [0, 2])
+def test_kills_lose_nothing(workers: int, tmp_path: Path) -> None:
     """SIGKILL at random moments, each followed by a resume."""
-    kills = 20 if request.config.getoption("--thorough") else 2
+    kills = 20
     moments = random.Random(time.time())
     common = ["--epochs", str(max(kills, 4))]
     given = [*common, *(jpegs(tmp_path / "images") if workers else DIGITS), "--device", "cpu"]
