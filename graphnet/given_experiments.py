@@ -16,7 +16,7 @@ from typing import Any
 
 from graphnet.errors import Fault, KeyPath, SpecError, did_you_mean
 from graphnet.given_recipes import supersede
-from graphnet.given_specs import ALIASES, FOLDER, zoo_files
+from graphnet.given_specs import ALIASES, FOLDER, path_or_shipped, zoo_files
 from graphnet.spec.doubtful_faults import doubtful
 from graphnet.spec.experiment.entries import SHORT_FORM
 from graphnet.spec.experiment.faults import experiment_faults
@@ -47,14 +47,7 @@ def experiment_file(given: str | os.PathLike[str]) -> str:
 
     Raises SpecError if there is neither.
     """
-    path = os.fspath(given)
-    if path == "-" or os.path.lexists(path):
-        return path
-    if path in experiment_files():
-        return str(experiment_files()[path])
-    what = f"no experiment is called '{path}', and there is no such file"
-    file = path.encode(errors="replace").decode()
-    raise SpecError([Fault((), what, did_you_mean(path, tuple(experiment_files())), file=file, code=CODE)])
+    return path_or_shipped(given, experiment_files(), "experiment", CODE)
 
 
 def load_experiment(given: str | os.PathLike[str] | Source | Mapping[str, Any], smoke: bool = False) -> Experiment:

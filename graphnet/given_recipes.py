@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from graphnet.errors import Fault, KeyPath, SpecError, did_you_mean
-from graphnet.given_specs import FOLDER, SUFFIXES
+from graphnet.errors import Fault, KeyPath, SpecError
+from graphnet.given_specs import FOLDER, SUFFIXES, not_shipped, path_or_shipped
 from graphnet.spec.model import Spec
 from graphnet.spec.read import placed, read_document, validated
 from graphnet.spec.recipe import OF_OPTIMIZERS, Recipe, RecipeFile
@@ -28,6 +28,7 @@ RECIPES = FOLDER / "recipes"
 """Folder of the recipes that come with graphnet."""
 ENTRY: KeyPath = ("train", "recipe")
 """The entry that names another recipe."""
+UNKNOWN = "GN706"
 EXTENDING = "a recipe is the name of a shipped one, or the relative path of a .toml or .json file"
 
 
@@ -41,12 +42,7 @@ def recipe_file(given: str | os.PathLike[str]) -> str:
 
     Raises SpecError if there is neither.
     """
-    path = os.fspath(given)
-    if path == "-" or os.path.lexists(path):
-        return path
-    if path in recipe_files():
-        return str(recipe_files()[path])
-    raise SpecError([replace(_unknown(path, ()), file=path.encode(errors="replace").decode())])
+    return path_or_shipped(given, recipe_files(), "recipe", UNKNOWN)
 
 
 def load_recipe(given: str | os.PathLike[str] | Source, settings: Sequence[str] = ()) -> RecipeFile:
@@ -103,7 +99,7 @@ class _Layer:
     @property
     def file(self) -> str:
         """The file that names the other recipe; "" for a dict."""
-        return (self.source and self.source.locate(Fault(ENTRY, "", code="GN706")).file) or ""
+        return (self.source and self.source.locate(Fault(ENTRY, "", code=UNKNOWN)).file) or ""
 
     def refuse(self, fault: Fault) -> SpecError:
         return SpecError([self.source.locate(fault) if self.source else fault])
@@ -136,18 +132,13 @@ def _path(named: str, layer: _Layer) -> str:
     if os.path.splitext(named)[1].lower() not in SUFFIXES:
         if named in recipe_files():
             return str(recipe_files()[named])
-        raise layer.refuse(_unknown(named, ENTRY))
+        raise layer.refuse(not_shipped(named, recipe_files(), "recipe", UNKNOWN, ENTRY))
     if os.path.isabs(named):
-        raise layer.refuse(Fault(ENTRY, f"'{named}' is an absolute path", EXTENDING, code="GN706"))
+        raise layer.refuse(Fault(ENTRY, f"'{named}' is an absolute path", EXTENDING, code=UNKNOWN))
     path = os.path.join(os.path.dirname(layer.file), named)
     if not os.path.isfile(path):
-        raise layer.refuse(Fault(ENTRY, f"there is no file '{path}'", EXTENDING, code="GN706"))
+        raise layer.refuse(Fault(ENTRY, f"there is no file '{path}'", EXTENDING, code=UNKNOWN))
     return path
-
-
-def _unknown(name: str, path: KeyPath) -> Fault:
-    what = f"no recipe is called '{name}', and there is no such file"
-    return Fault(path, what, did_you_mean(name, tuple(recipe_files())), code="GN706")
 
 
 # ---- what a layer supersedes

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from graphnet.errors import Fault, SpecError, did_you_mean
+from graphnet.errors import Fault, KeyPath, SpecError, did_you_mean
 from graphnet.spec.model import Spec
 from graphnet.spec.text.source import Source
 
@@ -62,6 +63,29 @@ def meta_of(given: object) -> dict[str, Any]:
 def zoo_files() -> dict[str, Path]:
     """Return the file of each zoo spec, group by group."""
     return {file.stem: file for folder in GROUPS for file in sorted((FOLDER / folder).glob("*.toml"))}
+
+
+def path_or_shipped(given: str | os.PathLike[str], shipped: Mapping[str, Path], what: str, code: str) -> str:
+    """Return the path of a file, given a path or the name of a shipped file; a path takes precedence.
+
+    Args:
+        shipped: name → file.
+        what: such a file, for the fault: `recipe`.
+
+    Raises SpecError, with the code, if there is neither.
+    """
+    path = os.fspath(given)
+    if path == "-" or os.path.lexists(path):
+        return path
+    if path in shipped:
+        return str(shipped[path])
+    raise SpecError([replace(not_shipped(path, shipped, what, code), file=path.encode(errors="replace").decode())])
+
+
+def not_shipped(name: str, shipped: Mapping[str, Path], what: str, code: str, path: KeyPath = ()) -> Fault:
+    """The fault of a name that is neither a file nor shipped; `path` is the entry that holds it."""
+    said = f"no {what} is called '{name}', and there is no such file"
+    return Fault(path, said, did_you_mean(name, tuple(shipped)), code=code)
 
 
 def is_run_folder(path: str | os.PathLike[str]) -> bool:
