@@ -14,7 +14,7 @@ FIELDS = ("spec", "seeds", "set", "layer", "vary", "skip", "measure")
 def definition_of(experiment: Experiment) -> str:
     """Return a hash of the entries that decide runs and measures, 16 hexadecimal digits.
 
-    The spec counts by its name: a change inside it gives other runs, which are then trained anew.
+    The spec counts by its name: a change inside it gives other runs, which are then trained.
     """
     data = experiment.model_dump(mode="json", include=set(FIELDS))
     text = json.dumps({name: data.get(name) for name in FIELDS}, sort_keys=True)

@@ -89,7 +89,7 @@ EMPTY = {
     RecipeFile.kind: ("the recipe is empty", EXAMPLES["train"]),
     Experiment.kind: ("the experiment is empty", 'such as graphnet-experiment = 1 and spec = "resnet-2-state-once"'),
 }
-"""Kind of file → what is said of an empty one."""
+"""Kind of file → fault and fix for an empty one."""
 
 
 def refuse_another_kind(data: Mapping[str, Any], root: type[Document], source: Located | None) -> None:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest.mock import patch
@@ -19,6 +20,7 @@ import pytest
 
 from graphnet.cli.main import main
 from graphnet.experiments.results import read_results
+from graphnet.training.errors import TrainingWarning
 from tests.unit.experiments.experiments import DATA, SPEC
 
 RUN = "from graphnet.cli.main import main; main()"
@@ -109,7 +111,11 @@ def test_a_damaged_measurement_is_made_again(undisturbed: Path, tmp_path: Path) 
     for path in (folder / "runs/experiments/measured").iterdir():
         path.write_bytes(path.read_bytes()[:-20])
     before = table(folder)
-    assert "[6/6]" in finished(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", TrainingWarning)  # the command prints it
+        said = finished(folder)
+    assert said.count("it is measured again") == 6
+    assert "[6/6]" in said
     assert table(folder) == before
 
 

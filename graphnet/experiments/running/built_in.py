@@ -22,20 +22,20 @@ def of_plan(spec: Spec, plan: Plan) -> dict[str, Points]:
 
 
 def of_run(folder: RunFolder) -> dict[str, Points]:
-    """Errors and losses of a finished run.
+    """Errors and losses of a finished run; no accuracy where the error is that of values, no share.
 
     Raises:
         RunError: the run is damaged.
     """
     record, lines = folder.read_record(), folder.read_metrics()
     try:
-        results, last = record["results"], lines[-1]
+        results, last, task = record["results"], lines[-1], record["dataset"]["task"]
         baseline = results.get("linear_baseline")
         linear: Points = [] if baseline is None else [({}, 1 - float(baseline["accuracy"]))]
         return {
             "test_error": _by_time(results["errors"]),
             "loss": _by_time(results["loss"]),
-            "train_accuracy": [({}, 1 - float(last["train_error"]))],
+            **({"train_accuracy": [({}, 1 - float(last["train_error"]))]} if task != "values" else {}),
             "train_loss": [({}, float(last["train_loss"]))],
             "chance": [({}, float(record["dataset"]["chance_error"]))],
             **({"linear_error": linear} if linear else {}),

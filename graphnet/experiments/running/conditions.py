@@ -24,7 +24,7 @@ class Condition:
     Attributes:
         labels: factor → its label.
         recipe: resolved, with the seed of the recipe; each seed of the experiment replaces it.
-        edit: texts for `graphnet.rewrite.edit_texts`, which perturb the trained net; {} leaves it as it is.
+        edit: texts for `graphnet.rewrite.edit_texts`, which perturb the trained net; {} changes nothing.
     """
 
     labels: Mapping[str, str]

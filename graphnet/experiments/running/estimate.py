@@ -10,8 +10,8 @@ import torch
 
 from graphnet.experiments.running.conditions import Condition
 from graphnet.experiments.running.pool import Machine
-from graphnet.experiments.running.work import Work
-from graphnet.experiments.running.worker import is_finished
+from graphnet.experiments.running.runs import is_finished
+from graphnet.experiments.running.work import Work, data_of
 from graphnet.training.devices import choose_device
 from graphnet.training.dry_run import Estimate, dry_run, duration
 from graphnet.training.errors import DataError
@@ -95,17 +95,13 @@ PUBLISHED = {"cifar10": 50_000, "cifar100": 50_000, "mnist": 60_000, "fashion-mn
 
 
 def _images(work: Work, condition: Condition, given: int | None) -> int:
-    from graphnet.training.data.named import load_recipe_data
-
+    if (known := work.data.get(data_of(condition))) is not None:
+        return known.images
     recipe = condition.recipe
-    try:
-        return len(load_recipe_data(recipe, work.data_root).train)
-    except DataError:
-        name = recipe.data.partition("@")[0]
-        known = given or PUBLISHED.get(name)
-        if known is None:
-            raise DataError(f"{recipe.data} is not here; say how many training images it has with --images") from None
-        return recipe.train_size or known
+    images = given or PUBLISHED.get(recipe.data.partition("@")[0])
+    if images is None:
+        raise DataError(f"{recipe.data} is not here; say how many training images it has with --images")
+    return recipe.train_size or images
 
 
 def costs_text(found: Sequence[Cost], processes: int, tflops: float | None, absent: Sequence[str] = ()) -> str:

@@ -45,5 +45,13 @@ def read_points(path: Path, run_key: str, request: Request) -> Points | None:
     return [(labels, math.nan if value is None else value) for labels, value in data["points"]]
 
 
+def intact_points(path: Path, run_key: str, request: Request) -> Points | None:
+    """Read what was measured; None also for a damaged file."""
+    try:
+        return read_points(path, run_key, request)
+    except RunError:
+        return None
+
+
 def _plain(points: Points) -> list[tuple[dict[str, str], float | None]]:
     return [(labels, value if math.isfinite(value) else None) for labels, value in points]

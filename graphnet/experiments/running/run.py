@@ -8,21 +8,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from graphnet.experiments.definition import definition_of
 from graphnet.experiments.results import Results
 from graphnet.experiments.running.assemble import assembled
 from graphnet.experiments.running.conditions import Condition, conditions
+from graphnet.experiments.running.measured import Points
 from graphnet.experiments.running.pool import Machine, carry_out
-from graphnet.experiments.running.work import Case, Work, data_of, work_of
+from graphnet.experiments.running.work import Case, DataKey, Known, Work, data_of, work_of
 from graphnet.experiments.running.worker import Outcome
 from graphnet.spec.experiment.model import Experiment
 from graphnet.training.errors import DataError
 from graphnet.training.loop.stops import StopRequest
+from graphnet.training.runs.run_folder import RunFolder
 from graphnet.training.version import TRAINER_VERSION
-
-ROOT = Path("runs/experiments")
 
 
 @dataclass(frozen=True)
@@ -32,14 +31,14 @@ class Progress:
     Attributes:
         done, of: tasks.
         case: the first case that the run serves.
-        seconds: since the start.
+        values: its measures, if it is done.
     """
 
     outcome: Outcome
     done: int
     of: int
     case: Case
-    values: Mapping[str, Any]
+    values: Mapping[str, Points]
 
 
 def prepared(experiment: Experiment, root: Path, data_root: Path | None, *, needs_data: bool = True) -> Work:
@@ -53,7 +52,7 @@ def prepared(experiment: Experiment, root: Path, data_root: Path | None, *, need
         DataError: data are missing, or do not fit a net.
     """
     made = conditions(experiment)
-    return work_of(experiment, made, _hashes(made, data_root, needs_data), root, data_root)
+    return work_of(experiment, made, _known(made, data_root, needs_data), root, data_root)
 
 
 def run_experiment(
@@ -108,8 +107,6 @@ def gathered(work: Work, failed: tuple[str, ...] = ()) -> Results:
 
 def _facts(work: Work) -> dict[str, str]:
     """What the numbers depend on, for the head of the table."""
-    from graphnet.training.runs.run_folder import RunFolder
-
     records = [RunFolder(case.run.folder).read_record() for case in work.cases if case.run.folder.exists()]
     devices = dict.fromkeys(str(record.get("device")) for record in records)
     data = {record["dataset"]["name"]: record["dataset"]["test_images"] for record in records if "dataset" in record}
@@ -125,12 +122,12 @@ def _facts(work: Work) -> dict[str, str]:
     }
 
 
-def _hashes(made: Sequence[Condition], data_root: Path | None, needs_data: bool) -> dict[tuple[Any, ...], str]:
-    """Load each data set once, check that the nets fit it, and return its hash."""
+def _known(made: Sequence[Condition], data_root: Path | None, needs_data: bool) -> dict[DataKey, Known]:
+    """Load each data set once, and check that the nets fit it."""
     from graphnet.training.data.checks import check_data, check_fits
     from graphnet.training.data.named import load_recipe_data
 
-    found: dict[tuple[Any, ...], str] = {}
+    found: dict[DataKey, Known] = {}
     for sort in dict.fromkeys(map(data_of, made)):
         users = [condition for condition in made if data_of(condition) == sort]
         try:
@@ -145,7 +142,7 @@ def _hashes(made: Sequence[Condition], data_root: Path | None, needs_data: bool)
                 part.images.loaded()  # drawn images, by all cores: workers have one each
         for condition in users:
             check_fits(dataset, condition.plan.input_shape, condition.plan.output_shape)
-        found[sort] = dataset.held_out_hash
+        found[sort] = Known(dataset.held_out_hash, len(dataset.train))
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from graphnet.flattened import flattened
 from graphnet.spec.model import Spec
 from graphnet.spec.recipe import Recipe, resolved_data
+from graphnet.training.runs.run_folder import RunFolder
 from graphnet.training.version import TRAINER_VERSION
 
 NO_EFFECT = ("name", "cite", "train", "$schema")
@@ -69,6 +70,12 @@ class TrainingRun:
     recipe: Recipe
     key: str
     folder: Path
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run is done: trained, and tested. Raises RunError if its record is damaged."""
+    run = RunFolder(folder)
+    return run.record.is_file() and run.read_record().get("status") == "finished"
 
 
 def training_run(spec: Spec, recipe: Recipe, data_hash: str, root: Path) -> TrainingRun:

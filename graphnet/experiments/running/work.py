@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphnet.experiments.running.built_in import of_plan, of_run
 from graphnet.experiments.running.conditions import Condition, texts_of
-from graphnet.experiments.running.measured import Points, file_of, read_points
-from graphnet.experiments.running.runs import Request, TrainingRun, training_run
-from graphnet.experiments.running.worker import Task, is_finished
+from graphnet.experiments.running.measured import Points, file_of, intact_points, read_points
+from graphnet.experiments.running.runs import Request, TrainingRun, is_finished, training_run
+from graphnet.experiments.running.worker import Task
 from graphnet.flattened import flattened
 from graphnet.spec.experiment.measures import MEASURES
 from graphnet.spec.experiment.model import Experiment, Measure
 from graphnet.spec.recipe import resolved_data
-from graphnet.training.errors import RunError
+from graphnet.training.errors import RunError, TrainingWarning
 from graphnet.training.runs.run_folder import RunFolder
 
 RUNS, MEASUREMENTS = "runs", "measured"
 """Folders below the root of all experiments."""
 OF_TESTS = tuple(name for name, kind in MEASURES.items() if kind.built_in and "edit" in kind.takes)
 """Built-in measures that another net than the trained one may have."""
-OF_TRAINING = ("train_accuracy", "train_loss", "chance")
+
+
+DataKey = tuple[Any, ...]
+"""Name and parts of a data set, as a recipe says them."""
+
+
+class Known(NamedTuple):
+    """What is known of a data set: the hash of its test part, and the number of training images."""
+
+    hash: str
+    images: int
 
 
 @dataclass(frozen=True)
@@ -43,14 +54,20 @@ class Work:
     Attributes:
         root: folder of the runs and measurements of all experiments.
         data_root: folder of the data.
-        absent: names of data sets that are not here.
+        data: what `data_of` returns → its data set; without those that are not here.
     """
 
     experiment: Experiment
     cases: tuple[Case, ...]
     root: Path
     data_root: Path | None
-    absent: tuple[str, ...] = ()
+    data: Mapping[DataKey, Known]
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Names of data sets that are not here."""
+        lacking = (case.condition for case in self.cases if data_of(case.condition) not in self.data)
+        return tuple(dict.fromkeys(condition.recipe.data for condition in lacking))
 
     @cached_property
     def requests(self) -> dict[str, dict[Path, Request]]:
@@ -75,6 +92,8 @@ class Work:
     def tasks(self) -> tuple[Task, ...]:
         """A task for each run that is not trained, or on which something is not measured yet; in order of seeds.
 
+        Warns with TrainingWarning of a damaged measurement, which is repeated.
+
         Raises:
             RunError: a run's record is damaged.
         """
@@ -90,17 +109,18 @@ class Work:
                 self.requests[run.key],
             )
             for number, run in enumerate(runs.values())
-            if not is_finished(run.folder) or any(self._read(*item, run) is None for item in self._items(run))
+            if not is_finished(run.folder) or self._is_measured_in_part(run)
         )
 
-    def _items(self, run: TrainingRun) -> Iterator[tuple[Path, Request]]:
-        yield from self.requests[run.key].items()
-
-    def _read(self, path: Path, request: Request, run: TrainingRun) -> Points | None:
-        try:
-            return read_points(path, run.key, request)
-        except RunError:
-            return None  # damaged: it is measured again
+    def _is_measured_in_part(self, run: TrainingRun) -> bool:
+        lacking = False
+        for path, request in self.requests[run.key].items():
+            try:
+                lacking |= read_points(path, run.key, request) is None
+            except RunError as fault:
+                warnings.warn(f"{fault}; it is measured again", TrainingWarning, stacklevel=3)
+                lacking = True
+        return lacking
 
     def values_of(self, case: Case) -> dict[str, Points]:
         """All measures of a case, as far as they are there; what was not measured is missing.
@@ -115,7 +135,7 @@ class Work:
             for name in OF_TESTS:
                 found.pop(name, None)
         for name, request in self._wanted(case.condition).items():
-            if (points := self._read(self._file(case.run, request), request, case.run)) is not None:
+            if (points := intact_points(self._file(case.run, request), case.run.key, request)) is not None:
                 found[name] = points
         return found
 
@@ -123,26 +143,26 @@ class Work:
 def work_of(
     experiment: Experiment,
     made: Sequence[Condition],
-    hashes: Mapping[tuple[Any, ...], str],
+    data: Mapping[DataKey, Known],
     root: Path,
     data_root: Path | None,
 ) -> Work:
     """Return all cases.
 
     Args:
-        hashes: data as in `data_of` → the hash of its test part; without data that are not here.
+        data: as for `Work`.
     """
     cases = []
     for condition in made:
         for seed in experiment.seeds:
             recipe = condition.recipe.model_copy(update={"seed": seed})
-            run = training_run(condition.spec, recipe, hashes.get(data_of(condition), ""), root / RUNS)
+            known = data.get(data_of(condition))
+            run = training_run(condition.spec, recipe, known.hash if known else "", root / RUNS)
             cases.append(Case(condition, seed, run))
-    absent = dict.fromkeys(condition.recipe.data for condition in made if data_of(condition) not in hashes)
-    return Work(experiment, tuple(cases), root, data_root, tuple(absent))
+    return Work(experiment, tuple(cases), root, data_root, data)
 
 
-def data_of(condition: Condition) -> tuple[Any, ...]:
+def data_of(condition: Condition) -> DataKey:
     """What says which images a condition trains on."""
     recipe = condition.recipe
     return recipe.data, recipe.train_size, recipe.validation, recipe.split_seed

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from graphnet.errors import SpecError
-from graphnet.experiments.running.measured import read_points, write_points
-from graphnet.experiments.running.runs import Request
+from graphnet.experiments.running.measured import intact_points, write_points
+from graphnet.experiments.running.runs import Request, is_finished
 from graphnet.pipeline import load
 from graphnet.pipeline import plan as plan_of
 from graphnet.rewrite.spec_editor import EditError
@@ -124,7 +124,9 @@ def _carry_out(task: Task, device: str, stop: StopRequest, data: dict[Any, Any])
         data[sort] = load_recipe_data(recipe, task.data_root)
     if not is_finished(task.folder):
         _train(task, recipe, data[sort], device, stop)
-    missing = {path: request for path, request in task.requests.items() if not _is_there(path, task.key, request)}
+    missing = {
+        path: request for path, request in task.requests.items() if intact_points(path, task.key, request) is None
+    }
     if not missing:
         return
     trained = Trained(
@@ -140,19 +142,6 @@ def _carry_out(task: Task, device: str, stop: StopRequest, data: dict[Any, Any])
             faults[f"{request.of} is not measured: {fault}"] = None
     if faults:
         raise EditError("\n".join(faults))
-
-
-def is_finished(path: Path) -> bool:
-    """Whether a run is done: trained, and tested. Raises RunError if its record is damaged."""
-    folder = RunFolder(path)
-    return folder.record.is_file() and folder.read_record().get("status") == "finished"
-
-
-def _is_there(path: Path, key: str, request: Request) -> bool:
-    try:
-        return read_points(path, key, request) is not None
-    except RunError:
-        return False  # it is measured again
 
 
 def _train(task: Task, recipe: Recipe, dataset: Dataset, device: str, stop: StopRequest) -> None:
@@ -182,7 +171,7 @@ def _train(task: Task, recipe: Recipe, dataset: Dataset, device: str, stop: Stop
 
 
 def _begun(folder: RunFolder, spec: Spec, recipe: Recipe) -> tuple[str, Checkpoint | None]:
-    """The spec's text and the checkpoint to go on from; without one, begin the folder anew. Its lock is held."""
+    """The spec's text and the checkpoint to go on from; without one, clear the folder. The caller holds its lock."""
     from graphnet.training.runs.files import remove_temporary, written_by_training
     from graphnet.training.runs.texts import write_texts
 

@@ -56,7 +56,7 @@ def figure_svg(found: Chart) -> str:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw text as it is: a `$` is no formula, and a letter that the font has not is a box."""
+    """Draw text literally: `$` begins no formula, and letters that the font lacks become boxes."""
     import matplotlib as mpl
 
     with mpl.rc_context(STYLE | {"text.parse_math": False}), warnings.catch_warnings():

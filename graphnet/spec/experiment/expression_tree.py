@@ -71,7 +71,7 @@ class Condition:
 
 
 def names_in(expression: Expression) -> tuple[Name, ...]:
-    """Return the measures of an expression in order, each as often as it is written."""
+    """Return the measures of an expression in order, with repetitions."""
     return tuple(_names(expression))
 
 

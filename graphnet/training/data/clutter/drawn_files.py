@@ -33,7 +33,7 @@ Pixels = NDArray[np.uint8]
 def kept_or_made(key: str, shape: tuple[int, ...], make: Callable[[], Pixels]) -> Pixels:
     """Return the pixels of a key, uint8 of the shape, from their file, or make them and write the file.
 
-    A second process that needs the same pixels waits for the first. A damaged file is made anew, with a warning.
+    A second process that needs the same pixels waits for the first. A damaged file is replaced, with a warning.
     If the cache cannot be written, the pixels are only made.
     """
     try:

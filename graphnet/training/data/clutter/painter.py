@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 VERSION = 1
-"""Raise it when a change alters any image: cached images are then drawn anew."""
+"""Raise it when a change alters any image: cached images are then drawn again."""
 SMALLEST, LARGEST = 6, 9
 """Sides of fragments, in pixels of an image of 32 x 32."""
 
