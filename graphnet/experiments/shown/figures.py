@@ -20,7 +20,7 @@ from graphnet.spec.experiment.model import Experiment
 
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.2)))
 """Line styles of the expressions of y, in order. Where colours tell lines apart, only marks of the first are filled."""
-LONGEST_LABEL = {"x": 46, "y": 34}
+LONGEST_LABEL = {"x": 46, "y": 26}
 """Of a line of an axis label, in characters."""
 MOST_TICKS = 9
 MOST_LINES = len(COLOURS)
